@@ -263,7 +263,7 @@ def read_input(
         )
     x, y = plain_container(x), plain_container(y)
     dimensions, n = dimensions_of(x)
-    if kind == "signal":
+    if kind == SIGNAL.name:
         return _read_signals(x, y, n, image_shape)
     _check_dimensions(x, dimensions, n)
     shape = None if image_shape is None else _checked_shape(image_shape)
@@ -306,7 +306,7 @@ def read_labelled(x: Any, y: Any = None, *, kind: str = "auto") -> ParsedInput |
         return ParsedInput(x, plain_output(x, ClassLabels.of(x.names, x.names)))
     from gan_augment.data.torch_datasets import read_dataset
 
-    data, form = read_dataset(x, signal=kind == "signal")
+    data, form = read_dataset(x, signal=kind == SIGNAL.name)
     labels = ClassLabels.of(data.names, tuple(map(python_scalar, form.labels)))
     return ParsedInput(data, plain_output(data, labels))
 

@@ -414,9 +414,10 @@ class _Text:
         if not codes and self.matches(_REAL["," if decimal == "," else r"\."]):
             with contextlib.suppress(OverflowError):  # beyond 64 bits
                 return self._numbers(text, decimal)
+        few = self.known[:3].to_pylist()
         for pair in BOOLEANS:
-            if set(self.known.to_pylist()) <= set(pair):
-                truth = np.array([cell == pair[0] for cell in self.known.to_pylist()])
+            if set(few) <= set(pair):
+                truth = np.array([cell == pair[0] for cell in few])
                 update = {"kind": "boolean", "booleans": pair}
                 return text.model_copy(update=update), self._series(truth), ""
         fits = [pattern for pattern in PATTERNS if self._moments(pattern, _SAMPLE) is not None]
