@@ -1,10 +1,8 @@
-"""Past one machine: speed and equality of ranks, what kills leave, large tables, shards, costs.
+"""Scaling: speed of ranks, fits after kills, large tables, costs by size.
 
     python examples/benchmarks/scale.py speed [--recipes anchored,free]
-    python examples/benchmarks/scale.py equality
     python examples/benchmarks/scale.py kills [--count 20]
     python examples/benchmarks/scale.py topup
-    python examples/benchmarks/scale.py shards
     python examples/benchmarks/scale.py costs
 
 Each writes its own part of `scale.json` beside it (or --out FILE). Ranks have one thread each. A
@@ -27,7 +25,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +39,6 @@ SIDE, BATCH, ROWS = 32, 128, 600
 WARM_UP, STEPS, ROUNDS = 2, 10, 3
 FIT_STEPS = 400
 TOPUP_ROWS = (1_000_000, 2_000_000, 5_000_000, 10_000_000)
-SAMPLED = {"rows": (100_000, 1_000_000), "images": (10_000, 100_000)}
-SHARDS, PROCESSES = 16, 4
 COMMAND = [sys.executable, "-m", "gan_augment_cli"]
 
 
@@ -170,36 +165,6 @@ def timed_steps(recipe: str, starts: list[list[str]], batch: int) -> dict[str, f
             raise SystemExit("a process failed")
         each = [json.loads(file.read_text()) for file in Path(folder).glob("*.json")]
     return {name: max(one[name] for one in each) for name in each[0]}
-
-
-def equality() -> dict[str, Any]:
-    """The largest difference of any weight after 50 steps, two ranks against one, every recipe."""
-    found: dict[str, Any] = {}
-    for bits in (64, 32):
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, str(ROOT / "tests/training/ranks.py"), folder, "50"]
-            ranks = [
-                subprocess.Popen([*command, str(rank), str(bits), "whole"], env=environment())
-                for rank in range(2)
-            ]
-            if any(rank.wait() for rank in ranks):
-                raise SystemExit("a rank failed")
-            arrays = {}
-            for rank in (1, 0):
-                arrays |= dict(np.load(Path(folder) / f"{rank}.npz"))
-        for key, alone in arrays.items():
-            _, _, rest = key.partition("/")
-            data, name, part = (rest.split("/") + [""] * 3)[:3]
-            if not key.startswith("alone/") or part not in ("generator", "discriminator"):
-                continue
-            if rest.endswith("num_batches_tracked") or not alone.size:
-                continue
-            gap = float(np.abs(arrays[f"joint/{rest}"].astype(float) - alone).max())
-            of = found.setdefault(f"{data} {name}", {})
-            of[f"float{bits}"] = max(of.get(f"float{bits}", 0.0), gap)
-    for name, gaps in found.items():
-        print(name, gaps)
-    return found
 
 
 def kills(count: int, names: list[str], seed: int = 0) -> dict[str, Any]:
@@ -344,41 +309,6 @@ def payments(path: Path, rows: int) -> None:
     writer.close()
 
 
-def shards() -> dict[str, Any]:
-    """Draw samples by 16 shards in 4 processes and by one; compare what was written, and memory."""
-    told: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        payments(folder / "rows.parquet", 20_000)
-        rng = np.random.default_rng(0)
-        pixels = rng.integers(0, 256, (400, SIDE, SIDE, 3), dtype=np.uint8)
-        np.savez(folder / "images.npz", x=pixels, y=np.arange(400) % 2)
-        fits = {"rows": ["rows.parquet", "--target", "kind"]}
-        fits["images"] = ["images.npz", "--steps", "10", "--classes", "all", "--no-selection"]
-        for unit, words in fits.items():
-            measured([*COMMAND, "fit", *words, "--out", f"{unit}-run", "--quiet"], folder)
-            for n in SAMPLED[unit]:
-                out = {"rows": "whole.parquet", "images": "whole"}[unit]
-                sample = [*COMMAND, "sample", f"{unit}-run", "--counts", str(n // 2), "--quiet"]
-                whole = measured([*sample, out], folder)
-                parts = [
-                    [*sample, "parts", "--shard", f"{i}/{SHARDS}"] for i in range(1, SHARDS + 1)
-                ]
-                began_s = time.monotonic()
-                with ThreadPoolExecutor(PROCESSES) as pool:
-                    each = list(pool.map(lambda part: measured(part, folder), parts))
-                told[f"{n:,} {unit}"] = {
-                    "equal": digest(folder / out) == digest(folder / "parts"),
-                    "one process": whole,
-                    "shards wall_s": round(time.monotonic() - began_s, 1),
-                    "most MiB of a shard": max(one["MiB"] for one in each),
-                }
-                print(n, unit, told[f"{n:,} {unit}"])
-                for left in [folder / "parts", *folder.glob("whole*")]:
-                    left.unlink() if left.is_file() else shutil.rmtree(left)
-    return {"shards": SHARDS, "processes": PROCESSES} | told
-
-
 def digest(out: Path) -> str:
     """The sha256 of all rows of Parquet in order, or of the names and bytes of all images."""
     total = hashlib.sha256()
@@ -506,10 +436,8 @@ def gloo_rate() -> dict[str, float]:
 
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "speed": lambda chosen: speed(chosen.recipes.split(",")),
-    "equality": lambda chosen: equality(),
     "kills": lambda chosen: kills(chosen.count, chosen.signals.split(",")),
     "topup": lambda chosen: topup(),
-    "shards": lambda chosen: shards(),
     "costs": lambda chosen: costs(),
 }
 
