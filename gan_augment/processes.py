@@ -1,4 +1,4 @@
-"""The process and its workers: cores, memory, how a worker is started, joblib's other engines."""
+"""The process and its workers: cores, memory, how a worker is started."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ import math
 import os
 import platform
 import resource
-import socket
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
-
-from gan_augment.errors import UsageError
 
 _GROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -31,8 +27,6 @@ _GROUP_QUOTAS = (
 _LOOK_S = 0.5
 KILLED = -9
 """Exit code of a process that SIGKILL ended."""
-CONNECT_S = 10.0
-"""For which the scheduler of a cluster is waited."""
 ways_on: list[Callable[[], str]] = []
 """How to go on with what this process does, were it ended now; the outermost work first."""
 _ROOT = Path(__file__).resolve().parents[1]
@@ -160,75 +154,8 @@ def end_with_parent(parent: int, machine: str) -> None:
     threading.Thread(target=watch, name="end with the parent", daemon=True).start()
 
 
-@contextlib.contextmanager
-def joblib_engine(backend: str | None, address: str | None) -> Iterator[None]:
-    """Let joblib work on a dask cluster in the block, by the address of its scheduler.
-
-    backend: "dask", or None for joblib's own setting. Raises UsageError where there is no such
-    cluster, or its workers have other versions of what results depend on.
-    """
-    if backend is None:
-        if address is not None:
-            raise UsageError(f"--address {address!r} is of a cluster; give --backend dask with it")
-        yield
-        return
-    if backend != "dask":
-        raise UsageError(
-            f"--backend {backend!r}; expected dask. Other engines of joblib (ray, spark) are set "
-            "in Python: with joblib.parallel_config(...), around gan_augment.evaluate."
-        )
-    if address is None:
-        raise UsageError("--backend dask needs --address, such as tcp://10.0.0.1:8786")
-    try:
-        from dask.distributed import Client
-        from joblib import parallel_config
-    except ImportError:
-        raise UsageError("--backend dask needs dask: pip install 'gan-augment[dask]'") from None
-    try:
-        _reach(address)
-        client = Client(address, timeout=CONNECT_S)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"no dask scheduler answers at {address!r} ({type(error).__name__}); start one with "
-            "`dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`"
-        ) from None
-    with client:
-        _check_workers(client.run(versions), address)
-        with parallel_config("dask"):
-            yield
-
-
-def _reach(address: str) -> None:
-    """Raise OSError or ValueError where nothing listens at an address of dask.
-
-    The client itself would go on trying in a thread of its own.
-    """
-    scheme, _, place = address.rpartition("://")
-    if scheme not in ("", "tcp", "tls"):
-        return
-    found = urlsplit(f"//{place}")
-    if not found.hostname or found.port is None:
-        raise ValueError("a host and a port are missing")
-    socket.create_connection((found.hostname, found.port), CONNECT_S).close()
-
-
-def _check_workers(workers: Mapping[str, Mapping[str, str]], address: str) -> None:
-    """Raise UsageError where there are no workers, or one differs in what results depend on."""
-    if not workers:
-        raise UsageError(f"the cluster at {address!r} has no workers; start some and try again")
-    here = versions()
-    for worker, there in workers.items():
-        differ = [
-            f"{name} {there[name]} (here {here[name]})"
-            for name in here
-            if there[name] != here[name]
-        ]
-        if differ:
-            raise UsageError(f"the dask worker {worker} has {', '.join(differ)}; install the same")
-
-
 def versions() -> dict[str, str]:
-    """What results depend on. Without this package on a worker it is told so there."""
+    """Return the versions of everything that results depend on."""
     found = {"Python": platform.python_version()}
     for name in ("gan-augment", "torch", "numpy", "scikit-learn", "pandas"):
         found[name] = version(name)

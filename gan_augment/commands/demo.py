@@ -1,7 +1,4 @@
-"""`demo`: the main job on data of scikit-learn by anyone's path, then measured by the evaluator.
-
-`demo` takes scanned digits, `demo_table` measured cells; both fit, augment and evaluate.
-"""
+"""`demo`: fit, augment and evaluate on data of scikit-learn: scanned digits, or a table of cells."""
 
 from __future__ import annotations
 
@@ -34,26 +31,23 @@ from gan_augment.storage.lock import LOCK_FILE
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-RARE_DIGITS = ("3", "8", "9")  # alike, so that 20 rows leave something to gain
+RARE_DIGITS = ("3", "8", "9")  # similar digits, so that 20 rows leave room for a gain
 RARE_ROWS, COMMON_ROWS = 20, 100
 RARE_CELLS, TARGET = "malignant", "diagnosis"
 CELLS_ROWS = 40
 EVALUATED_STEPS = 60  # of each of the evaluator's two generators
 SIGN = "demo.json"
 _FILES = ("report", "run", "digits", "topped-up")
-_TABLE_FILES = (
-    *("report", "run", "cells.csv", "topped-up.csv", "topped-up.csv.manifest.csv"),
-    ".topped-up.csv.gan-augment.json",
-)
+_TABLE_FILES = ("report", "run", "cells.csv", "topped-up.csv", "topped-up.csv.manifest.csv")
 _WIDTH = 100
 
 
 @dataclass(frozen=True)
 class DemoResult(Result):
-    """What the demo wrote and what the evaluator said of it, in a word and a sentence.
+    """What the demo wrote, and the verdict of the evaluator.
 
-    data, run, topped_up, samples, report: where the data, the model, its filled copy, real beside
-    synthetic rows, and the short evaluation are. rare: the classes that were cut.
+    data, run, topped_up, report: the data, the model, the topped-up copy, the short evaluation.
+    samples: real and synthetic rows next to each other. rare: the classes that were cut.
     """
 
     data: Path
@@ -66,7 +60,7 @@ class DemoResult(Result):
     sentence: str
 
     def lines(self) -> list[str]:
-        """The verdict, where things are, what to try next."""
+        """Return the verdict, the paths, and what to try next."""
         table = self.data.suffix == ".csv"
         yours = (
             "your table      gan-augment augment TABLE.csv TOPPED-UP.csv --target COLUMN"
@@ -76,7 +70,7 @@ class DemoResult(Result):
         target = f" --target {TARGET}" if table else ""
         return [
             *textwrap.wrap(self.sentence, _WIDTH, break_on_hyphens=False),
-            "This was a short evaluation of short fits: a hint, no proof. For all arms, run",
+            "This was a short evaluation of short fits: a hint, not a proof. For all arms, run",
             f"  gan-augment evaluate {shlex.quote(str(self.data))}{target}",
             "",
             f"the data        {self.data}   ({', '.join(self.rare)} made rare)",
@@ -100,9 +94,23 @@ def demo(
     """Cut three classes of digits to 20 rows, top them up, and measure whether that helps.
 
     Writes `out`/digits (a folder per class), /run (the model), /topped-up, /report and /demo.json.
-    The GAN trains for `steps`, or for `seconds`; those of the evaluation train for 60 steps, or
-    `steps` if these are fewer. Raises OutputExistsError where `out` holds something; `overwrite`
-    replaces what an earlier demo wrote, and nothing else.
+
+    Parameters
+    ----------
+    out
+        The folder to write; it must be empty.
+    seconds, steps
+        Length of the training, in s or steps. The generators of the evaluation train for at most
+        60 steps.
+    overwrite
+        Replace the files of an earlier demo, and no others.
+    progress
+        Shows progress and notes.
+
+    Raises
+    ------
+    OutputExistsError
+        If `out` is not empty.
     """
     with _held(Path(out), overwrite, _FILES) as out:
         pixels, labels = rare_digits()
@@ -122,8 +130,8 @@ def demo_table(
 ) -> DemoResult:
     """Cut the malignant cells of a breast-cancer table to 40 rows, top them up, and measure.
 
-    As `demo`, with `out`/cells.csv and /topped-up.csv. A GAN is trained only where `steps` are
-    given; else rows are drawn around near ones.
+    Parameters and errors are those of `demo`; files are `out`/cells.csv and /topped-up.csv. A GAN
+    is trained only if `steps` is given; otherwise rows are drawn around near rows.
     """
     with _held(Path(out), overwrite, _TABLE_FILES) as out:
         write_file(out / "cells.csv", rare_cells().to_csv(index=False).encode())
@@ -133,9 +141,9 @@ def demo_table(
 
 
 def rare_digits() -> tuple[NDArray[np.uint8], list[str]]:
-    """Images (N, 8, 8, 1) of scikit-learn's digits and their labels.
+    """Return scikit-learn's digits, uint8 (N, 8, 8, 1), and their labels.
 
-    At most 100 of each digit, 20 of those that are made rare.
+    At most 100 images of each digit, 20 of the rare digits.
     """
     from sklearn.datasets import load_digits
 
@@ -148,7 +156,7 @@ def rare_digits() -> tuple[NDArray[np.uint8], list[str]]:
 
 
 def rare_cells() -> DataFrame:
-    """scikit-learn's breast-cancer table with 40 of the malignant cells and all benign ones."""
+    """Return scikit-learn's breast-cancer table with 40 malignant and all benign cells."""
     from sklearn.datasets import load_breast_cancer
 
     source = load_breast_cancer(as_frame=True)
@@ -159,7 +167,7 @@ def rare_cells() -> DataFrame:
 
 
 def _cut(labels: NDArray[Any], sizes: dict[str, int]) -> NDArray[np.int64]:
-    """Rows of each class, at most as many as `sizes` says, in the order of the data."""
+    """Return rows of each class, at most `sizes` = {class: n}, in the order of the data."""
     kept = [
         rng_for(0, "demo-split", str(name)).permutation(np.flatnonzero(labels == name))[:n]
         for name, n in sizes.items()
@@ -170,7 +178,7 @@ def _cut(labels: NDArray[Any], sizes: dict[str, int]) -> NDArray[np.int64]:
 def _run(
     out: Path, data: str, options: FitOptions, progress: Progress | None, **settings: Any
 ) -> DemoResult:
-    """Fit, augment and evaluate as a user would; `settings` are the evaluator's."""
+    """Fit, augment and evaluate. settings: options of the evaluator."""
     topped_up = f"topped-up{Path(data).suffix}"
     fitted = fit(out / data, out / "run", options, progress=progress)
     augment(
@@ -211,14 +219,14 @@ def _run(
 
 @contextlib.contextmanager
 def _held(out: Path, overwrite: bool, names: Sequence[str]) -> Iterator[Path]:
-    """Hold an empty folder; with `overwrite`, one whose earlier demo's files are removed."""
+    """Hold an empty folder; with `overwrite`, remove the files of an earlier demo first."""
     with hold_folder(out):
         clean_stale(out, {SIGN})
         ours = overwrite and (out / SIGN).is_file()
         if not ours and any(entry.name != LOCK_FILE for entry in out.iterdir()):
             raise OutputExistsError(
-                f"{str(out)!r} holds something already; expected a folder to be made, or with "
-                "--overwrite one that an earlier demo wrote. Name another folder."
+                f"{str(out)!r} is not empty; name a new folder, or with --overwrite the folder of "
+                "an earlier demo."
             )
         remove_named(out, (*names, SIGN))
         write_file(out / SIGN, b"{}\n")

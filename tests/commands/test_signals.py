@@ -122,16 +122,6 @@ def test_sample_writes_npy_files_that_are_read_again(run, tmp_path):
     np.testing.assert_array_equal(read.values[2:], expected)
 
 
-def test_a_sample_that_was_cut_is_finished_by_resume(run, tmp_path):
-    out = tmp_path / "out"
-    sample(run, out, counts={"fast": 3})
-    whole = (out / "fast" / "000001.npy").read_bytes()
-    (out / "fast" / "000001.npy").write_bytes(whole[:50])
-    (out / "manifest.csv").rename(out / ".manifest.csv")
-    sample(run, out, counts={"fast": 3}, resume=True)
-    assert (out / "fast" / "000001.npy").read_bytes() == whole
-
-
 def test_augment_copies_files_and_adds_windows(tmp_path):
     x, y = waves()
     for row, (values, label) in enumerate(zip(x, y, strict=True)):

@@ -2,9 +2,9 @@
 
 import csv
 import errno
+import hashlib
 import os
 import shutil
-import signal
 from collections import Counter
 from pathlib import Path
 
@@ -78,8 +78,10 @@ def test_ids_go_on_through_all_new_rows(table_run, table_file, tmp_path):
 def test_the_manifest_tells_where_every_new_row_is_from(table_run, table_file, tmp_path):
     out = tmp_path / "out.csv"
     augment(table_file, out, model=table_run, top_up=HALF)
-    head, *rows = manifest(out)
+    head, *rows, last = manifest(out)
     assert head == {"row": "0", "label": "", "origin": "real", "source": "t.csv", "index": "60"}
+    digest = hashlib.sha256(out.read_bytes()).hexdigest()
+    assert (last["origin"], last["source"], last["index"]) == ("table", f"sha256:{digest}", "96")
     assert [int(row["row"]) for row in rows] == list(range(60, 96))
     assert Counter((row["label"], row["origin"]) for row in rows) == {
         ("yes", "repeat"): 18,
@@ -234,9 +236,9 @@ def test_a_disk_that_refuses_any_write_leaves_the_earlier_output(
             augment(table_file, out, model=table_run, mark=True, overwrite=True)
     assert "\n" not in str(caught.value)
     assert files(tmp_path) == before
-    if nth > 1:  # else it could not even be recorded
-        augment(table_file, out, model=table_run, mark=True, resume=True)
-        assert b"synthetic\n" in out.read_bytes()
+    augment(table_file, out, model=table_run, mark=True, overwrite=True)
+    assert b"synthetic\n" in out.read_bytes()
+    assert set(contents(tmp_path)) == {"out.csv", "out.csv.manifest.csv"}
 
 
 class Interrupting(Progress):
@@ -252,43 +254,22 @@ class Interrupting(Progress):
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_call_leaves_no_file_and_is_done_again(table_run, table_file, tmp_path):
-    out = tmp_path / "out.csv"
-    with pytest.raises(StopRequested, match="does it again") as stopped:
-        augment(table_file, out, model=table_run, progress=Interrupting())
-    assert stopped.value.signal == signal.SIGINT
-    assert list(tmp_path.iterdir()) == []
-    augment(table_file, out, model=table_run, resume=True)
-    assert set(files(tmp_path)) == {"out.csv", "out.csv.manifest.csv"}
-
-
 def test_a_stopped_call_goes_on_with_the_run_it_began(table_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     augment(table_file, "whole.csv", options=QUICK, run="first")
-    with pytest.raises(StopRequested, match="--resume goes on"):
+    with pytest.raises(StopRequested, match="goes on"):
         augment(table_file, "cut.csv", options=QUICK, progress=Interrupting())
     assert not Path("cut.csv").exists()
     with pytest.raises(ResumeMismatchError, match="top-up"):
-        augment(table_file, "cut.csv", options=QUICK, top_up=HALF.model_copy(), resume=True)
+        augment(table_file, "cut.csv", options=QUICK, top_up=HALF.model_copy())
     monkeypatch.setattr(TabularGAN, "fit", None)
-    result = augment(table_file, "cut.csv", options=QUICK, resume=True)
+    result = augment(table_file, "cut.csv", options=QUICK)
     assert result.run.as_posix() == "runs/t"
     assert Path("cut.csv").read_bytes() == Path("whole.csv").read_bytes()
-    hidden = {path.name for path in Path().iterdir() if path.name.startswith(".")}
-    assert hidden == {".cut.csv.gan-augment.json", ".whole.csv.gan-augment.json"}
-
-
-def test_what_another_command_began_is_not_resumed(table_run, table_file, tmp_path):
-    (tmp_path / ".out.csv.gan-augment.json").write_text('{"command": "sample", "made_from": {}}')
-    with pytest.raises(ResumeMismatchError, match="`sample`"):
-        augment(table_file, tmp_path / "out.csv", model=table_run, resume=True)
-
-
-def test_what_dead_processes_left_is_removed(table_run, table_file, tmp_path):
-    left = tmp_path / f"out.csv.tmp-{2**22 + 1}"
-    left.write_text("half")
-    augment(table_file, tmp_path / "out.csv", model=table_run)
-    assert not left.exists()
+    assert {path.name for path in Path().iterdir()} == {
+        *("whole.csv", "whole.csv.manifest.csv", "cut.csv", "cut.csv.manifest.csv"),
+        *("first", "runs"),
+    }
 
 
 @pytest.mark.slow
@@ -307,5 +288,5 @@ def test_where_only_repeats_are_asked_for_no_model_is_made(table_file, tmp_path,
     out = tmp_path / "out.csv"
     result = augment(table_file, out, top_up=TopUp(synthetic_share=0), options=QUICK)
     assert result.run is None
-    assert {row["origin"] for row in manifest(out)} == {"real", "repeat"}
+    assert {row["origin"] for row in manifest(out)} == {"real", "repeat", "table"}
     assert out.read_bytes().startswith(table_file.read_bytes())

@@ -1,6 +1,7 @@
 """Rows of a table are drawn exactly as asked, and written as the training file writes its own."""
 
 import csv
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -15,7 +16,6 @@ from gan_augment.data.tables.csv import read_csv
 from gan_augment.errors import (
     ModelFileError,
     OutputExistsError,
-    ResumeMismatchError,
     UsageError,
     WriteFailedError,
 )
@@ -53,12 +53,14 @@ def test_more_rows_begin_with_the_fewer(table_run, tmp_path):
 
 def test_the_manifest_has_a_line_a_row_and_none_of_an_original(table_run, tmp_path):
     sample(table_run, tmp_path / "s.csv", counts={"yes": 2, "no": 1})
+    digest = hashlib.sha256((tmp_path / "s.csv").read_bytes()).hexdigest()
     with (tmp_path / "s.csv.manifest.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [
             ["row", "label", "origin", "source", "index"],
             ["0", "yes", "synthetic", "t", "0"],
             ["1", "yes", "synthetic", "t", "1"],
             ["2", "no", "synthetic", "t", "0"],
+            ["3", "", "table", f"sha256:{digest}", "3"],
         ]
 
 
@@ -84,7 +86,7 @@ def test_parquet_can_be_written_from_a_run_on_a_csv(table_run, tmp_path):
 
 
 def test_a_model_without_its_run_writes_plain_csv(table_run, tmp_path):
-    shutil.copytree(table_run / "model.safetensors", tmp_path / "m")
+    shutil.copy(table_run / "model.safetensors", tmp_path / "m")
     sample(tmp_path / "m", tmp_path / "s.csv", counts={"yes": 2})
     frame = pd.read_csv(tmp_path / "s.csv")
     assert list(frame) == ["id", "amount", "place", "day", "is_new", "fraud"]
@@ -107,8 +109,6 @@ def test_an_output_that_is_there_is_replaced_only_on_request(table_run, tmp_path
     before = (tmp_path / "s.csv").read_bytes()
     with pytest.raises(OutputExistsError, match="--overwrite"):
         sample(table_run, tmp_path / "s.csv", counts={"yes": 3})
-    with pytest.raises(ResumeMismatchError, match="another counts"):
-        sample(table_run, tmp_path / "s.csv", counts={"yes": 3}, resume=True)
     assert (tmp_path / "s.csv").read_bytes() == before
     sample(table_run, tmp_path / "s.csv", counts={"yes": 3}, overwrite=True)
     assert len(lines(tmp_path / "s.csv")) == 4

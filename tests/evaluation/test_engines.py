@@ -13,9 +13,7 @@ import cloudpickle
 import pytest
 from joblib import parallel_config
 
-from gan_augment import processes
-from gan_augment.commands.evaluate import evaluate as evaluate_file
-from gan_augment.errors import GanAugmentError, UsageError
+from gan_augment.errors import GanAugmentError
 from gan_augment.evaluation import schedule
 from gan_augment.evaluation.arms import NONE
 from gan_augment.evaluation.options import EvaluationOptions
@@ -23,7 +21,6 @@ from gan_augment.evaluation.result import result_bytes
 from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.progress import Progress
 from tests.evaluation.drawn import table
-from tests.evaluation.test_killed import written
 
 pytestmark = pytest.mark.slow
 ASKED: dict[str, Any] = {
@@ -97,22 +94,6 @@ def cluster() -> Iterator[Any]:
         yield cluster
 
 
-def test_a_cluster_gives_the_bytes_of_one_process(cluster, alone, tmp_path):
-    asked = options(n_jobs=-1, fit={"steps": 2, "target": "kind"})
-    home = written(tmp_path / "home")
-    found = evaluate_file(
-        home / "cells.csv",
-        tmp_path / "dask",
-        asked,
-        backend="dask",
-        address=cluster.scheduler_address,
-    )
-    here = evaluate_file(home / "cells.csv", tmp_path / "here", asked)
-    assert found.out.joinpath("result.json").read_bytes() == (
-        here.out.joinpath("result.json").read_bytes()
-    )
-
-
 def test_the_rows_travel_apart_from_the_cells_so_that_an_engine_can_keep_them(tmp_path):
     setup = prepare(table(), options()).setup
     task = schedule._cell(setup, setup.protocol.splits[0], NONE, tmp_path)
@@ -128,29 +109,3 @@ def test_a_worker_killed_twice_is_tried_again_elsewhere(cluster, alone, tmp_path
     with Client(cluster), parallel_config("dask"):
         found = evaluate(table(), options(n_jobs=-1), out=tmp_path / "out")
     assert result_bytes(found.to_dict()) == alone
-
-
-def test_workers_of_other_versions_are_refused_by_name(cluster, monkeypatch):
-    real = processes.versions
-    monkeypatch.setattr(processes, "versions", lambda: real() | {"numpy": "1.0"})
-    address = cluster.scheduler_address
-    with pytest.raises(UsageError, match=r"numpy .* \(here 1.0\)"):
-        processes._check_workers({"tcp://a": real()}, address)
-    with pytest.raises(UsageError, match="no workers"):
-        processes._check_workers({}, address)
-
-
-@pytest.mark.parametrize(
-    ("backend", "address", "cure"),
-    [
-        ("dask", None, "--address"),
-        (None, "tcp://127.0.0.1:1", "--backend dask"),
-        ("ray", "x", "parallel_config"),
-        ("dask", "nonsense", "no dask scheduler"),
-        ("dask", "tcp://127.0.0.1:1", "no dask scheduler"),
-    ],
-)
-def test_a_cluster_that_there_is_not_is_a_usage_error(backend, address, cure, monkeypatch):
-    monkeypatch.setattr(processes, "CONNECT_S", 0.5)
-    with pytest.raises(UsageError, match=cure), processes.joblib_engine(backend, address):
-        pass

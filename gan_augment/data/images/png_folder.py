@@ -116,8 +116,20 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow], *, replace: bool = T
     for row in rows:
         index = "" if row.index is None else row.index
         scores = json.dumps(dict(row.scores)) if row.scores else ""
-        writer.writerow([row.path, row.label, row.origin, row.source, index, scores])
+        label, source = _visible(row.label), _visible(row.source)
+        writer.writerow([row.path, label, row.origin, source, index, scores])
     write_file(path, text.getvalue().encode("utf-8", "surrogatepass"), replace=replace)
+
+
+def _visible(text: str) -> str:
+    """Return text with control characters as backslash escapes.
+
+    >>> _visible("a\\tb")
+    'a\\\\tb'
+    """
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) == "Cc" else c for c in text
+    )
 
 
 def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
