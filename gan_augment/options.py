@@ -175,7 +175,6 @@ class FitOptions(Frozen):
         description="More images in a folder, or rows in a file, of unknown class. For the recipes "
         "semi-supervised and acgan.",
     )
-    super_resolve: Literal[2, 4] | None = None
     selection: StrictBool = Field(
         default=True, description="Whether to return only generated images worth keeping."
     )

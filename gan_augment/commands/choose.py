@@ -1,7 +1,4 @@
-"""`choose`: try recipes on the data in rounds, into a folder with the winner's settings and a page.
-
-The rounds are `generators/halving.py`'s; the classifier of `metric="downstream"` is here.
-"""
+"""`choose`: try recipes on the data in rounds, and write the winner's settings and its samples."""
 
 from __future__ import annotations
 
@@ -61,9 +58,9 @@ FILES = (TRIALS, CHOICE, RECIPE, SAMPLES, JOURNAL)
 
 @dataclass(frozen=True)
 class ChoiceResult(Result):
-    """Which recipe was chosen, why, and the folder that shows it: all of choice.json is `found`.
+    """The chosen recipe, the reason, and the folder. found: the content of choice.json.
 
-    unlabelled: whether the winner takes rows of no known class.
+    unlabelled: whether the winner uses rows without a class.
     """
 
     out: Path
@@ -73,7 +70,7 @@ class ChoiceResult(Result):
     unlabelled: bool = False
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """Return the table of trials and the winner for people."""
         table = aligned(self.found["table"])
         return [*table, f"{self.winner}: {self.why}", f"the recipe: {self.out / RECIPE}"]
 
@@ -94,18 +91,20 @@ def choose(
     Parameters
     ----------
     data, options
-        As in `fit`; `budget_s` is for all of it, 20 minutes where it is None.
+        As in `fit`; `budget_s` is the time of all trials, 20 minutes if it is None.
     out
-        A folder, by default `choices/<name of data>`, then `-2`, `-3`.
+        The folder, by default `choices/<name of data>`, then `-2`, `-3`.
     recipes
-        Names and .toml files; "all"; none is the usual ones.
+        Names and .toml files, or "all"; empty for the usual ones.
     resume, overwrite, force
-        Go on with what `out` began; replace it; begin although the budget is too short.
+        Continue what `out` began; replace it; begin although the budget is too short.
+    progress
+        Shows progress and notes.
 
     Raises
     ------
     GanAugmentError
-        Those of `gan_augment.errors`.
+        The errors of `gan_augment.errors`.
     StopRequested
         After Ctrl-C and SIGTERM; finished trials are kept.
     """
@@ -175,10 +174,7 @@ def plan_choice(
     *,
     recipes: str | Sequence[str] = (),
 ) -> tuple[list[str], dict[str, Any]]:
-    """What `choose` would try on the data, in lines for people and as values. Nothing is written.
-
-    Raises what `choose` raises before it times anything.
-    """
+    """Return what `choose` would try, in lines for people and as values. Writes nothing."""
     options = options or FitOptions()
     folder, chosen, kind = _inputs(data, out, options, recipes, Progress())
     held_out(kind.data, kind.topped_up, options.seed)
@@ -193,9 +189,9 @@ def _inputs(
     recipes: str | Sequence[str],
     progress: Progress,
 ) -> tuple[Path, dict[str, Recipe], Kind]:
-    """Return the folder to write, the recipes by name, and the data as it was read.
+    """Return the folder to write, the recipes by name, and the data.
 
-    Unlabelled rows are read as for the first recipe that takes such.
+    Unlabelled rows are read as for the first recipe that uses them.
     """
     folder = new_run_folder(data, "choices") if out is None else Path(out)
     check_apart(Path(data), folder)
@@ -234,10 +230,10 @@ def _lines(kind: Kind, chosen: Mapping[str, Recipe], folder: Path) -> list[str]:
 
 
 def _recipes(recipes: str | Sequence[str], options: FitOptions) -> dict[str, Recipe]:
-    """Return what is tried, by name, as the options say.
+    """Return the recipes to try, by name, changed by the options.
 
-    "all" leaves out those whose samples start from rows, which are no rivals of the others. Raises
-    UsageError for one of them, and for fewer than two.
+    "all" omits recipes whose samples start from real rows, since these are not comparable. Raises
+    UsageError for such a recipe, and for fewer than two recipes.
     """
     kind = options.data_kind
     if recipes == "all" or list(recipes) == ["all"]:

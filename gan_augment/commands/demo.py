@@ -1,4 +1,4 @@
-"""`demo`: fit, augment and evaluate on data of scikit-learn: scanned digits, or a table of cells."""
+"""`demo`: fit, augment and evaluate on scikit-learn data: scanned digits, or a table of cells."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""`fit`: read, plan, train in a run folder, show samples. `plan_fit`: only the plan.
-
-What depends on the kind of data is in `kinds.py`; which folder may be used in `outputs.py`.
-"""
+"""`fit`: read, plan, train in a run folder, show samples. `plan_fit`: only the plan."""
 
 from __future__ import annotations
 
@@ -80,7 +77,7 @@ _PHASES = {
 
 @dataclass(frozen=True)
 class FitPlan:
-    """What a fit would do: its data, its recipe, its machine, its folder."""
+    """What a fit would do: data, recipe, machine and folder."""
 
     source: str
     run: Path
@@ -90,22 +87,22 @@ class FitPlan:
 
     @property
     def counts(self) -> dict[str, int]:
-        """{class: rows}."""
+        """Return {class: rows}."""
         return dict(self.data.counts)
 
     @property
     def topped_up(self) -> tuple[str, ...]:
-        """The classes that are topped up."""
+        """Return the classes that are topped up."""
         return self.data.topped_up
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on the data."""
+        """Return sentences about the data."""
         return self.data.notes
 
     @property
     def length(self) -> str:
-        """How long it trains, in words."""
+        """Return the length of the training, in words."""
         options, trained = self.data.options, self.recipe.generator.trained
         if trained and options.steps is not None:
             return f"{options.steps} steps"
@@ -114,11 +111,11 @@ class FitPlan:
         return self.data.own_length(self.recipe)
 
     def ends(self, top_up: TopUp) -> dict[str, dict[str, int]]:
-        """How every class would end in a top-up, {class: {origin: rows}}."""
+        """Return how every class ends in a top-up, {class: {origin: rows}}."""
         return plan_topup(self.counts, top_up, self.topped_up, self.data.name).counts
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the plan, ready for JSON."""
         return {
             "source": self.source,
             "run": str(self.run),
@@ -133,7 +130,7 @@ class FitPlan:
         }
 
     def lines(self) -> list[str]:
-        """The same for people, the machine first."""
+        """Return the plan for people, the machine first."""
         return [
             self.machine.line(),
             self.data.line(),
@@ -145,12 +142,11 @@ class FitPlan:
 
 @dataclass(frozen=True)
 class FitResult(Result):
-    """What a fit left.
+    """The result of a fit.
 
-    score: of the kept generator, lower is better; None: none was eligible. chosen: which generator
-    was kept; kept: and why, in words. samples: the file of real beside synthetic rows. found: of
-    images, what selection keeps and how easily they are told from real ones, in lines. seconds:
-    where time went, by phase.
+    score: of the kept generator, lower is better; None if no generator was eligible. chosen, kept:
+    which generator was kept, and why. samples: the file of real and synthetic rows. found: lines
+    about the selection. seconds: time by phase.
     """
 
     run: Path
@@ -164,7 +160,7 @@ class FitResult(Result):
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """Return the summary for people."""
         length = f"{self.steps} steps; " if self.steps else ""
         return [length + self.kept, *self.found, f"look at {self.samples}"]
 
@@ -176,9 +172,9 @@ def plan_fit(
     *,
     resume: bool = False,
 ) -> FitPlan:
-    """Read the data and decide all that `fit` would decide before training. Writes nothing.
+    """Read the data and decide all that `fit` decides before training. Writes nothing.
 
-    resume: with the settings that the run in `out` began with.
+    resume: take the settings of the run in `out`.
     """
     run, options = _run_path(data, out, resume), options or FitOptions()
     if resume:
@@ -205,24 +201,28 @@ def fit(
         A folder of classes, an image manifest or an `.npz`; or a table as .csv or .parquet.
     out
         The run folder, by default `runs/<name of data>`, then `-2`, `-3`.
+    options
+        How to read the data and to train.
     resume
-        Go on with what `out` began, with its settings, to the very bytes of an undisturbed run.
+        Continue the run in `out` with its settings; the result has the bytes of an undisturbed run.
     overwrite
-        Replace an earlier run, once the data is read and can be used.
+        Replace an earlier run, after the data was read.
     force
         Resume although data or settings changed.
+    progress, callbacks
+        Show progress, notes and warnings; observe training.
 
     Raises
     ------
     GanAugmentError
-        Those of `gan_augment.errors`; "rare" where no class is rare is a NoRareClassError.
+        The errors of `gan_augment.errors`; NoRareClassError if no class is rare.
     StopRequested
         After Ctrl-C and SIGTERM, once a checkpoint is saved.
 
     Notes
     -----
-    Under torchrun all ranks train as one, and rank 0 writes; ranks that torchrun started again go
-    on with the run in `out`.
+    Under torchrun all ranks train together, and rank 0 writes. Restarted ranks continue the run in
+    `out`.
     """
     options, (again, most) = options or FitOptions(), restarts()
     if most and out is None:
@@ -247,7 +247,7 @@ def fit(
 
 
 def _assist(source: str | Path, ranks: World) -> FitResult:
-    """Train with rank 0, which has the run's folder."""
+    """Train together with rank 0, which writes the run."""
     if options := ranks.told("has read the data"):
         data = read_data(source, FitOptions.model_validate(options), sampled=True)
         with interruptible(lambda: ""), stop_on_signals() as stop:
@@ -272,9 +272,9 @@ def fit_model(
     data: Kind | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> tuple[FitResult, ImageGAN | TabularGAN | None]:
-    """As `fit`; beside the result the generator, None where a finished run was left as it is.
+    """Fit as `fit` does; return the result and the model, None if the run was finished already.
 
-    data: what `source` holds, where it was read already.
+    data: the content of `source`, if it was read already.
     """
     run, requested = _run_path(source, out, resume), options
     progress = watch = Stopwatch(progress, "reading")
@@ -341,7 +341,7 @@ def fitted_for(
 
 
 def _with_choice(data: Kind, progress: Stopwatch) -> Kind:
-    """The data with the recipe that suits it in its options."""
+    """Choose a recipe, and return the data with that recipe in its options."""
     usual = replace(data, options=data.options.model_copy(update={"recipe": "auto"}))
     gan = replace(usual.generator(), recipe=CHOOSE)
     schema = {} if data.name == "image" else {"schema": data.fit_arguments()["schema"]}
@@ -364,14 +364,14 @@ def _train(
     resume: bool,
     force: bool,
 ) -> tuple[FitResult, ImageGAN | TabularGAN]:
-    """Everything inside the run folder, which this process holds."""
+    """Train, and write the run folder, which this process holds."""
     run, data = plan.run, plan.data
     store, history = CheckpointStore(run / CHECKPOINTS), HistoryFile(run / HISTORY)
     if not resume:
         _write_settings(plan, data.options.steps)
 
     def begin(steps: int, machine: ComputeConfig) -> None:
-        """Settings and the tail of the history, which a refused resume must not have touched."""
+        """Write the settings and cut the history, once a resumed run is accepted."""
         newest = store.latest() if resume else None
         history.begin(newest.step if newest else 0)
         kept = resume and not force and data.options.steps is not None  # as it began, to the byte
@@ -408,7 +408,7 @@ def _train(
 
 
 def _seconds(progress: Stopwatch) -> dict[str, float]:
-    """Sum the seconds of a fit's phases under few words, in their order."""
+    """Return the seconds of a fit by phase, in their order."""
     seconds = dict.fromkeys(("reading", *_PHASES.values()), 0.0)
     for name, spent_s in progress.seconds.items():
         beside = "trial" if name.startswith("round ") else "reading"
@@ -417,7 +417,7 @@ def _seconds(progress: Stopwatch) -> dict[str, float]:
 
 
 def _finished(plan: FitPlan) -> FitResult | None:
-    """The result of a run that has nothing left to do, None for any other."""
+    """Return the result of a run that is complete, else None."""
     steps = CheckpointStore(plan.run / CHECKPOINTS).newest_step
     if steps is None or not (plan.run / plan.data.samples).is_file():
         return None
@@ -459,10 +459,7 @@ def _run_path(data: str | Path, out: str | Path | None, resume: bool) -> Path:
 
 
 def _write_settings(plan: FitPlan, steps: int | None, *, config: bool = True) -> None:
-    """Write config.toml, what repeats and resumes the run, and environment.json, where it ran.
-
-    `steps` are known once a budget has become steps.
-    """
+    """Write config.toml, which repeats the run, and environment.json about the machine."""
     options = plan.data.options.model_copy(update={"steps": steps, "classes": plan.topped_up})
     machine = plan.machine
     values = {
@@ -483,10 +480,10 @@ def _write_settings(plan: FitPlan, steps: int | None, *, config: bool = True) ->
 
 
 def _begun_with(run: Path, requested: FitOptions, *, force: bool) -> FitOptions:
-    """The settings a run began with, to be resumed with.
+    """Return the settings of a run, to resume it.
 
-    A setting must be the same or left at its default, or ResumeMismatchError is raised; with
-    `force` it replaces what was. Classes are compared once they are known, by `_check_classes`.
+    A requested setting must be equal or at its default, else ResumeMismatchError; with `force` it
+    replaces the stored one. `_check_classes` compares the classes later.
     """
     values = read_toml(run / CONFIG)
     pinned = values["resolved"] if "steps" in values["fit"] else {}  # else nothing was trained
@@ -509,7 +506,7 @@ def _begun_with(run: Path, requested: FitOptions, *, force: bool) -> FitOptions:
 def _check_classes(
     run: Path, stored: FitOptions, requested: FitOptions, counts: Mapping[str, int], *, force: bool
 ) -> FitOptions:
-    """Stored settings with the classes that are asked for: the same ones, unless forced."""
+    """Return the stored settings with the requested classes, which must be equal unless forced."""
     if requested.classes == FitOptions().classes:
         return stored
     classes = choose_classes(requested.classes, counts)
@@ -519,7 +516,7 @@ def _check_classes(
 
 
 def _changed(stored: FitOptions, requested: FitOptions) -> dict[str, Any]:
-    """{setting: value} of those that are requested to be different."""
+    """Return {setting: value} of the requested settings that differ."""
     defaults, changed = FitOptions(), {}
     for name in sorted(set(FitOptions.model_fields) - _FREE):
         value = getattr(requested, name)
