@@ -1,8 +1,8 @@
-"""Last in scikit-learn's own `Pipeline`: `AugmentedClassifier`, which tops up in `fit` only.
+"""Use `AugmentedClassifier` as the last step of scikit-learn's own `Pipeline`.
 
     python examples/08_augmented_classifier.py OUT
 
-It chooses what to add, and whether to add anything, by cross-validation on the training rows.
+It tops up in `fit` only and chooses the amount, which may be nothing, by cross-validation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gan_augment import AugmentedClassifier, GANAugmenter
 
 
 def biopsies() -> tuple[pd.DataFrame, pd.Series]:
-    """scikit-learn's breast cancer data, cut to 40 malignant samples beside 357 benign ones."""
+    """scikit-learn's breast cancer data, cut to 40 malignant and 357 benign samples."""
     data = load_breast_cancer(as_frame=True)
     y = data.target.map({0: "malignant", 1: "benign"})
     kept = (y == "benign") | (y.groupby(y).cumcount() < 40)
@@ -29,7 +29,7 @@ def biopsies() -> tuple[pd.DataFrame, pd.Series]:
 
 
 def main(out: Path) -> None:
-    """Cross-validate with and without; then fit, and say what was chosen and why."""
+    """Cross-validate with and without topping up; then fit and print the scores of the amounts."""
     out.mkdir(parents=True, exist_ok=True)
     X, y = biopsies()
     augmenter = GANAugmenter(steps=20, random_state=0)
@@ -41,11 +41,11 @@ def main(out: Path) -> None:
         found = cross_validate(model, X, y, cv=3, scoring="balanced_accuracy")["test_score"]
         print(f"{name}: balanced accuracy {found.mean():.3f} (three folds)")
 
-    classifier = helped.fit(X, y)[-1]
-    print("chosen:", classifier.amount_choice_.reason)
-    table = pd.Series({str(amount): v for amount, v in classifier.amount_choice_.mean.items()})
-    table.rename("balanced accuracy").to_csv(out / "amounts.csv", index_label="amount")
-    print(table.round(3).to_string())
+    search = helped.fit(X, y)[-1].search_  # a GridSearchCV over amounts
+    table = pd.DataFrame(search.cv_results_)[["params", "mean_test_score"]]
+    table.to_csv(out / "amounts.csv", index=False)
+    print("chosen:", search.best_params_)
+    print(table.round(3).to_string(index=False))
 
 
 if __name__ == "__main__":

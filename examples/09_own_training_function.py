@@ -1,10 +1,10 @@
-"""Does topping up help *my* network? `evaluate` with a training function of one's own.
+"""Evaluate whether topping up helps your own network, given as a training function.
 
     python examples/09_own_training_function.py OUT
 
 A training function takes the rows of a fold and returns what predicts; `evaluate` calls it for
 every fold and every way of topping up, for the same number of updates each time. On the command
-line: gan-augment evaluate photos/ --learner examples/09_own_training_function.py:train
+line: gan-augment evaluate photos/ --learner my_module:train
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main(out: Path) -> None:
         updates=40,
         augmenter=ImageGAN(steps=5, selection=False),  # after 5 steps nothing is worth keeping
         classes=["bar"],
-        arms=["oversample"],  # beside "none" and "gan"; the default has more
+        arms=["oversample"],  # in addition to "none" and "gan"; the default has more
         folds=2,
         out=out,
     )

@@ -34,7 +34,7 @@ def main(out: Path) -> None:
         y,
         learner=LogisticRegression(max_iter=1000),
         augmenter=GANAugmenter(steps=20, random_state=0),
-        arms=["oversample", "smote"],  # beside "none" and "gan"; the default has more
+        arms=["oversample", "smote"],  # in addition to "none" and "gan"; the default has more
         folds=3,
         repeats=1,
         out=out / "evaluation",
