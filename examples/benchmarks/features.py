@@ -4,7 +4,7 @@
     python examples/benchmarks/features.py table
 
 Four sets of small pictures, five splits each (`draw`), as features of EfficientNet-Lite0 (`SIZES`
-px a side); two heads, those of `evaluate --features`. Arms as the evaluator makes them: nothing
+px a side); two heads, those of `evaluate --backbone`. Arms as the evaluator makes them: nothing
 added, class weights, repeats (the size-matched null), SMOTE (k = 5) and Gaussian borrow to parity,
 and ours, the recipe `features` to parity in the default shares. Beside them the small CNN from
 scratch on the same rows. Read at the head's own decision and at the one corrected for the class
@@ -111,7 +111,7 @@ class Features:
 
     @cached_property
     def learners(self) -> dict[str, Any]:
-        """The heads of `evaluate --features`."""
+        """The heads of `evaluate --backbone`."""
         return {head: learner_of(feature_head(head), self.train) for head in HEADS}
 
     def training(self, arm: str, recipe: Recipe) -> Training[Labelled]:

@@ -3,7 +3,7 @@
     python examples/benchmarks/photos.py --backbone lite0.safetensors --work FOLDER
 
 The photos are drawn: 300 x 260 px, four classes of 480, 440, 40 and 40, smooth noise under a
-grating whose direction tells the class. `gan-augment evaluate FOLDER --features FILE` is run as a
+grating whose direction tells the class. `gan-augment evaluate FOLDER --backbone FILE` is run as a
 person runs it, in a process of its own, and its seconds are of the clock. The rate of embedding is
 that of `FrozenFeatures` on pixels in memory, next to the plain forward pass of the
 same network on the same batches, by processor time, alternately, medians of five.

@@ -109,7 +109,7 @@ def test_levels_keep_their_order() -> None:
 
 def test_remarks_name_other_kinds() -> None:
     assert "most are rare" in column_of([f"w{i % 120}" for i in range(200)]).why
-    assert "--categorical" in column_of([0, 1, 2] * 9).why
+    assert "=categorical" in column_of([0, 1, 2] * 9).why
 
 
 def refilled(cells: Any, n: int, first: int = 0) -> list[Any]:

@@ -2,8 +2,8 @@
 
 boolean: a boolean dtype. datetime: moments, including Python's dates. categorical: a category
 dtype, text and mixed values. numeric: all numbers, including whole ones of few values, which may be
-counts (use --categorical for codes). id: names rows instead of describing them; never floats,
-moments or categories. constant: one value in every row, or none.
+counts (use --columns name=categorical for codes). id: names rows instead of describing them; never
+floats, moments or categories. constant: one value in every row, or none.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Tab
         reasons = "; ".join(f"{c.name!r} is {c.kind} ({c.why})" for c in schema.columns[:10])
         raise DataError(
             f"no column can be learned: {reasons}. Override a kind, for example with "
-            f"--categorical {names[0]}, or add columns."
+            f"--columns {names[0]}=categorical, or add columns."
         )
     return schema
 
@@ -274,7 +274,7 @@ def _numeric(cells: Cells, name: Name) -> Facts:
     if decimals:
         words += f" of up to {decimals} decimals"
     if 2 < distinct <= FEW_NUMBERS and cells.family == "integer":
-        words += " (if they are codes: --categorical)"
+        words += " (if they are codes: --columns name=categorical)"
     spikes = ", ".join(f"{v:g} ({s:.0%})" for v, s in zip(facts["spikes"], shares, strict=True))
     return facts | {"why": words + (f"; often {spikes}" if spikes else "")}
 
