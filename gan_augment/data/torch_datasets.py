@@ -80,8 +80,8 @@ def read_dataset(
 ) -> tuple[Labelled, ItemFormat]:
     """Read every item of a map-style torch dataset, or of a loader, with the format of the items.
 
-    Ids are "row-000000", by position; classes are named `str(label)`. Global random generators stay
-    as they are. A warning tells if an item read twice differs.
+    Ids are "row-000000", by position; classes are named `str(label)`. A warning tells if an item
+    read twice differs.
 
     Parameters
     ----------
@@ -89,14 +89,8 @@ def read_dataset(
         As of `AugmentedDataset`.
     image_size
         (height, width) px; None keeps one size of at most 64 px, else takes `resize.model_size`.
-    known
-        The format, if `describe_dataset` returned it already.
-    signal
-        Whether items are signals (C, L).
-
-    Raises
-    ------
-    DataError, UsageError
+    known, signal
+        The format, if `describe_dataset` returned it; whether items are signals (C, L).
 
     Examples
     --------

@@ -48,9 +48,8 @@ def augment_loader(
     """Return a DataLoader like `loader` whose epochs hold the classes in the requested balance.
 
     Its dataset is an `AugmentedDataset` of M items; all other settings of the loader stay. An epoch
-    draws `length` items without replacement, of each class its share (exact up to rounding). The
-    draws follow from (random_state, epoch). Passes count as epochs; `loader.sampler.set_epoch(n)`
-    overrides the count.
+    draws `length` items without replacement, of each class its share. The draws follow from
+    (random_state, epoch); passes count as epochs unless `loader.sampler.set_epoch(n)` is called.
 
     Parameters
     ----------
@@ -71,16 +70,9 @@ def augment_loader(
 
     Notes
     -----
-    The loader's sampler is replaced:
-
-    - RandomSampler (shuffle=True): random draws, as many as its num_samples.
-    - SubsetRandomSampler: random draws from its rows, which the augmenter is fitted to as well.
-    - DistributedSampler: random draws sliced by rank, with its replicas, rank, shuffle, seed and
-      drop_last; `set_epoch` sets the epoch.
-    - WeightedRandomSampler: random draws, with a warning.
-    - SequentialSampler (shuffle=False): draws in ascending order, with a warning.
-
-    `len(loader.dataset)` is M, and `len(loader.sampler)` is the number of draws per epoch.
+    The loader's sampler is replaced. RandomSampler: as many random draws. SubsetRandomSampler: its
+    rows only. DistributedSampler: the draws are sliced by rank. WeightedRandomSampler: random
+    draws, with a warning. SequentialSampler (shuffle=False): ascending draws, with a warning.
 
     Examples
     --------

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
+
+if TYPE_CHECKING:
+    from gan_augment.options import FitOptions
 
 FAILED_ON = 4
 HELPFUL = ("ADOPT", "LIKELY HELPS")
@@ -82,18 +85,20 @@ def evaluate(
             **source,
         )
     outcome.print_result(ctx, result, result.out)
-    verdict, fit = result.verdict, options.fit
+    verdict = result.verdict
     failed = {"harmful": verdict == "HARMFUL", "no-evidence": verdict not in HELPFUL}
     if fail_on is not None and failed[fail_on]:
         typer.echo(f"the verdict is {verdict}: --fail-on {fail_on}", err=True)
         raise typer.Exit(FAILED_ON)
     if verdict in HELPFUL and backbone is None:
-        columns = "" if fit.target is None else f" --target {shlex.quote(fit.target)}"
-        to = "OUT" if fit.target is None else f"OUT{data.suffix}"
-        named = "" if fit.classes == "rare" else f" --classes {shlex.quote(str(fit.classes))}"
-        outcome.print_next(
-            ctx, f"gan-augment augment {shlex.quote(str(data))} {to}{columns}{named}"
-        )
+        outcome.print_next(ctx, _augment_command(data, options.fit))
+
+
+def _augment_command(data: Path, fit: FitOptions) -> str:
+    columns = "" if fit.target is None else f" --target {shlex.quote(fit.target)}"
+    to = "OUT" if fit.target is None else f"OUT{data.suffix}"
+    named = "" if fit.classes == "rare" else f" --classes {shlex.quote(str(fit.classes))}"
+    return f"gan-augment augment {shlex.quote(str(data))} {to}{columns}{named}"
 
 
 def report(
