@@ -1,4 +1,4 @@
-"""Run from an empty folder with an installed wheel first on the path: the main job, tiny."""
+"""Trial of the built wheel: the main commands and both faces on tiny data, from an empty folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import gan_augment
 
 
 def write_images(folder: Path) -> None:
-    """Noise of 12 x 12 px: forty of one class, eight of another."""
+    """Write noise of 12 x 12 px: forty images of one class, eight of another."""
     rng = np.random.default_rng(0)
     for name, count in (("common", 40), ("rare", 8)):
         (folder / name).mkdir(parents=True)
@@ -25,7 +25,7 @@ def write_images(folder: Path) -> None:
 
 
 def write_table(path: Path) -> None:
-    """Forty rows of one class, twelve of another; a number, a level, a missing cell."""
+    """Write forty rows of one class and twelve of another, with missing cells."""
     rng = np.random.default_rng(0)
     lines = ["size,colour,label"]
     for label, count in (("common", 40), ("rare", 12)):
@@ -35,7 +35,7 @@ def write_table(path: Path) -> None:
 
 
 def command(*args: object) -> dict[str, object]:
-    """One command of the installed package, as its JSON object."""
+    """Run a command of the installed package and return its JSON object."""
     line = [sys.executable, "-m", "gan_augment_cli", *map(str, args), "--json"]
     run = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True)
     answer: dict[str, object] = json.loads(run.stdout)
@@ -43,7 +43,7 @@ def command(*args: object) -> dict[str, object]:
 
 
 def faces() -> None:
-    """A pipeline and a loader, as in the README, with two steps of training."""
+    """Fit a pipeline and draw from a loader, with two steps of training."""
     import torch
     from sklearn.linear_model import LogisticRegression
     from torch.utils.data import DataLoader, TensorDataset
@@ -61,7 +61,7 @@ def faces() -> None:
 
 
 def judged() -> None:
-    """An evaluation of the table, as short as one can be."""
+    """Run the shortest evaluation of the table."""
     flags = ("--learner", "logistic", "--folds", 2, "--repeats", 1, "--steps", 2)
     told = command("evaluate", "data.csv", "--target", "label", *flags, "--out", "report")
     if told["verdict"] != "INSUFFICIENT DATA":
@@ -69,7 +69,7 @@ def judged() -> None:
 
 
 def main() -> None:
-    """The package comes from the wheel; it tops up images, a table, rows and items, and judges."""
+    """Top up images, a table, rows and items, and evaluate, with the package of the wheel."""
     home = Path(gan_augment.__file__).resolve()
     if "site" not in home.parts:
         sys.exit(f"gan_augment came from {home}, not from the wheel")

@@ -1,7 +1,7 @@
 """Measure the size of the library, the depth of two calls, and its speed, for one or two checkouts.
 
     python examples/benchmarks/house.py                        # this checkout, per room
-    python examples/benchmarks/house.py --only sizes           # what the source alone tells, in 3 s
+    python examples/benchmarks/house.py --only sizes           # only the source code, in 3 s
     python examples/benchmarks/house.py --before DIR --after DIR [--data DIR] [--rounds 3] [--gate]
         [--out examples/benchmarks/house.json]
 
@@ -317,7 +317,7 @@ def walk(repository: Path) -> dict[str, Any]:
     few = {"arms": ("none", "oversample", "gan"), "folds": 2, "repeats": 1, "n_jobs": 1}
     evaluate(frame, y, learner=Learner(), **few)
     evaluated = deepest.path
-    GANAugmenter(synthetic_share=0).fit_resample(frame, y)  # what is imported late comes first
+    GANAugmenter(synthetic_share=0).fit_resample(frame, y)  # late imports come first
     resampled = Changes(repository).run(
         lambda: GANAugmenter(synthetic_share=0).fit_resample(frame, y)
     )

@@ -153,7 +153,7 @@ def own(n: int = N) -> np.ndarray:
 
 
 def other(n: int = N) -> np.ndarray:
-    """Rows of the class beside it, along the first feature."""
+    """Return rows of the neighbouring class, along the first feature."""
     return FAULTS.normal(size=(n, 4)) + BESIDE
 
 

@@ -272,7 +272,7 @@ def rivalry(place: Place, work: Work, seed: int) -> str:
     if sorted(codes) != [0, 75]:
         return f"they ended with {codes}: {errors[-400:]}"
     if visible(home) != wholes[codes.index(0)]:
-        return "what is there is not the winner's"
+        return "the output is not the winner's"
     left = [name for name in contents(home) if is_left_over(name) or name.endswith(".lock")]
     if left:
         return f"{left[0]} is left over"

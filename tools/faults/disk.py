@@ -90,7 +90,7 @@ class Disk:
                 )
             elif fault.kind == "torn" and event == "os.fsync":
                 size = os.fstat(descriptor).st_size
-                with contextlib.suppress(OSError):  # of a file that is open for reading alone
+                with contextlib.suppress(OSError):  # of a file that is open for reading only
                     os.ftruncate(descriptor, max(0, size - self._random.randrange(1, 40)))
             os.kill(os.getpid(), signal.SIGKILL)
         elif fault.kind == "read-only":
@@ -212,4 +212,4 @@ def warm_up(*loaded: Ended) -> None:
     from gan_augment.generators import scorer
 
     assert torch.get_num_threads() == 1, "set OMP_NUM_THREADS=1"
-    scorer.SCORER_STEPS = 10  # what is scored does not matter here
+    scorer.SCORER_STEPS = 10  # the quality of scores does not matter here
