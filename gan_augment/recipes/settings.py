@@ -24,6 +24,11 @@ GeneratorKind = Literal[
     "inpainting",
     "super-resolution",
 ]
+TABLE_KINDS = frozenset({"gaussian", "features"})
+UNTRAINED_KINDS = TABLE_KINDS | {"fourier"}
+OTHER_CLASS_KINDS = frozenset({"translation", "pairs", "style", "fourier"})
+SAME_CLASS_KINDS = frozenset({"inpainting", "super-resolution"})
+KNOWN_TARGET_KINDS = SAME_CLASS_KINDS | {"pairs"}
 OptimiserName = Literal["adam", "rmsprop", "sgd"]
 ScheduleName = Literal["constant", "linear", "cosine"]
 
@@ -122,7 +127,7 @@ class GeneratorSettings(Frozen):
     @property
     def trained(self) -> bool:
         """Whether the kind has anything to train."""
-        return self.kind not in ("gaussian", "features", "fourier")
+        return self.kind not in UNTRAINED_KINDS
 
     @property
     def row_styles(self) -> bool:
@@ -132,7 +137,7 @@ class GeneratorSettings(Frozen):
     @property
     def from_rows(self) -> bool:
         """Whether a sample starts from one real row."""
-        return self.from_others or self.kind in ("inpainting", "super-resolution")
+        return self.from_others or self.kind in SAME_CLASS_KINDS
 
     @property
     def span(self) -> int:
@@ -150,7 +155,12 @@ class GeneratorSettings(Frozen):
     @property
     def from_others(self) -> bool:
         """Whether a sample starts from a row of another class."""
-        return self.kind in ("translation", "pairs", "style", "fourier")
+        return self.kind in OTHER_CLASS_KINDS
+
+    @property
+    def knows_target(self) -> bool:
+        """Whether the image that a sample should be is known in training."""
+        return self.kind in KNOWN_TARGET_KINDS
 
 
 class DiscriminatorSettings(Frozen):
@@ -370,7 +380,7 @@ def _of_the_kind(recipe: Recipe) -> Iterator[str]:
     """Yield what belongs to other data or to another kind of generator."""
     objective, generator, table = recipe.objective, recipe.generator, recipe.data == "table"
     kind, network = generator.kind, generator.network
-    if kind in ("gaussian", "features") and not table:
+    if kind in TABLE_KINDS and not table:
         yield f"the generator {kind!r} is for tables"
     if generator.from_rows and table:
         yield f"the generator {kind!r} is for images"

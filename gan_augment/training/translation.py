@@ -48,37 +48,39 @@ LEAST_MASK, MOST_MASK = 0.25, 0.6
 def new_translator(recipe: Recipe, geometry: Geometry, classes: int) -> TranslationGenerator:
     """Return the generator of such a recipe, with weights not yet initialised."""
     settings, channels = recipe.generator, geometry.shape[2]
+    new, network = functools.partial(Translator, geometry, settings=settings), nn.Module()
     match settings.kind:
         case "style":
-            return TranslationGenerator(Restyler(geometry, settings))
+            network = Restyler(geometry, settings)
         case "fourier":
-            return TranslationGenerator(FrequencyMixer(settings.band))
+            network = FrequencyMixer(settings.band)
         case "super-resolution":
-            return TranslationGenerator(SuperResolver(channels, settings))
-    kind, new = settings.kind, functools.partial(Translator, geometry, settings=settings)
-    if recipe.game.by_class:
-        return TranslationGenerator(ByClass([new(classes=1) for _ in range(classes)]))
-    masked = kind == "inpainting"
-    return TranslationGenerator(
-        new(classes=classes, dropping=masked or kind == "pairs", masked=masked)
-    )
+            network = SuperResolver(channels, settings)
+        case "inpainting":
+            network = new(classes=classes, dropping=True, masked=True)
+        case "pairs":
+            network = new(classes=classes, dropping=True)
+        case _ if recipe.game.by_class:
+            network = ByClass([new(classes=1) for _ in range(classes)])
+        case _:
+            network = new(classes=classes)
+    return TranslationGenerator(network)
 
 
 def translation_parts(parts: Parts, geometry: Geometry, classes: int, width: int) -> Parts:
     """Return the parts of a method whose samples start from one row each."""
     recipe, objective = parts.recipe, parts.recipe.objective
-    kind, pool = recipe.generator.kind, recipe.game.pool
+    pool = recipe.game.pool
     shape = (classes, pool, geometry.shape[2], *geometry.padded)
     terms = {
         cycle_term: objective.cycle,
         identity_term: objective.identity,
         style_term: objective.content + objective.style,
-        pixel_term: objective.reconstruction
-        * (kind in ("pairs", "inpainting", "super-resolution")),
+        pixel_term: objective.reconstruction * recipe.generator.knows_target,
     }
     held = (*(term for term, weight in terms.items() if weight), *parts.generator_terms)
     step, first = parts.step, terms_step
-    if kind == "style":
+    if style_term in held:
         step, first = style_step, autoencoding_step
     elif pool:
         step = pooled_step
@@ -98,20 +100,22 @@ def draw_rows(
     recipe: Recipe, geometry: Geometry, width: int, seed: int, step: int, turn: int, batch: Batch
 ) -> GeneratorInput:
     """Choose the row that each sample of a batch starts from, with its style or mask."""
-    rng, n, kind = rng_for(seed, "noise", step, turn), len(batch.y), recipe.generator.kind
+    rng, n = rng_for(seed, "noise", step, turn), len(batch.y)
     z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32)).to(batch.y.device)
-    if kind == "pairs":
-        source = SourceRows(batch.x.chunk(2, dim=1)[1])
-    elif kind == "super-resolution":
-        inner = cropped(batch.x, geometry.shape[:2])
-        source = SourceRows(lowered(inner, recipe.generator.scale))
-    elif kind == "inpainting":
-        masks = torch.from_numpy(drawn_masks(n, geometry.padded, rng)).to(batch.x)
-        source = SourceRows(batch.x, batch.y, masks=masks)
-    else:
-        others = torch.from_numpy(rows_of_others(batch.y.cpu().numpy(), rng)).to(batch.y.device)
-        styles = batch.x if kind == "style" else None
-        source = SourceRows(batch.x[others], batch.y[others], styles)
+    match recipe.generator.kind:
+        case "pairs":
+            source = SourceRows(batch.x.chunk(2, dim=1)[1])
+        case "super-resolution":
+            inner = cropped(batch.x, geometry.shape[:2])
+            source = SourceRows(lowered(inner, recipe.generator.scale))
+        case "inpainting":
+            masks = torch.from_numpy(drawn_masks(n, geometry.padded, rng)).to(batch.x)
+            source = SourceRows(batch.x, batch.y, masks=masks)
+        case kind:
+            others = torch.from_numpy(rows_of_others(batch.y.cpu().numpy(), rng)).to(batch.y.device)
+            source = SourceRows(batch.x[others], batch.y[others])
+            if kind == "style":
+                source = replace(source, styles=batch.x)
     return GeneratorInput(z, batch.y, source)
 
 
@@ -151,10 +155,11 @@ def make_images(
     if not isinstance(source, SourceRows):
         raise TypeError("expected GeneratorInput.source, rows to start from")
     images: Tensor = network(inputs)
-    if recipe.generator.kind == "pairs":
-        images = torch.cat([images, source.rows.to(images.dtype)], dim=1)
-    elif recipe.generator.kind == "super-resolution":
-        images = edge_padded(images, geometry.padded)
+    match recipe.generator.kind:
+        case "pairs":
+            images = torch.cat([images, source.rows.to(images.dtype)], dim=1)
+        case "super-resolution":
+            images = edge_padded(images, geometry.padded)
     return GeneratorOutput(images, source=source)
 
 
