@@ -206,7 +206,7 @@ def test_sigterm_saves_and_resume_goes_on(place, start_command, processes):
     assert "resumed at step " in again.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_ranks_that_torchrun_starts_again_go_on(place):
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--local-addr=localhost"]
     torchrun += ["--nproc-per-node=2", "--max-restarts=2", *COMMAND[1:-2]]

@@ -10,8 +10,6 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from scipy import sparse
 
 from gan_augment import GANAugmenter
@@ -42,9 +40,9 @@ def test_arrays_of_every_dtype_come_back_as_they_were(dtype, order) -> None:
     assert np.bincount(y).tolist() == [N - MINOR] * 2
 
 
-@pytest.mark.parametrize("name", ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"])
+@pytest.mark.parametrize("name", ["coo", "csc", "csr", "lil"])
 @pytest.mark.parametrize("kind", ["array", "matrix"])
-@pytest.mark.parametrize("dtype", ["f4", "i8", "?"])
+@pytest.mark.parametrize("dtype", ["f4", "i8"])
 def test_sparse_x_comes_back_in_its_format(name, kind, dtype) -> None:
     dense = np.where(NUMBERS > 0, NUMBERS, 0).astype(dtype)
     X = getattr(sparse, f"{name}_{kind}")(dense)
@@ -235,43 +233,3 @@ def test_flattened_images_come_back_in_their_container(container, pictures) -> N
     dense = np.asarray(out.toarray() if hasattr(out, "toarray") else out)
     whole, _ = repeats().fit_resample(pixels, y)
     assert np.array_equal(dense, whole.reshape(len(whole), 64))
-
-
-cells = st.sampled_from([0.0, -1.5, 3.25, np.nan, 1e6])
-words = st.sampled_from(["red", "", "blau", "日本"])
-
-
-@settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    rows=st.lists(st.tuples(cells, words, st.booleans()), min_size=8, max_size=30),
-    minor=st.integers(1, 3),
-    kind=st.sampled_from(["pandas", "polars", "list", "object"]),
-    seed=st.integers(0, 2**31 - 1),
-)
-@pytest.mark.filterwarnings("ignore:filled with repeats", "ignore:id columns")
-def test_any_table_comes_back_with_its_rows_first(rows, minor, kind, seed) -> None:
-    table = pd.DataFrame(rows, columns=["x", "word", "flag"])
-    if (table.nunique(dropna=False) < 2).all():
-        return
-    y = ["rare"] * minor + ["common"] * (len(rows) - minor)
-    X = {
-        "pandas": table,
-        "polars": pl.from_pandas(table),
-        "list": [list(row) for row in rows],
-        "object": table.astype(object).to_numpy(),
-    }[kind]
-    augmenter = GANAugmenter(steps=1, random_state=seed, n_jobs=1)
-    out, labels = augmenter.fit_resample(X, y)
-    assert type(out) is type(X)
-    whole = out if kind == "pandas" else pd.DataFrame(out.to_pandas() if kind == "polars" else out)
-    whole = whole.set_axis(["x", "word", "flag"], axis=1)
-    pd.testing.assert_frame_equal(whole.iloc[: len(rows)], table, check_dtype=kind == "pandas")
-    assert labels[: len(rows)] == y
-    assert labels.count("rare") == max(minor, len(rows) - minor)
-    assert set(whole["word"]) <= set(table["word"])
-    assert len(augmenter.origin_) == len(labels)
