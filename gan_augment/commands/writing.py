@@ -272,13 +272,12 @@ def draw_images(
     dict
         {class: reason} for the classes that the model refuses. They leave no file.
     """
-    span = gan.recipe_.generator.span
+    span, refused = gan.recipe_.generator.span, _refused(gan, paths)
     tasks = [
         (name, start, min(start + span, len(own)))
         for name, own in paths.items()
         for start in range(0, len(own), span)
     ]
-    refused: dict[str, str] = {}
     done, stopped = 0, False
 
     def draw(task: tuple[str, int, int]) -> None:
@@ -309,6 +308,17 @@ def draw_images(
     with write_errors(folder):
         for path in (path for name in refused for path in paths[name]):
             (folder / path).unlink(missing_ok=True)
+    return refused
+
+
+def _refused(gan: ImageGAN, paths: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return {class: reason} for the classes that the model cannot draw so often."""
+    refused = {}
+    for name, own in paths.items():
+        try:
+            gan.check_counts({name: len(own)})
+        except TooFewAcceptedError as error:
+            refused[name] = str(error)
     return refused
 
 

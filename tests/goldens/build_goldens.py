@@ -23,8 +23,7 @@ from typing import Any
 import numpy as np
 
 FACTS = Path(__file__).with_name("facts.json")
-ROOMS = ("gan_augment", *(f"gan_augment.{room}" for room in ("commands", "sklearn_api")))
-ROOMS += tuple(f"gan_augment.{room}" for room in ("torch_api", "metrics"))
+ROOMS = ("gan_augment", "gan_augment.sklearn_api", "gan_augment.torch_api", "gan_augment.metrics")
 QUIET = {"THREADS": "1", "N_JOBS": "1", "DIAGNOSTICS": "0"}
 
 Facts = dict[str, Any]
