@@ -189,9 +189,7 @@ class ParsedInput:
         schema = infer_schema(self.data.frame, self.overrides)
         if self.target is None:
             return schema
-        ids = [
-            f"{column.name!r} ({column.why})" for column in schema.columns if column.kind == "id"
-        ]
+        ids = [f"{column.name!r} ({column.why})" for column in schema.columns if column.is_id]
         if ids:
             warn(
                 f"id columns are not learned, and new rows get new ids: {', '.join(ids[:5])}. A "

@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -103,6 +104,7 @@ def test_the_manifest_has_a_line_for_every_new_row(tmp_path):
             ["3", 'ra"re', "repeat", "row-000002", "0"],
             ["4", 'ra"re', "repeat", "row-000002", "1"],
             ["5", "rare", "synthetic", "my,run", "7"],
+            ["6", "", "table", f"sha256:{sha256(out.read_bytes()).hexdigest()}", "6"],
         ]
 
 

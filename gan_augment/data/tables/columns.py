@@ -111,7 +111,7 @@ def plain(series: pd.Series, column: Column) -> Plain:
     """
     assert column.learned, f"column {column.name!r} is {column.kind}: it is not learned"
     cells = read_cells(series)
-    if column.kind in ("categorical", "boolean"):
+    if column.has_levels:
         codes, own = cells.coded
         index = {level: code for code, level in enumerate(column.levels)}
         return np.array([*(index.get(level, -1) for level in own), -1], dtype=np.int32)[codes]
@@ -150,9 +150,9 @@ def restored(values: ArrayLike, column: Column) -> pd.Series:
     """
     array, dtype = np.asarray(values), column.pandas_dtype
     cells: Any
-    if column.kind == "constant":
+    if not column.learned:
         array = np.full(len(array), 0 if column.levels or column.unit else -1)
-    if column.kind == "numeric" or column.unit is not None:
+    if column.has_numbers or column.unit is not None:
         missing = np.isnan(array)
         numbers = _rounded(np.where(missing, 0.0, array), column)
         if column.unit is not None:
@@ -198,7 +198,7 @@ def output_frame(
         return pd.DataFrame(near.astype(dtype), columns=names, copy=False)
     series = {
         column.name: _new_ids(column, column.pandas_dtype, n, first)
-        if column.kind == "id"
+        if column.is_id
         else restored(values[column.name] if column.learned else np.zeros(n), column)
         for column in columns
     }
@@ -228,7 +228,7 @@ def with_new_ids(
     like: a frame with the dtypes of these columns.
     """
     frame = frame.copy(deep=False)
-    for column in (column for column in schema.columns if column.kind == "id"):
+    for column in (column for column in schema.columns if column.is_id):
         cells = _new_ids(column, like[column.name].dtype, len(frame), first)
         frame[column.name] = cells.set_axis(frame.index)
     return frame
@@ -262,10 +262,10 @@ def row_hashes(frame: pd.DataFrame) -> NDArray[np.uint64]:
 
 def _read_objects(series: pd.Series, missing: Mask) -> Cells:
     """Read an object column by the common type of its cells."""
-    kind = pd.api.types.infer_dtype(series, skipna=True)
-    family = _BY_OBJECTS.get(kind)
+    found = pd.api.types.infer_dtype(series, skipna=True)
+    family = _BY_OBJECTS.get(found)
     if family is None:
-        raise _unsupported(series, f"{kind} objects")
+        raise _unsupported(series, f"{found} objects")
     if family == "levels":
         return _read_levels(series, missing)
     if family == "datetime":
@@ -275,7 +275,7 @@ def _read_objects(series: pd.Series, missing: Mask) -> Cells:
                 raise ValueError
         except (ValueError, OverflowError):  # several zones, or years out of range
             raise _unsupported(series, "Python datetimes with a time zone") from None
-        return Cells(series, family, missing, moments.to_numpy(), dates=kind == "date")
+        return Cells(series, family, missing, moments.to_numpy(), dates=found == "date")
     values: NDArray[Any] = np.zeros(len(series), dtype=_STORED.get(family, np.float64))
     try:
         values[~missing] = series.to_numpy()[~missing].astype(values.dtype)
@@ -334,7 +334,7 @@ def _unsupported(series: pd.Series, what: str) -> DataError:
 
 def _is_float(column: Column) -> bool:
     """Return whether the cells are plain NumPy floats, learned or constant."""
-    return column.kind in ("numeric", "constant") and column.dtype in ("float32", "float64")
+    return not (column.has_levels or column.is_id) and column.dtype in ("float32", "float64")
 
 
 def _digits(values: ArrayLike, decimals: int | None) -> NDArray[np.float64]:

@@ -120,15 +120,14 @@ class CellFormat(Frozen, extra="ignore"):
     missing: str = ""
     digits: int | None = None
     pattern: str = PATTERNS[0]
-    booleans: tuple[str, str] = BOOLEANS[0]
+    booleans: tuple[str, str] | None = None
 
     def write(self, series: pd.Series, decimal: str) -> list[str]:
         """Write values that are not missing, without quotes."""
-        if self.kind == "text":
-            return list(map(str, series.tolist()))
         cells = read_cells(series)
         if cells.family == "boolean":
-            return [self.booleans[not value] for value in cells.values.tolist()]
+            words = self.booleans or BOOLEANS[0]
+            return [words[not value] for value in cells.values.tolist()]
         if cells.family == "datetime":
             return list(pd.Series(cells.values).dt.strftime(self.pattern))
         if cells.family == "integer":
@@ -172,8 +171,7 @@ class CsvFormat(Frozen, extra="ignore"):
     @property
     def booleans(self) -> tuple[str, str]:
         """Return how the file writes true and false."""
-        own = (column.booleans for column in self.columns if column.kind == "boolean")
-        return next(own, BOOLEANS[0])
+        return next((one.booleans for one in self.columns if one.booleans), BOOLEANS[0])
 
 
 @dataclass(frozen=True)

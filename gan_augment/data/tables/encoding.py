@@ -293,7 +293,7 @@ def encoded_width(schema: TableSchema) -> int:
     width = 0
     for column in schema.learned:
         missing = column.missing > 0
-        if column.kind in ("numeric", "datetime"):
+        if column.has_numbers:
             none = np.empty(0)
             width += NumericColumn(none, none, column.plain_spikes, missing).width
         else:

@@ -116,11 +116,6 @@ def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None
             "its kind to be inferred"
         )
     facts = _FACTS[kind](cells, name)
-    if kind == "boolean" and len(facts["levels"]) > 2:
-        raise DataError(
-            f"column {name!r} has {len(facts['levels'])} values and cannot be boolean; expected at "
-            "most two. Call it categorical."
-        )
     why = "; ".join(filter(None, [reason, facts.pop("why", "")]))
     return _column(cells, name, facts | {"kind": kind, "why": why})
 
@@ -306,6 +301,16 @@ def _categorical(cells: Cells, name: Name) -> Facts:
     return {"levels": levels, "why": words}
 
 
+def _boolean(cells: Cells, name: Name) -> Facts:
+    facts = _categorical(cells, name)
+    if len(facts["levels"]) > 2:
+        raise DataError(
+            f"column {name!r} has {len(facts['levels'])} values and cannot be boolean; expected at "
+            "most two. Call it categorical."
+        )
+    return facts
+
+
 def _id(cells: Cells, name: Name) -> Facts:
     if cells.family == "integer" and len(cells.known):
         low, last = int(cells.known.min()), int(cells.known.max())
@@ -340,7 +345,7 @@ _FACTS: dict[ColumnKind, Callable[[Cells, Name], Facts]] = {
     "numeric": _numeric,
     "datetime": _datetime,
     "categorical": _categorical,
-    "boolean": _categorical,
+    "boolean": _boolean,
     "id": _id,
     "constant": _constant,
 }

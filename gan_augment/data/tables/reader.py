@@ -301,13 +301,13 @@ def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
 def _notes(table: Labelled, schema: TableSchema) -> list[str]:
     notes = []
     for column in schema.columns:
-        if column.kind == "id":
+        if column.is_id:
             filled = {"missing": "left empty"}.get(column.refill or "", "numbered anew")
             notes.append(
                 f"column {column.name!r} is not learned: an id ({column.why}); {filled} in "
                 "synthetic rows"
             )
-        elif column.kind == "constant":
+        elif not column.learned:
             notes.append(f"column {column.name!r} is not learned: {column.why}")
     _, same = np.unique(row_hashes(table.frame), return_inverse=True)
     pairs = np.unique(same * len(table.names) + table.labels) // len(table.names)

@@ -21,6 +21,8 @@ Unit = Literal["D", "h", "m", "s", "ms", "us", "ns"]
 Name = str | int
 Scalar = str | bool | int | float
 LEARNED = ("numeric", "categorical", "boolean", "datetime")
+_NUMBERS = ("numeric", "datetime")
+_LEVELS = ("categorical", "boolean")
 _HEADING = ("column", "kind", "type", "missing", "values", "why")
 _WIDEST_NAME = 32
 _WIDEST_TYPE = 28
@@ -73,6 +75,21 @@ class Column(Frozen):
         return self.kind in LEARNED
 
     @property
+    def has_numbers(self) -> bool:
+        """Return whether the column is learned as numbers: numeric or datetime."""
+        return self.kind in _NUMBERS
+
+    @property
+    def has_levels(self) -> bool:
+        """Return whether the column is learned as levels: categorical or boolean."""
+        return self.kind in _LEVELS
+
+    @property
+    def is_id(self) -> bool:
+        """Return whether the column holds ids, which are refilled in new rows."""
+        return self.refill is not None
+
+    @property
     def plain_spikes(self) -> tuple[float, ...]:
         """Return `spikes` on the scale of `columns.plain`."""
         return tuple(float(value - self.origin) for value in self.spikes)
@@ -94,7 +111,7 @@ class Column(Frozen):
         >>> Column(name="a", kind="numeric", dtype="int64", low=1, high=90).values_in_words
         '1 to 90'
         """
-        if self.kind == "id":
+        if self.is_id:
             return ""
         if self.low is not None and self.high is not None:
             return f"{_bound(self.low, self.unit)} to {_bound(self.high, self.unit)}"
@@ -197,7 +214,7 @@ class Overrides(Frozen):
         """Leave out the target. Raises UsageError unless it is listed as categorical or boolean."""
         kinds = {name: kind for name, kind in self.columns.items() if str(name) == str(target)}
         for kind in kinds.values():
-            if kind not in ("categorical", "boolean"):
+            if kind not in _LEVELS:
                 raise UsageError(f"column {target!r} is the target, so it cannot be {kind}")
         return Overrides(columns={n: k for n, k in self.columns.items() if n not in kinds})
 
