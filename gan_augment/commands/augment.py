@@ -206,20 +206,11 @@ def augment(
         size = _size_written(read, match)
         held.check_room(*_room(source, read, job.plan, size))
         made_from = _made_from(read, top_up, model, match=match, mark=mark)
-        trained: Path | None = Path(model) if model else None
-        gan: Any = None
-        if model or not job.plan.generated:
-            held.describe(made_from)
-        else:
-            from gan_augment.commands.fit import fitted_for
-
-            gan, trained = fitted_for(held, made_from, source, read, run, progress)
+        gan, trained = _model(held, made_from, job, source, model, run)
         if trained:
             meta = read_meta(trained)
             job.plan = _plan(read, top_up, meta)
             _warn_of_model(job, meta, top_up, alike=size is not None)
-            if job.plan.generated:
-                gan = gan or load_model(trained, threads=1)
         if job.plan.refused:
             job.warn(refusals_in_words(job.plan.refused, read.unit))
         if not table:
@@ -236,6 +227,27 @@ def augment(
         notes=read.read.notes,
         unit="rows" if table else "files",
     )
+
+
+def _model(
+    held: Output,
+    made_from: Mapping[str, Any],
+    job: _TopUp,
+    source: Path,
+    model: str | Path | None,
+    run: str | Path | None,
+) -> tuple[Any, Path | None]:
+    """Load or fit the model, and return it with its run; (None, None) if nothing is generated."""
+    if model:
+        held.describe(made_from)
+        return load_model(model, threads=1), Path(model)
+    if not job.plan.generated:
+        held.describe(made_from)
+        return None, None
+    from gan_augment.commands.fit import fitted_for
+
+    gan, trained = fitted_for(held, made_from, source, job.data, run, job.progress)
+    return gan or load_model(trained, threads=1), trained
 
 
 def plan_augment(

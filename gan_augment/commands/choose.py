@@ -114,7 +114,6 @@ def choose(
         raise UsageError("--resume needs --out, the folder of the choice that was stopped")
     folder, chosen, kind = _inputs(data, out, options, recipes, progress)
     budget_s = options.budget_s or 1200.0
-    generator = replace(kind, options=options.model_copy(update={"recipe": "auto"})).generator()
     header = {
         "kind": "header",
         "recipes": {name: one.model_dump(mode="json") for name, one in chosen.items()},
@@ -128,43 +127,59 @@ def choose(
         journal = _journal(folder, header, resume)
         for line in _lines(kind, chosen, folder):
             progress.note(line)
-
-        def save(gan: Any, name: str) -> None:
-            gan.save(folder / TRIALS / f"{name}{SUFFIX}")
-
-        arguments = kind.fit_arguments()
-        schema = arguments.get("schema")
         with interruptible(lambda: hint), stop_on_signals() as stop:
-            try:
-                found = choose_recipe(
-                    Task(
-                        prototype=generator,
-                        data=kind.data,
-                        recipes=chosen,
-                        run=RunContext(progress=progress, stop=stop, started_s=started_s),
-                        most=max(one.steps for one in chosen.values()),
-                        budget_s=budget_s,
-                        journal=journal,
-                        save=save,
-                        force=force,
-                        unlabelled=arguments.pop("unlabelled", None),
-                        arguments=arguments,
-                    ),
-                    lambda train, held: held_out_score(train, held, kind.topped_up, schema),
-                )
-            except (DataError, UsageError):
-                if not any(line["kind"] == "trial" for line in journal.lines()):
-                    remove_named(folder, FILES)  # nothing to go on with
-                raise
+            run = RunContext(progress=progress, stop=stop, started_s=started_s)
+            found = _tried(folder, kind, chosen, journal, run, budget_s, force)
             found |= {"budget_s": budget_s, "data": str(data), **kind.facts()}
             if not kind.data.kind.tabular:
                 _write_samples(folder, kind, found)
         found["seconds"] = round(time.monotonic() - started_s, 1)
+        winner = chosen[found["winner"]]
         write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
-        recipe = chosen[found["winner"]].model_dump(mode="json")
-        write_file(folder / RECIPE, to_toml(recipe).encode())
-    taken = takes_unlabelled(chosen[found["winner"]])
-    return ChoiceResult(folder, found["winner"], found["why"], found, taken)
+        write_file(folder / RECIPE, to_toml(winner.model_dump(mode="json")).encode())
+    return ChoiceResult(
+        folder, found["winner"], found["why"], found, unlabelled=takes_unlabelled(winner)
+    )
+
+
+def _tried(
+    folder: Path,
+    kind: Kind,
+    chosen: Mapping[str, Recipe],
+    journal: Journal,
+    run: RunContext,
+    budget_s: float,
+    force: bool,
+) -> dict[str, Any]:
+    """Run the rounds, and return the content of choice.json. A refusal leaves no empty folder."""
+    usual = kind.options.model_copy(update={"recipe": "auto"})
+    arguments = kind.fit_arguments()
+    schema = arguments.get("schema")
+
+    def save(gan: Any, name: str) -> None:
+        gan.save(folder / TRIALS / f"{name}{SUFFIX}")
+
+    task = Task(
+        prototype=replace(kind, options=usual).generator(),
+        data=kind.data,
+        recipes=chosen,
+        run=run,
+        most=max(one.steps for one in chosen.values()),
+        budget_s=budget_s,
+        journal=journal,
+        save=save,
+        force=force,
+        unlabelled=arguments.pop("unlabelled", None),
+        arguments=arguments,
+    )
+    try:
+        return choose_recipe(
+            task, lambda train, held: held_out_score(train, held, kind.topped_up, schema)
+        )
+    except (DataError, UsageError):
+        if not any(line["kind"] == "trial" for line in journal.lines()):
+            remove_named(folder, FILES)  # there is nothing to continue
+        raise
 
 
 def plan_choice(

@@ -411,8 +411,8 @@ def _seconds(progress: Stopwatch) -> dict[str, float]:
     """Return the seconds of a fit by phase, in their order."""
     seconds = dict.fromkeys(("reading", *_PHASES.values()), 0.0)
     for name, spent_s in progress.seconds.items():
-        beside = "trial" if name.startswith("round ") else "reading"
-        seconds[_PHASES.get(name, beside)] += spent_s
+        other = "trial" if name.startswith("round ") else "reading"
+        seconds[_PHASES.get(name, other)] += spent_s
     return {name: round(spent_s, 1) for name, spent_s in seconds.items()}
 
 

@@ -15,14 +15,14 @@ from gan_augment.storage import clean_stale, write_errors
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """A result, and the page that it was written to."""
+    """An evaluation's result and the path of its page."""
 
     evaluation: EvaluationResult
     out: Path
 
     @property
     def verdict(self) -> str:
-        """The word of the verdict."""
+        """Return the word of the verdict."""
         return self.evaluation.verdict
 
     def to_dict(self) -> dict[str, Any]:
@@ -38,22 +38,23 @@ class WrittenReport:
 def report(
     result: str | Path, out: str | Path | None = None, *, overwrite: bool = False
 ) -> WrittenReport:
-    """Write the result of an evaluation as one HTML file that needs nothing else.
+    """Write the result of an evaluation as one HTML file without dependencies.
 
     Parameters
     ----------
     result
         The folder of an evaluation, or its result.json.
     out
-        A file, by default report.html beside it.
+        The file, by default report.html in the same folder.
     overwrite
-        Replace an earlier report; what is no report of ours is never replaced.
+        Replace an earlier report. Files of other programs are never replaced.
 
     Raises
     ------
     ModelFileError
-        Where there is no result.
+        If there is no result.
     UsageError, OutputExistsError, WriteFailedError
+        For an unsuitable name, a file that exists, and a disk that refuses.
     """
     source = Path(result)
     evaluation = EvaluationResult.load(source)

@@ -135,7 +135,7 @@ class Output:
 
     @property
     def goes_on(self) -> bool:
-        """Whether a repeated call of the command finds something to continue."""
+        """Return whether a repeated call finds something to continue."""
         entries = {entry.name for entry in self.part.iterdir()} if self.part.is_dir() else set()
         run = self.record.run if self.record else None
         return bool(entries - {RECORD}) or (run is not None and (Path(run) / CONFIG).is_file())
@@ -164,7 +164,7 @@ class Output:
         move_folder(self.part, self.path)
 
     def finish_files(self, *names: str) -> None:
-        """Move files of the part folder beside it, the manifest last, and remove the folder."""
+        """Move files out of the part folder, in the given order, and remove the folder."""
         with write_errors(self.path):
             for name in names:
                 move_file(self.part / name, self.path.with_name(name), replace=self.overwrite)

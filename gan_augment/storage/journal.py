@@ -1,6 +1,6 @@
-"""What long work has done so far, a line of JSON each: appended, synced, read after a kill.
+"""Journals of long work: one JSON line per finished part, appended, synced, read after a kill.
 
-Lines are never changed. What they mean is in `evaluation/` and `generators/halving.py`.
+Lines are never changed. `evaluation/` and `generators/choose.py` define their content.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ MOST_BYTES = 4 << 30
 
 
 class Journal:
-    """Lines in memory, and in a file where there is one.
+    """Journal lines in memory and, if `path` is given, in a file.
 
-    The first line of a file is the header, which says what is done and how. names: of the fields
-    that tell a line from all others of its kind; by default those of an evaluation's.
+    The first line is the header, which describes the work. names: the fields that identify a line
+    among those of its kind; empty for the lines of an evaluation.
     """
 
     def __init__(self, path: Path | None = None, names: Sequence[str] = ()) -> None:
@@ -40,14 +40,14 @@ class Journal:
         self.header: Line | None = None
 
     def read(self) -> None:
-        """Take up the whole lines of the file; a torn last line is dropped, and cut off.
+        """Read the lines of the file; an incomplete last line is cut off.
 
-        Raises ResumeMismatchError where there is no file, or one that is no journal.
+        Raises ResumeMismatchError if the file is missing or is not a journal.
         """
         path = self._path
         if path is None or not path.is_file():
             raise ResumeMismatchError(
-                f"there is no journal to go on with at {str(path)!r}; leave --resume out to begin"
+                f"there is no journal to resume at {str(path)!r}; leave out --resume to begin"
             )
         whole = 0
         for text in read_regular(path, MOST_BYTES).splitlines(keepends=True):
@@ -69,12 +69,12 @@ class Journal:
 
     @staticmethod
     def is_torn(path: Path) -> bool:
-        """Tell whether a file is no more than the beginning of a header."""
+        """Return whether a file holds only the beginning of a header."""
         held, head = path.read_bytes(), b'{"kind": "header"'
         return b"\n" not in held and (held.startswith(head) or head.startswith(held))
 
     def append(self, line: Line) -> None:
-        """Write one line and wait until the disk has it."""
+        """Append one line, and wait until the disk has it."""
         if line["kind"] == "header":
             self.header = line
         else:
@@ -88,20 +88,20 @@ class Journal:
             os.fsync(file.fileno())
 
     def get(self, key: Key) -> Line | None:
-        """Return the line of this key, if it was written."""
+        """Return the line of a key, or None."""
         return self._lines.get(key)
 
     def forget(self, which: Callable[[Line], bool]) -> None:
-        """Take lines for not written; in the file, the last line of a key counts."""
+        """Drop lines from memory; in the file, the last line of a key counts."""
         self._lines = {key: line for key, line in self._lines.items() if not which(line)}
 
     def lines(self) -> Iterator[Line]:
-        """Yield all but the header, in an order that does not depend on who was done first."""
+        """Yield all lines but the header, sorted by key."""
         return (self._lines[key] for key in sorted(self._lines))
 
 
 def key_of(line: Mapping[str, Any], names: Sequence[str] = ()) -> Key:
-    """Return what a line is about: no two lines of a journal share it."""
+    """Return the key of a line, which is unique in a journal."""
     if names:
         return line["kind"], *(line.get(name) for name in names)
     about = line["candidate"] if line["kind"] == "cell" else f"{line['source']} {line['level']}"

@@ -1,4 +1,4 @@
-"""One process a folder: a lock that names its holder and dies with it. It guards no single file."""
+"""Folder locks: one process at a time; a lock names its holder and ends with that process."""
 
 from __future__ import annotations
 
@@ -20,13 +20,26 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 @contextlib.contextmanager
 def hold_folder(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
-    """Hold `folder` for this process; one made here in which nothing was written goes again.
+    """Hold `folder` for this process; create it if needed, and remove it if it stays empty.
 
-    The kernel's file lock decides, and is freed by any death; a disk that has none (some network
-    disks) is locked by the existence of the file. The file's text names the holder for people.
-    lock_file: another name locks a part of the folder alone, such as one table in it.
-    Raises FolderInUseError if somebody else holds it, OutputExistsError where a file is in its
-    place, WriteFailedError if no lock can be written, or if at the end the folder is elsewhere.
+    The kernel's file lock is released when the process ends. Disks without file locks, such as some
+    network disks, are locked by the existence of the file. Its text names the holder for people.
+
+    Parameters
+    ----------
+    folder
+        The folder to hold.
+    lock_file
+        The name of the lock. A different name locks one output in the folder.
+
+    Raises
+    ------
+    FolderInUseError
+        If another process holds it.
+    OutputExistsError
+        If `folder` is a file.
+    WriteFailedError
+        If no lock can be written, or if the folder was moved in the meantime.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{str(folder)!r} is a file; expected the path of a folder.")
