@@ -177,7 +177,7 @@ def training_set(
     """The training rows topped up to parity; `share` of what is added is of `made`."""
     if made is None:
         plan = plan_topup(task.train.counts, TopUp(synthetic_share=0.0), task.rare_names)
-        source: Any = Repeats[Labelled]().fit(task.train)
+        source: Any = Repeats().fit(task.train)
     else:
         top_up = TopUp(synthetic_share=share, companions=companions)
         plan = plan_topup(task.train.counts, top_up, task.rare_names)

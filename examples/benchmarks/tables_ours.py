@@ -11,13 +11,14 @@ import pandas as pd
 from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from smotes import GaussianSmote, TunedSmote
 from tables_protocol import to_parity
 
 from gan_augment.data.splits import judging_folds
 from gan_augment.data.tables.columns import output_frame
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
-from gan_augment.generators.baselines import GaussianSmote, Repeats, Smote, TunedSmote
+from gan_augment.generators.baselines import Repeats, Smote
 from gan_augment.generators.row_sampler import FEW_ROWS
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.kinds.kind import Labelled
@@ -61,7 +62,7 @@ def _topped_up(
     parts = [gan.sample(made, random_state=seed)]
     sample_s = time.perf_counter() - began_s
     if any(again.values()):
-        repeats: Repeats[Labelled] = Repeats()
+        repeats: Repeats = Repeats()
         parts.append(repeats.fit(read.table).sample(again, random_state=seed))
     rows = pd.concat([part.frame for part in parts], ignore_index=True)
     rows.attrs = facts | {"share": share, "sample_s": round(sample_s, 3)}
@@ -104,7 +105,7 @@ class Rows:
             return self._half_repeats(arm)
         data, asked = self._read.table, to_parity(self._y)
         least = min(n for name, n in data.counts.items() if name in asked and n > 1)
-        synthesizer: Repeats[Labelled] | Smote[Labelled] = Repeats()
+        synthesizer: Repeats | Smote = Repeats()
         if arm == "smote":
             synthesizer = Smote(min(5, least - 1), missing="fill")
         elif arm == "smote_tuned":
@@ -130,7 +131,7 @@ class Rows:
             )
         ]
         if few:  # a lone row is repeated, as the evaluator does
-            parts.append(Repeats[Labelled]().fit(data).sample(few, random_state=self._seed))
+            parts.append(Repeats().fit(data).sample(few, random_state=self._seed))
         return _joined(parts)
 
     def _half_repeats(self, arm: str) -> Added:
@@ -139,7 +140,7 @@ class Rows:
         made = {name: round(n * TopUp().resolved("table")[0]) for name, n in asked.items()}
         again = {name: n - made[name] for name, n in asked.items()}
         small = {n: m for n, m in made.items() if data.counts[n] < FEW_ROWS}
-        parts = [Repeats[Labelled]().fit(data).sample(again, random_state=self._seed)]
+        parts = [Repeats().fit(data).sample(again, random_state=self._seed)]
         parts.append(self._gan.sample(small, random_state=self._seed))
         frames = [part.frame for part in parts]
         names = [np.array(part.names, dtype=object)[part.labels] for part in parts]

@@ -1,36 +1,33 @@
-"""What a synthesizer has to beat: `Repeats`, `Smote`, its Gaussian form and one of a tuned k.
+"""`Repeats` and `Smote`: the baselines that a generator has to beat.
 
-imbalanced-learn has its one door here.
+Only this file and the scikit-learn face import imbalanced-learn.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Generic, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.splits import judging_folds
 from gan_augment.data.tables.columns import Plain, output_frame, plain_columns
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.data.topup_plan import repeated_rows
 from gan_augment.errors import DataError, NotFittedError, UsageError, unknown_class
-from gan_augment.generators.generator import Data, checked_counts, sample_ids
+from gan_augment.generators.generator import checked_counts, sample_ids
 from gan_augment.kinds.kind import Labelled
-from gan_augment.rng import derived_seed, rng_for
+from gan_augment.rng import derived_seed
 
 MOST_SEED = 2**32 - 1
-CELLS_AT_ONCE = 1 << 22
 
 
-class Repeats(Generic[Data]):
-    """Training rows again, in random order: each as often as any other, give or take one.
+class Repeats:
+    """Repeats training rows in random order, each as often as any other, give or take one.
 
-    Keeps a reference to the training data; a repeat keeps the group of its row.
+    It keeps a reference to the training data. A repeat has the group of its row.
 
     >>> import numpy as np
     >>> from gan_augment.kinds.image import IMAGE
@@ -43,14 +40,14 @@ class Repeats(Generic[Data]):
 
     classes_: dict[str, int]
 
-    def fit(self, data: Data) -> Self:
-        """Remember `data`: images or a table."""
-        self._data: Data = data
+    def fit(self, data: Labelled) -> Self:
+        """Keep `data`, rows of any kind."""
+        self._data = data
         self.classes_ = data.counts
         return self
 
-    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Data:
-        """Exactly `counts` = {class: n} rows in that order; their first rows never change with n.
+    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Labelled:
+        """Draw `counts` = {class: n} rows in this order; the first rows do not depend on n.
 
         Raises UnknownClassError, UsageError (a negative count), DataError (a class without rows).
         """
@@ -65,16 +62,25 @@ class Repeats(Generic[Data]):
         return replace(data, rows=drawn, labels=labels, ids=ids, groups=groups)
 
 
-class Smote(Generic[Data]):
-    """imbalanced-learn's SMOTE, SMOTENC or SMOTEN, as the kinds of the learned columns ask.
+class Smote:
+    """imbalanced-learn's SMOTE, SMOTENC or SMOTEN, by the kinds of the learned columns.
 
-    Parameters: k_neighbors, of which one is the other end of each new row. missing: "raise" where
-    a learned cell is missing; "fill" takes the column's median for it, and for a missing level one
-    of its own, which is missing again in new rows.
+    Parameters
+    ----------
+    k_neighbors
+        A new row lies between a row and one of its so many nearest rows of the class. Classes of
+        `k_neighbors` rows or fewer are refused.
+    missing
+        "raise" refuses missing cells. "fill" replaces a missing number by the median of its column,
+        and treats missing levels as a level.
 
-    It sees numbers and moments as they are, unscaled, and levels as codes; constants are filled in
-    and ids refilled. Images are their pixels, and new ones are rounded. It takes no
-    class of `k_neighbors` rows or fewer. Source: Chawla et al. 2002, "SMOTE".
+    Notes
+    -----
+    Numbers and moments are not scaled, levels are codes, constants are repeated and ids numbered
+    on. Images are vectors of pixels, and new ones are rounded. Source: Chawla et al. 2002, "SMOTE".
+
+    Examples
+    --------
 
     >>> import numpy as np, pandas as pd
     >>> from gan_augment.kinds.table import TABLE
@@ -95,11 +101,10 @@ class Smote(Generic[Data]):
         self.k_neighbors = k_neighbors
         self.missing = missing
 
-    def fit(self, data: Data, *, schema: TableSchema | None = None) -> Self:
-        """Put the data into numbers and codes; a table's `schema` is inferred where none is given.
+    def fit(self, data: Labelled, *, schema: TableSchema | None = None) -> Self:
+        """Convert the data into numbers and codes; `schema` of a table is inferred if it is None.
 
-        Raises DataError where a learned cell is missing and not to be filled, or no column is
-        learned.
+        Raises DataError for missing cells that are not filled, and where no column is learned.
         """
         if self.k_neighbors < 1:
             raise UsageError(f"k_neighbors={self.k_neighbors}; expected 1 or more")
@@ -108,14 +113,14 @@ class Smote(Generic[Data]):
             self._levels = np.zeros(self._X.shape[1], dtype=bool)
         else:
             self._X, self._levels = self._numbers(data, schema or infer_schema(data.frame))
-        self._data: Data = data
+        self._data = data
         self.classes_ = data.counts
         return self
 
     def _numbers(
         self, data: Labelled, schema: TableSchema
     ) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-        """(cells (N, learned columns), which columns are codes of levels)."""
+        """Return cells (N, learned columns), and which columns are codes of levels."""
         values = plain_columns(data.frame, schema.learned)
         holed = [name for name, cells in values.items() if _missing(cells).any()]
         if self.missing == "fill":
@@ -123,8 +128,8 @@ class Smote(Generic[Data]):
         elif holed:
             raise DataError(
                 f"columns {holed[:10]} hold missing values, which SMOTE cannot interpolate. Fill "
-                "them first, say missing='fill', or use TabularGAN or Repeats, which take them as "
-                "they are."
+                "them first, use missing='fill', or use TabularGAN or Repeats, which accept "
+                "them."
             )
         if not values:
             raise DataError("no column can be interpolated: all are ids or constant; use Repeats")
@@ -132,8 +137,8 @@ class Smote(Generic[Data]):
         levels = np.array([cells.dtype.kind == "i" for cells in values.values()])
         return np.column_stack(list(values.values())), levels
 
-    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Data:
-        """Exactly `counts` = {class: n} rows in that order, all new.
+    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Labelled:
+        """Draw `counts` = {class: n} new rows in this order.
 
         Raises UnknownClassError, UsageError (a negative count), DataError (too few rows of a class,
         or a single class).
@@ -151,9 +156,9 @@ class Smote(Generic[Data]):
 
     def _as_data(
         self, cells: NDArray[np.floating], labels: NDArray[np.int64], ids: NDArray[np.str_]
-    ) -> Data:
-        """Rows (n, columns) of numbers and codes as what was fitted."""
-        data: Data = self._data
+    ) -> Labelled:
+        """Return rows (n, columns) of numbers and codes as labelled rows."""
+        data = self._data
         if not data.kind.tabular:
             return data.with_rows(data.kind.from_flat(cells, data), labels, ids)
         values: dict[Name, Plain] = {
@@ -168,14 +173,14 @@ class Smote(Generic[Data]):
     def _grown(
         self, requested: Mapping[int, int], random_state: int
     ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-        """The new rows, (sum of requested, columns), and their labels, by imbalanced-learn."""
+        """Draw new rows with imbalanced-learn, (sum of requested, columns), and their labels."""
         y, sizes = self._data.labels, list(self.classes_.values())
         ends = {label: sizes[label] + n for label, n in requested.items()}
         X, labels = self._imblearn(ends, self.k_neighbors, random_state).fit_resample(self._X, y)
         return X[len(y) :], labels[len(y) :]
 
     def _imblearn(self, ends: Mapping[int, int], k: int, random_state: int) -> Any:
-        """imbalanced-learn's sampler of the kinds of columns. ends: {label: rows at the end}."""
+        """Make imbalanced-learn's sampler. ends: {label: rows at the end}."""
         from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 
         settings = {
@@ -206,125 +211,7 @@ class Smote(Generic[Data]):
                 )
 
 
-class GaussianSmote(Smote[Data]):
-    """Rows drawn from a normal distribution fitted to the neighbourhood of a row of the class.
-
-    A row x of the class and its K nearest of the class have the mean m and the covariance
-    S = 1 / (K + 1) sum (x_i - m)(x_i - m)^T; a new row is drawn from N(m, S), and its levels are
-    those that most of the K + 1 hold. K is `k_neighbors`, by default max(5, d + 1) of d numbers,
-    at most all others of the class; near is what is near in numbers of unit variance, a differing
-    level being a distance of 1. It takes no class of one row.
-
-    Source: Sakho, Malherbe & Scornet 2024 (arXiv 2402.03819), "multivariate Gaussian SMOTE".
-    """
-
-    def __init__(
-        self, k_neighbors: int | None = None, *, missing: Literal["raise", "fill"] = "raise"
-    ) -> None:
-        super().__init__(1 if k_neighbors is None else k_neighbors, missing=missing)
-        self._widest = k_neighbors is None
-
-    def _grown(
-        self, requested: Mapping[int, int], random_state: int
-    ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-        y, scaled = self._data.labels, _unit_features(self._X, self._levels)
-        made, labels = [self._X[:0]], np.repeat(list(requested), list(requested.values()))
-        for label, n in requested.items():
-            own = np.flatnonzero(y == label)
-            k = max(5, int((~self._levels).sum()) + 1) if self._widest else self.k_neighbors
-            near = own[_neighbourhoods(scaled[own], min(k, len(own) - 1))]  # (class rows, K + 1)
-            rng = rng_for(random_state, "gaussian-smote", self._data.names[label])
-            at_once = max(1, CELLS_AT_ONCE // (near.shape[1] ** 2 * self._X.shape[1]))
-            for start in range(0, n, at_once):
-                around = near[rng.integers(len(own), size=min(at_once, n - start))]
-                made.append(self._around(self._X[around], rng))
-        return np.concatenate(made), labels.astype(np.int64)
-
-    def _around(
-        self, hoods: NDArray[np.floating], rng: np.random.Generator
-    ) -> NDArray[np.floating]:
-        """(n, K + 1, columns) -> (n, columns): a draw from the normal of each neighbourhood."""
-        rows, numbers = hoods[:, 0].copy(), ~self._levels
-        mean = hoods[:, :, numbers].mean(axis=1)
-        apart = hoods[:, :, numbers] - mean[:, None]  # A, whose A^T A / (K + 1) is the covariance
-        z = rng.standard_normal(hoods.shape[:2]) / np.sqrt(hoods.shape[1])
-        rows[:, numbers] = mean + np.einsum("nk,nkd->nd", z, apart)
-        rows[:, self._levels] = _most_common(hoods[:, :, self._levels])
-        return rows
-
-
-class TunedSmote(Smote[Data]):
-    """`Smote` with the number of neighbours that cross-validation of the training rows prefers.
-
-    Three folds: of each k of `NEIGHBOURS` that the classes allow, the rows that are seen are topped
-    up to parity, a logistic regression is trained on them, and the highest mean recall on the rows
-    held out decides; among equals the k nearest to 5. `k_neighbors` is the chosen one after `fit`.
-    """
-
-    NEIGHBOURS = (1, 3, 5, 10)
-
-    def fit(self, data: Data, *, schema: TableSchema | None = None) -> Self:
-        """Choose k, then do as `Smote.fit` does."""
-        super().fit(data, schema=schema)
-        folds = judging_folds(data.labels, data.groups, folds=3, seed=0)
-        splits = [(folds != fold, folds == fold) for fold in range(3)]
-        known = [split for split in splits if split[1].any() and len(np.unique(data.labels)) > 1]
-        sizes = [np.bincount(data.labels[seen], minlength=len(data.names)) for seen, _ in known]
-        least = min((int(n[n > 1].min()) for n in sizes if (n > 1).any()), default=2)
-        tried = {min(k, least - 1) for k in self.NEIGHBOURS}
-        recall = {k: sum(self._recall(k, *split) for split in known) for k in sorted(tried)}
-        self.k_neighbors = max(recall, key=lambda k: (round(recall[k], 12), -abs(k - 5)))
-        return self
-
-    def _recall(self, k: int, seen: NDArray[np.bool_], held: NDArray[np.bool_]) -> float:
-        """Mean recall on the rows held out, trained on those seen and on SMOTE's of `k`."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.metrics import recall_score
-
-        y = self._data.labels
-        sizes = np.bincount(y[seen])
-        counts = {label: int(sizes.max()) for label in np.flatnonzero(sizes > k).tolist()}
-        sampler = self._imblearn(counts, k, 0)
-        X, labels = sampler.fit_resample(self._X[seen], y[seen])
-        features = _unit_features(np.concatenate([X, self._X[held]]), self._levels)
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # 100 iterations are enough to compare
-            model = LogisticRegression(max_iter=100).fit(features[: len(X)], labels)
-            called = model.predict(features[len(X) :])
-        truth = y[held]
-        recall: float = recall_score(truth, called, labels=np.unique(truth), average="macro")
-        return recall
-
-
-def _unit_features(X: NDArray[np.floating], levels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Numbers of unit variance; levels as one-hots, two of which differ by a distance of 1."""
-    numbers = X[:, ~levels].astype(np.float64)
-    spread = numbers.std(axis=0)
-    parts = [(numbers - numbers.mean(axis=0)) / np.where(spread > 0, spread, 1.0)]
-    for column in X[:, levels].T:
-        parts.append(np.sqrt(0.5) * (column[:, None] == np.unique(column)))
-    return np.concatenate(parts, axis=1)
-
-
-def _neighbourhoods(rows: NDArray[np.float64], k: int) -> NDArray[np.int64]:
-    """int64 (N, k + 1): each row itself, and the k others nearest to it."""
-    from sklearn.neighbors import NearestNeighbors
-
-    found = NearestNeighbors(n_neighbors=k).fit(rows).kneighbors(return_distance=False)
-    return np.column_stack([np.arange(len(rows)), found])
-
-
-def _most_common(codes: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(n, K, columns) -> (n, columns): the code that most of the K hold, the first's among most."""
-    votes = (codes[:, :, None] == codes[:, None]).sum(axis=2)  # (n, K, columns)
-    chosen: NDArray[np.floating] = np.take_along_axis(codes, votes.argmax(axis=1)[:, None], axis=1)
-    return chosen[:, 0]
-
-
-def _checked(fitted: Repeats[Data] | Smote[Data], counts: Mapping[str, int]) -> dict[str, int]:
+def _checked(fitted: Repeats | Smote, counts: Mapping[str, int]) -> dict[str, int]:
     if not hasattr(fitted, "classes_"):
         name = type(fitted).__name__
         raise NotFittedError(f"this {name} is not fitted; call fit(data) first")
@@ -340,10 +227,7 @@ def _checked(fitted: Repeats[Data] | Smote[Data], counts: Mapping[str, int]) -> 
 
 
 def _filled(cells: Plain) -> Plain:
-    """Numbers with their median where they were missing; codes as they are, -1 being one of them.
-
-    A column without any number is filled with zeros.
-    """
+    """Replace missing numbers by the median, or by 0 where all are missing; codes stay."""
     holes = _missing(cells)
     if cells.dtype.kind == "i" or not holes.any():
         return cells

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence  # noqa: F401  (pdoc)
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,12 +110,6 @@ class TabularGAN(GAN[TableMeta]):
     _cure_of_no_spread = (
         "; the last one is kept. More rows of the class, or --recipe anchored, may help."
     )
-
-    def as_chosen(self, random_state: int = 0) -> Self:
-        """Return an unfitted twin that trains as much of the recipe as this one kept."""
-        twin = super().as_chosen(random_state)
-        best_step = self.meta_.score.step
-        return replace(twin, steps=self.steps_ if best_step < 0 else best_step)
 
     def sample(
         self, counts: Mapping[str, int], random_state: int = 0, source: Labelled | None = None

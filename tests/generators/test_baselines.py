@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gan_augment.data.splits import judging_folds
 from gan_augment.errors import DataError, NotFittedError, UnknownClassError, UsageError
-from gan_augment.generators.baselines import GaussianSmote, Repeats, Smote, TunedSmote
+from gan_augment.generators.baselines import Repeats, Smote
 from gan_augment.generators.generator import Generator
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
 
-MODELS = [Repeats(), Smote(), GaussianSmote(), TunedSmote()]
+MODELS = [Repeats(), Smote()]
 KINDS = {
     "numbers": ["size", "weight"],
     "levels": ["colour", "whole"],
@@ -186,59 +185,3 @@ def test_smote_fills_missing_cells_where_it_is_told_to() -> None:
     assert made["x"].notna().all()
     assert set(made["c"].dropna()) <= {"a", "b"}
     assert made["c"].isna().any()
-
-
-# the Gaussian form, and the tuned one
-
-
-def test_rows_have_the_mean_and_covariance_of_a_neighbourhood() -> None:
-    rng = np.random.default_rng(3)
-    rows = rng.normal(size=(6, 4)) @ rng.normal(size=(4, 4)) * [1, 10, 100, 0.1]
-    ids = np.array([f"row-{i}" for i in range(6)])
-    data = TABLE.of(pd.DataFrame(rows, columns=list("abcd")), np.repeat([0, 1], 3), ids)
-    made = GaussianSmote().fit(data)._around(np.tile(rows, (20_000, 1, 1)), rng)
-    spread = rows.std(axis=0)
-    assert np.abs((made.mean(axis=0) - rows.mean(axis=0)) / spread).max() < 0.03
-    unit = np.outer(spread, spread)
-    expected = np.cov(rows.T, bias=True)  # 1 / (K + 1) of the K + 1 rows
-    np.testing.assert_allclose(np.cov(made.T) / unit, expected / unit, atol=0.03)
-
-
-def test_of_two_rows_a_gaussian_lies_on_their_line_and_levels_are_the_commonest() -> None:
-    x = [-10.01, 10.03, 0.25, 2.5]
-    frame = pd.DataFrame({"x": x, "y": 2 * np.array(x), "c": ["p", "q", "r", "r"]})
-    ids = np.array([f"row-{i}" for i in range(4)])
-    data = TABLE.of(frame, np.array([0, 0, 1, 1]), ids, class_names=("good", "bad"))
-    made = GaussianSmote().fit(data).sample({"bad": 50}).frame
-    np.testing.assert_allclose(made["y"], 2 * made["x"], atol=0.03)
-    assert set(made["c"]) == {"r"}
-    assert made["x"].min() < 0.25  # not only between the two
-
-
-def test_a_neighbourhood_knows_no_units() -> None:
-    rng, ids = np.random.default_rng(0), np.array([f"row-{i}" for i in range(30)])
-    frame = pd.DataFrame({"x": rng.normal(size=30), "y": rng.normal(size=30)})
-    made = []
-    for unit in (1, 1000):
-        data = TABLE.of(frame.assign(y=unit * frame["y"]), np.repeat([0, 1], 15), ids)
-        made.append(GaussianSmote(2).fit(data).sample({"1": 50}).frame["x"])
-    np.testing.assert_allclose(made[0], made[1], atol=1e-6)
-
-
-def test_a_tuned_k_is_smote_of_a_k_that_held_out_rows_prefer() -> None:
-    data = toy_table(rare=20)
-    tuned = TunedSmote().fit(data)
-    recall = {k: [] for k in TunedSmote.NEIGHBOURS}
-    folds = judging_folds(data.labels, None, folds=3, seed=0)
-    for fold in range(3):
-        for k, values in recall.items():
-            values.append(tuned._recall(k, folds != fold, folds == fold))
-    means = {k: np.mean(values) for k, values in recall.items()}
-    assert means[tuned.k_neighbors] == max(means.values())
-    assert len(set(means.values())) > 1
-    plain = Smote(tuned.k_neighbors).fit(data).sample({"bad": 9}).frame
-    pd.testing.assert_frame_equal(tuned.sample({"bad": 9}).frame, plain)
-
-
-def test_a_tuned_k_is_one_that_the_smallest_class_allows() -> None:
-    assert TunedSmote().fit(toy_table(rare=4)).k_neighbors <= 2

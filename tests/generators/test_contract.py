@@ -148,16 +148,6 @@ def test_the_same_fit_gives_the_same_bytes_and_changes_nothing_of_the_caller(cas
 
 
 @pytest.mark.slow
-def test_a_twin_as_chosen_gives_the_rows_of_the_original_and_another_seed_others(case):
-    data = case.make({"many": 60, "few": 12})
-    gan = case.new().fit(data)
-    twin = gan.as_chosen(gan.random_state)
-    assert not hasattr(twin, "classes_")
-    assert drawn(twin.fit(data)) == drawn(gan)
-    assert drawn(gan.as_chosen(1).fit(data)) != drawn(gan)
-
-
-@pytest.mark.slow
 def test_a_budget_becomes_steps_that_repeat_the_run(case, monkeypatch):
     monkeypatch.setattr(gan_module, "check_useful", lambda *_: None)  # so few seconds are refused
     data, steps = case.make({"many": 40, "few": 12}), []
@@ -325,7 +315,6 @@ def test_an_unfitted_generator_says_so(case, tmp_path):
         lambda gan: gan.sample({"ill": 1}),
         lambda gan: gan.rows("ill", 0, 1),
         lambda gan: gan.save(tmp_path / "model"),
-        lambda gan: gan.as_chosen(),
     ):
         with pytest.raises(NotFittedError, match="fit"):
             call(case.new())
