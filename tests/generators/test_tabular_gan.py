@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from gan_augment.generators import row_sampler
 from gan_augment.generators.scorer import SpreadScorer
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
-from gan_augment.recipes import RECIPES, Recipe
+from gan_augment.recipes import RECIPES
 
 IDS = ["key", "ticket"]
 
@@ -112,16 +111,6 @@ def test_kinds_that_the_user_names_are_kept(fit_table):
     made = fit_table(read).sample({"few": 200}).frame
     assert set(made["code"]) <= {1, 2, 7}
     assert made["code"].dtype == frame["code"].dtype
-
-
-@pytest.mark.parametrize("labels", [["a", "b"], [True, False], [2.0, 1.0], [7, 3], ["é ü", "a,b"]])
-def test_labels_of_any_type_name_the_classes(labels, small_table, fit_table):
-    read = small_table({"few": 6, "many": 30})
-    read = read_frame(read.table.frame, y=[labels[0]] * 6 + [labels[1]] * 30)
-    gan = fit_table(read)
-    rare = min(gan.classes_, key=gan.classes_.get)
-    assert gan.topped_up_ == (rare,)
-    assert gan.sample({rare: 4}).counts[rare] == 4
 
 
 # classes of few rows
@@ -319,18 +308,6 @@ def test_a_borrowed_move_is_the_difference_of_two_near_rows_of_a_lender():
     assert apart.max() < 1e-5
 
 
-def test_a_saved_model_of_features_draws_the_same_rows_and_longer_sequences_begin_alike(tmp_path):
-    read = dense({"few": 12, "one": 40, "two": 50}, columns=128)
-    read = replace(read, table=replace(read.table, rows=read.table.frame.clip(lower=0)))
-    gan = TabularGAN(recipe="features", threads=1, device="cpu").fit(read.table)
-    assert gan.meta_.chosen == "features"
-    gan.save(tmp_path / "model")
-    loaded = TabularGAN.load(tmp_path / "model", device="cpu")
-    counts = {"few": 30, "one": 5}
-    assert_frame_equal(loaded.sample(counts).frame, gan.sample(counts).frame)
-    assert_frame_equal(gan.sample({"few": 10}).frame, gan.sample({"few": 30}).frame[:10])
-
-
 def test_cells_that_stood_on_a_spike_move_as_others_do():
     read = dense({"few": 14, "many": 60})
     frame = read.table.frame.clip(lower=0)  # half of the cells are zeros, as behind a ReLU
@@ -370,43 +347,6 @@ def test_where_the_last_generator_collapsed_an_earlier_one_is_kept(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("counts", "classes", "grouped"),
-    [
-        ({"many": 90, "few": 24, "zone": 1}, "all", None),
-        ({"many": 40, "one": 1}, ["many"], None),
-        ({"many": 60, "few": 24}, ["few"], "few"),
-        ({"many": 60, "few": 24}, ["few"], "many"),
-        ({"many": 60, "few": 24}, ["few"], "each"),
-        ({"many": 60, "few": 24}, ["few"], "whole"),
-    ],
-)
-def test_tables_that_cannot_be_split_well_are_learned_all_the_same(
-    counts, classes, grouped, small_table
-):
-    read = small_table(counts)
-    labels = read.table.labels
-    of = {
-        None: np.full(len(labels), -1),
-        "each": labels,
-        "whole": np.zeros_like(labels),
-        "few": np.where(labels == 0, 0, -1),
-        "many": np.where(labels == 1, 0, -1),
-    }[grouped]
-    data = TABLE.of(read.table.frame, labels, read.table.ids, of.astype(np.int64), read.table.names)
-    gan = TabularGAN(steps=3, classes=classes, device="cpu", threads=1).fit(data)
-    name = gan.topped_up_[0]
-    assert gan.sample({name: 12}).counts[name] == 12
-
-
-@pytest.mark.slow
-def test_a_free_generator_is_never_kept_untrained(small_table, fit_table):
-    read = small_table({"many": 230, "few": 210})
-    gan = fit_table(read, recipe="free", classes="few")
-    assert gan.meta_.chosen != "interpolation"
-
-
-@pytest.mark.slow
 def test_a_run_that_diverges_leaves_the_interpolation_to_sample_from(small_table):
     read, recipe = small_table({"many": 90, "few": 24}), RECIPES["table"]["anchored"]
     wild = recipe.generator_optimiser.model_copy(update={"rate": 1e38})
@@ -418,25 +358,6 @@ def test_a_run_that_diverges_leaves_the_interpolation_to_sample_from(small_table
         gan.fit(read.table)
     assert gan.meta_.chosen == "interpolation"
     assert gan.sample({"few": 9}).counts["few"] == 9
-
-
-@pytest.mark.parametrize("recipe", ["anchored", "free"])
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"objective": {"lecam": 0.1, "lecam_from_images": 0, "loss": "hinge"}, "d_steps": 2},
-        {"discriminator": {"pack": 2, "spectral_norm": True}},
-        {"generator": {"levels": "vote", "neighbours": 1_000}},
-        {"generator": {"width": 1, "code": 2, "embedding": 1}, "discriminator": {"width": 1}},
-    ],
-    ids=["another objective", "packs", "votes of all", "the smallest networks"],
-)
-def test_other_recipes_train_and_sample(recipe, changes, small_table, fit_table):
-    values = RECIPES["table"][recipe].model_dump()
-    for part, change in changes.items():
-        values[part] = {**values[part], **change} if isinstance(change, dict) else change
-    gan = fit_table(small_table({"many": 60, "few": 12}), recipe=Recipe.model_validate(values))
-    assert gan.sample({"few": 5}).counts["few"] == 5
 
 
 # everyday tables that imbalanced-learn's SMOTE refuses

@@ -9,7 +9,6 @@ import pytest
 
 from gan_augment import ImageGAN, Repeats
 from gan_augment.commands.inspect import inspect_run
-from gan_augment.evaluation.generators import unfitted_twin
 from gan_augment.generators import calibration, image_gan
 from gan_augment.generators.model_file import UsefulnessRecord
 from gan_augment.generators.time_budget import steps_within
@@ -191,8 +190,3 @@ def test_what_is_not_trained_is_tried_all_the_same(make_images, quick_scoring, m
     gan.fit(make_images({"good": 60, "bad": 16}))
     assert tried == [30_720]
     assert gan.meta_.usefulness.updates == 2
-
-
-def test_a_fit_of_an_evaluation_gives_no_advice():
-    assert ImageGAN().advise
-    assert not unfitted_twin(ImageGAN(), 0).advise
