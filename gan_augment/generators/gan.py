@@ -68,19 +68,16 @@ class GANScorer(Scorer, Protocol):
 
 @dataclass(frozen=True)
 class Problem:
-    """The parts, batches and scorer of one fit.
+    """The parts and batches of one fit.
 
-    rows: the training rows of `data`. scorer_s: seconds that the scorer's classifier took.
-    more: what the kind of data needs at the end of the fit.
+    rows: the training rows of `data`. more: what the scorer and the sampler of the kind need.
     """
 
     data: Labelled
     parts: Parts
     batches: Batches
-    scorer: GANScorer
     rows: NDArray[np.int64]
-    scorer_s: float = 0.0
-    more: Any = None
+    more: Any
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -156,7 +153,7 @@ class GAN(ABC, Generic[Meta]):
         topped_up = self._checked(data)
         sha256 = run.fingerprint or data.kind.sha256(data, unlabelled)
         ranks = self._agree(sha256)
-        problem, steps = self._prepared(data, run, ranks, unlabelled, schema)
+        problem, scorer, steps = self._prepared(data, run, ranks, unlabelled, schema)
         if run.stop.signal is not None:
             raise StopRequested(run.stop.signal)
         with machine.threads(problem.parts.compute.threads):
@@ -165,15 +162,15 @@ class GAN(ABC, Generic[Meta]):
                 batches=problem.batches,
                 state=new_state(problem.parts, seed),
                 steps=steps,
-                scorer=problem.scorer,
+                scorer=scorer,
                 callbacks=[*self.callbacks, ProgressCallback(run.progress, self._unit)],
                 stop=run.stop,
                 scores=self._scores,
             )
-            diverged = self._train(training, run, sha256, ranks, problem.scorer.begin)
+            diverged = self._train(training, run, sha256, ranks, scorer.begin)
         with machine.threads(1):
             if ranks.leads:
-                mix_generators(training.state.average, problem.scorer.coverage)
+                mix_generators(training.state.average, scorer.coverage)
                 facts = self._facts(data, training, topped_up, sha256)
                 facts |= {"original_size": original_size, "resize": resize}
                 self._finish(problem, training, facts, run.progress)
@@ -185,15 +182,17 @@ class GAN(ABC, Generic[Meta]):
     def forecast(self, data: Labelled, schema: TableSchema | None = None) -> Forecast:
         """Estimate how long a fit on `data` takes: prepare one and time a few steps."""
         self._checked(data)
-        began_s, recipe = time.monotonic(), self._recipe()
-        problem = self._problem(data, recipe, self._compute(data), Progress(), None, schema)
-        fixed_s, steps = time.monotonic() - began_s, 0
-        step_s = 0.0
+        recipe, steps, step_s, began_s = self._recipe(), 0, 0.0, time.monotonic()
+        problem = self._problem(data, recipe, self._compute(data), None, schema)
+        fixed_s, began_s = time.monotonic() - began_s, time.monotonic()
+        self._scorer(problem, Progress())
+        scorer_s = time.monotonic() - began_s
         if not self.untrained:
             steps = recipe.steps if self.steps is None else self.steps
             step_s = step_seconds(problem.parts, problem.batches, PROBE_S / 2)
             fixed_s += opening_s(recipe, step_s)
-        return Forecast(steps, fixed_s + self._after_s(problem, step_s)(steps), step_s)
+        fixed_s += scorer_s + self._after_s(problem, step_s, scorer_s)(steps)
+        return Forecast(steps, fixed_s, step_s)
 
     @abstractmethod
     def sample(
@@ -283,11 +282,14 @@ class GAN(ABC, Generic[Meta]):
         data: Labelled,
         recipe: Recipe,
         compute: ComputeConfig,
-        progress: Progress,
         unlabelled: Labelled | None,
         schema: TableSchema | None,
     ) -> Problem:
-        """Prepare what is trained: parts, batches and a scorer."""
+        """Prepare the parts and batches of a fit."""
+
+    @abstractmethod
+    def _scorer(self, problem: Problem, progress: Progress) -> GANScorer:
+        """Make what scores the generator."""
 
     @abstractmethod
     def _finish(
@@ -304,8 +306,11 @@ class GAN(ABC, Generic[Meta]):
         """Return parameters of `__init__` that only this kind has, from a description."""
         return {}
 
-    def _after_s(self, problem: Problem, step_s: float) -> Callable[[int], float]:
-        """Return what estimates the seconds that a fit of so many steps spends on other work."""
+    def _after_s(self, problem: Problem, step_s: float, scorer_s: float) -> Callable[[int], float]:
+        """Return an estimate, by the number of steps, of the seconds after training begins.
+
+        scorer_s: seconds that `_scorer` took.
+        """
         return lambda _: 0.0
 
     # a fit
@@ -328,43 +333,48 @@ class GAN(ABC, Generic[Meta]):
         ranks: World,
         unlabelled: Labelled | None,
         schema: TableSchema | None,
-    ) -> tuple[Problem, int]:
-        """Return what is trained and for how many steps; the leading rank decides."""
+    ) -> tuple[Problem, GANScorer, int]:
+        """Return what is trained, its scorer and the steps; the leading rank decides."""
         if not ranks.leads:
             how = ranks.told("has prepared the training")
             compute = compute_config(self.device, how["precision"], how["threads"])
             recipe = Recipe.model_validate(how["recipe"])
-            problem = self._problem(data, recipe, compute, Progress(), unlabelled, schema)
-            return problem, how["steps"]
+            problem = self._problem(data, recipe, compute, unlabelled, schema)
+            return problem, self._scorer(problem, Progress()), how["steps"]
         with alone():
             self._choice = chosen_recipe(self, data, run, unlabelled, schema)
-        recipe, compute = self._recipe(), self._compute(data)
-        problem = self._problem(data, recipe, compute, run.progress, unlabelled, schema)
-        steps = self._steps(problem, run)
+        recipe, compute, progress = self._recipe(), self._compute(data), run.progress
+        problem, step_s = self._problem(data, recipe, compute, unlabelled, schema), 0.0
+        steps = 0 if self.untrained else self.steps or recipe.steps
+        budgeted = self.steps is None and self.budget_s is not None and steps
+        if budgeted:
+            progress.phase("timing a few steps")
+            probe_s = min(PROBE_S, TIMING_SHARE * (self.budget_s or 0.0) / 2)
+            step_s = step_seconds(problem.parts, problem.batches, probe_s)
+            self._steps(problem, step_s, 0.0, run, Progress())  # refused before the scorer is made
+        began_s = time.monotonic()
+        scorer = self._scorer(problem, progress)
+        if budgeted:
+            steps = self._steps(problem, step_s, time.monotonic() - began_s, run, progress)
         if steps:
             ranks.check_batch(recipe.batch, row_unit(recipe))
         settings = {"precision": compute.precision, "threads": compute.threads}
         ranks.tell({"recipe": recipe.model_dump(mode="json"), "steps": steps, **settings})
-        return problem, steps
+        return problem, scorer, steps
 
-    def _steps(self, problem: Problem, run: RunContext) -> int:
-        """Return the generator steps; a budget is converted once, by the time that steps take."""
-        recipe, budget_s = problem.parts.recipe, self.budget_s
-        if self.untrained:
-            return 0
-        if self.steps is not None or budget_s is None:
-            return recipe.steps if self.steps is None else self.steps
-        run.progress.phase("timing a few steps")
-        probe_s = min(PROBE_S, TIMING_SHARE * budget_s / 2)
-        step_s = step_seconds(problem.parts, problem.batches, probe_s)
-        after_s = self._after_s(problem, step_s)
+    def _steps(
+        self, problem: Problem, step_s: float, scorer_s: float, run: RunContext, progress: Progress
+    ) -> int:
+        """Return how many steps the rest of the budget holds; or raise UsageError."""
+        recipe, budget_s = problem.parts.recipe, self.budget_s or 0.0
+        after_s = self._after_s(problem, step_s, scorer_s)
         spent_s = time.monotonic() - run.started_s + opening_s(recipe, step_s)
         steps = steps_within(budget_s - spent_s, step_s, after_s)
         spent_s += after_s(steps)
         size = () if problem.data.kind.tabular else problem.data.image_shape[:2]
-        check_useful(steps, budget_s, spent_s, step_s, recipe.batch, run.progress, size)
+        check_useful(steps, budget_s, spent_s, step_s, recipe.batch, progress, size)
         steps = max(SMALLEST_RUN_STEPS, steps)
-        run.progress.note(
+        progress.note(
             f"a budget of {budget_s:g} s is {steps} steps here ({recipe.batch / step_s:.0f} "
             f"{self._unit}/s); --steps {steps} repeats the run"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence  # noqa: F401  (pdoc)
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,15 +11,16 @@ from numpy.typing import NDArray
 
 from gan_augment import machine
 from gan_augment.data.pixels import pixel_dtype
+from gan_augment.data.splits import hold_out
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, UsageError
 from gan_augment.generators.calibration import FOLDS, select, selection_s
-from gan_augment.generators.gan import GAN, Problem, SavedArrays
+from gan_augment.generators.gan import GAN, GANScorer, Problem, SavedArrays
 from gan_augment.generators.generator import checked_counts, sample_ids
 from gan_augment.generators.image_sampler import ImageSampler
 from gan_augment.generators.model_file import ModelMeta
-from gan_augment.generators.scorer import prepare, score_s
+from gan_augment.generators.scorer import new_scorer, score_s, training_batches
 from gan_augment.generators.selection import SampleSequence, Selection
 from gan_augment.generators.source_rows import checked_data, kept_a_class
 from gan_augment.generators.trial import LEAST_IMAGES, SEEDS, trial_s, try_rows, updates_within
@@ -217,7 +217,6 @@ class ImageGAN(GAN[ModelMeta]):
         data: Labelled,
         recipe: Recipe,
         compute: ComputeConfig,
-        progress: Progress,
         unlabelled: Labelled | None,
         schema: TableSchema | None,
     ) -> Problem:
@@ -231,14 +230,21 @@ class ImageGAN(GAN[ModelMeta]):
                     f"ones {data.image_shape} (height, width, channels); use one shape"
                 )
         more = None if unlabelled is None else unlabelled.pixels
-        topped_up, began_s = choose_classes(self.classes, data.counts), time.monotonic()
-        with machine.threads(1):  # so that scores do not depend on the number of threads
-            ready = prepare(data, parts, topped_up, self.random_state, progress, more)
-        took_s = time.monotonic() - began_s
-        return Problem(data, parts, ready.batches, ready.scorer, ready.train, took_s)
+        rows, held_out = hold_out(data, seed=self.random_state)
+        return Problem(data, parts, training_batches(data, parts, rows, more), rows, held_out)
 
-    def _after_s(self, problem: Problem, step_s: float) -> Callable[[int], float]:
-        rows, scorer_s, batch = len(problem.rows), problem.scorer_s, problem.parts.recipe.batch
+    def _scorer(self, problem: Problem, progress: Progress) -> GANScorer:
+        how = (
+            problem.rows,
+            problem.more,
+            problem.parts,
+            choose_classes(self.classes, problem.data.counts),
+        )
+        with machine.threads(1):  # so that scores do not depend on the number of threads
+            return new_scorer(problem.data, *how, self.random_state, progress)
+
+    def _after_s(self, problem: Problem, step_s: float, scorer_s: float) -> Callable[[int], float]:
+        rows, batch = len(problem.rows), problem.parts.recipe.batch
         scores_s = (SCORES_A_RUN + 1) * score_s(problem.data, step_s / batch)
         fixed_s = scores_s + self.selection * selection_s(rows, scorer_s)
         return lambda steps: fixed_s + trial_s(self._updates(steps * batch, rows), scorer_s)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from gan_augment.classifier import SmallCNN, random_features, train_classifier
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.splits import hold_out
 from gan_augment.data.tables.anchors import AnchorRows
 from gan_augment.generators.image_sampler import BLOCK, ImageSampler
 from gan_augment.generators.row_sampler import FEW_ROWS, ROW_BLOCK, RowSampler
@@ -184,31 +183,22 @@ def standardised(
     return lambda x: (space(x).astype(np.float64) - mean) / scale
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """The rows that training may see, their batches, and a scorer."""
-
-    train: Rows
-    batches: PairedBatches
-    scorer: ImageScorer
-
-
-def prepare(
+def new_scorer(
     data: Labelled,
+    rows: Rows,
+    held_out: Rows,
     parts: Parts,
     topped_up: Sequence[str],
     seed: int,
     progress: Progress,
-    unlabelled: Pixels | None = None,
-) -> Prepared:
-    """Hold out rows for scoring and train the scorer's classifier on the others."""
-    rows, held_out = hold_out(data, seed=seed)
+) -> ImageScorer:
+    """Train the classifier of a scorer on the training rows."""
     progress.phase("training the classifier that scores the generator", SCORER_STEPS)
     seen = data.take(at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS))
     classifier = train_classifier(
         seen, steps=SCORER_STEPS, seed=derived_seed(seed, "judge"), on_step=progress.advance
     )
-    scorer = ImageScorer(
+    return ImageScorer(
         data,
         rows,
         held_out,
@@ -217,7 +207,6 @@ def prepare(
         parts=parts,
         seed=seed,
     )
-    return Prepared(rows, training_batches(data, parts, rows, unlabelled), scorer)
 
 
 def training_batches(

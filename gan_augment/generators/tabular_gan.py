@@ -17,7 +17,7 @@ from gan_augment.data.tables.reader import unlabelled_table
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, UsageError
-from gan_augment.generators.gan import GAN, Problem, SavedArrays
+from gan_augment.generators.gan import GAN, GANScorer, Problem, SavedArrays
 from gan_augment.generators.generator import checked_counts, sample_ids
 from gan_augment.generators.model_file import TableMeta
 from gan_augment.generators.row_sampler import FEW_ROWS, RowSampler
@@ -173,7 +173,6 @@ class TabularGAN(GAN[TableMeta]):
         data: Labelled,
         recipe: Recipe,
         compute: ComputeConfig,
-        progress: Progress,
         unlabelled: Labelled | None,
         schema: TableSchema | None,
     ) -> Problem:
@@ -186,10 +185,13 @@ class TabularGAN(GAN[TableMeta]):
                 more = table.encoding.encode(_cells(unlabelled, schema))
             batches = anchor_batches(recipe, table, anchors, more)
             parts = build_table(recipe, table, anchors)
+        return Problem(data, parts, batches, np.arange(len(data)), (schema, table, anchors))
+
+    def _scorer(self, problem: Problem, progress: Progress) -> GANScorer:
+        data, (_, table, anchors) = problem.data, problem.more
         names = choose_classes(self.classes, data.counts)
         rare = {data.names.index(name): name for name in names}
-        scorer = SpreadScorer(recipe, table, anchors, rare)
-        return Problem(data, parts, batches, scorer, np.arange(len(data)), more=schema)
+        return SpreadScorer(problem.parts.recipe, table, anchors, rare)
 
     def _finish(
         self,
@@ -198,16 +200,15 @@ class TabularGAN(GAN[TableMeta]):
         facts: dict[str, Any],
         progress: Progress,
     ) -> None:
-        scorer, recipe = problem.scorer, problem.parts.recipe
-        assert isinstance(scorer, SpreadScorer)
-        discriminator = None
+        recipe, discriminator, (schema, table, anchors) = problem.parts.recipe, None, problem.more
         if tells_classes(recipe):
             discriminator = training.state.discriminator.requires_grad_(False).eval()
-        sampler = scorer.sampler(training.state.average, discriminator)
+        average, settings = training.state.average, recipe.generator
+        sampler = RowSampler.of(average, anchors, table, settings, discriminator)
         chosen, reason = _kept(training.best, training.steps, recipe)
         progress.note(reason)
         few = {name: n for name, n in problem.data.counts.items() if 0 < n < FEW_ROWS}
-        facts |= {"table": problem.more, "few": few, "chosen": chosen, "reason": reason}
+        facts |= {"table": schema, "few": few, "chosen": chosen, "reason": reason}
         facts["anchors"] = len(sampler.anchors.rows)
         facts["score"]["value"] = None  # of a table only the step is compared
         del facts["original_size"], facts["resize"]

@@ -6,10 +6,12 @@ import re
 
 import pytest
 
+from gan_augment import ImageGAN
 from gan_augment.errors import UsageError
-from gan_augment.generators import time_budget
+from gan_augment.generators import image_gan, time_budget
 from gan_augment.generators.time_budget import check_useful, duration
 from gan_augment.progress import Progress, Stopwatch
+from tests.generators.conftest import toy_images
 
 
 class Work:
@@ -61,3 +63,11 @@ def test_a_stopwatch_counts_a_part_of_a_phase_apart(monkeypatch) -> None:
     watch.took("scoring", 2.0)
     watch.stop()
     assert watch.seconds == {"reading": 2.0, "training": 3.0, "scoring": 2.0}
+
+
+@pytest.mark.slow
+def test_a_budget_for_large_images_is_refused_before_the_scorer_is_made(monkeypatch) -> None:
+    monkeypatch.setattr(image_gan, "new_scorer", lambda *_: pytest.fail("the fit was begun"))
+    data = toy_images({"good": 32, "bad": 8}, side=64, channels=3)
+    with pytest.raises(UsageError, match="--budget"):
+        ImageGAN(budget_s=1.0, device="cpu", threads=1).fit(data)
