@@ -217,6 +217,4 @@ def _load(setup: Setup[Data], split: Split, level: str, source: str, folder: Pat
     model = folder / _model_path(split, level, source)
     if not model.is_file():
         raise DataError("its generator could not be fitted on this part")
-    gan = setup.generator
-    own = isinstance(gan, ImageGAN) and bool(resolve_recipe(gan.recipe).code)  # named by the user
-    return load_model(model, device="auto", threads=1, allow_code=own)
+    return load_model(model, device="auto", threads=1)

@@ -42,7 +42,6 @@ def load_model(
     *,
     device: str = "auto",
     threads: int | None = None,
-    allow_code: bool = False,
 ) -> ImageGAN | TabularGAN:
     """Load and verify the model of a run, or a saved model; or raise ModelFileError."""
     file = model_path(Path(run))
@@ -52,4 +51,4 @@ def load_model(
         return TabularGAN.load(file, device=device, threads=threads)
     from gan_augment.generators.image_gan import ImageGAN
 
-    return ImageGAN.load(file, device=device, threads=threads, allow_code=allow_code)
+    return ImageGAN.load(file, device=device, threads=threads)

@@ -152,18 +152,6 @@ class ImageGAN(GAN[ModelMeta]):
         """Return the 64 candidates of a block and the criterion each fails, "" for none, (64,)."""
         return self._fitted()._sampler.candidates(self._label(name), name, number, random_state)
 
-    def sample_block(
-        self, name: str, number: int, random_state: int = 0
-    ) -> tuple[NDArray[Any], NDArray[np.str_] | None]:
-        """Return the kept candidates of a block, and the ids of the rows they start from."""
-        self.check_counts({name: 1})
-        drawn, reasons = self.candidates(name, number, random_state)
-        pool, label = self._sampler.sampler.sources, self._label(name)
-        if pool is None:
-            return drawn[reasons == ""], None
-        rows = pool.block(label, name, number, random_state, "sample", len(drawn))
-        return drawn[reasons == ""], pool.ids[rows[reasons == ""]]
-
     def starting_from(self, source: Labelled) -> ImageGAN:
         """Return the same model with other rows to start from; see `sample`. Raises UsageError."""
         pool = self._fitted()._sampler.sampler.sources

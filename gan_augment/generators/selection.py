@@ -26,7 +26,6 @@ from gan_augment.machine import ComputeConfig
 from gan_augment.metrics.copies import nearest_distances
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.layers import split_verdict
-from gan_augment.recipes.settings import SPAN
 from gan_augment.training.images import new_discriminator
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
 
@@ -268,17 +267,12 @@ class SampleSequence:
             for block in itertools.count():
                 if first >= end:
                     break
-                number = first_block(span, selecting=True) + block
+                number = (span << 20) + block  # a span has as many blocks as it needs
                 kept = self._kept.get((label, seed, number))
                 if kept is None or first + kept > start:
                     yield number, first, end
                 first += self._kept[label, seed, number]
                 check_going_on(name, first - span * size, block + 1)
-
-
-def first_block(span: int, *, selecting: bool) -> int:
-    """Return the first block of a span; a selected span has as many blocks as it needs."""
-    return span << 20 if selecting else span * SPAN // BLOCK
 
 
 def check_going_on(name: str, kept: int, blocks: int) -> None:

@@ -363,11 +363,6 @@ class Recipe(Frozen):
     batch: int = Field(default=64, ge=4, le=1 << 20)
     label_power: float = Field(default=0.5, ge=0, le=1)
 
-    @property
-    def code(self) -> tuple[str, ...]:
-        """Return nothing: recipes name no files."""
-        return ()
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for conflicts in (_of_the_kind, _of_several_networks, _of_the_game, _of_slopes):
