@@ -156,12 +156,13 @@ class Output:
                 "moved or removed during the call. The same command writes them again."
             )
         write_manifest(self.part / MANIFEST, rows)
-        listed = {row.path for row in rows} | {MANIFEST}
         with write_errors(self.part):
-            _remove_all_but(self.part, listed)
+            _remove_all_but(self.part, {MANIFEST, RECORD, *(row.path for row in rows)})
             if self.path.is_dir() and not any(self.path.iterdir()):
                 self.path.rmdir()
         move_folder(self.part, self.path)
+        with write_errors(self.path):  # last, so that a call that is killed before can be repeated
+            (self.path / RECORD).unlink()
 
     def finish_files(self, *names: str) -> None:
         """Move files out of the part folder, in the given order, and remove the folder."""
@@ -441,7 +442,7 @@ def _check_folder(path: Path, *, overwrite: bool) -> None:
             "earlier output."
         )
     try:
-        listed = {row.path for row in read_manifest(path / MANIFEST)} | {MANIFEST}
+        listed = {MANIFEST, RECORD, *(row.path for row in read_manifest(path / MANIFEST))}
     except DataError:
         listed = set()
     foreign = sorted(_files_below(path) - listed)

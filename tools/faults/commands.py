@@ -47,27 +47,48 @@ class Work:
 WORKS = (
     Work("fit-images", "fit ../base/photos --out out --steps 4", other="--seed 1"),
     Work("fit-table", "fit ../base/t.csv --target fraud --out out --steps 3", other="--seed 1"),
-    Work("sample-images", "sample ../base/images out --counts 9", other="--seed 1"),
-    Work("sample-table", "sample ../base/table out.csv --counts 9", other="--seed 1"),
-    Work("sample-table-anew", "sample ../base/table out.csv --counts 9", "--seed 2", "--seed 1"),
-    Work("augment-images", "augment ../base/photos out --model ../base/images", other="--seed 1"),
+    Work("sample-images", "sample ../base/images out --counts 9", other="--seed 1", resumes=False),
+    Work(
+        "sample-table", "sample ../base/table out.csv --counts 9", other="--seed 1", resumes=False
+    ),
+    Work(
+        "sample-table-anew",
+        "sample ../base/table out.csv --counts 9",
+        "--seed 2",
+        "--seed 1",
+        resumes=False,
+    ),
+    Work(
+        "augment-images",
+        "augment ../base/photos out --model ../base/images",
+        other="--seed 1",
+        resumes=False,
+    ),
     Work(
         "augment-images-anew",
         "augment ../base/photos out --model ../base/images",
         "--seed 2",
         "--seed 1",
+        resumes=False,
     ),
-    Work("augment-table", "augment ../base/t.csv out.csv --model ../base/table", other="--mark"),
+    Work(
+        "augment-table",
+        "augment ../base/t.csv out.csv --model ../base/table",
+        other="--mark",
+        resumes=False,
+    ),
     Work(
         "augment-table-anew",
         "augment ../base/t.csv out.csv --model ../base/table",
         "--seed 2",
         "--mark",
+        resumes=False,
     ),
     Work(
         "augment-and-fit",
         "augment ../base/t.csv out.csv --target fraud --steps 3 --run run",
         other="--seed 1",
+        resumes=False,
     ),
     Work(
         "evaluate",
@@ -166,6 +187,8 @@ def visible(home: Path) -> dict[str, bytes]:
         parts = Path(name).parts
         if is_left_over(name) or parts[-1].startswith(".") or parts[-1] in _TIMED:
             continue
+        if any(part.endswith(".part") for part in parts):
+            continue  # an output in progress
         if "checkpoints" not in parts and "models" not in parts:
             found[name] = content
     for folder in home.glob("*/checkpoints"):
@@ -188,8 +211,8 @@ def problem_left(home: Path, whole: dict[str, bytes], old: dict[str, bytes]) -> 
             continue  # a checkpoint of an earlier step was loaded, and is looked at below
         if path.name == "config.toml":
             tomllib.loads(content.decode())
-        elif path.parts[-2:-1] == ("model",):
-            load_bundle(home / path.parent, schema=dict)
+        elif path.name == "model.safetensors":
+            load_bundle(home / path, schema=dict)
         else:
             return f"{name} is neither whole nor the old one"
     lost = [name for name in old if name not in left]
@@ -228,7 +251,7 @@ def gone_on(place: Place, work: Work, home: Path) -> str:
     if after != whole:
         odd = sorted(name for name in {*after, *whole} if after.get(name) != whole.get(name))
         return f"{odd[:3]} differ from an undisturbed run's"
-    left = [name for name in contents(home) if is_left_over(name)]
+    left = [name for name in contents(home) if is_left_over(name) or ".part/" in name]
     return f"{left[0]} is left over" if left else ""
 
 
