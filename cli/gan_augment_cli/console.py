@@ -62,19 +62,15 @@ class PlainLines(WarningsOnly):
         now = self._clock()
         if now - self._last >= self._every_s:
             self._last = now
-            text = text.partition("\n")[0]
-            parts = [count(done, self._total), text, self._time_left(done, now)]
+            parts = [count(done, self._total), text.partition("\n")[0]]
+            if self._total and 0 < done < self._total:
+                left = round((now - self._began) / done * (self._total - done))
+                parts.append(f"{left // 60}:{left % 60:02d} left")
             self.note(f"{self._name}: {', '.join(part for part in parts if part)}")
 
     def note(self, text: str) -> None:
         """Write one line to stderr."""
         typer.echo(printable(text), err=True)
-
-    def _time_left(self, done: int, now: float) -> str:
-        if not self._total or not 0 < done < self._total:
-            return ""
-        left = round((now - self._began) / done * (self._total - done))
-        return f"{left // 60}:{left % 60:02d} left"
 
 
 def bars(console: Console | None = None) -> Any:

@@ -118,8 +118,8 @@ class Settings:
                 )
                 field = owner.model_fields[last]
                 kind = _cli_type(field.annotation)
-                simple = isinstance(field.default, bool | int | float | str)
-                default = field.default if simple and _admits(kind, field.default) else None
+                fits = get_origin(kind) is Literal or isinstance(field.default, kind)
+                default = field.default if fits else None
                 flag = f"--{name.replace('_', '-')}"
                 if kind is bool and default is not False:
                     flag = f"{flag}/--no-{flag.removeprefix('--')}"
@@ -165,10 +165,6 @@ def _cli_type(annotation: Any) -> Any:
     if bool in kinds:
         return bool
     return kinds[0] if len(kinds) == 1 else str
-
-
-def _admits(kind: Any, value: Any) -> bool:
-    return get_origin(kind) is Literal or isinstance(value, kind)
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
@@ -297,21 +293,19 @@ def variables(function: Callable[..., None]) -> set[str]:
 
 def choices(ctx: typer.Context) -> dict[str, dict[str, Any]]:
     """Return every argument and option of the command, as {name: {"value", "source"}}."""
-    return {
-        long_name(param): {"value": ctx.params[param.name], "source": _origin(ctx, param)}
-        for param in ctx.command.params
-        if param.name in ctx.params and param.name not in ("dry_run", "config", "help_all")
-    }
-
-
-def _origin(ctx: typer.Context, param: Any) -> str:
-    source = ctx.get_parameter_source(param.name)
-    words = {
-        "COMMANDLINE": "given",
-        "ENVIRONMENT": f"environment {param.envvar}",
-        "DEFAULT_MAP": f"config {ctx.params.get('config')}",
-    }
-    return words.get(source.name if source else "", "default")
+    found = {}
+    for param in ctx.command.params:
+        name = str(param.name)
+        if name in ctx.params and name not in ("dry_run", "config", "help_all"):
+            source = ctx.get_parameter_source(name)
+            words = {
+                "COMMANDLINE": "given",
+                "ENVIRONMENT": f"environment {getattr(param, 'envvar', '')}",
+                "DEFAULT_MAP": f"config {ctx.params.get('config')}",
+            }
+            origin = words.get(source.name if source else "", "default")
+            found[long_name(param)] = {"value": ctx.params[name], "source": origin}
+    return found
 
 
 def long_name(param: Any) -> str:

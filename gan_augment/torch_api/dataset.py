@@ -107,32 +107,26 @@ class _EpochItems(Dataset[Any]):
     def _items(self, rows: NDArray[np.int64], epoch: int) -> list[Any]:
         """Return items by index, int64 (n,); negative ones count from the end."""
         where, rows = self._where[rows], rows % len(self)
-        made = iter(self._new_items(where, rows, epoch))
-        real = iter(self._real_items(where, rows, epoch))
-        return [next(made) if one < 0 else next(real) for one in where.tolist()]
-
-    def _real_items(
-        self, where: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
-    ) -> list[Any]:
-        items = _items_of(self._source, where[where >= 0])
-        if self._transform is None or not items:
+        real, form = where >= 0, self._format
+        items = _items_of(self._source, where[real])
+        if self._transform is not None:
+            images = self._transformed([item[form.image] for item in items], rows[real], epoch)
+            items = [form.with_image(item, x) for item, x in zip(items, images, strict=True)]
+        if real.all():
             return items
-        form = self._format
-        images = self._transformed([item[form.image] for item in items], rows[where >= 0], epoch)
-        return [form.with_image(item, image) for item, image in zip(items, images, strict=True)]
+        left, made = iter(items), iter(self._new_items(~where[~real], rows[~real], epoch))
+        return [next(left) if one else next(made) for one in real.tolist()]
 
     def _new_items(
-        self, where: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
+        self, slots: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
     ) -> list[Any]:
-        new = where < 0
-        if not new.any():
-            return []
-        drawn = self._generated.read(~where[new])
+        """Return generated items: `slots` are their numbers, `rows` their indices."""
+        drawn = self._generated.read(slots)
         picture = self._format.picture
         if isinstance(picture, ArrayImages | PilImages):
             drawn = resize_batch(drawn, picture.size)
-        values = self._transformed(picture.decode(drawn), rows[new], epoch)
-        return self._format.new_items(values, self.labels[rows[new]])
+        values = self._transformed(picture.decode(drawn), rows, epoch)
+        return self._format.new_items(values, self.labels[rows])
 
     def _transformed(
         self, values: Sequence[Any], rows: NDArray[np.int64], epoch: int
@@ -241,7 +235,8 @@ class AugmentedDataset(_EpochItems):
         top_up = TopUp.checked(values, "AugmentedDataset")
         self.dataset = self._source = _unaugmented(dataset)
         model = fitted_model(augmenter)
-        signal = _makes_signals(augmenter, model)
+        kind = getattr(getattr(model, "meta_", None), "kind", getattr(augmenter, "kind", ""))
+        signal = bool(kind == SIGNAL.name)
         facts = describe_dataset(self.dataset, normalize=normalize, keys=keys, signal=signal)
         generates = top_up.resolved(facts.format.picture.kind.recipes)[0] > 0
         self._format = replace(facts.format, make=make)
@@ -428,11 +423,6 @@ def _named_for(model: Sampling, facts: DatasetFacts, dataset: Any) -> DatasetFac
     if set(facts.names) <= known or not set(names) <= known or len(set(listed)) < len(listed):
         return facts
     return replace(facts, names=names)
-
-
-def _makes_signals(augmenter: Any, model: Any) -> bool:
-    kind = getattr(getattr(model, "meta_", None), "kind", getattr(augmenter, "kind", ""))
-    return bool(kind == SIGNAL.name)
 
 
 def _unaugmented(dataset: Any) -> Any:

@@ -58,8 +58,7 @@ def augment_loader(
     augmenter
         As of `AugmentedDataset`.
     length
-        Draws per epoch. None takes the loader's own number, so that schedules stay as they are;
-        "all" takes M.
+        Draws per epoch. None takes the loader's number, "all" takes M.
     **settings
         Parameters of `AugmentedDataset`.
 

@@ -58,10 +58,8 @@ def evaluate(
 ) -> None:
     """Measure whether topping up helps a classifier on DATA.
 
-    Splits DATA, or takes --test. Fits everything on training rows only and compares topping up
-    with nothing and with cheaper methods (class weights, repeats, SMOTE; for the CNN mixup and the
-    like) on real rows that no fit saw. With --backbone images are judged as features of that
-    network.
+    Fits everything on training rows only and compares topping up with nothing and with cheaper
+    methods on real rows that no fit saw. With --backbone images are judged by their features.
     Prints a verdict and writes --out: report.html, result.json, timings.json and the journal.
     """
     from gan_augment.commands.evaluate import evaluate as run_evaluate
@@ -76,13 +74,7 @@ def evaluate(
         return
     with outcome.progress(ctx) as progress:
         result = run_evaluate(
-            data,
-            out,
-            options,
-            resume=resume,
-            overwrite=overwrite,
-            progress=progress,
-            **source,
+            data, out, options, resume=resume, overwrite=overwrite, progress=progress, **source
         )
     outcome.print_result(ctx, result, result.out)
     verdict = result.verdict
