@@ -130,7 +130,7 @@ def test_unlabelled_images_of_another_shape_are_refused():
         np.repeat(other.pixels, 2, axis=2), other.labels, other.ids, class_names=other.names
     )
     gan = ImageGAN(recipe=recipe("image"), steps=20, device="cpu", threads=1, selection=False)
-    with pytest.raises(DataError, match="unlabelled images are of shape"):
+    with pytest.raises(DataError, match="unlabelled images have the shape"):
         gan.fit(data, unlabelled=wide)
 
 
