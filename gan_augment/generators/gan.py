@@ -144,18 +144,14 @@ class GAN(ABC, Generic[Meta]):
         ------
         DataError, UsageError
             No rare class, an unknown class, no row; invalid settings; a budget below 20 steps.
-        StopRequested
-            The flag was set; with checkpoints, the state was saved.
-        DivergedError
-            Training diverged; the best generator so far, if there is one, samples and saves.
+        StopRequested, DivergedError
+            A signal came (the state was saved), or training diverged (the best generator stays).
         """
         run, seed = run or RunContext(), checked_seed(self.random_state)
         topped_up = self._checked(data)
         sha256 = run.fingerprint or data.kind.sha256(data, unlabelled)
         ranks = self._agree(sha256)
         problem, scorer, steps = self._prepared(data, run, ranks, unlabelled, schema)
-        if run.stop.signal is not None:
-            raise StopRequested(run.stop.signal)
         with machine.threads(problem.parts.compute.threads):
             training = Run(
                 parts=problem.parts,
@@ -171,8 +167,8 @@ class GAN(ABC, Generic[Meta]):
         with machine.threads(1):
             if ranks.leads:
                 mix_generators(training.state.average, scorer.coverage)
-                facts = self._facts(data, training, topped_up, sha256)
-                facts |= {"original_size": original_size, "resize": resize}
+                size = {"original_size": original_size, "resize": resize}
+                facts = self._facts(data, training, topped_up, sha256) | size
                 self._finish(problem, training, facts, run.progress)
             self._share(ranks)
         if diverged:
@@ -372,6 +368,8 @@ class GAN(ABC, Generic[Meta]):
             ranks.check_batch(recipe.batch, row_unit(recipe))
         settings = {"precision": compute.precision, "threads": compute.threads}
         ranks.tell({"recipe": recipe.model_dump(mode="json"), "steps": steps, **settings})
+        if run.stop.signal is not None:
+            raise StopRequested(run.stop.signal)
         return problem, scorer, steps
 
     def _steps(
