@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.commands.kinds import (
-    Kind,
+from gan_augment.commands.sample import ROWS_AT_ONCE
+from gan_augment.commands.source import (
     Meta,
+    Source,
     model_sha256,
     options_of_model,
     read_data,
     read_meta,
 )
-from gan_augment.commands.sample import ROWS_AT_ONCE
 from gan_augment.commands.writing import (
     NOT_OF_THE_OUTPUT,
     Output,
@@ -343,7 +343,9 @@ def _read(
     return read
 
 
-def _made_from(read: Kind, top_up: TopUp, model: str | Path | None, **flags: Any) -> dict[str, Any]:
+def _made_from(
+    read: Source, top_up: TopUp, model: str | Path | None, **flags: Any
+) -> dict[str, Any]:
     """Return what determines the output; a repeated call must give the same."""
     return {
         "data": read.sha256,

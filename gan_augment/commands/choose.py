@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from gan_augment.commands.kinds import IMAGES_A_CLASS, Kind, read_data
+from gan_augment.commands.source import IMAGES_A_CLASS, Source, read_data
 from gan_augment.commands.writing import (
     SAMPLES,
     Result,
@@ -203,7 +203,7 @@ def _inputs(
     options: FitOptions,
     recipes: str | Sequence[str],
     progress: Progress,
-) -> tuple[Path, dict[str, Recipe], Kind]:
+) -> tuple[Path, dict[str, Recipe], Source]:
     """Return the folder to write, the recipes by name, and the data.
 
     Unlabelled rows are read as for the first recipe that uses them.
@@ -235,7 +235,7 @@ def _journal(folder: Path, header: dict[str, Any], resume: bool) -> Journal:
     return journal
 
 
-def _lines(kind: Kind, chosen: Mapping[str, Recipe], folder: Path) -> list[str]:
+def _lines(kind: Source, chosen: Mapping[str, Recipe], folder: Path) -> list[str]:
     sizes = ", then ".join(map(str, round_sizes(len(chosen))))
     return [
         kind.line(),
@@ -274,7 +274,7 @@ def _is_choice(folder: Path) -> bool:
     return file.is_file() and read_regular(file).startswith(start)
 
 
-def _write_samples(folder: Path, kind: Kind, found: Mapping[str, Any]) -> None:
+def _write_samples(folder: Path, kind: Source, found: Mapping[str, Any]) -> None:
     """Write samples.png: real images and samples of the last rounds, by class and recipe."""
     last = {trial["recipe"]: trial for trial in found["trials"] if trial["score"] is not None}
     named = [name for one in found["rounds"][-2:] for name in one["recipes"] if name in last]

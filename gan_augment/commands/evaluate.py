@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gan_augment.commands.embed import embedded
-from gan_augment.commands.kinds import read_data
 from gan_augment.commands.report import WrittenReport
+from gan_augment.commands.source import read_data
 from gan_augment.commands.writing import check_apart, new_run_folder
 from gan_augment.data.images.resize import model_size, resize_batch
 from gan_augment.data.images.sources import PARTS, parts_of

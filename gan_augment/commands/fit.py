@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.commands.doctor import installed_version
-from gan_augment.commands.kinds import (
-    Kind,
+from gan_augment.commands.source import (
     Meta,
+    Source,
     kept_lines,
     model_sha256,
     read_data,
@@ -81,7 +81,7 @@ class FitPlan:
 
     source: str
     run: Path
-    data: Kind
+    data: Source
     recipe: Recipe
     machine: ComputeConfig
 
@@ -269,7 +269,7 @@ def fit_model(
     overwrite: bool,
     progress: Progress,
     force: bool = False,
-    data: Kind | None = None,
+    data: Source | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> tuple[FitResult, ImageGAN | TabularGAN | None]:
     """Fit as `fit` does; return the result and the model, None if the run was finished already.
@@ -307,7 +307,7 @@ def fitted_for(
     held: Output,
     made_from: Mapping[str, Any],
     source: Path,
-    read: Kind,
+    read: Source,
     run: str | Path | None,
     progress: Progress,
 ) -> tuple[ImageGAN | TabularGAN | None, Path]:
@@ -340,7 +340,7 @@ def fitted_for(
     return gan, folder
 
 
-def _with_choice(data: Kind, progress: Stopwatch) -> Kind:
+def _with_choice(data: Source, progress: Stopwatch) -> Source:
     """Choose a recipe, and return the data with that recipe in its options."""
     usual = replace(data, options=data.options.model_copy(update={"recipe": "auto"}))
     gan = replace(usual.generator(), recipe=CHOOSE)
@@ -444,7 +444,7 @@ def _result(plan: FitPlan, meta: Meta) -> FitResult:
     )
 
 
-def _plan(source: str | Path, data: Kind, run: Path) -> FitPlan:
+def _plan(source: str | Path, data: Source, run: Path) -> FitPlan:
     plan = FitPlan(str(source), run, data, recipe=data.recipe(), machine=data.machine())
     _ = plan.topped_up, data.unlabelled  # what is unknown is refused before anything is written
     return plan

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_augment.commands.kinds import (
+from gan_augment.commands.source import (
     CLASSES_SHOWN,
     IMAGES_A_CLASS,
     Meta,
-    TableKind,
     check_no_table,
     kept_lines,
     model_sha256,
@@ -214,7 +213,6 @@ def inspect_data(
     )
     if target is not None:
         table = read_data(source, options, progress)
-        assert isinstance(table, TableKind)
         return _table_report(str(source), table.read)
     check_no_table(Path(source), options)
     if window is not None or holds_signals(Path(source)):

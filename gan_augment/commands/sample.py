@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from gan_augment.commands.kinds import Meta, model_sha256, read_meta, unit_of
+from gan_augment.commands.source import Meta, model_sha256, read_meta, unit_of
 from gan_augment.commands.writing import FILE_FORMAT, Output, Result, draw_images, output
 from gan_augment.data.images.png_folder import (
     ManifestRow,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_augment.commands.kinds import (
-    Kind,
+from gan_augment.commands.source import (
     Meta,
+    Source,
     model_sha256,
     options_of_model,
     read_data,
@@ -78,7 +78,7 @@ class TranslationPlan:
     images}.
     """
 
-    kind: Kind
+    kind: Source
     sources: Labelled
     counts: Mapping[str, int]
 

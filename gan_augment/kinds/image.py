@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gan_augment.data.groups import digest
 from gan_augment.data.images.memmap import drop_pages
 from gan_augment.errors import DataError
-from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind
+from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind, check_model_classes
 
 SMALLEST_SIDE_PX = 8
 
@@ -111,6 +111,18 @@ class ImageKind(Kind):
             png_bytes(pixels, synthetic=True, source=source)
             for pixels, source in zip(data.pixels, sources, strict=True)
         ]
+
+    def check_model(self, data: Labelled, meta: Any, schema: Any = None) -> None:
+        """Raise DataError if the model has other classes or channels, or makes signals."""
+        check_model_classes(data, meta)
+        if meta.kind != self.name:
+            raise DataError("the data is images, the model makes signals; fit a model to it.")
+        channels, known = data.image_shape[2], meta.image_shape[2]
+        if channels != known:
+            raise DataError(
+                f"the data has images of {channels} channels, the model makes {known}; fit a model "
+                "to it."
+            )
 
     def describe(self, data: Labelled) -> str:
         """Return the number of images and their size."""

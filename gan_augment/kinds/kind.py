@@ -114,6 +114,10 @@ class Kind(ABC):
         """Return the content of the file of each generated row."""
 
     @abstractmethod
+    def check_model(self, data: Labelled, meta: Any, schema: Any = None) -> None:
+        """Raise DataError if the model of `meta` does not fit the data; schema: of a table."""
+
+    @abstractmethod
     def describe(self, data: Labelled) -> str:
         """Return one line for people: how many rows of which size."""
 
@@ -240,3 +244,13 @@ class Labelled:
     def with_rows(self, rows: Any, labels: NDArray[np.int64], ids: NDArray[np.str_]) -> Labelled:
         """Return other rows of the same classes, without groups and sources."""
         return replace(self, rows=rows, labels=labels, ids=ids, groups=None, sources=None)
+
+
+def check_model_classes(data: Labelled, meta: Any) -> None:
+    """Raise DataError if the data has a class that the model of `meta` does not know."""
+    unknown = [name for name in data.names if name not in meta.classes]
+    if unknown:
+        raise DataError(
+            f"the model knows the classes {', '.join(meta.classes)}, not {', '.join(unknown)}; fit "
+            "a model to this data."
+        )

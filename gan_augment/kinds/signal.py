@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gan_augment.errors import DataError
 from gan_augment.kinds.image import ImageKind
-from gan_augment.kinds.kind import KindName, Labelled, Meta, Scale
+from gan_augment.kinds.kind import KindName, Labelled, Meta, Scale, check_model_classes
 
 SHORTEST_WINDOW = 16
 """Samples of a window of a signal."""
@@ -90,6 +90,20 @@ class SignalKind(ImageKind):
         from gan_augment.data.signals import file_bytes
 
         return [file_bytes(values, data.meta.rate) for values in data.values]
+
+    def check_model(self, data: Labelled, meta: Any, schema: Any = None) -> None:
+        """Raise DataError if the model has other classes, or windows of another shape or rate."""
+        check_model_classes(data, meta)
+        (_, length, channels), known = data.image_shape, meta.image_shape
+        if (1, length, channels) != known or data.meta.rate != meta.rate:
+            theirs = "images"
+            if meta.kind == self.name:
+                theirs = f"windows of {known[1]} samples, {known[2]} channels, rate {meta.rate}"
+            raise DataError(
+                f"the data has windows of {length} samples, {channels} channels, rate "
+                f"{data.meta.rate}, the model makes {theirs}; cut them alike with --window "
+                "(window=), or fit a model to them."
+            )
 
     def describe(self, data: Labelled) -> str:
         """Return the number of windows and their length."""

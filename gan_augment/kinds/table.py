@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.errors import DataError
-from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind
+from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind, check_model_classes
+
+_FAMILIES = {
+    "number": ("int", "uint", "float", "double", "halffloat", "decimal"),
+    "boolean": ("bool",),
+    "time": ("datetime64", "timestamp", "date"),
+    "text": ("object", "str", "large_string", "category", "dictionary"),
+}
 
 
 class TableKind(Kind):
@@ -102,6 +109,19 @@ class TableKind(Kind):
         """Refuse: rows of a table have no files of their own."""
         raise NotImplementedError("rows of a table are written together, by write_table")
 
+    def check_model(self, data: Labelled, meta: Any, schema: Any = None) -> None:
+        """Raise DataError if the model has other classes, columns or types."""
+        check_model_classes(data, meta)
+        mine = {column.name: column.dtype for column in schema.columns}
+        theirs = {column.name: column.dtype for column in meta.table.columns}
+        for name in [*theirs, *mine]:
+            here, there = mine.get(name, "not there"), theirs.get(name, "not there")
+            if _family(here) != _family(there):
+                raise DataError(
+                    f"column {name!r} is {here} in the data and {there} in the model; fit a model "
+                    "to this data."
+                )
+
     def describe(self, data: Labelled) -> str:
         """Return the number of rows and columns."""
         n, classes, columns = len(data), len(data.names), len(data.frame.columns)
@@ -113,3 +133,13 @@ class TableKind(Kind):
 
 
 TABLE = TableKind()
+
+
+def _family(dtype: str) -> str:
+    """Return the family of a dtype: CSV and Parquet files may give the same cells different dtypes.
+
+    >>> _family("arrow:int64") == _family("Int64") == _family("float64")
+    True
+    """
+    plain = dtype.removeprefix("arrow:").lower()
+    return next((name for name, start in _FAMILIES.items() if plain.startswith(start)), plain)

@@ -12,7 +12,7 @@ import pytest
 
 from gan_augment.commands.augment import augment
 from gan_augment.commands.fit import fit, plan_fit
-from gan_augment.commands.kinds import read_data
+from gan_augment.commands.source import read_data
 from gan_augment.data.tables.reader import read_table
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
 from gan_augment.options import FitOptions

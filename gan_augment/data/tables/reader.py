@@ -63,6 +63,11 @@ class ReadTable:
     whole: WholeFile | None = None
 
     @property
+    def data(self) -> Labelled:
+        """Return the table."""
+        return self.table
+
+    @property
     def counts(self) -> dict[str, int]:
         """Return {class: rows of the file}."""
         return self.whole.counts if self.whole else self.table.counts

@@ -1,0 +1,457 @@
+"""Data and models as the commands read them: `read_data`, `Source`, `read_meta`.
+
+A `Source` is labelled rows with the options of a fit. It makes the generator that these options
+ask for. Importing loads no torch.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.commands.writing import FILE_FORMAT, MODEL, SAMPLES, TABLE_SAMPLES
+from gan_augment.data.arrays import read_npz, to_uint8
+from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
+from gan_augment.data.images.png_folder import png_bytes
+from gan_augment.data.images.reader import read_images
+from gan_augment.data.images.resize import resize_image
+from gan_augment.data.signals import ReadSignals, file_bytes, holds_signals, read_signals
+from gan_augment.data.tables import TABLE_SUFFIXES
+from gan_augment.data.tables.schema import Overrides, TableSchema
+from gan_augment.data.topup_plan import choose_classes
+from gan_augment.errors import TooFewAcceptedError, UsageError
+from gan_augment.generators import model_path
+from gan_augment.generators.generator import check_length
+from gan_augment.generators.model_file import ModelMeta, TableMeta
+from gan_augment.input_files import check_there
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Kind, Labelled
+from gan_augment.kinds.signal import SIGNAL
+from gan_augment.options import FitOptions, with_options
+from gan_augment.progress import Progress
+from gan_augment.recipes import (
+    DataKind,
+    Recipe,
+    check_unlabelled,
+    resolve_recipe,
+    table_recipe,
+)
+from gan_augment.rng import rng_for
+from gan_augment.storage import write_file
+from gan_augment.storage.bundle import bundle_sha256, load_meta
+
+if TYPE_CHECKING:
+    from gan_augment.machine import ComputeConfig
+    from gan_augment.training.callbacks import Callback
+
+IMAGES_A_CLASS = 12
+ROWS_A_CLASS = 5
+CLASSES_SHOWN = 50
+_OF_IMAGES = ("image_size", "resize", "flips", "skip_bad", "until", "patience", "window")
+
+Meta = ModelMeta | TableMeta
+
+
+@dataclass(frozen=True)
+class Source:
+    """Labelled rows as they were read, and the options of a fit.
+
+    Attributes of `read` differ by kind: `scan` for images and signals, `schema` and `source` for
+    tables.
+    """
+
+    read: Any
+    options: FitOptions
+
+    @property
+    def data(self) -> Labelled:
+        """The labelled rows; images have the size of the model."""
+        data: Labelled = self.read.data
+        return data
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the rows."""
+        return self.data.kind
+
+    @property
+    def name(self) -> DataKind:
+        """The kind of recipes."""
+        return self.kind.recipes
+
+    @property
+    def unit(self) -> str:
+        """The plural noun for rows."""
+        return self.kind.unit
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of written files."""
+        return self.kind.suffix(self.data.meta.rate)
+
+    @property
+    def samples(self) -> str:
+        """The file name of a run's samples."""
+        return TABLE_SAMPLES if self.kind.tabular else SAMPLES
+
+    @property
+    def schema(self) -> TableSchema | None:
+        """The columns of a table; None for other kinds."""
+        schema: TableSchema | None = getattr(self.read, "schema", None)
+        return schema
+
+    @property
+    def _whole(self) -> Any:
+        """Counts and fingerprint of a large table of which some rows were read, or None."""
+        return getattr(self.read, "whole", None)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Rows per class, including rows of a large table that were not read."""
+        counts: Mapping[str, int] = self._whole.counts if self._whole else self.data.counts
+        return counts
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes about the data, and about classes of a table that are too small to learn."""
+        from gan_augment.generators.row_sampler import FEW_ROWS
+
+        notes: tuple[str, ...] = self.read.notes
+        few = {name: n for name, n in self.counts.items() if 0 < n < FEW_ROWS}
+        if not few or not self.kind.tabular:
+            return notes
+        listed = ", ".join(f"{name} ({n})" for name, n in few.items())
+        return (*notes, f"too small to learn: {listed}; their rows are jittered or repeated")
+
+    @cached_property
+    def topped_up(self) -> tuple[str, ...]:
+        """The classes that the options select."""
+        return choose_classes(self.options.classes, self.counts)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The fingerprint of the data."""
+        known = self.kind.sha256(self.data, self.unlabelled)
+        both = f"{known} {self._whole.sha256}" if self._whole else ""
+        return sha256(both.encode()).hexdigest() if both else known
+
+    @cached_property
+    def unlabelled(self) -> Labelled | None:
+        """The rows without a class, if there are any; images in the size of the others."""
+        from gan_augment.data.tables.reader import read_unlabelled
+
+        options = self.options
+        if options.unlabelled is None:
+            return None
+        if self.kind is SIGNAL:
+            raise UsageError("--unlabelled is for images and tables, and the data is signals")
+        check_unlabelled(self.recipe())
+        if options.target is not None:
+            return read_unlabelled(options.unlabelled, options.target)
+        return read_images(
+            options.unlabelled,
+            image_size=self.data.image_shape[:2],
+            resize=options.resize,
+            skip_bad=options.skip_bad,
+            workers=options.workers,
+            labelled=False,
+        ).data
+
+    def line(self) -> str:
+        """Return one line for people: how many rows of which size or columns."""
+        if self.schema is None:
+            return self.kind.describe(self.data)
+        n, classes, columns = sum(self.counts.values()), len(self.data.names), self.schema.columns
+        kinds = ", ".join(f"{k} {kind}" for kind, k in Counter(c.kind for c in columns).items())
+        return f"{n} rows of {classes} classes; {len(columns)} columns: {kinds}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts of `line` for JSON."""
+        schema = self.schema
+        if schema is None:
+            return self.kind.facts(self.data)
+        return {
+            "target": None if schema.target is None else str(schema.target.name),
+            "columns": {str(column.name): column.kind for column in schema.columns},
+        }
+
+    def recipe(self) -> Recipe:
+        """Return the recipe with the changes of the options."""
+        options = self.options
+        if self.kind.tabular:
+            recipe = table_recipe(options.recipe, options.steps, options.budget_s)
+            return with_options(recipe, options)
+        check_length(options.steps, options.budget_s)
+        return with_options(resolve_recipe(options.recipe), options)
+
+    def machine(self) -> ComputeConfig:
+        """Return the device, precision and threads that train."""
+        from gan_augment.machine import compute_config
+
+        options = self.options
+        how = (options.device, options.precision, options.threads)
+        if self.kind.tabular:
+            return compute_config(*how)
+        height, width, _ = self.data.image_shape
+        return compute_config(*how, height * width)
+
+    def own_length(self, recipe: Recipe) -> str:
+        """Return how long a fit trains without steps and budget."""
+        if recipe.generator.trained:
+            return f"{recipe.steps} steps (the recipe's own)"
+        cure = " (--steps and --budget train)" if self.kind.tabular else ""
+        return f"nothing is trained{cure}"
+
+    def generator(self, callbacks: Sequence[Callback] = ()) -> Any:
+        """Return an unfitted generator with the settings of the options."""
+        from gan_augment.generators.image_gan import ImageGAN
+        from gan_augment.generators.tabular_gan import TabularGAN
+
+        names = ("steps", "budget_s", "device", "precision", "threads")
+        settings: dict[str, Any] = {name: getattr(self.options, name) for name in names}
+        settings |= {"recipe": self.recipe(), "classes": self.topped_up}
+        settings |= {"random_state": self.options.seed, "callbacks": callbacks}
+        if self.kind.tabular:
+            return TabularGAN(**settings)
+        return ImageGAN(**settings, selection=self.options.selection)
+
+    def fit_arguments(self) -> dict[str, Any]:
+        """Return the further arguments of the generator's `fit`."""
+        arguments: dict[str, Any] = {"unlabelled": self.unlabelled}
+        if self.kind.tabular:
+            arguments["schema"] = self.schema
+        if self.kind is IMAGE:
+            entries = self.read.scan.entries
+            height = statistics.median_low([entry.height for entry in entries])
+            width = statistics.median_low([entry.width for entry in entries])
+            arguments |= {"original_size": (int(height), int(width)), "resize": self.options.resize}
+        return arguments
+
+    def check_model(self, meta: Meta) -> None:
+        """Raise DataError if the model has other classes, shapes, columns or types."""
+        self.kind.check_model(self.data, meta, self.schema)
+
+    def rows_to_write(self, source: Path, size: tuple[int, int] | None) -> NDArray[Any] | None:
+        """Return the rows whose originals become new files; None to copy the files of `source`.
+
+        size: (height, width) in px of all files, None to keep the size of each original.
+        """
+        if self.kind is SIGNAL:
+            values: NDArray[Any] = self.read.values
+            return values if source.is_file() or self.read.cut else None
+        if size is None and source.suffix.lower() == ".npz" and source.is_file():
+            return to_uint8(read_npz(source)["x"])[0]
+        return None if size is None else self.data.pixels
+
+    def file_content(self, row: NDArray[Any], size: tuple[int, int] | None) -> bytes:
+        """Return the bytes of the file of one of these rows."""
+        if self.kind is SIGNAL:
+            return file_bytes(row, self.data.meta.rate)
+        return png_bytes(resize_image(row, size or row.shape[:2]))
+
+    def write_run(self, run: Path, gan: Any) -> None:
+        """Write the model, its samples, and for tables the format of the training file."""
+        gan.save(run / MODEL)
+        if not self.kind.tabular:
+            write_file(run / SAMPLES, self._samples_sheet(gan))
+            return
+        from gan_augment.data.tables.export import FileFormat
+
+        stored = FileFormat.of(self.read.source)
+        write_file(run / FILE_FORMAT, stored.model_dump_json(exclude_defaults=True).encode())
+        write_file(run / TABLE_SAMPLES, self._samples_csv(gan, stored))
+
+    def _shown(self, gan: Any, most: int) -> Iterator[tuple[str, int, NDArray[np.int64]]]:
+        """Yield name, count and at most `most` drawn rows per class, topped-up classes first."""
+        first = sorted(gan.classes_, key=lambda name: name not in gan.topped_up_)
+        for name in first[:CLASSES_SHOWN]:
+            own = np.flatnonzero(self.data.labels == self.data.names.index(name))
+            if len(own):
+                drawn = rng_for(0, "samples sheet", name).permutation(own)[:most]
+                yield name, len(own), np.sort(drawn)  # consecutive rows may be alike
+
+    def _samples_sheet(self, gan: Any) -> bytes:
+        """Return a PNG file of real above synthetic images per class."""
+        rows = []
+        for name, count, shown in self._shown(gan, IMAGES_A_CLASS):
+            try:
+                samples = gan.rows(name, 0, IMAGES_A_CLASS).pixels
+            except TooFewAcceptedError:  # a refused class shows its first candidates
+                samples = gan.candidates(name)[0][:IMAGES_A_CLASS]
+            note = "1 real row" if count == 1 else f"{count:,} real rows"
+            rows.append(SheetRow(name, note, self.data.pixels[shown], samples))
+        return png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
+
+    def _samples_csv(self, gan: Any, stored: Any) -> bytes:
+        """Return a CSV file of real and synthetic rows per class, in the training file's format.
+
+        The columns `class` and `origin` come first.
+        """
+        import pandas as pd
+
+        from gan_augment.data.tables.csv import CellFormat, CsvFormat, format_rows, plain_format
+
+        parts, labels, origins = [], [], []
+        for name, _, shown in self._shown(gan, ROWS_A_CLASS):
+            samples = gan.rows(name, 0, ROWS_A_CLASS).frame
+            parts += [self.data.frame.iloc[shown], samples]
+            labels += [name] * (len(shown) + len(samples))
+            origins += ["real"] * len(shown) + ["synthetic"] * len(samples)
+        frame = pd.concat(parts, ignore_index=True)
+        plain = plain_format(frame)
+        known = {column.name: column for column in (stored.csv or plain).columns}
+        for place, (name, cells) in enumerate((("class", labels), ("origin", origins))):
+            while name in frame.columns:
+                name += "_"
+            frame.insert(place, name, cells)
+        own = [known.get(c.name, c) for c in plain.columns]
+        first = [CellFormat(name=name) for name in frame.columns[:2]]
+        how = CsvFormat.of([*first, *own], (stored.csv or plain).dialect)
+        return how.first_line() + format_rows(frame, how)
+
+
+def read_data(
+    source: str | Path,
+    options: FitOptions,
+    progress: Progress | None = None,
+    *,
+    sampled: bool = False,
+    more: Sequence[str] = (),
+) -> Source:
+    """Read labelled images or signals, or with `options.target` a table.
+
+    sampled: True to read at most `options.most_rows` rows of a Parquet file, chosen by
+    `read_table`. more: further columns of a manifest of images. Raises DataError for unusable data,
+    UsageError for options of another kind of data.
+    """
+    source = Path(source)
+    if options.target is None:
+        check_no_table(source, options)
+        if options.window is not None or holds_signals(source):
+            if more:
+                raise UsageError(
+                    f"{more[0]!r} names a column, and {str(source)!r} is signals, which have none"
+                )
+            return Source(_read_signals(source, options, progress), options)
+        read = read_images(
+            source,
+            image_size=options.image_size,
+            resize=options.resize,
+            skip_bad=options.skip_bad,
+            workers=options.workers,
+            columns=more,
+            progress=progress,
+        )
+        return Source(read, options)
+    from gan_augment.data.tables.reader import read_table
+
+    _check_table(source, options)
+    (progress or Progress()).phase("reading the table")
+    columns = Overrides.checked({"columns": options.columns}, "column kinds")
+    most = options.most_rows if sampled else None
+    return Source(read_table(source, options.target, columns, most_rows=most), options)
+
+
+def _read_signals(source: Path, options: FitOptions, progress: Progress | None) -> ReadSignals:
+    check_there(source, "a folder of classes of .npy or .wav files, or an .npz")
+    if options.image_size is not None or options.resize != "squeeze":
+        raise UsageError(
+            f"--image-size and --resize are for images, and {str(source)!r} is signals; --window "
+            "cuts those to a length"
+        )
+    return read_signals(source, window=options.window, skip_bad=options.skip_bad, progress=progress)
+
+
+def unit_of(meta: Meta) -> str:
+    """Return the noun for the rows of a model: "images", "windows" or "rows"."""
+    return "rows" if isinstance(meta, TableMeta) else meta.unit
+
+
+def check_no_table(source: Path, options: FitOptions) -> None:
+    """Raise UsageError for a table without a target, and for the root of a file system."""
+    if source.resolve() == Path(source.resolve().anchor):
+        raise UsageError(f"{str(source)!r} is the root of a file system; name a folder of classes")
+    if options.columns:
+        raise UsageError("kinds of columns were given and no table: name its --target COLUMN")
+    if options.most_rows != FitOptions().most_rows:
+        raise UsageError("--most-rows is of a table, and none was given: name its --target COLUMN")
+    if source.is_file() and source.suffix.lower() in set(TABLE_SUFFIXES) - {".csv"}:
+        raise UsageError(
+            f"{str(source)!r} is a table; say which column holds the labels, with --target COLUMN. "
+            "(A list of images is a .csv with the columns path,label or path,label,group.)"
+        )
+
+
+def read_meta(run: str | Path) -> ModelMeta | TableMeta:
+    """Return the checked description of a run's model."""
+    file = model_path(Path(run))
+    if load_meta(file, schema=dict).get("kind") == "table":
+        return load_meta(file, schema=TableMeta)
+    return load_meta(file, schema=ModelMeta)
+
+
+def kept_lines(meta: Meta) -> list[str]:
+    """Return lines on the kept generator, its selection and its trial."""
+    if isinstance(meta, TableMeta):
+        return [f"kept: {meta.chosen}; {meta.reason}"]
+    first = "no scored generator was fit to keep; the last one was"
+    if meta.score.value is not None:
+        first = f"kept: {meta.chosen} (held-out score {meta.score.value:.4g}, lower is better)"
+    found = [meta.usefulness.in_words()] if meta.usefulness else []
+    return [first, *meta.selection_lines(), *found, *([meta.advice()] if meta.selection else [])]
+
+
+def model_sha256(run: str | Path) -> str:
+    """Return the fingerprint of a run's model, arrays included."""
+    return bundle_sha256(model_path(Path(run)))
+
+
+def options_of_model(options: FitOptions, meta: Meta) -> FitOptions:
+    """Return the options with the classes and the size, or target and ids, of a model.
+
+    Raises UsageError for options of another kind of data, or another target.
+    """
+    classes = meta.topped_up if options.classes == "rare" else options.classes
+    if isinstance(meta, ModelMeta):
+        if options.target is not None:
+            raise UsageError("the model is of images, and --target names a column of a table")
+        height, width, _ = meta.image_shape
+        size: dict[str, Any] = {"image_size": (height, width), "resize": meta.resize}
+        if meta.kind == "signal":
+            size = {}
+        return options.model_copy(update={**size, "classes": classes})
+    target = meta.table.target
+    assert target is not None  # a run is fitted to a file
+    if options.target not in (None, str(target.name)):
+        raise UsageError(
+            f"the model's target is {str(target.name)!r}, not {options.target!r}; leave --target "
+            "out, or fit a model."
+        )
+    ids = {str(column.name): "id" for column in meta.table.columns if column.kind == "id"}
+    columns = ids | {str(name): kind for name, kind in options.columns.items()}
+    values = {"target": str(target.name), "columns": columns, "classes": classes}
+    return options.model_copy(update=values)
+
+
+def _check_table(source: Path, options: FitOptions) -> None:
+    check_there(source, "a .csv or .parquet file")
+    if source.is_dir() or source.suffix.lower() not in TABLE_SUFFIXES:
+        what = "is a folder" if source.is_dir() else "is no table"
+        raise UsageError(
+            f"--target names a column of a table, and {str(source)!r} {what}; expected a file of "
+            f"{', '.join(TABLE_SUFFIXES)}. Leave --target out for images."
+        )
+    defaults = FitOptions()
+    changed = [name for name in _OF_IMAGES if getattr(options, name) != getattr(defaults, name)]
+    if changed:
+        flags = ", ".join("--" + name.replace("_", "-") for name in changed)
+        raise UsageError(f"{flags}: for images only, and with --target this is a table")
