@@ -144,7 +144,7 @@ def choose(
 
 def _tried(
     folder: Path,
-    kind: Kind,
+    kind: Source,
     chosen: Mapping[str, Recipe],
     journal: Journal,
     run: RunContext,

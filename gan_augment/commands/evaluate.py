@@ -23,6 +23,7 @@ from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import REPORT
 from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
+from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress
 from gan_augment.training.callbacks import interruptible
@@ -159,8 +160,8 @@ def _read(
         frozen, options = _embedding(features, options)
         fit = options.fit.model_copy(update={"image_size": frozen.image_size_})
     named = (options.group,) if isinstance(options.group, str) and fit.target is None else ()
-    kinds: list[Any] = [read_data(data, fit, progress, more=named)]
-    images = getattr(kinds[0], "suffix", "") == ".png"
+    kinds = [read_data(data, fit, progress, more=named)]
+    images = kinds[0].kind is IMAGE
     if features is not None and not images:
         raise UsageError(f"--backbone is for images, and the data is {kinds[0].unit}")
     if test is None and fit.target is None and data.is_dir() and options.folds is None:
