@@ -42,7 +42,6 @@ FAULTS = {
         ("return F.softplus(real - fake)", "return F.softplus(fake - real)"),
     ),
     ("losses/penalties.py", "losses/test_penalties.py"): (
-        ("return squared.mean() / 2", "return squared.mean()"),
         ("torch.lerp(fake, real,", "torch.lerp(real, fake,"),
         ("F.relu(mean_real.detach() - fake)", "F.relu(mean_fake.detach() - fake)"),
     ),
@@ -59,17 +58,10 @@ FAULTS = {
     ),
     ("generators/source_rows.py", "generators/test_source_rows.py"): (
         ("np.flatnonzero(self.labels != label)", "np.arange(len(self.labels))"),
-        ("fresh = (place < len(rows))", "fresh = (place < 10**9)"),
         ("if self.own is None:", "if self.own is not None:"),
-    ),
-    ("data/images/sources.py", "commands/test_translating.py"): (
-        ("source if source in real", "source if source not in real"),
     ),
     ("data/images/sources.py", "images/test_folders.py::test_a_broken_line_is_named"): (
         ("(rows.line_num, row) for row in rows", "(n, row) for n, row in enumerate(rows, 2)"),
-    ),
-    ("recipes/settings.py", "generators/test_source_rows.py commands/test_shards.py"): (
-        ("return sys.maxsize if self.once else SPAN", "return SPAN"),
     ),
     (
         "evaluation/plan.py",
@@ -88,16 +80,6 @@ FAULTS = {
     ("training/images.py", "training/test_step.py"): (
         ("index = [first, first ^ 1]", "index = [first, first]"),
     ),
-    ("training/schedule.py", "training/test_loop.py::test_schedules_end_where_they_say"): (
-        (
-            "return schedule.end + (1 - schedule.end) * falling",
-            "return schedule.end + falling",
-        ),
-    ),
-    (
-        "training/schedule.py",
-        "training/test_loop.py::test_averaged_weights_work_from_the_first_step",
-    ): (("1 - decay\n    )", "decay\n    )"),),
     (
         "training/monitor.py",
         "training/test_loop.py::test_the_best_eligible_generator_is_kept_not_the_last",
@@ -122,14 +104,12 @@ FAULTS = {
             "generator_step(state, parts, batch, output, unrolled_loss)",
             "generator_step(state, parts, batch, output)",
         ),
-        ("slope + decay * w for", "slope for"),
     ),
     ("training/step.py", "training/test_traps.py"): (
         ("""== "auxiliary" and objective.fake_classes:""", """== "auxiliary":"""),
         ("(loss + _class_term(parts, classes, batch.y))", "loss"),
         ("objective.drift * real.square().mean()", "objective.drift * fake.square().mean()"),
         ("""uniform("gradient_penalty", len(real))""", """uniform("gradient_penalty", 1)"""),
-        ("losses.detach().softmax(dim=0)", "(-losses.detach()).softmax(dim=0)"),
     ),
     ("networks/ensembles.py", "training/test_traps.py"): (
         ("torch.full((classes, n), 1 / n))", "torch.full((classes, n), 1 / n), persistent=False)"),
@@ -197,11 +177,6 @@ FAULTS = {
     ("networks/inputs.py", "generators/test_image_gan.py"): (
         ("sizes[other] >= 2 * sizes[label]", "sizes[other] >= sizes[label]"),
     ),
-    ("generators/sampling.py", "generators/test_table_runs.py"): (
-        ("(len(own) * len(spans)) ** 0.5", "len(own) ** 0.5"),
-        ("self.settings.reach) * moves", "1.0) * moves"),
-        ("moves[borrows] = apart[borrows]", "moves[~borrows] = apart[~borrows]"),
-    ),
     ("generators/scorer.py", "generators/test_scorer.py"): (
         ("max(kernel_distance(real, fake), 0.0)", "kernel_distance(real, fake)"),
     ),
@@ -216,15 +191,6 @@ FAULTS = {
         ("(distances < threshold) | (distances == 0)", "distances < threshold"),
     ),
     # files
-    ("storage/files.py", "storage/test_files.py"): (
-        ("                aside.replace(path)\n", "                pass\n"),
-        ("            os.link(temporary, path)\n", "            temporary.replace(path)\n"),
-        ("if whole and not _has_name(temporary, path):", "if False:"),
-        ("            _sync_tree(temporary)\n", ""),
-    ),
-    ("storage/bundle.py", "storage/test_bundle.py"): (
-        ("if hashlib.sha256(content).hexdigest() != entry.sha256:", "if False:"),
-    ),
 }
 """{(file, tests): pairs of a line as it is and as a mistake would make it}."""
 MUTANTS = tuple(
