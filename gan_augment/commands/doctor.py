@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import asdict, dataclass
 from importlib import import_module, metadata
@@ -89,6 +90,7 @@ class Diagnosis:
 
 def doctor(progress: Progress | None = None) -> Diagnosis:
     """Check the installation: import every required package, and time a training step."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it makes no connection
     (progress or Progress()).phase("importing and timing")
     packages = tuple(_package(name, allowed) for name, allowed in sorted(requirements().items()))
     problems = [package.line() for package in packages if package.problem]

@@ -91,7 +91,7 @@ def test_a_model_whose_description_is_of_the_other_kind_is_refused(run, tmp_path
 
     facts = ImageGAN.load(run / "model.safetensors").meta_.model_dump(mode="json", by_alias=True)
     for changes in ({"kind": "image"}, {"scale": None}, {"scale": [[1, 1], [0, 1]]}):
-        with pytest.raises(ValueError, match="of shape"):
+        with pytest.raises(ValueError, match="the shape"):
             ModelMeta.model_validate(facts | changes)
 
 
