@@ -21,11 +21,6 @@ import numpy as np
 import pandas as pd
 import tables_figures as figures
 import tables_protocol as protocol
-from sklearn.base import BaseEstimator, ClassifierMixin
-from tables import Journal, as_json, made_with, measure
-from threadpoolctl import threadpool_limits
-
-from gan_augment import AugmentedClassifier, GANAugmenter
 from gan_augment.evaluation.amount import (
     LADDER,
     NOTHING,
@@ -34,6 +29,11 @@ from gan_augment.evaluation.amount import (
     Trial,
     choose_amount,
 )
+from sklearn.base import BaseEstimator, ClassifierMixin
+from tables import Journal, as_json, made_with, measure
+from threadpoolctl import threadpool_limits
+
+from gan_augment import AugmentedClassifier, GANAugmenter
 from gan_augment.kinds.kind import Labelled
 from gan_augment.sklearn_api.augmenter import draw_seed
 from gan_augment.sklearn_api.classifier import AmountTopUps

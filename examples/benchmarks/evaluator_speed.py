@@ -31,10 +31,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from gan_augment.evaluation.start import evaluate
 
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.start import evaluate
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 

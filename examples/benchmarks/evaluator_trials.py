@@ -38,11 +38,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from gan_augment.errors import LeakError
-from gan_augment.evaluation.arm_results import ArmResult
-from gan_augment.evaluation.options import CHEAP_ARMS, EvaluationOptions
-from gan_augment.evaluation.schedule import run
-from gan_augment.evaluation.sections import build_result
-from gan_augment.evaluation.start import evaluate, prepare
+from gan_augment.evaluation.arms import CHEAP_ARMS
+from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.evaluation.plan import prepare
+from gan_augment.evaluation.results import ArmResult, build_result
+from gan_augment.evaluation.runner import evaluate, run
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
 from gan_augment.options import FitOptions
@@ -148,14 +148,12 @@ def table(seed: Sequence[int], rare: int) -> Labelled:
 
 
 def options(kind: str, share: float, seed: int = 0, **more: Any) -> EvaluationOptions:
-    """As a user would ask, with one amount, and without the curves, which no verdict needs."""
+    """Return the options of a user, without diagnostics, which no verdict needs."""
     return EvaluationOptions(
         diagnostics=False,
         learner=make_pipeline(Planted(share)),
         generator=PlantedGenerator(kind),
         fit=FitOptions(classes=("rare",), seed=seed),
-        to=(1.0,),
-        curves=False,
         delta=DELTA,
         n_jobs=1,
         **more,
@@ -166,24 +164,22 @@ def judged(data: Labelled, asked: EvaluationOptions) -> dict[str, dict[str, Any]
     """What the evaluator says of 5 x 3 folds, and of the first 5 alone, by design."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        setup, journal = prepare(data, asked).setup, Journal()
-        run(setup, journal, Path(folder), 1, Progress())
-    once = replace(setup, protocol=setup.protocol.with_repeats(1))
-    return {"5x3": _facts(build_result(setup, journal)), "5x1": _facts(build_result(once, journal))}
+        design, journal = prepare(data, asked).design, Journal()
+        run(design, journal, Path(folder), 1, Progress())
+    protocol = replace(design.protocol, repeats=1, splits=design.first_repeat)
+    once = replace(design, protocol=protocol)
+    designs = {"5x3": design, "5x1": once}
+    return {name: _facts(build_result(one, journal)) for name, one in designs.items()}
 
 
 def _facts(result: dict[str, Any]) -> dict[str, Any]:
-    verdict, tuned = result["verdict"], "tuned"
-    metric = result["declared"]["metric"]
+    verdict = result["verdict"]
     found: dict[str, Any] = {"word": verdict["word"], "difference": verdict["difference"]["mean"]}
     found["p_above"] = verdict["difference"]["p_above"]
     found["detectable"] = verdict["detectable"]
     found["cheap"] = {
         arm: told["p_positive"] for arm, told in result["gan_minus"].items() if arm in CHEAP_ARMS
     }
-    if "auto" in result["arms"]:
-        auto = result["arms"]["auto"]["minus_none"][tuned][metric]
-        found["auto"] = auto["mean"]
     return found
 
 
@@ -193,13 +189,13 @@ def true_gain(share: float, rare: int, draws: int, jobs: int) -> tuple[float, fl
     def one(draw: int) -> float:
         asked = options("marked", share, arms=("none", "gan"), repeats=1)
         with tempfile.TemporaryDirectory() as folder:
-            setup, journal = prepare(table([7, rare, draw], rare), asked).setup, Journal()
-            run(setup, journal, Path(folder), 1, Progress())
-        figures = {"none": [], "gan@1": []}
+            design, journal = prepare(table([7, rare, draw], rare), asked).design, Journal()
+            run(design, journal, Path(folder), 1, Progress())
+        figures = {"none": [], "gan": []}
         for line in journal.lines():
-            arm = ArmResult(setup, [line])
-            figures[line["candidate"]] += arm.values(setup.options.metric, "tuned").values()
-        return float(np.mean(figures["gan@1"]) - np.mean(figures["none"]))
+            arm = ArmResult(design, [line])
+            figures[line["arm"]] += arm.values(design.options.metric, "corrected").values()
+        return float(np.mean(figures["gan"]) - np.mean(figures["none"]))
 
     found = Parallel(n_jobs=jobs)(delayed(one)(draw) for draw in range(draws))
     return float(np.mean(found)), float(np.std(found, ddof=1) / math.sqrt(draws))
@@ -246,10 +242,10 @@ def campaigns(chosen: Sequence[str], jobs: int, draws: int) -> dict[str, Campaig
     forecast = forecast_difference(RARE)
     wanted = {
         "boundary": (RARE, DELTA, "primary contrast of ADOPT in at most 15 of 200"),
-        "power": (RARE, forecast, "ADOPT in at least 150 of 200"),
+        "power": (RARE, forecast, "ADOPT in at least 160 of 200"),
     }
     if "aa" in chosen:
-        found["aa"] = Campaign("repeats", RARE, 0.0, 0.0, "ADOPT in 0 of 200")
+        found["aa"] = Campaign("repeats", RARE, 0.0, 0.0, "ADOPT in at most 5 of 200")
     for name, (rare, gain, asked) in wanted.items():
         if name in chosen:
             at = calibrated(gain, rare, jobs, draws)
@@ -263,7 +259,7 @@ def campaigns(chosen: Sequence[str], jobs: int, draws: int) -> dict[str, Campaig
         if f"gain-{n}" in chosen:
             found[f"gain-{n}"] = Campaign("marked", n, GAIN_SHARE, None, "published")
     if "harm" in chosen:
-        asked = "HARMFUL in >= 95 %; auto below none by more than delta in <= 5 %"
+        asked = "HARMFUL in at least 180 of 200"
         found["harm"] = Campaign("flipped", RARE, 0.0, None, asked)
     if "leak" in chosen:
         found["leak"] = Campaign("leak", RARE, 0.0, None, "refused, always")
@@ -272,7 +268,7 @@ def campaigns(chosen: Sequence[str], jobs: int, draws: int) -> dict[str, Campaig
 
 def forecast_difference(rare: int) -> float:
     """The smallest difference that the plan prints for such a table, before any fit."""
-    return prepare(table([0, rare], rare), options("marked", 0.0)).setup.detectable
+    return prepare(table([0, rare], rare), options("marked", 0.0)).design.detectable
 
 
 def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -291,7 +287,6 @@ def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "difference": float(np.mean([fact["difference"] for fact in facts])),
             "difference_sd": float(np.std([fact["difference"] for fact in facts], ddof=1)),
             "detectable": float(np.median([fact["detectable"] for fact in facts])),
-            "auto_worse": sum(fact["auto"] < -DELTA for fact in facts if "auto" in fact),
         }
     return found
 
@@ -299,14 +294,14 @@ def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def table_of(kept: dict[str, Any]) -> list[str]:
     """The campaigns as the Markdown tables of docs/evaluation.md; those that were run."""
     lines = [
-        "| planted | trials | ADOPT | LIKELY HELPS | HARMFUL | P(D > delta) >= .95 | `auto` lost |"
+        "| planted | trials | ADOPT | LIKELY HELPS | HARMFUL | P(D > delta) >= .95 |"
     ]
-    lines.append("|---|---|---|---|---|---|---|")
+    lines.append("|---|---|---|---|---|---|")
     for name in ("aa", "boundary", "power", "harm"):
         if name in kept:
             told, words = kept[name]["5x3"], kept[name]["5x3"]["words"]
             counts = [words.get(word, 0) for word in ("ADOPT", "LIKELY HELPS", "HARMFUL")]
-            cells = [kept[name]["trials"], *counts, told["primary_contrast"], told["auto_worse"]]
+            cells = [kept[name]["trials"], *counts, told["primary_contrast"]]
             lines.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
     if "leak" in kept:
         lines += ["", f"leak: refused in {kept['leak']['refused']} of {kept['leak']['trials']}"]

@@ -28,6 +28,7 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
+from gan_augment.evaluation.amount import Amount, plain_makers, plan_for, rows_of
 from images_figures import compared
 from images_protocol import (
     RARE_ROWS,
@@ -45,7 +46,6 @@ from images_rivals import FIGURES, Journal
 from gan_augment import FrozenFeatures, TabularGAN
 from gan_augment.commands.embed import embedded
 from gan_augment.data.tables.inference import infer_schema
-from gan_augment.evaluation.amount import Amount, plain_makers, plan_for, rows_of
 from gan_augment.evaluation.learners import Training, feature_head, learner_of
 from gan_augment.generators.topup import with_added
 from gan_augment.kinds.kind import Labelled

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gan_augment.evaluation.start import evaluate
 from images_protocol import read
 
 import gan_augment
@@ -30,7 +31,6 @@ from gan_augment import read_table
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import Plan
 from gan_augment.evaluation.result import result_bytes
-from gan_augment.evaluation.start import evaluate
 from gan_augment.evaluation.verdict import CHEAP
 from gan_augment.kinds.kind import Labelled
 from gan_augment.storage import write_file

@@ -196,8 +196,6 @@ def _run(
     small = EvaluationOptions(
         fit=options.model_copy(update=quick),
         repeats=1,
-        to=(1.0,),
-        curves=False,
         diagnostics=False,
         n_jobs=min(2, available_cores()),
         **settings,

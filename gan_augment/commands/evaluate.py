@@ -20,9 +20,10 @@ from gan_augment.data.images.resize import model_size, resize_batch
 from gan_augment.data.images.sources import PARTS, parts_of
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.evaluation.plan import prepare
 from gan_augment.evaluation.result import REPORT
-from gan_augment.evaluation.start import JOURNAL, prepare
-from gan_augment.evaluation.start import evaluate as run
+from gan_augment.evaluation.runner import JOURNAL
+from gan_augment.evaluation.runner import evaluate as run
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress

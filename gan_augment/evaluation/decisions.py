@@ -1,79 +1,74 @@
-"""What a learner says of rows, and the decision that is made of it. Nothing is trained here.
+"""Scores of a learner, and the decision that is corrected for class shares. Nothing is trained.
 
-Topping up a class moves a learner's decision even where it adds no information. So a decision is
-also tuned, among candidates that are the same for every training set: they act on probabilities
-that are corrected to the class shares of the real rows.
+Topping up a class moves a learner's decision even if it adds no information. So every arm is also
+judged after dividing its probabilities by the class shares that the learner was trained on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.errors import DataError
-from gan_augment.evaluation.figures import (
-    LEAST_PROBABILITY,
-    OF_RANKS,
-    Counts,
-    Values,
-    confusion,
-    figures_of,
-)
+from gan_augment.evaluation.figures import LEAST_PROBABILITY, OF_RANKS, Values
 
 Labels = NDArray[np.int64]
-Kind = Literal["probability", "decision", "none"]
-Rule = Literal["default", "threshold", "tau", "corrected"]
+ScoreKind = Literal["probability", "decision", "none"]
 
-TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-"""How far the class shares are taken out of the evidence: 0 not at all, 1 is balanced."""
-FARTHEST = 1e9
-"""Evidence for one of two classes is kept within this, so that a threshold is a number."""
-SAME = 1e-12
-"""Figures and log odds that differ by less are equal: rounding may differ in the last digits."""
+_LARGEST = 1e18
+"""Decision values above this are rejected as diverged."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a learner says of N rows.
+    """Predictions of a learner for N rows.
 
-    called: int64 (N,), the class of its own decision. values: float64 (N, K), of `kind`
-    "probability" (rows sum to 1) or "decision" (any scale, higher for the likelier class, -inf for
-    a class it never saw); None where the kind is "none".
+    Parameters
+    ----------
+    called : int64 (N,)
+        The classes that the learner itself decides for.
+    values : float64 (N, K) or None
+        Probabilities (rows sum to 1), or decision values on any scale, higher for the likelier
+        class and -inf for a class without training rows. None if the kind is "none".
+    kind
+        "probability", "decision" or "none".
 
-    DataError: shapes do not agree, or values are NaN or, as probabilities, not in 0..1.
+    Raises
+    ------
+    DataError
+        If shapes disagree, or values are NaN or, as probabilities, outside 0..1.
     """
 
     called: Labels
     values: Values | None
-    kind: Kind
+    kind: ScoreKind
 
     def __post_init__(self) -> None:
         if (self.values is None) != (self.kind == "none"):
-            what = "no values" if self.values is None else "values"
-            raise DataError(f"scores of kind {self.kind!r} with {what}; 'none' is without values.")
+            given = "no values" if self.values is None else "values"
+            raise DataError(f"scores of kind {self.kind!r} with {given}; 'none' is without values.")
         if self.values is None:
             return
         if self.values.ndim != 2 or len(self.values) != len(self.called):
             raise DataError(
                 f"the learner's scores have the shape {self.values.shape} for {len(self.called)} "
-                "rows; expected one row of scores a row, one column a class."
+                "rows; expected one row of scores per row and one column per class."
             )
-        low, high = (0.0, 1 + 1e-6) if self.kind == "probability" else (-np.inf, FARTHEST**2)
-        if not ((self.values >= low) & (self.values <= high)).all():  # NaN is neither
+        low, high = (0.0, 1 + 1e-6) if self.kind == "probability" else (-np.inf, _LARGEST)
+        if not ((self.values >= low) & (self.values <= high)).all():  # NaN fails both comparisons
             raise DataError(
-                f"the learner's scores of kind {self.kind!r} hold NaN or values beyond "
-                f"{low:g}..{high:g}; it may have diverged. Look at its settings."
+                f"the learner's scores of kind {self.kind!r} hold NaN or values outside "
+                f"{low:g}..{high:g}; it may have diverged. Check its settings."
             )
 
     @property
     def ranking(self) -> Values | None:
-        """What rows are ranked by for each class, float64 (N, K); None without values.
+        """Scores that rank the rows for each class, float64 (N, K); None without values.
 
-        Of two classes with decision values, each has its value above the other's.
+        With decision values of two classes, each class scores its value minus the other's.
         """
         if self.values is None or self.kind == "probability" or self.values.shape[1] != 2:
             return self.values
@@ -81,60 +76,30 @@ class Scores:
         return np.stack([-second, second], axis=1)
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Real rows that a fit did not see, and what it says of them.
-
-    labels: int64 (N,). trained: float64 (K,), the class shares the learner was trained on, weights
-    counted. real: float64 (K,), the class shares of the real rows among them.
-    """
-
-    scores: Scores
-    labels: Labels
-    trained: Values
-    real: Values
-
-
-@dataclass(frozen=True)
-class Decision:
-    """How a class is called: as the learner does, or by the rule that was tuned.
-
-    "threshold" (two classes): the second one where its log odds are at least `value`, in nats.
-    "tau": the class with the highest log probability - value * log(real share). "corrected" is the
-    same with a value that nothing was tuned for. All act on corrected probabilities, clipped to
-    1e-6..1; scores of kind "decision" are taken as they are.
-    """
-
-    rule: Rule = "default"
-    value: float | None = None
-
-    def called(self, scores: Scores, trained: Values, real: Values) -> Labels:
-        """Call the class of every row, int64 (N,); without values by the default."""
-        if self.rule == "default" or self.value is None or scores.values is None:
-            return scores.called
-        evidence = _evidence(scores, trained, real)
-        if self.rule == "threshold":
-            return (_odds(evidence) >= self.value).astype(np.int64)
-        called: Labels = (evidence - self.value * _log_shares(real)).argmax(axis=1)
-        return called
-
-    def to_dict(self) -> dict[str, Any]:
-        """Make it ready for JSON.
-
-        >>> Decision("tau", 0.75).to_dict()
-        {'rule': 'tau', 'value': 0.75}
-        """
-        return {"rule": self.rule, "value": self.value}
-
-
 def corrected(probability: Values, trained: Values, real: Values) -> Values:
-    """Correct probabilities to what they were had the learner seen the real class shares.
+    """Correct probabilities to those of a learner that had seen the real class shares.
 
-    p * real / trained, renormalised: (N, K), (K,), (K,) -> (N, K). A class of trained share 0 stays
-    at 0; a row that then has nothing left gets the real shares of the classes that were trained.
+    Parameters
+    ----------
+    probability : float64 (N, K)
+    trained : float64 (K,)
+        Class shares of the training rows, weights counted.
+    real : float64 (K,)
+        Class shares of the real training rows.
+
+    Returns
+    -------
+    float64 (N, K)
+        p * real / trained, normalised. A class of trained share 0 stays at 0; a row without any
+        probability left gets the real shares of the trained classes.
+
+    Notes
+    -----
     Source: Saerens, Latinne & Decaestecker 2002, "Adjusting the outputs of a classifier to new a
     priori probabilities", eq. 2.4.
 
+    Examples
+    --------
     >>> corrected(np.array([[0.5, 0.5]]), np.array([0.5, 0.5]), np.array([0.9, 0.1])).tolist()
     [[0.9, 0.1]]
     """
@@ -144,130 +109,28 @@ def corrected(probability: Values, trained: Values, real: Values) -> Values:
     if (total <= 0).any():
         weighted = np.where(total > 0, weighted, real * seen)
         total = weighted.sum(axis=1, keepdims=True)
-    corrected_values: Values = weighted / total
-    return corrected_values
+    normalised: Values = weighted / total
+    return normalised
 
 
-def correction(scores: Scores, metric: str) -> Decision:
-    """Choose the decision that is right where probabilities are; it needs no rows to tune on.
+def corrected_decision(scores: Scores, trained: Values, real: Values, metric: str) -> Labels | None:
+    """Decide by the logits minus the log of the trained class shares; int64 (N,).
 
-    The logits minus the log of the trained class shares, plus the log of even ones (tau = 1), or
-    for accuracy of the real ones (tau = 0). The default for metrics of ranks and for scores that
-    are no probabilities. Source: Menon et al. 2021, "Long-tail learning via logit adjustment",
-    section 4.1.
+    This is optimal for mean recall if the probabilities are right. For accuracy the log of the real
+    shares is added back. trained, real: as for `corrected`. None for metrics of ranks, and for
+    scores that are not probabilities: these have only the learner's own decision. Source: Menon et
+    al. 2021, "Long-tail learning via logit adjustment", section 4.1.
+
+    >>> scores = Scores(np.array([0]), np.array([[0.7, 0.3]]), "probability")
+    >>> shares = np.array([0.9, 0.1])
+    >>> corrected_decision(scores, shares, shares, "balanced_accuracy").tolist()
+    [1]
     """
-    if metric in OF_RANKS or scores.kind != "probability":
-        return Decision()
-    return Decision("corrected", 0.0 if metric == "accuracy" else 1.0)
-
-
-def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decision:
-    """Find the decision with the best `metric` on the pooled rows of the parts.
-
-    Two classes: a threshold, of the midpoints between distinct log odds and one beyond each end.
-    More: one of `TAUS`. Among equals the one nearest to what is best where probabilities are right:
-    the balanced decision (tau = 1), and for accuracy the likeliest class (tau = 0). Of mean recall,
-    G-mean and accuracy, which have such a decision, those are equal that are within one standard
-    error of the highest (Breiman et al. 1984, "Classification and Regression Trees", section
-    3.4.3): the highest of many cuts on a few rare rows is mostly luck, which lowers every arm and
-    makes differences between arms noisier. Values of kind "decision" are on a scale of the
-    learner's own, so of theirs the middle of the best cuts is taken. The default where scores are
-    missing, where the metric is one of ranks, or where no evaluated class has a row.
-    """
-    kinds = {part.scores.kind for part in parts}
-    if metric in OF_RANKS or len(kinds) != 1 or "none" in kinds:
-        return Decision()
-    evidence = [_evidence(part.scores, part.trained, part.real) for part in parts]
-    labels = np.concatenate([part.labels for part in parts])
-    classes = len(parts[0].real)
-    rule: Rule = "threshold" if classes == 2 else "tau"
-    if classes == 2:
-        cuts, counts = _cuts(_odds(np.concatenate(evidence)), labels)
-        balanced = _balanced_cut(parts)
-    else:
-        cuts, counts = np.array(TAUS), _counts_by_tau(parts, evidence, labels, classes)
-        balanced = 1.0
-    nearest = 0.0 if metric == "accuracy" else balanced
-    values = figures_of(metric, counts, evaluated)
-    if not np.isfinite(values).any():
-        return Decision()
-    if kinds == {"decision"}:  # what is right on its scale depends on what it was trained on
-        equal = cuts[values >= np.nanmax(values) - SAME]
-        nearest = float(np.median(equal))
-    else:
-        error = _standard_error(metric, counts[int(np.nanargmax(values))], evaluated)
-        equal = cuts[values >= np.nanmax(values) - max(error, SAME)]
-    return Decision(rule, float(equal[np.abs(equal - nearest).argmin()]))
-
-
-def _standard_error(metric: str, counts: Counts, evaluated: Sequence[int]) -> float:
-    """Of accuracy, or of mean recall, by the binomial variance of each class; 0 for macro-F1."""
-    if metric == "macro_f1":
-        return 0.0
-    rows, right = counts.sum(axis=1), np.diagonal(counts)
-    if metric == "accuracy":
-        share = right.sum() / rows.sum()
-        return float(np.sqrt(share * (1 - share) / rows.sum()))
-    present = [label for label in evaluated if rows[label]]
-    recall = right[present] / rows[present]
-    return float(np.sqrt((recall * (1 - recall) / rows[present]).sum()) / len(present))
-
-
-def _cuts(odds: Values, labels: Labels) -> tuple[Values, Counts]:
-    """Thresholds (M,) and the confusion counts (M, 2, 2) of each, by cumulative counts."""
-    order = np.argsort(odds)
-    odds, second = odds[order], labels[order]
-    first_of_value = np.flatnonzero(np.diff(odds) > SAME) + 1
-    lower, upper = odds[first_of_value - 1], odds[first_of_value]
-    middle = (lower + upper) / 2
-    middle = np.where(middle > lower, middle, upper)  # neighbouring floats have none between
-    cuts = np.concatenate([[odds[0] - 1], middle, [odds[-1] + 1]])
-    below = np.concatenate([[0], first_of_value, [len(odds)]])  # rows called the first class
-    missed = np.concatenate([[0], np.cumsum(second)])[below]
-    counts = np.empty((len(cuts), 2, 2), dtype=np.int64)
-    counts[:, 0, 0], counts[:, 1, 0] = below - missed, missed
-    counts[:, 0, 1] = (len(odds) - second.sum()) - counts[:, 0, 0]
-    counts[:, 1, 1] = second.sum() - missed
-    return cuts, counts
-
-
-def _counts_by_tau(
-    parts: Sequence[Part], evidence: Sequence[Values], labels: Labels, classes: int
-) -> Counts:
-    """int64 (taus, K, K)."""
-    counts = []
-    for tau in TAUS:
-        called = [
-            (seen - tau * _log_shares(part.real)).argmax(axis=1)
-            for part, seen in zip(parts, evidence, strict=True)
-        ]
-        counts.append(confusion(labels, np.concatenate(called), classes))
-    return np.stack(counts)
-
-
-def _balanced_cut(parts: Sequence[Part]) -> float:
-    """The log odds at which both classes are as likely as they are common: log(real1 / real0)."""
-    logs = _log_shares(np.asarray(sum(len(part.labels) * part.real for part in parts)))
-    return float(logs[1] - logs[0])
-
-
-def _evidence(scores: Scores, trained: Values, real: Values) -> Values:
-    """float64 (N, K): log corrected probabilities, or decision values; -inf of unseen classes."""
-    assert scores.values is not None
-    if scores.kind == "probability":
-        fair = corrected(scores.values, trained, real)
-        values = np.log(np.clip(fair, LEAST_PROBABILITY, 1.0))
-    else:
-        values = scores.values
-    unseen = (trained <= 0) | (real <= 0)
-    return np.where(unseen, -np.inf, values) if unseen.any() else values
-
-
-def _odds(evidence: Values) -> Values:
-    """float64 (N,): the evidence for the second of two classes."""
-    return np.clip(evidence[:, 1] - evidence[:, 0], -FARTHEST, FARTHEST)
-
-
-def _log_shares(shares: Values) -> Values:
-    """log, and 0 for a class without rows, which has no evidence anyway."""
-    return np.log(np.where(shares > 0, shares, 1.0))
+    if metric in OF_RANKS or scores.kind != "probability" or scores.values is None:
+        return None
+    fair = np.log(np.clip(corrected(scores.values, trained, real), LEAST_PROBABILITY, 1.0))
+    fair = np.where((trained <= 0) | (real <= 0), -np.inf, fair)
+    if metric != "accuracy":
+        fair = fair - np.log(np.where(real > 0, real, 1.0))
+    called: Labels = fair.argmax(axis=1)
+    return called

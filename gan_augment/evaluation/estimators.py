@@ -1,7 +1,7 @@
-"""scikit-learn classifiers as an evaluation needs them: fresh, seeded, weighed, in one thread.
+"""scikit-learn classifiers for an evaluation: fresh, seeded, weighted, in one thread.
 
-What a user brings is an instance, a class, a function that makes one, or `UserCode` that names any
-of these: here `source`.
+The user brings an instance, a class, a function that makes one, or `UserCode` that names one of
+these; all are called `source` here.
 """
 
 from __future__ import annotations
@@ -18,68 +18,70 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.tables.columns import Plain, plain_columns
+from gan_augment.data.tables.columns import plain_columns
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, GanAugmentError, UsageError
-from gan_augment.evaluation.decisions import Kind, Scores
-from gan_augment.evaluation.user_code import loaded
+from gan_augment.evaluation.decisions import ScoreKind, Scores
+from gan_augment.evaluation.plug_ins import loaded
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
 
 Labels = NDArray[np.int64]
-Matrix = NDArray[np.float32]
 
 MOST_LEVELS = 64
-"""Levels of a column with a place of their own, the most frequent ones; the rest share one."""
-EXPECTED = (
-    "expected a scikit-learn classifier, a class of one, or a function that makes one, "
-    "with a seed or without"
-)
+"""Levels of a column with a 0/1 column of their own; the rare ones share one."""
+EXPECTED = "expected a scikit-learn classifier, a class of one, or a function that makes one"
 
 
-@dataclass(frozen=True)
-class TableMatrix:
-    """The learned columns of a schema as a float32 matrix (N, width), encoded as real rows ask.
+class TableEncoder:
+    """Encodes the learned columns of a table as float64 (N, width), fitted to real rows.
 
-    Of numbers and moments missing cells become the median, then the mean is 0 and the deviation 1.
-    Of levels each of the most frequent ones has a 0/1 column, a missing cell being a level too, and
-    the others share one. No ids, no constants, nothing learned from labels.
-
-    parts: (median, mean, deviation) of a column of numbers; of one of levels int64 (levels + 1,),
-    the output column of each code, the missing one last, -1 for none.
+    Numbers: missing cells become the median, then mean 0 and deviation 1. Levels: one 0/1 column
+    for each of the most frequent ones, a missing cell being a level too.
     """
 
-    schema: TableSchema
-    parts: tuple[tuple[float, float, float] | NDArray[np.int64], ...]
+    def __init__(self, real: Labelled, schema: TableSchema) -> None:
+        from sklearn.compose import ColumnTransformer
+        from sklearn.impute import SimpleImputer
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    @classmethod
-    def fitted(cls, real: Labelled, schema: TableSchema) -> TableMatrix:
-        """Fit the encoding to the real rows."""
-        parts = tuple(
-            _level_places(cells, len(column.levels))
-            if column.kind in ("categorical", "boolean")
-            else _scale(cells)
-            for cells, column in zip(_cells(real, schema), schema.learned, strict=True)
+        self._columns = schema.learned
+        coded = [column.kind in ("categorical", "boolean") for column in self._columns]
+        levels = OneHotEncoder(
+            max_categories=MOST_LEVELS,
+            handle_unknown="infrequent_if_exist",
+            sparse_output=False,
         )
-        return cls(schema, parts)
+        numbers = make_pipeline(
+            SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
+        )
+        self._encoder = ColumnTransformer(
+            [
+                ("numbers", numbers, np.flatnonzero(~np.array(coded, dtype=bool))),
+                ("levels", levels, np.flatnonzero(coded)),
+            ],
+            sparse_threshold=0,
+        ).fit(self._cells(real))
 
-    def of(self, table: Labelled) -> Matrix:
-        """Encode rows of the same columns. Raises DataError where a column holds something else."""
-        blocks: list[NDArray[Any]] = [np.empty((len(table), 0), dtype=np.float32)]
-        for part, cells in zip(self.parts, _cells(table, self.schema), strict=True):
-            if isinstance(part, tuple):
-                median, mean, deviation = part
-                scaled = (np.where(np.isnan(cells), median, cells) - mean) / deviation
-                blocks.append(scaled[:, None])
-            else:  # code -1 finds the last place
-                blocks.append(part[cells][:, None] == np.arange(part.max() + 1))
-        return np.hstack([block.astype(np.float32) for block in blocks])
+    def of(self, table: Labelled) -> NDArray[np.float64]:
+        """Encode rows of the same columns. Raises DataError for cells of another kind."""
+        with warnings.catch_warnings():  # unknown levels count as rare ones
+            warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
+            encoded: NDArray[Any] = self._encoder.transform(self._cells(table))
+        return encoded.astype(np.float64, copy=False)
+
+    def _cells(self, table: Labelled) -> NDArray[np.float64]:
+        """Return numbers, and levels as codes, -1 for a missing cell: (N, learned columns)."""
+        cells = plain_columns(table.frame, self._columns).values()
+        columns = [np.asarray(one, dtype=np.float64) for one in cells]
+        return np.column_stack([np.empty((len(table), 0)), *columns])
 
 
 def new_estimator(source: Any, seed: int) -> Any:
-    """Make an untrained classifier of one job, every `random_state` drawn from `seed`.
+    """Return an untrained classifier of one job with every `random_state` derived from `seed`.
 
-    Raises UsageError for what is no classifier.
+    Raises UsageError if the source is no classifier.
     """
     from sklearn.base import BaseEstimator, clone, is_clusterer, is_regressor
 
@@ -92,39 +94,55 @@ def new_estimator(source: Any, seed: int) -> Any:
         estimator = clone(brought)
     else:
         raise UsageError(
-            f"the learner is {name_of(brought)}, which cannot be copied (it has no get_params); "
+            f"the learner is {name_of(brought)}, which cannot be cloned (it has no get_params); "
             "give a function that makes one"
         )
-    if not all(callable(getattr(estimator, method, None)) for method in ("fit", "predict")):
-        raise UsageError(
-            f"the learner is {name_of(estimator)}, which has no fit and predict; {EXPECTED}"
-        )
-    if isinstance(estimator, BaseEstimator) and (
-        is_regressor(estimator) or is_clusterer(estimator)
-    ):
+    classifies = all(callable(getattr(estimator, method, None)) for method in ("fit", "predict"))
+    known = isinstance(estimator, BaseEstimator)
+    if not classifies or (known and (is_regressor(estimator) or is_clusterer(estimator))):
         raise UsageError(f"the learner is {name_of(estimator)}, which is no classifier; {EXPECTED}")
-    params, settings = params_of(estimator), {}
-    for name in sorted(params):
+    settings: dict[str, Any] = {}
+    for name, value in sorted(params_of(estimator).items()):
         last = name.rpartition("__")[2]
         if last == "random_state":
             settings[name] = derived_seed(seed, "learner", name) % 2**32
-        elif last == "n_jobs" and params[name] not in (None, 1):
+        elif last == "n_jobs" and value not in (None, 1):
             settings[name] = 1
     return estimator.set_params(**settings) if settings else estimator
 
 
+def _from_factory(factory: Any, seed: int) -> Any:
+    """Call a function that makes a classifier, with a seed if it takes one argument."""
+    if not callable(factory):
+        raise UsageError(f"the learner is {factory!r} ({type(factory).__name__}); {EXPECTED}")
+    name, params = getattr(factory, "__name__", factory), inspect.signature(factory).parameters
+    needed = [
+        p.name
+        for p in params.values()
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if len(needed) > 1:
+        raise UsageError(f"{name!r} takes {', '.join(needed)}; {EXPECTED}, with a seed or without")
+    try:
+        return factory(seed=seed) if "seed" in params else factory(*[seed] * len(needed))
+    except Exception as error:
+        raise UsageError(
+            f"{name!r} fails to make a learner: {type(error).__name__}: {error}"
+        ) from error
+
+
 def name_of(estimator: Any) -> str:
-    """Name an estimator: its class, of a pipeline the classes of its steps."""
+    """Return the class name of an estimator, for a pipeline those of its steps."""
     if _is_pipeline(estimator):
         return f"Pipeline({', '.join(type(step).__name__ for _, step in estimator.steps)})"
     return type(estimator).__name__
 
 
 def weighing_of(estimator: Any) -> str | None:
-    """Return the name by which it can be told to weigh classes; None where it cannot.
+    """Return the parameter or `fit` argument that weights classes; None if there is none.
 
-    A parameter `class_weight` goes before an argument `sample_weight` of `fit`; a pipeline's is its
-    last step's, and a search's or an ensemble's that of its `estimator`.
+    `class_weight` takes precedence over `sample_weight`. A pipeline is asked for its last step, a
+    search or an ensemble for its `estimator`.
     """
     from sklearn.utils.validation import has_fit_parameter
 
@@ -143,10 +161,7 @@ def weighing_of(estimator: Any) -> str | None:
 
 
 def balances(estimator: Any) -> bool:
-    """Tell whether it weighs or samples classes evenly by itself, at whatever depth.
-
-    By a parameter class_weight="balanced", or as an ensemble of imbalanced-learn, which resamples.
-    """
+    """Return whether the estimator itself weights or resamples classes evenly."""
     params = params_of(estimator)
     weighed = any(
         name.rpartition("__")[2] == "class_weight" and str(value).startswith("balanced")
@@ -156,8 +171,8 @@ def balances(estimator: Any) -> bool:
     return weighed or any(type(one).__module__.startswith("imblearn.ensemble") for one in parts)
 
 
-def takes_rows_as_they_are(estimator: Any) -> bool:
-    """Tell whether it is a pipeline, or a search or calibration of one, so prepares its rows."""
+def prepares_rows(estimator: Any) -> bool:
+    """Return whether it is a pipeline, or a search or calibration of one: it gets the frame."""
     while not _is_pipeline(estimator):
         estimator = getattr(estimator, "estimator", None)
         if estimator is None:
@@ -167,21 +182,31 @@ def takes_rows_as_they_are(estimator: Any) -> bool:
 
 @dataclass(frozen=True)
 class FittedEstimator:
-    """A trained estimator. known: int64 (k,), the labels it saw, by its own numbering 0..k-1.
+    """A trained classifier.
 
-    argmax: its default decision is the likeliest class, so that it needs no second asking. matrix:
-    how rows of a table become numbers; None of images, and where it takes frames.
+    Parameters
+    ----------
+    estimator
+        The fitted scikit-learn classifier.
+    known : int64 (k,)
+        The labels of its training rows; it numbers them 0..k-1 itself.
+    name
+        For errors.
+    argmax
+        Whether its own decision is the likeliest class, which saves a second prediction.
+    encoder
+        Encodes the rows of a table; None if the estimator takes rows as they are.
     """
 
     estimator: Any
     known: Labels
     name: str
     argmax: bool
-    matrix: TableMatrix | None = None
+    encoder: TableEncoder | None = None
 
     def scores(self, data: Labelled) -> Scores:
-        """Score N rows for K = len(data.names) classes; one that it never saw has probability 0."""
-        x, classes = rows_for_estimator(data, self.matrix), len(data.names)
+        """Score N rows for K = len(data.names) classes; unseen classes have probability 0."""
+        x, classes = features_of(data, self.encoder), len(data.names)
         with one_thread(), failures_named(self.name, "its predictions"):
             kind, values = self._values(x)
             own = values.argmax(axis=1) if self.argmax else np.asarray(self.estimator.predict(x))
@@ -191,22 +216,21 @@ class FittedEstimator:
         if values.shape != (len(called), len(self.known)) or not np.isfinite(values).all():
             raise DataError(
                 f"the learner {self.name} gives scores {values.shape} for {len(called)} rows and "
-                f"{len(self.known)} classes, or some that are no finite numbers; expected one "
-                "finite number a row and class"
+                f"{len(self.known)} classes; expected one finite number per row and class"
             )
         whole = np.full((len(called), classes), 0.0 if kind == "probability" else -np.inf)
         whole[:, self.known] = values
         return Scores(called=called, values=whole, kind=kind)
 
-    def _values(self, x: Any) -> tuple[Kind, NDArray[np.float64]]:
-        """Return (kind, (N, k)); nothing, (0, 0), of an estimator without scores."""
+    def _values(self, x: Any) -> tuple[ScoreKind, NDArray[np.float64]]:
+        """Return the kind of scores and their values (N, k), empty without scores."""
         if hasattr(self.estimator, "predict_proba"):
             return "probability", np.asarray(self.estimator.predict_proba(x), dtype=np.float64)
         if hasattr(self.estimator, "decision_function"):
             values = np.asarray(self.estimator.decision_function(x), dtype=np.float64)
             if values.ndim == 1:
                 values = np.column_stack([np.zeros(len(values)), values])
-            if values.shape[1] == len(self.known):  # else one against one
+            if values.shape[1] == len(self.known):  # otherwise one against one
                 return "decision", values
         return "none", np.empty((0, 0))
 
@@ -214,10 +238,7 @@ class FittedEstimator:
 def fit_estimator(
     estimator: Any, x: Any, y: Labels, name: str, weighing: str | None = None
 ) -> None:
-    """Train on x (N rows) with one thread. weighing: as of `weighing_of`, None to weigh nothing.
-
-    Raises DataError.
-    """
+    """Train on N rows in one thread; `weighing` as of `weighing_of`. Raises DataError."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.utils.class_weight import compute_sample_weight
 
@@ -232,17 +253,14 @@ def fit_estimator(
         estimator.fit(x, y, **arguments)
 
 
-def rows_for_estimator(data: Labelled, matrix: TableMatrix | None) -> Any:
-    """Return rows as an estimator gets them: a frame, a matrix, or float32 pixels in 0..1.
-
-    Signals, (N, L C), are in -1..1.
-    """
-    return data.kind.features(data) if matrix is None else matrix.of(data)
+def features_of(data: Labelled, encoder: TableEncoder | None) -> Any:
+    """Return rows as an estimator takes them: a frame, a matrix, or flat pixels."""
+    return data.kind.features(data) if encoder is None else encoder.of(data)
 
 
 @contextmanager
 def failures_named(name: str, what: str) -> Iterator[None]:
-    """Raise what a user's code raises as a DataError that names it; our own errors stay."""
+    """Turn errors of user code into a DataError that names it; our own errors pass."""
     try:
         yield
     except GanAugmentError:
@@ -254,73 +272,27 @@ def failures_named(name: str, what: str) -> Iterator[None]:
 
 
 def one_thread() -> Any:
-    """Make BLAS and OpenMP use one thread in a block: bytes depend on no machine."""
+    """Limit BLAS and OpenMP to one thread, so that results do not depend on the machine."""
     return _thread_pools(len(sys.modules)).limit(limits=1)
 
 
 @lru_cache(maxsize=1)
 def _thread_pools(modules: int) -> Any:
-    """Look for them anew where modules were imported since: it takes 4 ms, a limit 15 us."""
+    """Cached until more modules are imported: a search takes 4 ms, a limit 15 us."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
-def _from_factory(factory: Any, seed: int) -> Any:
-    if not callable(factory):
-        raise UsageError(f"the learner is {factory!r} ({type(factory).__name__}); {EXPECTED}")
-    name, params = getattr(factory, "__name__", factory), inspect.signature(factory).parameters
-    needed = [
-        p.name
-        for p in params.values()
-        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
-    if len(needed) > 1:
-        raise UsageError(f"{name!r} takes {', '.join(needed)}; {EXPECTED}")
-    try:
-        by_name = "seed" in params and params["seed"].kind is not params["seed"].POSITIONAL_ONLY
-        return factory(seed=seed) if by_name else factory(*[seed] * len(needed))
-    except Exception as error:
-        raise UsageError(
-            f"{name!r} fails when it is to make a learner: {type(error).__name__}: {error}"
-        ) from error
-
-
 def _is_pipeline(estimator: Any) -> bool:
-    """Tell whether it is a Pipeline, imbalanced-learn's among them."""
     from sklearn.pipeline import Pipeline
 
     return isinstance(estimator, Pipeline)
 
 
 def params_of(estimator: Any) -> Mapping[str, Any]:
-    """Return its parameters, nested ones by `__`; none of what cannot name them."""
+    """Return the parameters, nested ones by `__`; none if it cannot list them."""
     if not hasattr(estimator, "get_params"):
         return {}
     params: Mapping[str, Any] = estimator.get_params(deep=True)
     return params
-
-
-def _cells(table: Labelled, schema: TableSchema) -> list[Plain]:
-    return list(plain_columns(table.frame, schema.learned).values())
-
-
-def _scale(cells: Plain) -> tuple[float, float, float]:
-    """Return (median, mean, deviation) of real rows; a column of one value or none becomes 0."""
-    known = cells[~np.isnan(cells)]
-    if not len(known):
-        return 0.0, 0.0, 1.0
-    median = float(np.median(known))
-    filled = np.where(np.isnan(cells), median, cells)
-    return median, float(filled.mean()), float(filled.std()) or 1.0
-
-
-def _level_places(codes: Plain, levels: int) -> NDArray[np.int64]:
-    """Place the levels of the real rows (N,); those that they do not hold join the rare ones."""
-    counts = np.bincount(np.where(codes < 0, levels, codes), minlength=levels + 1)
-    order = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
-    own = np.sort(order[counts[order] > 0])
-    several = (counts > 0).sum() > len(own)
-    place = np.full(levels + 1, len(own) if several else -1)
-    place[own] = np.arange(len(own))
-    return place

@@ -24,11 +24,9 @@ Z = 3.3
 FEWEST = 2
 """Different held-out rows; one alone may be chance wherever cells are rounded."""
 
-AnyData = Labelled
-
 
 def copies(
-    added: AnyData, train: AnyData, test: AnyData, schema: TableSchema | None = None
+    added: Labelled, train: Labelled, test: Labelled, schema: TableSchema | None = None
 ) -> dict[str, int]:
     """Count the generated rows, and the held-out real rows, that equal a training row.
 
@@ -51,9 +49,9 @@ def copies(
 
 
 def check_not_leaking(
-    added: AnyData,
-    train: AnyData,
-    test: AnyData,
+    added: Labelled,
+    train: Labelled,
+    test: Labelled,
     who: str,
     schema: TableSchema | None = None,
     *,
@@ -128,11 +126,11 @@ def _twins(trained: list[bytes], tested: list[bytes], own: Any, more: int = 0) -
     return float((twin[own].sum() + more) / (own.sum() + more)) if own.any() else 0.0
 
 
-def _schema_of(data: AnyData) -> TableSchema | None:
+def _schema_of(data: Labelled) -> TableSchema | None:
     return infer_schema(data.frame) if data.kind.tabular else None
 
 
-def _keys(data: AnyData, schema: TableSchema | None) -> list[bytes]:
+def _keys(data: Labelled, schema: TableSchema | None) -> list[bytes]:
     """Return bytes that are equal for rows that show the same."""
     if not data.kind.tabular:
         pixels = np.ascontiguousarray(data.pixels).reshape(len(data), math.prod(data.image_shape))

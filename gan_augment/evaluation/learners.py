@@ -1,17 +1,12 @@
-"""Downstream classifiers, by which a top-up is judged: of tables, of images, of the user's own.
-
-What one is trained on is a `Training`; `learner_of` finds the one that is meant. A network may have
-`PretrainedRows` beside it, for an arm of its own. Nothing is split, topped up or judged here.
-"""
+"""The downstream classifiers that judge a top-up: for tables, images, and the user's own."""
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,81 +18,94 @@ from gan_augment.classifier import Augmentation, SmallCNN, train_classifier
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
-from gan_augment.evaluation.arms import FEATURES, RIVALS
+from gan_augment.evaluation.arms import RIVALS
 from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.estimators import (
     FittedEstimator,
-    TableMatrix,
+    TableEncoder,
     balances,
     failures_named,
+    features_of,
     fit_estimator,
     name_of,
     new_estimator,
     params_of,
-    rows_for_estimator,
-    takes_rows_as_they_are,
+    prepares_rows,
     weighing_of,
 )
-from gan_augment.evaluation.user_code import described, loaded
-from gan_augment.generators.generator import Data
+from gan_augment.evaluation.plug_ins import described, loaded
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
-from gan_augment.kinds.table import TABLE
 from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.user_code import UserCode
 
 TABLE_DEFAULT, IMAGE_DEFAULT = "boosting", "cnn"
 UPDATES = 500
-"""Of the small CNN and of training functions, unless said otherwise: on long-tailed Fashion-MNIST
-the balanced accuracy of a tuned decision hardly rose beyond."""
+"""Updates of the small CNN and of training functions by default: on long-tailed Fashion-MNIST the
+balanced accuracy hardly rose with more."""
 _BLOCK = 64
 _ARGUMENTS = ("seed", "updates", "weights")
-METHODS = ("plain", *RIVALS)
-"""How the small CNN can be trained otherwise: without classical augmentation, with the class shares
-in its loss, with mixed images, and with TrivialAugment in place of the classical augmentation."""
-# CMO: half of the batches but for the first and last 1.5 %, times the mean area of a patch, .3
+# CMO: half of the batches except the first and last 1.5 %, times the mean area of a patch, .3
 EVEN_PARTS = {"balanced_softmax": 1.0, "mixup_balanced_softmax": 1.0, "cmo": 0.5 * 0.97 * 0.3}
 
-Pixels = NDArray[Any]
-Predictor = Callable[[Pixels], Any]
-"""uint8 (n, H, W, C), of signals float32 (n, 1, L, C) -> logits (n, K), an array or a torch tensor
-on any device."""
+Predictor = Callable[[NDArray[Any]], Any]
+"""uint8 (n, H, W, C), for signals float32 (n, 1, L, C) -> logits (n, K), an array or a tensor."""
 
 
 @dataclass(frozen=True)
-class Training(Generic[Data]):
-    """What a learner is fitted on.
+class Training:
+    """The training set of a learner.
 
-    real: the real training rows, which alone decide how cells are encoded. data: the same rows in
-    the same order and behind them the added ones, or `real` itself. balanced: classes weigh
-    inversely to their rows in `data`. method: one of METHODS, how a network is trained beside what
-    its rows are, or "". generated: the generated rows in `data`, None without any. rows: {class:
-    {origin: rows}} of `data`; of a user's sampler, which does not say, as many real ones of a class
-    as there can be.
+    Parameters
+    ----------
+    real
+        The real training rows; encoders are fitted to them, so alike in all arms.
+    data
+        The real rows in the same order, followed by the added ones; `real` itself if none.
+    balanced
+        Whether classes are weighted inversely to their rows in `data`.
+    method
+        How a network is trained, one of `RIVALS`; "" for the usual way.
+    generated
+        The generated rows among `data`, or None.
+    rows
+        {class: {origin: rows}} of `data`.
     """
 
-    real: Data
-    data: Data
+    real: Labelled
+    data: Labelled
     balanced: bool = False
     method: str = ""
-    generated: Data | None = None
+    generated: Labelled | None = None
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
-    @property
-    def even(self) -> float:
-        """The part of the loss, 0..1, in which every class is as frequent, whatever its rows."""
-        return 1.0 if self.balanced else EVEN_PARTS.get(self.method, 0.0)
+    def class_shares(self, *, even: bool = False) -> NDArray[np.float64]:
+        """Return the class shares that the loss saw, float64 (K,), weights counted.
+
+        even: whether the learner gives every class the same weight by itself.
+        """
+        part = 1.0 if even or self.balanced else EVEN_PARTS.get(self.method, 0.0)
+        shares = shares_of(self.data)
+        present = shares > 0
+        mixed: NDArray[np.float64] = (1 - part) * shares + part * present / present.sum()
+        return mixed
+
+
+def shares_of(data: Labelled) -> NDArray[np.float64]:
+    """Return the class shares of rows, float64 (K,)."""
+    counts = np.bincount(data.labels, minlength=len(data.names)).astype(np.float64)
+    shares: NDArray[np.float64] = counts / counts.sum()
+    return shares
 
 
 class TrainingFunction(Protocol):
-    """A training of one's own, as an evaluation calls it; `examples/09_own_training_function.py`.
+    """A training of the user's own; see `examples/09_own_training_function.py`.
 
-    data: of signals `Labelled`, with `values` (N, C, L) beside pixels (N, 1, L, C).
     It makes a network, trains it on the rows of `data` for exactly `updates` optimiser steps, every
-    row drawn equally often, and returns what predicts. Whatever is random must follow from `seed`;
-    the global generators of Python, NumPy and torch are seeded with it, and put back afterwards.
-    weights: float32 (K,), what each class weighs in the loss; None where all weigh the same. Its
-    classical augmentation, if it has one, is its own, and the same in every arm.
+    row drawn equally often, and returns a predictor. All randomness follows from `seed`; the global
+    generators of Python, NumPy and torch are seeded with it and restored afterwards. weights:
+    float32 (K,), the weight of each class in the loss, or None. Its classical augmentation is the
+    same in every arm.
     """
 
     def __call__(
@@ -117,24 +125,25 @@ def learner_of(
     updates: int | None = None,
     overrides: Overrides | None = None,
 ) -> Learner:
-    """Return the learner that a user means, for data like `data`, whose kinds alone are read.
+    """Return the learner for data of this kind.
 
     Parameters
     ----------
     source
         None for the default ("boosting" for tables, "cnn" for images); for tables also "logistic",
-        "forest" or "neighbours"; "path.py:name" of anything that follows; a scikit-learn classifier
-        or pipeline; a class of one, or a function that makes one, called with a seed if it takes
-        one; for images also a `TrainingFunction`.
+        "forest" or "neighbours"; code in a file; a scikit-learn classifier or pipeline, a class of
+        one, or a function that makes one; for images also a `TrainingFunction`.
+    data
+        Only its kind and columns are read.
     updates
-        Of a network, None for the default.
+        Updates of a network, None for the default.
     overrides
         Kinds of a table's columns.
 
     Raises
     ------
     UsageError
-        That says what was expected.
+        If the source is no learner for this data.
 
     Examples
     --------
@@ -147,11 +156,10 @@ def learner_of(
     """
     images = not data.kind.tabular
     names = (IMAGE_DEFAULT,) if images else (TABLE_DEFAULT, "logistic", "forest", "neighbours")
-    if source is None:
-        source = names[0]
+    source = names[0] if source is None else source
     ours = isinstance(source, str) and source in names
     if isinstance(source, str) and not ours:
-        if ".py:" not in source:
+        if ":" not in source:
             raise UsageError(
                 f"there is no learner {source!r}; expected {', '.join(names)}, or path.py:name of "
                 f"your own.{did_you_mean(source, names)}"
@@ -159,14 +167,11 @@ def learner_of(
         source = UserCode.of(source)
     name = str(source)
     if images and ours:
-        signals = data.kind is SIGNAL
-        return NetworkLearner(name, updates or UPDATES, signals=signals)
+        return NetworkLearner(name, updates or UPDATES, signals=data.kind is SIGNAL)
     if images and _trains(loaded(source)):
-        if not isinstance(source, UserCode):
-            name = _name(source)
+        name = name if isinstance(source, UserCode) else _name(source)
         return NetworkLearner(name, updates or UPDATES, source)
-    if ours:
-        source = _named(name)
+    source = _named(name) if ours else source
     example = new_estimator(source, 0)
     if not (ours or isinstance(source, UserCode)):
         name = name_of(example)
@@ -175,19 +180,13 @@ def learner_of(
             f"updates={updates}: {name} is not trained by updates; "
             f"leave it out, or give for images a function train(data, *, {', '.join(_ARGUMENTS)})"
         )
-    encoded = data.kind.tabular and not takes_rows_as_they_are(example)
-    return EstimatorLearner(
-        name=name,
-        source=source,
-        schema=infer_schema(data.frame, overrides) if encoded else None,
-        weighing=weighing_of(example),
-        balances=balances(example),
-        named=ours,
-    )
+    encoded = data.kind.tabular and not prepares_rows(example)
+    schema = infer_schema(data.frame, overrides) if encoded else None
+    return EstimatorLearner(name, source, schema, weighing_of(example), balances(example), ours)
 
 
 def _named(name: str) -> Any:
-    """Make one of ours for tables, untrained."""
+    """Return one of our classifiers for tables, untrained."""
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
@@ -198,53 +197,12 @@ def _named(name: str) -> Any:
         return RandomForestClassifier(100)
     if name == "neighbours":
         return KNeighborsClassifier(5)
-    # early stopping would begin above 10,000 rows, and so for some arms only
+    # early stopping would start above 10,000 rows, so only in some arms
     return HistGradientBoostingClassifier(early_stopping=False)
 
 
-@dataclass(frozen=True)
-class EstimatorLearner:
-    """A scikit-learn classifier, of a table's rows or of flattened pixels.
-
-    A pipeline gets the frame as it is and prepares it itself; every other classifier gets numbers,
-    encoded as the real training rows ask, so alike in all arms. schema: of those columns, None
-    where there is nothing to encode. weighing: how class weights are given, see `weighing_of`.
-    balances: whether it gives every class the same weight by itself, whatever it is trained on.
-    named: whether it is one of ours.
-    """
-
-    name: str
-    source: Any
-    schema: TableSchema | None
-    weighing: str | None
-    balances: bool
-    named: bool = False
-
-    methods: tuple[str, ...] = ()
-
-    @property
-    def weighs(self) -> bool:
-        """Tell whether it knows class weights."""
-        return self.weighing is not None
-
-    def described(self) -> dict[str, Any]:
-        """Return name and parameters, of a user's file also its sha256; JSON-ready."""
-        params = described(params_of(new_estimator(self.source, 0)))
-        shown = {n: v for n, v in params.items() if n.rpartition("__")[2] != "random_state"}
-        return {"name": self.name, "params": shown, "updates": None, **_sha256_of(self.source)}
-
-    def fit(self, training: Training[Any], seed: int) -> FittedEstimator:
-        """Train from scratch; the same arguments give the same scores. Raises DataError."""
-        data, estimator = training.data, new_estimator(self.source, seed)
-        known, y = _known_labels(data)
-        matrix = None if self.schema is None else TableMatrix.fitted(training.real, self.schema)
-        weighing = self.weighing if training.balanced else None
-        fit_estimator(estimator, rows_for_estimator(data, matrix), y, self.name, weighing)
-        return FittedEstimator(estimator, known, self.name, argmax=self.named, matrix=matrix)
-
-
 def feature_head(learner: Any = None) -> Any:
-    """Make "logistic" (None) or "mlp" for hundreds of dense columns; others are as they are."""
+    """Return "logistic" (None) or "mlp" for hundreds of dense columns; other learners unchanged."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.neural_network import MLPClassifier
 
@@ -253,61 +211,66 @@ def feature_head(learner: Any = None) -> Any:
     return MLPClassifier((128,), alpha=1.0, tol=1e-3) if learner == "mlp" else learner
 
 
-@dataclass(frozen=True, eq=False)
-class PretrainedRows:
-    """Features of images by a pretrained network, which has seen none of their labels.
+@dataclass(frozen=True)
+class EstimatorLearner:
+    """A scikit-learn classifier for a table's rows or for flattened pixels.
 
-    name: of the network. ids: (N,), of the images. values: float32 (N, D).
+    Parameters
+    ----------
+    name
+        For reports and errors.
+    source
+        As of `new_estimator`.
+    schema
+        The columns to encode; None if the classifier takes rows as they are, as pipelines do.
+    weighing
+        How class weights are passed, see `weighing_of`.
+    balances
+        Whether it gives every class the same weight by itself.
+    named
+        Whether it is one of ours.
     """
 
     name: str
-    ids: NDArray[np.str_]
-    values: NDArray[np.float32]
+    source: Any
+    schema: TableSchema | None
+    weighing: str | None
+    balances: bool
+    named: bool = False
+    methods: tuple[str, ...] = ()
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it supports class weights."""
+        return self.weighing is not None
 
     def described(self) -> dict[str, Any]:
-        """Return the network's name and what tells the features from others; JSON-ready."""
-        return {"backbone": self.name, "sha256": hashlib.sha256(self.values.tobytes()).hexdigest()}
+        """Return name, parameters and, for a user's file, its sha256 as JSON."""
+        params = described(params_of(new_estimator(self.source, 0)))
+        shown = {n: v for n, v in params.items() if n.rpartition("__")[2] != "random_state"}
+        return {"name": self.name, "params": shown, "updates": None, **_sha256_of(self.source)}
 
-    def of(self, data: Labelled) -> Labelled:
-        """Return the features of images that are among these, with the same labels."""
-        import pandas as pd
-
-        place = pd.Index(self.ids).get_indexer(pd.Index(data.ids))
-        frame = pd.DataFrame(self.values[place])
-        return TABLE.of(frame, data.labels, data.ids, data.groups, data.class_names)
-
-    def fit(self, training: Training[Labelled], seed: int) -> FittedPretrained:
-        """Train the logistic head on the features of the real rows, nothing added."""
-        rows = self.of(training.real)
-        head: Any = learner_of(feature_head(), rows)
-        return FittedPretrained(head.fit(Training(rows, rows), seed), self)
-
-
-@dataclass(frozen=True)
-class FittedPretrained:
-    """A head on a pretrained network's features, which scores images."""
-
-    head: FittedEstimator
-    rows: PretrainedRows
-
-    def scores(self, data: Any) -> Scores:
-        """Score N images by the probabilities of the head."""
-        return self.head.scores(self.rows.of(data))
+    def fit(self, training: Training, seed: int) -> FittedEstimator:
+        """Train from scratch, deterministically. Raises DataError."""
+        data, estimator = training.data, new_estimator(self.source, seed)
+        known, y = _known_labels(data)
+        encoder = None if self.schema is None else TableEncoder(training.real, self.schema)
+        weighing = self.weighing if training.balanced else None
+        fit_estimator(estimator, features_of(data, encoder), y, self.name, weighing)
+        return FittedEstimator(estimator, known, self.name, argmax=self.named, encoder=encoder)
 
 
 @dataclass(frozen=True)
 class NetworkLearner:
-    """A network trained for a fixed number of updates: more rows are not more training.
+    """A network trained for a fixed number of updates, whatever the number of rows.
 
-    train: of the user, or None for the small CNN of `classifiers/small_cnn.py`, whose pictures go
-    through `augment.classical.small_changes`. pretrained: the rows' features, of the arm that
-    trains no network, None without. signals: it is of signals, which `augment.signals` changes.
+    train: the user's training function, or None for the small CNN of `classifier.py`. signals:
+    whether the rows are signals, which `augment.signals` changes.
     """
 
     name: str
     updates: int
     train: TrainingFunction | UserCode | None = None
-    pretrained: PretrainedRows | None = None
     signals: bool = False
 
     weighs = True
@@ -315,29 +278,25 @@ class NetworkLearner:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """List the methods that it knows: a training of one's own is its own."""
-        more = () if self.pretrained is None else (FEATURES,)
-        known = [m for m in METHODS if not (self.signals and m == "trivial_augment")]
-        return (*(known if self.train is None else ()), *more)
+        """The training methods it supports; none with a training function of the user."""
+        if self.train is not None:
+            return ()
+        return tuple(m for m in RIVALS if not (self.signals and m == "trivial_augment"))
 
     def described(self) -> dict[str, Any]:
-        """Return name and updates, of the CNN how it is trained, of a user's file its sha256."""
+        """Return name, updates, how the CNN is trained, and a user's file's sha256 as JSON."""
         augmentation = "change_signals" if self.signals else "small_changes"
         params = {"network": "SmallCNN", "augmentation": augmentation}
-        pretrained = {} if self.pretrained is None else {FEATURES: self.pretrained.described()}
         return {
             "name": self.name,
             "params": params if self.train is None else {},
             "updates": self.updates,
             **_sha256_of(self.train),
-            **pretrained,
         }
 
-    def fit(self, training: Training[Any], seed: int) -> Fitted:
-        """Train from scratch; the same arguments give the same scores. Raises DataError."""
-        if training.method == FEATURES and self.pretrained is not None:
-            return self.pretrained.fit(training, seed)
-        data: Labelled = training.data
+    def fit(self, training: Training, seed: int) -> FittedNetwork:
+        """Train from scratch, deterministically. Raises DataError."""
+        data = training.data
         known, _ = _known_labels(data)
         learner_seed = derived_seed(seed, "learner")
         if self.train is None:
@@ -347,9 +306,8 @@ class NetworkLearner:
         fails = failures_named(self.name, f"its training on {len(data)} rows")
         with machine.threads(1), preserve_global_generators(), fails:
             seed_global_generators(learner_seed)
-            predict = train(
-                data, seed=learner_seed, updates=self.updates, weights=_weights(training)
-            )
+            weights = _weights(training)
+            predict = train(data, seed=learner_seed, updates=self.updates, weights=weights)
         if not callable(predict):
             raise UsageError(
                 f"the training function {self.name} gives {type(predict).__name__}; expected a "
@@ -360,15 +318,15 @@ class NetworkLearner:
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """A trained network. known: int64 (k,), the labels that it saw. network: of the small CNN."""
+    """A trained network. known: int64 (k,), its training labels. network: the small CNN, if any."""
 
     predict: Predictor
     known: NDArray[np.int64]
     name: str
     network: SmallCNN | None = None
 
-    def scores(self, data: Any) -> Scores:
-        """Score N rows by the softmax of the logits over the classes it saw."""
+    def scores(self, data: Labelled) -> Scores:
+        """Score N rows by the softmax of the logits over the classes of the training rows."""
         k = len(data.names)
         starts = range(0, len(data), _BLOCK)
         blocks = [self._logits(data.pixels[start : start + _BLOCK], k) for start in starts]
@@ -381,10 +339,10 @@ class FittedNetwork:
             called=masked.argmax(axis=1).astype(np.int64), values=shares, kind="probability"
         )
 
-    def _logits(self, pixels: Pixels, k: int) -> NDArray[np.float64]:
-        """Return float64 (_BLOCK, k), checked: always of so many rows, the last of n repeated.
+    def _logits(self, pixels: NDArray[Any], k: int) -> NDArray[np.float64]:
+        """Return float64 (_BLOCK, k); a short block is filled up with its last row.
 
-        The last bits of a network's output depend on the size of its batch; so they do not here.
+        The last bits of a network's output depend on the size of its batch.
         """
         import torch
 
@@ -398,20 +356,16 @@ class FittedNetwork:
         logits = np.asarray(output, dtype=np.float64)
         if logits.shape != (len(pixels), k) or not np.isfinite(logits).all():
             raise DataError(
-                f"the learner {self.name} gives logits of shape {logits.shape}, or some that are "
-                f"no finite numbers; expected {(len(pixels), k)}, a finite number a row and class"
+                f"the learner {self.name} gives logits of shape {logits.shape}; expected "
+                f"{(len(pixels), k)}, a finite number per row and class"
             )
         return logits
 
 
-def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
-    """Train the default learner's network on the rows for so many updates."""
-    data: Labelled = training.data
-    method = training.method
-    signals = data.kind is SIGNAL
-    augment: Augmentation | None = change_signals if signals else small_changes
-    if method == "plain":
-        augment = None
+def small_cnn(training: Training, seed: int, updates: int) -> SmallCNN:
+    """Train the default network for images on the rows."""
+    data, method = training.data, training.method
+    augment: Augmentation | None = change_signals if data.kind is SIGNAL else small_changes
     if method == "trivial_augment":
         augment = partial(augment_batch, trivial_pipeline(data.image_shape))
     return train_classifier(
@@ -426,7 +380,7 @@ def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
     )
 
 
-def _known_labels(data: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _known_labels(data: Labelled) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the k labels that have rows, and labels (N,) as 0..k-1. Raises DataError."""
     known, y = np.unique(data.labels, return_inverse=True)
     if len(known) < 2:
@@ -439,7 +393,7 @@ def _sha256_of(source: Any) -> dict[str, str]:
 
 
 def _trains(source: Any) -> bool:
-    """Tell whether it is a training function. Raises UsageError where it lacks an argument."""
+    """Return whether it is a training function. Raises UsageError if it lacks an argument."""
     if isinstance(source, type) or hasattr(source, "fit") or not callable(source):
         return False
     params = inspect.signature(source).parameters
@@ -458,18 +412,17 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _weights(training: Training[Any]) -> NDArray[np.float32] | None:
+def _weights(training: Training) -> NDArray[np.float32] | None:
     """Return float32 (K,): rows / (classes with rows x rows of the class), 0 without rows."""
     if not training.balanced:
         return None
     from sklearn.utils.class_weight import compute_class_weight
 
-    data: Labelled = training.data
+    data = training.data
     known, weights = np.unique(data.labels), np.zeros(len(data.names), dtype=np.float32)
     weights[known] = compute_class_weight("balanced", classes=known, y=data.labels)
     return weights
 
 
-Fitted = FittedEstimator | FittedNetwork | FittedPretrained
+Fitted = FittedEstimator | FittedNetwork
 Learner = EstimatorLearner | NetworkLearner
-"""A classifier that can be trained as often as asked, pickled in between."""

@@ -11,15 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.splits import judging_folds, unit_of_rows
+from gan_augment.data.splits import unit_of_rows
 from gan_augment.errors import DataError, UsageError
-from gan_augment.generators.generator import Data
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
 
 FEWEST_UNITS = 4
 """Rows, or groups, below which a class cannot be judged: two folds of two."""
-INNER_FOLDS = 3
 _MOST_SEED = 2**32
 TEST_REPEATS = 3
 _REPEATS = {"table": 3, "image": 1}
@@ -70,11 +68,6 @@ class Protocol:
     def generator_split(self, split: Split) -> Split:
         """Return the split whose generator serves this one: the first repeat's of a test set."""
         return replace(split, repeat=0) if self.kind == "test" else split
-
-    def with_repeats(self, repeats: int) -> Protocol:
-        """Return the protocol with its first repeats alone."""
-        splits = tuple(split for split in self.splits if split.repeat < repeats)
-        return replace(self, repeats=repeats, splits=splits)
 
 
 def plan_protocol(
@@ -167,7 +160,7 @@ def plan_protocol(
     )
 
 
-def with_test_rows(data: Data, test: Data) -> tuple[Data, NDArray[np.bool_]]:
+def with_test_rows(data: Labelled, test: Labelled) -> tuple[Labelled, NDArray[np.bool_]]:
     """Return the rows of both, and which of them are of `test`, (N,).
 
     Ids of test rows begin with "test: "; groups are each set's own, so that rows are not taken to
@@ -202,11 +195,6 @@ def _apart_from(data: Labelled, tested: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Select the rows that are not tested and share a group with none that is."""
     unit = unit_of_rows(data.groups, len(data))
     return np.flatnonzero(~tested & ~np.isin(unit, unit[tested]))
-
-
-def inner_folds(data: Labelled, seed: int) -> NDArray[np.int64]:
-    """Return int64 (N,): the inner fold 0, 1 or 2 of each training row, -1: held out in none."""
-    return judging_folds(data.labels, data.groups, folds=INNER_FOLDS, seed=seed)
 
 
 def _unit_word(data: Labelled) -> Literal["rows", "groups"]:

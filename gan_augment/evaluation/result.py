@@ -1,6 +1,6 @@
 """The result of an evaluation: as Python, files, a frame, a page. Loads nothing that learns.
 
-How it is built from a journal is in `sections.py`.
+It is built from a journal in `results.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gan_augment.storage import write_file
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
 RESULT, TIMINGS, REPORT = "result.json", "timings.json", "report.html"
 
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from gan_augment.evaluation.arms import FEATURES, RIVALS, TABLE_RIVALS
-from gan_augment.evaluation.options import CHEAP_ARMS
+from gan_augment.evaluation.arms import CHEAP_ARMS, RIVALS
 from gan_augment.evaluation.statistics import CERTAIN, Contrast, holm
 from gan_augment.report.wording import ARMS, METRICS, percent, points, points_size, span
 
@@ -23,7 +22,7 @@ FEWEST_UNITS = 30
 MARGINS = {"accuracy": 0.01, "recall": 0.02, "log_loss": 0.02}
 """What may be lost at most: shares of rows, and nats."""
 LONGEST_REASON = 120
-CHEAP = {name: ARMS[name] for name in (*CHEAP_ARMS, *TABLE_RIVALS, *RIVALS, FEATURES)}
+CHEAP = {name: ARMS[name] for name in (*CHEAP_ARMS, *RIVALS)}
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.metrics import check_scoring
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
@@ -25,29 +25,20 @@ from sklearn.utils.validation import (
 )
 
 from gan_augment.data.groups import group_codes
-from gan_augment.data.tables.containers import take
-from gan_augment.data.tables.inference import infer_schema
-from gan_augment.errors import DivergedError, UsageError
-from gan_augment.evaluation.amount import (
-    Amount,
-    AmountChoice,
-    AmountScores,
-    Judge,
-    Maker,
-    Trial,
-    choose_amount,
-    plain_makers,
-    plan_for,
-    score_amounts,
+from gan_augment.data.splits import judging_folds
+from gan_augment.errors import UsageError
+from gan_augment.sklearn_api.amount import (
+    LADDER,
+    AmountSampler,
+    best_amount,
+    forget_fitted,
+    parsed_for,
 )
-from gan_augment.generators.topup import Added, added_rows
-from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_parameters, draw_seed
-from gan_augment.sklearn_api.inputs import ParsedInput, read_input
-from gan_augment.sklearn_api.sampling_strategy import rows_to_add
+from gan_augment.sklearn_api.augmenter import GANAugmenter, draw_seed
 
 Labels = NDArray[Any]
-PRIMARY = "balanced_accuracy"
-"""What an amount is chosen by where the user names nothing."""
+PRIMARY, FOLDS = "balanced_accuracy", 5
+"""Score and folds of "auto"."""
 
 
 def _estimator_has(method: str) -> Callable[[AugmentedClassifier], bool]:
@@ -76,16 +67,13 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
     augmenter : sampler or None, default=None
         Cloned and fitted in every `fit`; None is `GANAugmenter()`. Any over-sampler of
         imbalanced-learn will do where `amount` is None.
-    amount : None, "auto" or Amount, default=None
-        None: as the augmenter's `sampling_strategy` says. An `Amount(source, to)`: that much of
-        that source, of the classes that `sampling_strategy` names. "auto": chosen by inner
-        cross-validation among nothing, repeats, SMOTE and the GAN, up to 1/10, 1/4, 1/2 and all of
-        the largest class: the GAN to parity, unless another is better by one standard error; see
-        `gan_augment.evaluation.amount`. It fits the classifier up to 66 times and the GAN 6 times:
-        once on all rows, which chooses how much to train, and that much in each of 5 folds. A
-        source that cannot serve the data is left out.
+    amount : None or "auto", default=None
+        None: as the augmenter's `sampling_strategy` says. "auto": a `GridSearchCV` over nothing,
+        repeats, SMOTE and the GAN, up to 1/10, 1/4, 1/2 and all of the largest class, in 5 folds.
+        It takes the GAN to parity, unless another candidate is better by one standard error. A
+        source that cannot serve the data is left out. The GAN is fitted 6 times.
     scoring : str, callable or None, default=None
-        What "auto" chooses by, as in scikit-learn; None is "balanced_accuracy".
+        The score of "auto", as in scikit-learn; None is "balanced_accuracy".
     correct_prior : bool, default=False
         Whether probabilities are rescaled from the topped-up class shares to the real ones, and
         predictions follow them: p(c|x) n_c / m_c, normalised, for n_c real and m_c training rows
@@ -105,12 +93,8 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
     origin_ : ndarray of str
         "real", "repeat", "synthetic" or "companion", of every training row; absent with samplers
         that do not say so.
-    amount_ : Amount or None
-        What was added.
-    amount_choice_ : AmountChoice or None
-        The reason and the figures of "auto".
-    left_out_ : dict
-        {source: why} of sources that cannot serve this data.
+    search_ : GridSearchCV
+        Of "auto": `search_.best_params_` is what was added, `search_.cv_results_` the scores.
 
     Raises
     ------
@@ -137,7 +121,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         self,
         estimator: Any,
         augmenter: Any = None,
-        amount: Amount | str | None = None,
+        amount: str | None = None,
         scoring: str | Callable[..., float] | None = None,
         correct_prior: bool = False,
     ) -> None:
@@ -162,17 +146,15 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         y = column_or_1d(y, warn=True)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         self._check(weights)
-        self.amount_choice_: AmountChoice | None = None
-        self.left_out_: dict[str, str] = {}
-        self.__dict__.pop("origin_", None)
-        if self.amount is None:
-            self.amount_: Amount | None = None
-            self.augmenter_ = GANAugmenter() if self.augmenter is None else clone(self.augmenter)
-            X_more, y_more = self.augmenter_.fit_resample(X, y)
-            if hasattr(self.augmenter_, "origin_"):
-                self.origin_ = self.augmenter_.origin_
-        else:
-            X_more, y_more = self._fit_amount(X, y, weights, groups)
+        for name in ("origin_", "search_"):
+            self.__dict__.pop(name, None)
+        if self.amount == "auto":
+            self._search(X, y, weights, groups)
+            return self
+        self.augmenter_ = GANAugmenter() if self.augmenter is None else clone(self.augmenter)
+        X_more, y_more = self.augmenter_.fit_resample(X, y)
+        if hasattr(self.augmenter_, "origin_"):
+            self.origin_ = self.augmenter_.origin_
         return self._fit_estimator(X_more, np.asarray(y_more), y, weights)
 
     def predict(self, X: Any) -> Labels:
@@ -211,57 +193,39 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         decided: NDArray[np.float64] = self.estimator_.decision_function(X)
         return decided
 
-    def _fit_amount(
+    def _search(
         self, X: Any, y: Labels, weights: NDArray[Any] | None, groups: ArrayLike | None
-    ) -> tuple[Any, Labels]:
+    ) -> None:
+        """Choose source and amount by cross-validation, and keep the model of all rows."""
         augmenter = GANAugmenter() if self.augmenter is None else clone(self.augmenter)
-        augmenter.set_params(random_state=draw_seed(augmenter.random_state))
-        parsed = read_input(
-            X,
-            y,
-            image_shape=augmenter.image_shape,
-            kind=augmenter.kind,
-            categorical_features=augmenter.categorical_features,
+        seed = draw_seed(augmenter.random_state)
+        augmenter.set_params(random_state=seed)
+        data: Any = parsed_for(augmenter, X, y).data  # raises for rows that cannot be read
+        codes = data.groups if groups is None else group_codes(groups, len(y))
+        fold = judging_folds(data.labels, codes, folds=FOLDS, seed=seed)
+        cv = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
+        candidate = clone(self).set_params(amount=None, augmenter=AmountSampler(augmenter))
+        grid = [{"augmenter__source": [s], "augmenter__to": [to]} for s, to in LADDER]
+        self.search_ = GridSearchCV(
+            candidate,
+            grid,
+            scoring=PRIMARY if self.scoring is None else self.scoring,
+            refit=best_amount,
+            cv=[(seen, held) for seen, held in cv if len(held)],
         )
-        if groups is not None:
-            codes = group_codes(groups, len(y))
-            parsed = replace(parsed, data=replace(parsed.data, groups=codes))
-        top_ups = AmountTopUps(parsed, augmenter)
-        amount = self.amount
-        if amount == "auto":
-            scores = self._scores(parsed, y, weights, top_ups)
-            figure = next(iter(scores.figures))
-            self.amount_choice_ = choose_amount(scores, figure)
-            self.left_out_, amount = dict(scores.left_out), self.amount_choice_.amount
-        assert isinstance(amount, Amount), "checked"
-        added = top_ups.added(amount)
-        self.amount_, self.augmenter_ = amount, augmenter
-        self.origin_ = np.full(len(y), "real", dtype="U9")
-        if added is None:
-            return X, y
-        self.origin_ = np.concatenate([self.origin_, added.layout.origin])
-        return parsed.followed_by(added.layout, added.data)
-
-    def _scores(
-        self, parsed: ParsedInput, y: Labels, weights: NDArray[Any] | None, top_ups: AmountTopUps
-    ) -> AmountScores:
-        """Judge every amount by clones of the estimator, on rows held out."""
-        scoring = PRIMARY if self.scoring is None else self.scoring
-        scorer = check_scoring(self, scoring=scoring)
-        figure = scoring if isinstance(scoring, str) else "the score"
-
-        def judge(trial: Trial[Any]) -> dict[str, float]:
-            added, seen = trial.added, trial.seen
-            part = take(parsed.x, seen), y[seen]
-            if added is not None:
-                part = parsed.followed_by(added.layout, added.data, seen)
-            own = None if weights is None else weights[seen]
-            candidate = clone(self)._fit_estimator(*part, y[seen], own)
-            with warnings.catch_warnings():  # a small class may be held out in no row of a fold
-                warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
-                return {figure: float(scorer(candidate, take(parsed.x, trial.held), y[trial.held]))}
-
-        return top_ups.scores(judge)
+        with warnings.catch_warnings():
+            # a source that cannot serve the data is left out; a fold may lack a small class
+            warnings.simplefilter("ignore", FitFailedWarning)
+            warnings.filterwarnings("ignore", "One or more of the test scores are non-finite")
+            warnings.filterwarnings("ignore", "y_pred contains classes not in y_true")
+            try:
+                self.search_.fit(X, y, **({} if weights is None else {"sample_weight": weights}))
+            finally:
+                forget_fitted()
+        chosen = self.search_.best_estimator_
+        for name, value in vars(chosen).items():
+            if name.endswith("_") or name == "_prior_ratio":
+                setattr(self, name, value)
 
     def _fit_estimator(self, X: Any, y: Labels, real: Labels, weights: NDArray[Any] | None) -> Self:
         """Fit a clone on X and y, whose first rows are those labelled `real`, of these weights."""
@@ -281,15 +245,12 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
     def _check(self, weights: NDArray[Any] | None) -> None:
         amount, augmenter = self.amount, self.augmenter
-        if not (amount is None or amount == "auto" or isinstance(amount, Amount)):
-            raise UsageError(
-                f"amount={amount!r}; expected None, 'auto', or an Amount such as "
-                "Amount('gan', 0.5) of gan_augment.evaluation.amount"
-            )
+        if not (amount is None or amount == "auto"):
+            raise UsageError(f"amount={amount!r}; expected None or 'auto'")
         if amount is not None and not isinstance(augmenter, GANAugmenter | None):
             raise UsageError(
-                f"amount={amount!r} needs a GANAugmenter, which knows all sources; the augmenter "
-                f"is a {type(augmenter).__name__}. Leave amount out, or take GANAugmenter()."
+                f"amount='auto' needs a GANAugmenter, and the augmenter is a "
+                f"{type(augmenter).__name__}. Leave amount out, or use GANAugmenter()."
             )
         counted = weights is not None or self.correct_prior  # on the real rows coming first
         samples = hasattr(augmenter, "fit_resample") and not counted
@@ -320,68 +281,6 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         tags.classifier_tags = copy.deepcopy(inner.classifier_tags)
         tags.classifier_tags.multi_label = False
         return tags
-
-
-class AmountTopUps:
-    """Tops up X and y by any amount, as an augmenter does whose random_state is an int.
-
-    classes: names of those that its `sampling_strategy` names. makers: {source: maker}; the GAN's
-    trains as much as one of all rows chose to.
-    """
-
-    def __init__(self, parsed: ParsedInput, augmenter: GANAugmenter) -> None:
-        self.parsed, self.augmenter = parsed, augmenter
-        self.data: Any = parsed.data
-        self.seed = cast("int", augmenter.random_state)
-        self.classes = tuple(
-            rows_to_add(augmenter.sampling_strategy, parsed.labels, parsed.data.labels)
-        )
-        self.top_up = checked_parameters(augmenter.get_params(deep=False))[1]
-        self.makers: dict[str, Maker[Any]] = plain_makers(self.classes, parsed.overrides)
-        if self.top_up.resolved(parsed.kind)[0] > 0:  # else the GAN's top-up is one of repeats
-            self.makers["gan"] = self._gan_of
-
-    def scores(self, judge: Judge[Any]) -> AmountScores:
-        """Return what `judge` makes of every amount, in folds of the rows."""
-        return score_amounts(
-            self.data,
-            judge,
-            self.makers,
-            classes=self.classes,
-            top_up=self.top_up,
-            schema=self.parsed.schema,
-            seed=self.seed,
-        )
-
-    def added(self, amount: Amount) -> Added[Any] | None:
-        """Return the rows of an amount for all rows; None where there are none."""
-        plan = plan_for(amount, self.data, self.classes, self.top_up)
-        if not plan.added:
-            return None
-        if amount.source == "gan" and "gan" in self.makers:
-            synthesizer = self.gan()
-        else:
-            source = "repeats" if amount.source == "gan" else amount.source
-            synthesizer = self.makers[source](self.data, self.seed)
-        return added_rows(self.data, plan, synthesizer, self.seed, schema=self.parsed.schema)
-
-    def gan(self) -> Any:
-        """Return the augmenter's model of all rows, trained on first use."""
-        if getattr(self.augmenter, "generator_", None) is None:
-            self.augmenter.fit(self.parsed)
-        return self.augmenter.generator_
-
-    def _gan_of(self, part: Any, seed: int) -> Any:
-        twin = self.gan().as_chosen(seed)
-        known: dict[str, Any] = {}
-        if self.parsed.kind == "table":
-            known["schema"] = infer_schema(part.frame, self.parsed.overrides)
-        try:
-            twin.fit(part, **known)
-        except DivergedError:
-            if not hasattr(twin, "classes_"):
-                raise
-        return twin
 
 
 def _weights_name(estimator: Any) -> str:

@@ -25,16 +25,18 @@ Line = dict[str, Any]
 Key = tuple[Any, ...]
 
 MOST_BYTES = 4 << 30
+NAMES = ("repeat", "fold", "arm")
+"""The fields that identify a line of an evaluation among those of its kind."""
 
 
 class Journal:
     """Journal lines in memory and, if `path` is given, in a file.
 
     The first line is the header, which describes the work. names: the fields that identify a line
-    among those of its kind; empty for the lines of an evaluation.
+    among those of its kind.
     """
 
-    def __init__(self, path: Path | None = None, names: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path | None = None, names: Sequence[str] = NAMES) -> None:
         self._path, self._names = path, names
         self._lines: dict[Key, Line] = {}
         self.header: Line | None = None
@@ -100,12 +102,9 @@ class Journal:
         return (self._lines[key] for key in sorted(self._lines))
 
 
-def key_of(line: Mapping[str, Any], names: Sequence[str] = ()) -> Key:
-    """Return the key of a line, which is unique in a journal."""
-    if names:
-        return line["kind"], *(line.get(name) for name in names)
-    about = line["candidate"] if line["kind"] == "cell" else f"{line['source']} {line['level']}"
-    return line["kind"], line["repeat"], line["fold"], about
+def key_of(line: Mapping[str, Any], names: Sequence[str] = NAMES) -> Key:
+    """Return the key of a line: its kind, and its fields called `names`."""
+    return line["kind"], *(line.get(name) for name in names)
 
 
 def packed_labels(labels: NDArray[np.int64]) -> str:

@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
-from gan_augment.evaluation.result import EvaluationResult
-from gan_augment.evaluation.start import JOURNAL, REPORT, RESULT, TIMINGS, evaluate, prepare
+from gan_augment.evaluation.plan import prepare
+from gan_augment.evaluation.result import REPORT, RESULT, TIMINGS, EvaluationResult
+from gan_augment.evaluation.runner import JOURNAL, evaluate
+from gan_augment.options import TopUp
 from tests.evaluation.drawn import Noisy, changed, drawn_again, options, table
 
 SHORT = options(
@@ -22,9 +24,7 @@ SHORT = options(
     generator=Noisy(),
     folds=2,
     repeats=1,
-    to=(1.0,),
     arms=("smote", "gan"),
-    curves=False,
     n_jobs=1,
     diagnostics=False,
 )
@@ -38,13 +38,12 @@ class Failing(Noisy):
 
 
 def test_a_generator_that_fails_is_an_arm_that_says_why_and_never_a_figure() -> None:
-    found = evaluate(table(), changed(SHORT, generator=Failing(), arms="default", curves=True))
+    found = evaluate(table(), changed(SHORT, generator=Failing(), arms="default"))
     gan, smote = (found.result["arms"][name] for name in ("gan", "smote"))
     assert "RuntimeError: no memory left" in gan["missing"]
     assert all(value is None for name, value in gan.items() if name != "missing")
     assert smote["missing"] is None
-    assert found.result["arms"]["auto"]["missing"] is None
-    assert any("gan@1 failed in 2 fits" in line for line in found.result["warnings"])
+    assert any("gan failed in 2 fits" in line for line in found.result["warnings"])
     frame = found.to_frame()
     assert np.isnan(frame.loc["gan", "balanced_accuracy"])
     assert any("no memory left" in line for line in found.lines())
@@ -106,12 +105,12 @@ def test_without_a_folder_nothing_is_left_on_disk(
 def test_what_is_not_ours_is_never_written_over(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     for overwrite in (False, True):
-        with pytest.raises(OutputExistsError, match="holds something already"):
+        with pytest.raises(OutputExistsError, match="is not empty"):
             evaluate(table(), SHORT, out=tmp_path, overwrite=overwrite)
     with pytest.raises(OutputExistsError, match="is a file"):
         evaluate(table(), SHORT, out=tmp_path / "notes.txt")
     ours = copied(finished, tmp_path / "ours")
-    with pytest.raises(OutputExistsError, match="holds something already"):
+    with pytest.raises(OutputExistsError, match="is not empty"):
         evaluate(table(), SHORT, out=ours)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["notes.txt"]
 
@@ -148,17 +147,16 @@ TIMES = np.arange(76)
     ("more", "names"),
     [
         ({"data": table(seed=1)}, "its data"),
-        ({"seed": 1}, "seed is 0, asked was 1"),
+        ({"seed": 1}, "seed is 0, requested is 1"),
         ({"metric": "macro_f1"}, "its metric"),
         ({"delta": 0.02}, "its delta"),
         ({"learner": "boosting"}, "its learner"),
         ({"generator": Noisy(0.1)}, "its generator"),
         ({"arms": ("gan",)}, "its arms"),
-        ({"to": (0.5,)}, "its to"),
+        ({"top_up": TopUp(to=0.5)}, "its top_up"),
         ({"folds": 3}, "its folds"),
         ({"repeats": 2}, "its splits"),
         ({"time": TIMES}, "its splits"),
-        ({"curves": True}, "its curves"),
     ],
 )
 def test_another_evaluation_is_not_gone_on_with_and_what_differs_is_named(
@@ -182,15 +180,15 @@ def test_other_splits_in_time_are_another_evaluation(more: dict[str, Any], tmp_p
 
 @pytest.mark.slow
 def test_of_the_models_those_of_the_first_repeats_training_parts_are_kept(tmp_path: Path) -> None:
-    asked = changed(SHORT, generator=None, steps=2, repeats=2, arms=("permuted",))
+    asked = changed(SHORT, generator=None, steps=2, repeats=2, arms="oversample")
     evaluate(table(), asked, out=tmp_path / "rep")
     kept = sorted(path.name for path in (tmp_path / "rep" / "models").iterdir())
-    assert kept == ["r0-f0-gan-outer", "r0-f1-gan-outer"]
+    assert kept == ["r0-f0.safetensors", "r0-f1.safetensors"]
 
 
 def test_objects_among_a_plug_ins_parameters_make_no_difference_between_two_runs() -> None:
     headers = [
-        prepare(table(), changed(SHORT, generator=Noisy(object()))).setup.header  # type: ignore[arg-type]
+        prepare(table(), changed(SHORT, generator=Noisy(object()))).design.header  # type: ignore[arg-type]
         for _ in range(2)
     ]
     assert headers[0] == headers[1]

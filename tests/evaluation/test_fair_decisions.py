@@ -16,7 +16,8 @@ from sklearn.svm import LinearSVC
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.learners import learner_of
-from gan_augment.evaluation.start import evaluate, prepare
+from gan_augment.evaluation.plan import prepare
+from gan_augment.evaluation.runner import evaluate
 from gan_augment.generators.baselines import Repeats
 from tests.evaluation.drawn import Noisy, changed, options, table
 
@@ -24,8 +25,6 @@ SHORT = options(
     learner="logistic",
     generator=Noisy(),
     classes=("rare",),
-    to=(1.0,),
-    curves=False,
     repeats=1,
     n_jobs=1,
     diagnostics=False,
@@ -65,8 +64,8 @@ def test_repeats_are_worth_nothing_to_learners_that_weigh_or_score_otherwise(lea
 
 
 def test_classes_that_would_gain_no_row_are_not_topped_up() -> None:
-    setup = prepare(gaussian(0), changed(SHORT, classes="all")).setup
-    assert setup.rare == ("rare",)
+    design = prepare(gaussian(0), changed(SHORT, classes="all")).design
+    assert design.rare == ("rare",)
     with pytest.raises(DataError, match="nothing would be added to the classes common"):
         prepare(gaussian(0), changed(SHORT, classes=("common",)))
 
@@ -74,14 +73,14 @@ def test_classes_that_would_gain_no_row_are_not_topped_up() -> None:
 def test_columns_are_the_same_kind_for_the_learner_and_in_every_part() -> None:
     data = table()
     words = np.array([f"word {i % int(0.94 * len(data))}" for i in range(len(data))])
-    setup = prepare(replace(data, rows=data.frame.assign(word=words)), SHORT).setup
+    design = prepare(replace(data, rows=data.frame.assign(word=words)), SHORT).design
     kinds = {
         column.kind
-        for level in setup.levels(setup.protocol.splits[0]).values()
-        for column in level.schema.columns
+        for split in design.protocol.splits
+        for column in design.part(split).schema.columns
         if column.name == "word"
     }
-    assert kinds == {setup.overrides.columns["word"]}
+    assert kinds == {design.overrides.columns["word"]}
 
 
 class Ready(Noisy):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from gan_augment.errors import UsageError
-from gan_augment.evaluation.decisions import Decision, Part, Scores
+from gan_augment.evaluation.decisions import Scores, corrected_decision
 from gan_augment.evaluation.figures import (
     METRICS,
     average_precisions,
@@ -20,7 +20,7 @@ from gan_augment.evaluation.figures import (
     figure,
     figures_of,
 )
-from gan_augment.evaluation.fits import split_figures
+from gan_augment.evaluation.runner import split_figures
 
 COUNTS = np.array([[8, 2, 0], [1, 3, 0], [4, 1, 1]])
 
@@ -191,24 +191,21 @@ def test_certainty_is_in_the_last_bin_and_certain_mistakes_cost_a_finite_loss():
 def test_a_split_has_both_columns_and_both_calibrations():
     seen, labels, real = drawn(1, 2)
     even = np.array([0.5, 0.5])
-    rule = Decision("threshold", 0.3)
-    found = split_figures(Part(seen, labels, even, real), rule)
+    found = split_figures(seen, labels, even, real, "balanced_accuracy")
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    called = rule.called(seen, even, real)
-    expected = metrics.confusion_matrix(labels, called).tolist()
-    assert found["confusion"]["tuned"] == expected
+    called = corrected_decision(seen, even, real, "balanced_accuracy")
+    assert found["confusion"]["corrected"] == metrics.confusion_matrix(labels, called).tolist()
     assert found["confusion"]["default"] == metrics.confusion_matrix(labels, seen.called).tolist()
     assert found["calibration"]["before"] == calibration(seen.values, labels)
     assert found["calibration"]["before"] != found["calibration"]["after"]
 
 
-def test_without_a_tuned_decision_there_is_one_column():
+def test_without_probabilities_there_is_one_column():
     seen, labels, real = drawn(1, 3)
-    assert split_figures(Part(seen, labels, real, real), Decision())["confusion"]["tuned"] is None
-    silent = Scores(labels, None, "none")
-    found = split_figures(Part(silent, labels, real, real), Decision("threshold", 0.0))
-    assert found["confusion"]["tuned"] is None
-    assert found["calibration"] is None
-    assert found["average_precision"] == [None] * 3
+    ranked = split_figures(seen, labels, real, real, "average_precision")
+    assert ranked["confusion"]["corrected"] is None
+    silent = split_figures(Scores(labels, None, "none"), labels, real, real, "accuracy")
+    assert silent["confusion"]["corrected"] is silent["calibration"] is None
+    assert silent["average_precision"] == [None] * 3
     values = Scores(labels, seen.values, "decision")
-    assert split_figures(Part(values, labels, real, real), Decision())["calibration"] is None
+    assert split_figures(values, labels, real, real, "accuracy")["calibration"] is None

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
-from gan_augment.evaluation.start import _output_folder
+from gan_augment.evaluation.runner import _output_folder
 from gan_augment.storage.journal import Journal, Line, packed_labels, unpack_labels
 
 
-def cell(fold: int, candidate: str = "none") -> Line:
-    return {"kind": "cell", "repeat": 0, "fold": fold, "candidate": candidate, "x": 0.1 + fold}
+def cell(fold: int, arm: str = "none") -> Line:
+    return {"kind": "arm", "repeat": 0, "fold": fold, "arm": arm, "x": 0.1 + fold}
 
 
 def filled(path: Path) -> Journal:
     journal = Journal(path)
-    for line in ({"kind": "header", "asked": {}}, cell(1), cell(0, "gan@1"), cell(0)):
+    for line in ({"kind": "header", "asked": {}}, cell(1), cell(0, "gan"), cell(0)):
         journal.append(line)
     return journal
 
@@ -28,7 +28,7 @@ def test_lines_are_read_back_in_an_order_of_their_own(tmp_path: Path) -> None:
     written = filled(tmp_path / "journal.jsonl")
     read = Journal(tmp_path / "journal.jsonl")
     read.read()
-    assert list(read.lines()) == list(written.lines()) == [cell(0, "gan@1"), cell(0), cell(1)]
+    assert list(read.lines()) == list(written.lines()) == [cell(0, "gan"), cell(0), cell(1)]
     assert read.header == written.header
 
 
@@ -39,13 +39,13 @@ def test_a_torn_last_line_is_dropped_and_the_next_one_is_whole(tmp_path: Path, c
     path.write_bytes(path.read_bytes()[:-cut])
     journal = Journal(path)
     journal.read()
-    assert list(journal.lines()) == [cell(0, "gan@1"), cell(1)]
+    assert list(journal.lines()) == [cell(0, "gan"), cell(1)]
     journal.append(cell(2))
     assert [json.loads(text)["kind"] for text in path.read_text().splitlines()] == [
         "header",
-        "cell",
-        "cell",
-        "cell",
+        "arm",
+        "arm",
+        "arm",
     ]
 
 

@@ -30,8 +30,8 @@ from torch import nn
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DataError, UsageError
+from gan_augment.evaluation.arms import RIVALS
 from gan_augment.evaluation.learners import (
-    METHODS,
     UPDATES,
     Learner,
     NetworkLearner,
@@ -205,7 +205,7 @@ def test_class_weights_are_known_to_those_that_take_them_and_change_their_scores
 
 
 def test_a_training_of_added_rows_is_encoded_as_the_real_ones_ask() -> None:
-    from gan_augment.evaluation.estimators import TableMatrix
+    from gan_augment.evaluation.estimators import TableEncoder
 
     table = numbers()
     far = TABLE.of(table.frame + 1000, table.labels, table.ids, class_names=table.names)
@@ -216,7 +216,7 @@ def test_a_training_of_added_rows_is_encoded_as_the_real_ones_ask() -> None:
         np.r_[table.ids, np.char.add("far-", far.ids)],
         class_names=table.names,
     )
-    matrix = TableMatrix.fitted(table, learner.schema)
+    matrix = TableEncoder(table, learner.schema)
     x = matrix.of(both)
     assert np.abs(x[: len(table)].mean(axis=0)).max() < 1e-6
     assert matrix.of(table).tobytes() == x[: len(table)].tobytes()
@@ -291,7 +291,7 @@ def _scores(learner: Learner, table: Labelled) -> np.ndarray:
         (3, r"the learner is 3 \(int\); expected a scikit-learn classifier"),
         (LinearRegression(), "LinearRegression, which is no classifier"),
         (lambda a, b: None, r"takes a, b; expected a scikit-learn classifier"),
-        (lambda: "text", "str, which has no fit and predict"),
+        (lambda: "text", "str, which is no classifier"),
     ],
 )
 def test_what_is_no_learner_is_refused_with_what_was_expected(given: object, said: str) -> None:
@@ -451,13 +451,13 @@ def test_class_weights_reach_a_training_function_and_the_cnn() -> None:
 def test_only_the_small_cnn_can_be_trained_by_other_methods() -> None:
     data = pictures()
     cnn = learner_of("cnn", data, updates=8)  # half of which paste patches
-    methods = ("", *METHODS)
+    methods = ("", *RIVALS)
     scores = {
         cnn.fit(Training(data, data, method=method), 0).scores(data).values.tobytes()
         for method in methods
     }
     assert len(scores) == len(methods)  # each trains otherwise
-    assert cnn.methods == METHODS
+    assert cnn.methods == RIVALS
     assert learner_of(linear, data).methods == ()
     assert learner_of(GaussianNB(), data).methods == ()
 
@@ -515,7 +515,7 @@ def test_wrong_learners_are_refused(given: object, updates: int | None, said: st
     ("predicts", "said"),
     [
         (lambda pixels: np.zeros((len(pixels), 3)), r"logits of shape \(64, 3\).*\(64, 2\)"),
-        (lambda pixels: np.full((len(pixels), 2), np.nan), "no finite numbers"),
+        (lambda pixels: np.full((len(pixels), 2), np.nan), "a finite number per row"),
         (lambda pixels: 1 / 0, "failed in its predictions: ZeroDivisionError"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.protocol import Protocol, inner_folds, plan_protocol
+from gan_augment.evaluation.protocol import Protocol, plan_protocol
 from tests.evaluation.drawn import pictures
 
 
@@ -107,12 +107,3 @@ def test_the_same_seed_gives_the_same_splits_and_another_one_others() -> None:
     data = pictures({"good": 60, "bad": 12})
     first, again, other = (plan_protocol(data, ["bad"], seed=seed) for seed in (0, 0, 1))
     assert first.sha256() == again.sha256() != other.sha256()
-
-
-def test_inner_folds_hold_every_class_out_and_keep_groups_whole() -> None:
-    groups = np.repeat(np.arange(30), 2)
-    data = pictures({"good": 48, "bad": 12}, groups=groups)
-    dealt = inner_folds(data, seed=0)
-    for fold in range(3):
-        assert set(data.labels[dealt == fold]) == {0, 1}
-        assert not set(groups[dealt == fold]) & set(groups[dealt != fold])

@@ -9,24 +9,22 @@ import pytest
 
 import gan_augment
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.plan import finished
+from gan_augment.evaluation.plan import prepare
 from gan_augment.evaluation.protocol import plan_protocol, with_test_rows
-from gan_augment.evaluation.start import evaluate, prepare
+from gan_augment.evaluation.runner import evaluate
 from gan_augment.evaluation.statistics import contrast_of_seeds
 from gan_augment.kinds.kind import Labelled
 from gan_augment.storage.journal import Journal
 from tests.evaluation.drawn import changed, options, pictures, table
 
 OF_TEST = {"common": 50, "rare": 20}
-ASKED = options(learner="logistic", to=(1.0,), arms="oversample", n_jobs=1, diagnostics=False)
+ASKED = options(learner="logistic", arms="oversample", n_jobs=1, diagnostics=False)
 
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory):
     out = tmp_path_factory.mktemp("test-set") / "out"
-    return evaluate(
-        table(), changed(ASKED, curves=False), test=table(OF_TEST, seed=1), out=out
-    ), out
+    return evaluate(table(), changed(ASKED), test=table(OF_TEST, seed=1), out=out), out
 
 
 def test_seeds_and_test_rows_share_the_error_of_a_difference() -> None:
@@ -59,33 +57,22 @@ def test_every_figure_is_of_the_test_rows_and_nothing_learns_from_them(result) -
     arms = found.to_dict()["arms"]
     counts = np.array(arms["none"]["confusion"]["default"])
     assert counts.sum(axis=1).tolist() == [50, 20]
-    again = evaluate(table(), changed(ASKED, curves=False), test=replace(test))
+    again = evaluate(table(), changed(ASKED), test=replace(test))
     assert again.to_dict()["arms"]["none"] == arms["none"]
     journal = Journal(out / "journal.jsonl")
     journal.read()
     lines = list(journal.lines())
     assert {line["repeat"] for line in lines if line["kind"] == "generator"} == {0}
-    assert {line["repeat"] for line in lines if line["kind"] == "cell"} == {0, 1, 2}
-    seen = {line["seen"]["outer"]["n"] for line in lines if "outer" in line["seen"]}
-    assert seen == {len(table())}
+    assert {line["repeat"] for line in lines if line["kind"] == "arm"} == {0, 1, 2}
+    assert {line["seen"]["n"] for line in lines} == {len(table())}
     assert found.to_dict()["verdict"]["rare_units"] == 20
 
 
 def test_the_plan_names_the_test_rows_and_counts_one_generator(result) -> None:
-    plan = prepare(table(), changed(ASKED, curves=False), test=table(OF_TEST, seed=1))
+    plan = prepare(table(), changed(ASKED), test=table(OF_TEST, seed=1))
     told = plan.lines()[0]
-    assert told.startswith("plan: 70 test rows, 3 seeds of the classifier; 4 generator fits (untr")
-    assert np.isfinite(plan.setup.detectable)
-
-
-def test_when_time_is_up_the_first_seed_is_among_those_that_are_judged() -> None:
-    """Rows are compared one by one in it, and its generator serves the others."""
-    setup = prepare(table(), changed(ASKED, curves=False), test=table(OF_TEST, seed=1)).setup
-    assert finished(setup, lambda split, candidate: split.repeat > 0) is None
-    judged = finished(setup, lambda split, candidate: split.repeat != 1)
-    assert judged is not None
-    assert [split.repeat for split in judged.protocol.splits] == [0, 2]
-    assert setup.protocol.generator_split(judged.protocol.splits[1]).repeat == 0
+    assert told.startswith("plan: 70 test rows, 3 seeds of the classifier; 1 generator fits (")
+    assert np.isfinite(plan.design.detectable)
 
 
 def test_rows_that_repeat_a_test_row_do_not_train() -> None:
@@ -93,7 +80,7 @@ def test_rows_that_repeat_a_test_row_do_not_train() -> None:
     twice = replace(test, rows=test.frame.copy())
     twice.frame.iloc[:5] = data.frame.iloc[:5]
     asked = changed(ASKED, group_duplicates=True)
-    split = prepare(data, asked, test=twice).setup.protocol.splits[0]
+    split = prepare(data, asked, test=twice).design.protocol.splits[0]
     assert len(split.train) == len(data) - 5
     assert len(split.test) == len(test)
 
@@ -142,7 +129,7 @@ def test_images_of_another_size_are_refused() -> None:
 def test_folds_and_ranks_have_no_place_beside_a_test_set() -> None:
     with pytest.raises(UsageError, match="folds and times deal the rows of one data set"):
         plan_protocol(table(), ["rare"], folds=3, tested=np.arange(76) > 50)
-    with pytest.raises(UsageError, match="no interval on a test set of its own"):
+    with pytest.raises(UsageError, match="no interval on a separate test set"):
         prepare(table(), changed(ASKED, metric="average_precision"), test=table(OF_TEST))
 
 

@@ -60,8 +60,8 @@ def test_nothing_that_is_given_is_changed_nor_the_global_generators(blobs: Blobs
 @pytest.mark.slow
 def test_columns_may_be_the_labels_the_groups_and_the_times(blobs: Blobs) -> None:
     frame = framed(blobs)
-    named = quickly(frame.drop(columns="day"), "kind", groups="user").to_dict()
-    given = quickly(frame[["a", "b"]], frame["kind"], groups=frame["user"]).to_dict()
+    named = quickly(frame.drop(columns="day"), "kind", group="user").to_dict()
+    given = quickly(frame[["a", "b"]], frame["kind"], group=frame["user"]).to_dict()
     assert named == given
     assert named["protocol"]["splits"] == "groups"
     times = quickly(frame.drop(columns="user"), "kind", time="day", gap=2).to_dict()
@@ -104,7 +104,7 @@ def test_images_are_arrays_of_three_dimensions() -> None:
     y = np.repeat(["good", "bad"], [30, 8])
     x = rng.integers(0, 256, (38, 8, 8), dtype=np.uint8)
     asked = {"learner": None, "updates": 2, "augmenter": Repeats()}  # a GAN's judge takes seconds
-    found = quickly(x, y, groups=np.arange(38) // 2, **asked).to_dict()
+    found = quickly(x, y, group=np.arange(38) // 2, **asked).to_dict()
     assert found["data"]["kind"] == "image"
     assert found["data"]["units"] == {"bad": 4, "good": 15}
 
@@ -124,8 +124,8 @@ def test_images_are_arrays_of_three_dimensions() -> None:
         ({"arms": "smoke"}, "Did you mean 'smote'"),
         ({"folds": 1}, "folds = 1"),
         ({"gap": 3}, "gap = 3"),
-        ({"budget": "soon"}, "'soon' is no duration"),
-        ({"gan_budget": -1}, "budget_s = -1"),
+        ({"budget_s": "soon"}, "'soon' is no duration"),
+        ({"stepz": 3}, "stepz"),
         ({"time": [1, 2]}, "time has 2 values; expected 120"),
         ({"n_jobs": 0}, "n_jobs=0"),
         ({"updates": 3}, "updates=3"),
@@ -168,7 +168,7 @@ def test_labels_beside_what_brings_its_own_are_refused(blobs: Blobs) -> None:
 def test_images_have_no_columns_to_name() -> None:
     images = np.full((8, 8, 8), 200, dtype=np.uint8)
     with pytest.raises(UsageError, match="images have none"):
-        quickly(images, ["a", "b"] * 4, groups="user")
+        quickly(images, ["a", "b"] * 4, group="user")
 
 
 def test_the_table_gan_is_taken_with_its_own_settings() -> None:

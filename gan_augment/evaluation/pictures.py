@@ -1,13 +1,11 @@
-"""What a report shows of generated rows: strips of images, or histograms of a table's columns.
-
-Images stand beside their nearest real ones, as PNG; rows of a pretrained network's features are
-shown as the photos that they are nearest to; columns beside how strongly two go together.
-"""
+"""Pictures of generated rows for a report: strips of images, or histograms and associations."""
 
 from __future__ import annotations
 
 import base64
 import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,8 @@ from numpy.typing import NDArray
 from gan_augment.data.images.contact_sheet import as_pictures
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.tables.columns import Plain, plain, restored
-from gan_augment.data.tables.schema import Column
-from gan_augment.evaluation.diagnosis.comparison import ComparisonSets
-from gan_augment.evaluation.diagnosis.features import FeatureMap
+from gan_augment.data.tables.schema import Column, TableSchema
+from gan_augment.evaluation.feature_maps import FeatureMap
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import nearest_rows
 from gan_augment.rng import rng_for
@@ -26,7 +23,7 @@ from gan_augment.rng import rng_for
 SHOWN = 8
 MOST_IMAGE_CLASSES = 12
 MOST_BYTES = 1_500_000
-"""Of all strips together, as text; a report is to stay below 3 MB."""
+"""Of all strips, as text; a report stays below 3 MB."""
 BINS = 16
 MOST_TABLE_CLASSES = 6
 MOST_COLUMNS = 12
@@ -36,76 +33,69 @@ _CODES = ("categorical", "boolean")
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class PictureRows:
+    """The rows to draw: training rows, {class: generated rows}, a table's columns, a seed."""
+
+    real: Labelled
+    generated: Mapping[str, Labelled]
+    schema: TableSchema | None
+    seed: int
+
+    def of_class(self, name: str) -> Labelled:
+        """Return the training rows of a class."""
+        return self.real.take(np.flatnonzero(self.real.labels == self.real.names.index(name)))
+
+
 def pictures(
-    sets: ComparisonSets[Any], learned: FeatureMap, photos: Labelled | None = None
+    rows: PictureRows, learned: FeatureMap, photos: Labelled | None = None
 ) -> dict[str, Any]:
-    """Draw what is shown: strips of images, or of photos that rows are of, or histograms."""
-    if not sets.real.kind.tabular:
-        return strips(sets, learned)
-    return histograms(sets) if photos is None else photo_strips(sets, learned, photos)
+    """Return strips of images, histograms of a table, or photos if the rows are their features."""
+    if rows.real.kind.tabular and photos is None:
+        return histograms(rows)
+    return strips(rows, learned, photos)
 
 
-def strips(sets: ComparisonSets[Labelled], learned: FeatureMap) -> dict[str, Any]:
-    """Draw per class, side by side: real rows, the first generated ones, and the real training row
-    that is nearest to each of those in the learned features.
+def strips(
+    rows: PictureRows, learned: FeatureMap, photos: Labelled | None = None
+) -> dict[str, Any]:
+    """Draw strips per class: real images, generated ones, and the nearest training image of each.
 
-    Images with other than 1, 3 or 4 channels show the first.
+    Nearest in the learned features. Images with other than 1, 3 or 4 channels show the first
+    channel. photos: what the rows are features of; generated features have no picture.
     """
-    height, width, _ = as_pictures(sets.real.pixels[:1]).shape[1:]
+    shown_data = rows.real if photos is None else photos
+    height, width, _ = as_pictures(shown_data.pixels[:1]).shape[1:]
+    place = {id_: row for row, id_ in enumerate(shown_data.ids.tolist())}
     classes: dict[str, Any] = {}
     spent = 0
-    for name, generated in list(sets.generated.items())[:MOST_IMAGE_CLASSES]:
-        own = sets.of_class(sets.real, name)
+    for name, generated in list(rows.generated.items())[:MOST_IMAGE_CLASSES]:
+        own = rows.of_class(name)
         shown = generated.take(np.arange(min(len(generated), SHOWN)))
         nearest, distances = nearest_rows(learned.of(shown), learned.of(own))
-        rng = rng_for(sets.seed, "diagnosis strips", name)
+        rng = rng_for(rows.seed, "diagnosis strips", name)
         drawn = np.sort(rng.permutation(len(own))[:SHOWN])
         strip = {
-            "real": _strip(own.pixels[drawn], synthetic=False),
-            "generated": _strip(shown.pixels, synthetic=True),
-            "nearest": _strip(own.pixels[nearest], synthetic=False),
-            "distances": [round(float(d), 4) for d in distances],
+            key: _strip(shown_data.pixels[[place[id_] for id_ in own.ids[at]]], synthetic=False)
+            for key, at in (("real", drawn), ("nearest", nearest))
         }
-        spent += sum(len(strip[key]) for key in ("real", "generated", "nearest"))
-        if spent > MOST_BYTES:
-            break
-        classes[name] = strip
-    return {"kind": "images", "shown": SHOWN, "height": height, "width": width, "classes": classes}
-
-
-def photo_strips(
-    sets: ComparisonSets[Labelled], learned: FeatureMap, photos: Labelled
-) -> dict[str, Any]:
-    """Draw per class, side by side: photos of real rows, and for each of the first generated rows,
-    of which there is no picture, the photo of the training row that is nearest to it."""
-    height, width, _ = photos.image_shape
-    place = {id_: row for row, id_ in enumerate(photos.ids.tolist())}
-    classes, spent = dict[str, Any](), 0
-    for name, generated in list(sets.generated.items())[:MOST_IMAGE_CLASSES]:
-        own = sets.of_class(sets.real, name)
-        shown = generated.take(np.arange(min(len(generated), SHOWN)))
-        nearest, distances = nearest_rows(learned.of(shown), learned.of(own))
-        rng = rng_for(sets.seed, "diagnosis strips", name)
-        drawn = np.sort(rng.permutation(len(own))[:SHOWN])
-        strip = {
-            key: _strip(photos.pixels[[place[id_] for id_ in own.ids[rows]]], synthetic=False)
-            for key, rows in (("real", drawn), ("nearest", nearest))
-        }
+        if photos is None:
+            strip["generated"] = _strip(shown.pixels, synthetic=True)
         spent += sum(map(len, strip.values()))
         if spent > MOST_BYTES:
             break
         classes[name] = {**strip, "distances": [round(float(d), 4) for d in distances]}
-    return {"kind": "photos", "shown": SHOWN, "height": height, "width": width, "classes": classes}
+    kind = "images" if photos is None else "photos"
+    return {"kind": kind, "shown": SHOWN, "height": height, "width": width, "classes": classes}
 
 
-def histograms(sets: ComparisonSets[Labelled]) -> dict[str, Any]:
-    """Count per class, by column: the shares of real training rows and of generated ones in every
-    bin or level, and how strongly each two columns go together; of the first that are learned."""
-    assert sets.schema is not None, "a table has a schema"
-    columns = sets.schema.learned[:MOST_COLUMNS]
+def histograms(rows: PictureRows) -> dict[str, Any]:
+    """Return per class the histograms and the associations of the first learned columns."""
+    assert rows.schema is not None, "a table has a schema"
+    columns = rows.schema.learned[:MOST_COLUMNS]
     classes = {}
-    for name, generated in list(sets.generated.items())[:MOST_TABLE_CLASSES]:
-        frames = (sets.of_class(sets.real, name).frame, generated.frame)
+    for name, generated in list(rows.generated.items())[:MOST_TABLE_CLASSES]:
+        frames = (rows.of_class(name).frame, generated.frame)
         real, drawn = ([plain(frame[c.name], c) for c in columns] for frame in frames)
         classes[name] = {
             "columns": [_histogram(*one) for one in zip(columns, real, drawn, strict=True)],
@@ -119,7 +109,7 @@ def histograms(sets: ComparisonSets[Labelled]) -> dict[str, Any]:
 
 
 def association(first: Floats, second: Floats, *, codes: tuple[bool, bool]) -> float:
-    """Measure how strongly two columns (N,) go together, 0..1.
+    """Return the association of two columns (N,), 0..1.
 
     Two columns of numbers: Spearman's rank correlation, its size. Two of codes: Cramer's V. One of
     each: the correlation ratio of the ranks within the codes, which is Kruskal & Wallis' H over
@@ -144,7 +134,7 @@ def association(first: Floats, second: Floats, *, codes: tuple[bool, bool]) -> f
 
 
 def _strip(pixels: NDArray[Any], *, synthetic: bool) -> str:
-    """(n, H, W, C) side by side, a pixel apart, as a PNG in base64; signals as their waves."""
+    """Return images (n, H, W, C) in a row as a PNG in base64; signals as their waves."""
     pixels = as_pictures(pixels)
     n, height, width, channels = pixels.shape
     if channels not in (1, 3, 4):
@@ -177,7 +167,7 @@ def _histogram(column: Column, real: Plain, generated: Plain) -> dict[str, Any]:
 
 
 def _shares(cells: Plain, edges: Floats) -> list[float]:
-    """Of all rows (N,), missing ones too, in each bin."""
+    """Return the share of all rows (N,), missing cells included, in each bin."""
     counts = np.histogram(cells[~np.isnan(cells)], bins=edges)[0]
     return [round(float(n) / max(1, len(cells)), 4) for n in counts]
 
@@ -185,7 +175,7 @@ def _shares(cells: Plain, edges: Floats) -> list[float]:
 def _levels(
     column: Column, real: Plain, generated: Plain
 ) -> tuple[list[str], dict[str, list[float]]]:
-    """The most frequent levels of the real rows, the others as one, and missing cells."""
+    """Return the most frequent levels, the others as one, and missing cells, with their shares."""
     n = len(column.levels)
     counts = [np.bincount(np.where(c < 0, n, c), minlength=n + 1) for c in (real, generated)]
     order = np.argsort(-counts[0][:n], kind="stable")
@@ -202,7 +192,7 @@ def _levels(
 
 
 def _matrix(columns: tuple[Column, ...], cells: list[Plain]) -> list[list[float]]:
-    """The association of each two columns; 1 on the diagonal."""
+    """Return the association of each pair of columns; 1 on the diagonal."""
     matrix = np.eye(len(columns))
     for i, j in itertools.combinations(range(len(columns)), 2):
         known = _known(cells[i]) & _known(cells[j])

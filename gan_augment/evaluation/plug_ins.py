@@ -1,36 +1,30 @@
-"""Generators and samplers that a user brings: loaded, checked, and fingerprinted.
-
-Code in files is loaded by `gan_augment.user_code`.
-"""
+"""Generators and samplers of the user: loaded, checked, and fingerprinted."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Generic, Self
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.leaks import check_unfitted
-from gan_augment.generators.generator import Data
 from gan_augment.kinds.kind import Labelled
 from gan_augment.user_code import UserCode
 
 _WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
+"""Parameters that change no result."""
 
 
 def loaded(source: Any) -> Any:
-    """Return what the user brought, or what the named file holds."""
+    """Return the object itself, or the object that a file names."""
     return source.load() if isinstance(source, UserCode) else source
 
 
 def new_sampler(source: Any, name: str) -> Any:
-    """Copy the user's over-sampler, unfitted, or make the one that a file names.
-
-    Raises UsageError where there is none.
-    """
+    """Return an unfitted copy of the user's over-sampler. Raises UsageError if it is none."""
     sampler = loaded(source)
     instance = hasattr(sampler, "fit_resample") and not isinstance(sampler, type)
     if isinstance(source, UserCode) and callable(sampler) and not instance:
@@ -42,56 +36,49 @@ def new_sampler(source: Any, name: str) -> Any:
     if isinstance(sampler, type) or lacking:
         raise UsageError(
             f"the sampler {name!r} is {sampler!r}; expected an object with fit_resample(X, y) and "
-            "get_params(), by which it is copied for every fit, such as "
-            "imblearn.over_sampling.ADASYN(), or in a file a function that makes one"
+            "get_params(), such as imblearn.over_sampling.ADASYN(), or a function that makes one"
         )
     return clone(sampler)
 
 
-class UserGenerator(Generic[Data]):
-    """A fitted generator of the user's as the protocol's synthesizer; its samples are checked.
+class UserGenerator:
+    """A fitted generator of the user; its samples are checked.
 
-    classes_: its own {name: training rows}, or where it has none those of `part`, which it saw.
+    classes_: {name: training rows}, the plug-in's own if it has any, else those of `part`.
     """
 
-    def __init__(self, plug_in: Any, part: Data) -> None:
-        self._plug_in: Any = plug_in
-        self._part: Data = part
+    def __init__(self, plug_in: Any, part: Labelled) -> None:
+        self._plug_in = plug_in
+        self._part = part
         classes = getattr(plug_in, "classes_", None)
-        self.classes_: dict[str, int] = (
-            dict(classes) if isinstance(classes, Mapping) else part.counts
-        )
+        known = dict(classes) if isinstance(classes, Mapping) else part.counts
+        self.classes_: dict[str, int] = known
 
-    def fit(self, data: Data) -> Self:
-        """Fit it anew."""
+    def fit(self, data: Labelled) -> UserGenerator:
+        """Fit the plug-in again."""
         self._plug_in.fit(data)
         return self
 
-    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Data:
-        """Return exactly `counts` = {class: n} rows in that order. Raises DataError otherwise."""
+    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Labelled:
+        """Return {class: n} rows, class by class. Raises DataError if the plug-in gives others."""
         samples = self._plug_in.sample(dict(counts), random_state=random_state)
-        who, part = type(self._plug_in).__name__, self._part
-        if not isinstance(samples, type(part)):
-            raise DataError(
-                f"the generator {who} gave {type(samples).__name__}; expected "
-                f"{type(part).__name__}, as in fit"
-            )
-        if _shape(samples) != _shape(part):
-            raise DataError(
-                f"the generator {who} gave rows of {_shape(samples)}; expected {_shape(part)}"
-            )
+        who, part = f"the generator {type(self._plug_in).__name__}", self._part
+        if not isinstance(samples, Labelled) or samples.kind is not part.kind:
+            raise DataError(f"{who} gave {type(samples).__name__}; expected rows like those of fit")
+        shape, expected_shape = samples.kind.shape(samples), part.kind.shape(part)
+        if shape != expected_shape:
+            raise DataError(f"{who} gave rows of {shape}; expected {expected_shape}")
         expected = [name for name, n in counts.items() for _ in range(n)]
         if np.array(samples.names, dtype=object)[samples.labels].tolist() != expected:
             raise DataError(
-                f"the generator {who} was asked for {dict(counts)} and gave {len(samples)} rows, "
-                f"{samples.counts}; expected exactly these, class by class in this order"
+                f"{who} gave {len(samples)} rows, {samples.counts}; expected {dict(counts)}, class "
+                "by class in this order"
             )
-        checked: Data = samples
-        return checked
+        return samples
 
 
 def check_generator(plug_in: Any) -> None:
-    """Raise UsageError for what is no generator, LeakError for one that is fitted already."""
+    """Raise UsageError for an object that is no generator, LeakError for a fitted one."""
     lacking = [name for name in ("fit", "sample") if not callable(getattr(plug_in, name, None))]
     if isinstance(plug_in, type) or lacking:
         raise UsageError(
@@ -103,9 +90,7 @@ def check_generator(plug_in: Any) -> None:
 
 
 def fingerprint(plug_in: Any) -> dict[str, Any]:
-    """Return class and parameters of a generator or sampler: a journal knows it by them.
-
-    JSON-ready and the same in every process.
+    """Return class and parameters as JSON, the same in every process.
 
     >>> from imblearn.over_sampling import SMOTE
     >>> fingerprint(SMOTE(k_neighbors=3))["params"]["k_neighbors"]
@@ -119,10 +104,7 @@ def fingerprint(plug_in: Any) -> dict[str, Any]:
 
 
 def described(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters as JSON, nested ones by `__`, without those that change no result.
-
-    An object that has no text of its own is known by its class, a function by its name.
-    """
+    """Return parameters as JSON, nested ones by `__`, without those that change no result."""
     return {
         name: _json(value)
         for name, value in sorted(params.items())
@@ -131,6 +113,7 @@ def described(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(value: Any) -> Any:
+    """Describe a value; a function by its name, an object without a text by its class."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | str):
@@ -147,8 +130,3 @@ def _json(value: Any) -> Any:
         return str(value.__name__)
     text = str(value)
     return type(value).__name__ if " at 0x" in text else text
-
-
-def _shape(data: Labelled) -> Any:
-    """Return what rows have in common: sizes of an image, or names of columns."""
-    return data.kind.shape(data)

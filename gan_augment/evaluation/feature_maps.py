@@ -1,8 +1,4 @@
-"""The two feature maps that diagnostics look through: one learned on real rows, one random.
-
-Images: the penultimate layer of a small CNN, and a frozen random network. Tables: standardised
-columns, and a frozen random layer on them. Or the user's extractor instead of the learned one.
-"""
+"""Features for diagnostics: a CNN's penultimate layer, columns of a table, or the user's."""
 
 from __future__ import annotations
 
@@ -16,16 +12,13 @@ from numpy.typing import NDArray
 
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.estimators import TableMatrix, failures_named
-from gan_augment.evaluation.user_code import loaded
+from gan_augment.evaluation.estimators import TableEncoder, failures_named
+from gan_augment.evaluation.plug_ins import loaded
 from gan_augment.kinds.kind import Labelled
-from gan_augment.rng import derived_seed, preserve_global_generators, rng_for
+from gan_augment.rng import preserve_global_generators
 from gan_augment.user_code import UserCode
 
-RANDOM_WIDTH = 64
 _BLOCK = 256
-
-AnyData = Labelled
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class FeatureMap:
 
 
 def learned_features(
-    part: AnyData, schema: TableSchema | None, extractor: Any, network: Callable[[], Any]
+    part: Labelled, schema: TableSchema | None, extractor: Any, network: Callable[[], Any]
 ) -> FeatureMap:
     """Choose what to look through: the user's extractor, a table's columns, the penultimate layer.
 
@@ -58,47 +51,18 @@ def learned_features(
     return FeatureMap(name, network_sha256(cnn.network), features)
 
 
-def random_features_of(part: AnyData, schema: TableSchema | None, seed: int) -> FeatureMap:
-    """Make the frozen random features that stand beside the learned ones; the same for one seed.
-
-    Images: a random network. Tables: 64 random halves of the standardised columns,
-    max(0, x W + b), W and b normal.
-    """
-    if not part.kind.tabular:
-        from gan_augment.classifier import random_features
-
-        network = random_features(part.image_shape, derived_seed(seed, "diagnosis"))
-
-        def of_images(data: Labelled) -> NDArray[np.float64]:
-            return network(data.pixels).astype(np.float64)
-
-        return FeatureMap("a random frozen network", None, of_images)
-    assert schema is not None, "a table has a schema"
-    columns = table_features(part, schema)
-
-    def of_table(data: Labelled) -> NDArray[np.float64]:
-        x = columns.of(data)
-        rng = rng_for(seed, "diagnosis", "random layer")
-        weights = rng.standard_normal((x.shape[1], RANDOM_WIDTH)) / np.sqrt(x.shape[1])
-        shifts = rng.standard_normal(RANDOM_WIDTH)
-        features: NDArray[np.float64] = np.maximum(x @ weights + shifts, 0.0)  # (N, 64)
-        return features
-
-    return FeatureMap("a random frozen layer", None, of_table)
-
-
 def table_features(part: Labelled, schema: TableSchema) -> FeatureMap:
     """Standardise columns as the training part has them: levels 0 or 1, numbers of deviation 1.
 
     No trained classifier: trees have no penultimate layer, and a linear one sees no more.
     """
-    matrix = TableMatrix.fitted(part, schema)
-    rows = matrix.of(part)
+    encoder = TableEncoder(part, schema)
+    rows = encoder.of(part)
     digest = hashlib.sha256(repr([(c.name, c.kind) for c in schema.learned]).encode())
     digest.update(rows.tobytes())
 
     def features(data: Labelled) -> NDArray[np.float64]:
-        return matrix.of(data).astype(np.float64)
+        return encoder.of(data)
 
     return FeatureMap("standardised columns", digest.hexdigest(), features)
 
@@ -121,7 +85,7 @@ def user_features(extractor: Any) -> FeatureMap:
     module = _is_module(function)
     sha256 = extractor.sha256 if written else None
 
-    def features(data: AnyData) -> NDArray[np.float64]:
+    def features(data: Labelled) -> NDArray[np.float64]:
         if data.kind.tabular:
             return _extracted(function, name, data.frame.copy(), len(data))
         blocks = [data.pixels[at : at + _BLOCK] for at in range(0, len(data), _BLOCK)]

@@ -1,0 +1,250 @@
+"""The plan, budgets, and one fit of an arm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from imblearn.over_sampling import SMOTE, RandomOverSampler
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
+
+from gan_augment.errors import UsageError
+from gan_augment.evaluation import plan as planning
+from gan_augment.evaluation import runner
+from gan_augment.evaluation.arms import ARMS, ON_TOP, RIVALS, arms_of
+from gan_augment.evaluation.generators import TrainingCurve
+from gan_augment.evaluation.plan import Costs, prepare
+from gan_augment.evaluation.runner import JOURNAL, evaluate, judge_arm
+from gan_augment.options import TopUp
+from gan_augment.storage.journal import Journal, unpack_labels
+from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
+
+SHORT = options(
+    learner="logistic", generator=Noisy(), folds=2, repeats=1, n_jobs=1, diagnostics=False
+)
+
+
+def line(name: str, data: Any = None, **more: Any) -> dict[str, Any]:
+    """The line of an arm in the first split."""
+    design = prepare(table() if data is None else data, changed(SHORT, **more)).design
+    arm = next(arm for arm in design.arms if arm.name == name)
+    return judge_arm(design, design.protocol.splits[0], arm, Path())
+
+
+# arms
+
+
+def test_every_method_has_an_arm_and_one_on_top_of_the_gans_rows() -> None:
+    assert set(ON_TOP.values()) == set(RIVALS) == {arm.method for arm in ARMS.values()} - {""}
+    names = [arm.name for arm in arms_of(tuple(ARMS), RIVALS)]
+    assert names == list(ARMS)
+    assert [arm.name for arm in arms_of(tuple(ARMS), ())] == [*list(ARMS)[:4], "gan"]
+
+
+def test_an_arm_on_top_of_a_method_brings_the_method() -> None:
+    assert options(arms="gan+mixup").arm_names == ("none", "mixup", "gan", "gan+mixup")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"arms": "mixup"}, "'mixup' is a way to train the small CNN"),
+        ({"arms": "smoke"}, "Did you mean 'smote'"),
+        ({"arms": "all"}, "there is no arm 'all'"),
+        ({"samplers": {"smote": SMOTE()}}, "rename it"),
+        ({"metric": "acuracy"}, "Did you mean 'accuracy'"),
+        ({"n_jobs": 0}, "-1 for all cores"),
+        ({"gap": 3}, "expected a time too"),
+        ({"to": (0.5,)}, "to"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(more: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        prepare(table(), changed(SHORT, **more))
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("arm", "expected"),
+    [
+        ("none", {"real": 8}),
+        ("class_weight", {"real": 8}),
+        ("oversample", {"real": 8, "repeat": 22}),
+        ("smote", {"real": 8, "synthetic": 22}),
+        ("gan", {"real": 8, "repeat": 11, "synthetic": 11}),
+        ("own", {"real": 8, "synthetic": 22}),
+    ],
+)
+def test_a_line_counts_the_rows_of_the_training_set_by_origin(
+    arm: str, expected: dict[str, int]
+) -> None:
+    found = line(arm, samplers={"own": RandomOverSampler()})
+    assert found["error"] is None
+    assert {o: n for o, n in found["rows"]["rare"].items() if n} == expected
+    assert found["rows"]["common"]["real"] == 30
+
+
+def test_topping_up_ends_where_it_is_told_to() -> None:
+    rows = line("smote", top_up=TopUp(to=0.5))["rows"]["rare"]
+    assert (rows["real"], rows["synthetic"]) == (8, 7)
+
+
+def test_calls_are_what_the_confusions_count() -> None:
+    found = line("gan")
+    for column in ("default", "corrected"):
+        called = unpack_labels(found["called"][column])
+        assert (
+            np.bincount(called, minlength=2).tolist()
+            == np.sum(found["confusion"][column], axis=0).tolist()
+        )
+
+
+def test_the_same_fit_gives_the_same_line_but_for_its_seconds() -> None:
+    first, again = line("gan"), line("gan")
+    assert json.dumps({**first, "seconds": 0}) == json.dumps({**again, "seconds": 0})
+
+
+@pytest.mark.parametrize("arm", ["oversample", "smote", "gan"])
+def test_missing_cells_are_taken_by_every_source(arm: str) -> None:
+    assert line(arm, table(missing=0.2))["error"] is None
+
+
+def test_weights_count_as_class_shares_of_the_training() -> None:
+    """A weighted learner has seen even shares, so its own decision is the corrected one."""
+    found = line("class_weight")
+    assert found["confusion"]["corrected"] == found["confusion"]["default"]
+    unweighted = line("none")
+    assert unweighted["confusion"]["corrected"] != unweighted["confusion"]["default"]
+
+
+def test_a_learner_without_class_weights_has_no_such_arm_and_the_result_says_so() -> None:
+    found = evaluate(table(), changed(SHORT, learner=KNeighborsClassifier(3))).result
+    assert "does not support class weights" in found["arms"]["class_weight"]["missing"]
+    assert not any("class_weight failed" in text for text in found["warnings"])
+
+
+def test_a_learner_without_probabilities_has_its_own_decision_only() -> None:
+    found = line("gan", learner=LinearSVC())
+    assert found["confusion"]["corrected"] is found["calibration"] is None
+
+
+def test_a_learner_that_fails_on_real_rows_ends_the_evaluation_and_an_arm_does_not() -> None:
+    class Fails(LogisticRegression):
+        def fit(self, x: Any, y: Any, sample_weight: Any = None) -> Fails:
+            if len(y) > self.C:
+                raise RuntimeError("too many rows")
+            super().fit(x, y)
+            return self
+
+    assert "too many rows" in line("gan", learner=Fails(C=40))["error"]
+    with pytest.raises(ValueError, match="too many rows"):
+        line("none", learner=Fails(C=4))
+
+
+def test_rows_are_scored_a_batch_at_a_time() -> None:
+    one, many = line("none", batch=1), line("none")
+    assert {**one, "seconds": 0} == {**many, "seconds": 0}
+
+
+def test_generated_rows_that_copy_training_rows_are_counted_for_the_gan_only() -> None:
+    assert line("gan", generator=Noisy(0.0))["copies"]["identical"] == 11
+    assert line("smote")["copies"] is None
+
+
+@pytest.mark.slow
+def test_every_method_of_the_cnn_is_an_arm_of_images() -> None:
+    asked = changed(SHORT, learner=None, generator=NoisyPictures(), updates=3)
+    found = evaluate(digits(), asked).result
+    assert list(found["arms"]) == list(ARMS)
+    assert not any(arm["missing"] for arm in found["arms"].values())
+    assert set(found["verdict"]["on_top"]) == {"oversample", *RIVALS}
+
+
+# the plan and its budget
+
+
+def test_the_plan_counts_the_fits_that_the_journal_tells(tmp_path: Path) -> None:
+    asked, plans = changed(SHORT, generator=None, arms="smote"), []
+    evaluate(table(), asked, out=tmp_path / "out", on_plan=plans.append)
+    journal = Journal(tmp_path / "out" / JOURNAL)
+    journal.read()
+    kinds = [one["kind"] for one in journal.lines()]
+    expected = {"generators": kinds.count("generator"), "learners": kinds.count("arm")}
+    assert plans[0].fits == expected == {"generators": 2, "learners": 6}
+    assert plans[0].lines()[0].startswith("plan: 2 folds x 1; 2 generator fits")
+    assert json.loads(json.dumps(plans[0].to_dict()))["arms"] == ["none", "smote", "gan"]
+
+
+def test_a_budget_that_cannot_hold_one_split_is_refused_before_the_first_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "_timed", lambda design, *_: (design, Costs(60.0, 0.0, 0.0)))
+    with pytest.raises(UsageError, match="cannot hold one split"):
+        evaluate(table(), changed(SHORT, budget_s=100))
+    assert prepare(table(), changed(SHORT, budget_s=1000)).seconds > 100
+
+
+def test_an_evaluation_ends_when_its_budget_is_spent_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fits = []
+
+    def slow(design: Any, split: Any, *more: Any) -> Any:
+        fits.append(split)
+        clock[0] += 10.0
+        return judge_arm(design, split, *more)
+
+    clock = [0.0]
+    monkeypatch.setattr(runner, "judge_arm", slow)
+    monkeypatch.setattr(runner.time, "monotonic", lambda: clock[0])
+    asked = changed(SHORT, repeats=3, arms="oversample", budget_s=100)
+    found = evaluate(table(), asked, started_s=0.0).result
+    assert len(fits) == 9  # three splits of three arms, and 7 of 97 seconds left
+    assert found["protocol"]["left_out"] == ["3 of 6 splits: the budget was spent"]
+    assert found["verdict"]["sentence"].endswith("It rests on 3 of 6 splits: the budget was spent.")
+    assert found["verdict"]["difference"]["n"] == 3
+
+
+@pytest.mark.parametrize(("budget_s", "steps"), [(1000.0, None), (None, 7)])
+def test_generators_of_images_get_the_same_steps_in_every_split(
+    budget_s: float | None, steps: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = changed(
+        SHORT, learner=LogisticRegression(), generator=None, steps=steps, budget_s=budget_s
+    )
+    planned = prepare(digits(), asked)
+    if steps:
+        assert planned.design.steps == steps
+    else:
+        assert planned.design.steps > 0
+    assert planned.design.header["steps"] == planned.design.steps
+
+
+# training curves
+
+
+def test_a_long_run_is_thinned_to_what_can_be_drawn_and_keeps_its_last_step() -> None:
+    curve = TrainingCurve()
+    for step in range(1, 1002):
+        curve.on_event({"event": "step", "step": step, "d_loss": 1.0})
+    points = curve.to_dict()["losses"]["d_loss"]
+    assert len(points) <= 102
+    assert points[-1] == [1001, 1.0]
+
+
+def test_a_rollback_drops_what_it_undid() -> None:
+    curve = TrainingCurve()
+    for step in (10, 20, 30):
+        curve.on_event({"event": "step", "step": step, "d_loss": 1.0})
+        curve.on_event({"event": "score", "step": step, "value": 0.5})
+    curve.on_event({"event": "rollback", "step": 20, "reason": "nan", "failed_at": 30})
+    curve.on_event({"event": "score", "step": 25, "value": float("inf")})
+    found = curve.to_dict()
+    assert [step for step, _ in found["losses"]["d_loss"]] == [10, 20]
+    assert [step for step, _ in found["scores"]] == [10, 20]
+    assert found["events"][0]["failed_at"] == 30
