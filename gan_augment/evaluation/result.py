@@ -18,7 +18,7 @@ from gan_augment.storage import write_file
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 2
+SCHEMA = 1
 RESULT, TIMINGS, REPORT = "result.json", "timings.json", "report.html"
 
 

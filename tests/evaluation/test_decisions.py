@@ -139,7 +139,7 @@ def test_scores_that_cannot_be_are_refused():
         Scores(called, np.array([[0.5, 0.5], [np.nan, 0.5]]), "probability")
     with pytest.raises(DataError, match=r"outside 0\.\.1"):
         Scores(called, np.array([[0.5, 0.5], [-1.0, 2.0]]), "probability")
-    with pytest.raises(DataError, match="one row of scores a row"):
+    with pytest.raises(DataError, match="one row of scores per row"):
         Scores(called, np.array([[0.5, 0.5]]), "probability")
     with pytest.raises(DataError, match="'none' is without values"):
         Scores(called, np.array([[0.5, 0.5], [0.5, 0.5]]), "none")

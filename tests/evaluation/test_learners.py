@@ -174,7 +174,7 @@ def test_a_pipeline_gets_the_frame_as_it_is_and_others_get_numbers() -> None:
     fitted(learner_of(make_pipeline(Watching()), table), table)
     fitted(learner_of(Watching(), table), table)
     assert seen[0] is table.frame
-    assert (seen[1].dtype, seen[1].shape) == (np.float32, (120, 5))  # x, when, red, blue, missing
+    assert (seen[1].dtype, seen[1].shape) == (np.float64, (120, 5))  # x, when, red, blue, missing
 
 
 @pytest.mark.parametrize(
