@@ -14,34 +14,26 @@ from __future__ import annotations
 
 import argparse
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tables_figures as figures
 import tables_protocol as protocol
-from gan_augment.evaluation.amount import (
-    LADDER,
-    NOTHING,
-    Amount,
-    AmountScores,
-    Trial,
-    choose_amount,
-)
 from sklearn.base import BaseEstimator, ClassifierMixin
 from tables import Journal, as_json, made_with, measure
 from threadpoolctl import threadpool_limits
 
 from gan_augment import AugmentedClassifier, GANAugmenter
-from gan_augment.kinds.kind import Labelled
+from gan_augment.data.splits import judging_folds
+from gan_augment.errors import GanAugmentError
+from gan_augment.sklearn_api.amount import LADDER, AmountSampler, best_amount
 from gan_augment.sklearn_api.augmenter import draw_seed
-from gan_augment.sklearn_api.classifier import AmountTopUps
-from gan_augment.sklearn_api.inputs import read_input
 
+Amount = tuple[str, float]
 Folds = dict[Amount, np.ndarray]
-MOST_ROWS = 5_000
-OURS = Amount("gan", 1.0)
+MOST_ROWS, FOLDS = 5_000, 5
+NOTHING, OURS = ("none", 0.0), ("gan", 1.0)
 ARMS = ("none", "weight", "repeats", "smote", "ours", "auto")
 PLAIN_ARMS = ("none", "weight", "repeats", "smote")
 
@@ -60,31 +52,30 @@ def cell(data: Path, item: tuple[str, int, str]) -> list[dict]:
 
 
 def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo, seed: int) -> dict:
-    parsed = read_input(train.X, train.y, categorical_features=info.categorical)
-    top_ups = AmountTopUps(parsed, augmenter(info, draw_seed(seed)))
+    """Score every amount in the folds of "auto", and on the test rows."""
+    ours = augmenter(info, draw_seed(seed))
+    labels = np.unique(train.y, return_inverse=True)[1]
+    fold = judging_folds(labels, None, folds=FOLDS, seed=ours.random_state)
     began_s = time.perf_counter()
-    gan = top_ups.gan()
-    fit_s = time.perf_counter() - began_s
-    judge = partial(_judged, train, info=info, seed=seed)
-    scores = top_ups.scores(judge)
-    judge_s = time.perf_counter() - began_s - fit_s
-    outer, rows = {}, np.arange(len(train.y))
-    for amount in next(iter(scores.figures.values())):
-        trial = Trial(0, amount, rows, top_ups.added(amount), rows)
-        outer[str(amount)] = _judged(train, trial, info=info, seed=seed, test=test)
-    return {
-        "folds": {
-            figure: {str(amount): values.tolist() for amount, values in by_amount.items()}
-            for figure, by_amount in scores.figures.items()
-        },
-        "left out": dict(scores.left_out),
-        "outer": outer,
-        "facts": {
-            "chosen": gan.meta_.chosen,
-            "fit_s": round(fit_s, 1),
-            "judge_s": round(judge_s, 1),
-        },
-    }
+    folds: dict[str, dict[str, list[float]]] = {}
+    outer, left_out = {}, {}
+    for amount in LADDER:
+        try:
+            for k in range(FOLDS):
+                seen, held = (train.take(np.flatnonzero((fold == k) == side)) for side in (0, 1))
+                for figure, value in _judged(seen, held, amount, ours, info, seed).items():
+                    folds.setdefault(figure, {}).setdefault(text(amount), []).append(value)
+            outer[text(amount)] = _judged(train, test, amount, ours, info, seed)
+        except GanAugmentError as error:
+            left_out[text(amount)] = str(error)
+    judge_s = round(time.perf_counter() - began_s, 1)
+    return {"folds": folds, "left out": left_out, "outer": outer, "facts": {"judge_s": judge_s}}
+
+
+def text(amount: Amount) -> str:
+    """Name an amount."""
+    source, to = amount
+    return "nothing" if source == "none" else f"{source} to {to:g}"
 
 
 def augmenter(info: protocol.TableInfo, seed: int) -> GANAugmenter:
@@ -96,20 +87,15 @@ def augmenter(info: protocol.TableInfo, seed: int) -> GANAugmenter:
 
 def _judged(
     train: protocol.Half,
-    trial: Trial[Labelled],
-    *,
+    test: protocol.Half,
+    amount: Amount,
+    ours: GANAugmenter,
     info: protocol.TableInfo,
     seed: int,
-    test: protocol.Half | None = None,
 ) -> dict[str, float]:
-    """{"learner metric": value}, trained on the trial's rows, judged on those held or on `test`."""
-    grown, added = train.take(trial.seen), trial.added
-    if added is not None:
-        names = np.array(added.data.names, dtype=object)[added.data.labels]
-        frame = pd.concat([grown.X, added.data.frame], ignore_index=True)
-        grown = protocol.Half(frame, np.concatenate([grown.y, names]))
-    asked = test or train.take(trial.held)
-    found = protocol.evaluate(grown, asked, info, seed)
+    """Return {"learner metric": value} of learners trained on a topped-up half."""
+    X, y = AmountSampler(ours, *amount).fit_resample(train.X, train.y)
+    found = protocol.evaluate(protocol.Half(X, np.asarray(y)), test, info, seed)
     return {
         f"{learner} {metric}": value
         for learner, metrics in found.items()
@@ -152,9 +138,11 @@ def check(data: Path, name: str, seed: int, record: dict) -> None:
             figure = f"{learner} {metric}"
             expected = chosen(record, figure)
             found = protocol.scores(model, test.X, test.y, info.rare)[metric]
-            assert model.amount_ == expected, (figure, model.amount_, expected)
-            assert found == record["outer"][str(expected)][figure], figure
-            print(f"{name} {seed} {figure}: {expected}, {found:.3f}, as in the record", flush=True)
+            best = model.search_.best_params_
+            taken = best["augmenter__source"], best["augmenter__to"]
+            assert taken == expected, (figure, taken, expected)
+            assert found == record["outer"][text(expected)][figure], figure
+            print(f"{name} {seed} {figure}: {taken}, {found:.3f}, as in the record", flush=True)
 
 
 def chosen(record: dict, figure: str) -> Amount:
@@ -164,13 +152,21 @@ def chosen(record: dict, figure: str) -> Amount:
 
 def folds_of(record: dict, figure: str) -> Folds:
     """{amount: its values in the folds}."""
-    by_name = {str(amount): amount for amount in LADDER}
-    return {by_name[name]: np.array(v) for name, v in record["folds"][figure].items()}
+    by_name = {text(amount): amount for amount in LADDER}
+    whole = {n: v for n, v in record["folds"][figure].items() if n in record["outer"]}
+    return {by_name[name]: np.array(values) for name, values in whole.items()}
 
 
 def by_default(folds: Folds) -> Amount:
     """The rule of the library."""
-    return choose_amount(AmountScores({"figure": folds}, {}), "figure").amount
+    results = {
+        "params": [{"augmenter__source": s, "augmenter__to": to} for s, to in folds],
+        **{
+            f"split{k}_test_score": list(row)
+            for k, row in enumerate(zip(*folds.values(), strict=True))
+        },
+    }
+    return list(folds)[best_amount(results)]
 
 
 def towards_less(folds: Folds) -> Amount:
@@ -246,7 +242,7 @@ def as_arms(record: dict) -> list[dict]:
         for figure in record["folds"]:
             learner, metric = figure.split()
             amount = OURS if arm == "ours" else chosen(record, figure)
-            scores.setdefault(learner, {})[metric] = record["outer"][str(amount)][figure]
+            scores.setdefault(learner, {})[metric] = record["outer"][text(amount)][figure]
         made[arm] = {"scores": scores}
     return [
         {"table": record["table"], "seed": record["seed"], "arm": arm} | found
@@ -261,7 +257,7 @@ def report(records: list[dict]) -> dict:
     for record in records:
         for figure in record["folds"]:
             counts = taken.setdefault(figure.split()[1], {})
-            amount = str(chosen(record, figure))
+            amount = text(chosen(record, figure))
             counts[amount] = counts.get(amount, 0) + 1
     return {
         "cells": len(figures.grid(arms, protocol.METRICS[0])),
@@ -273,9 +269,8 @@ def report(records: list[dict]) -> dict:
         "taken": {m: dict(sorted(c.items(), key=lambda kv: -kv[1])) for m, c in taken.items()},
         "rules, on folds left out of the choice, points": rules(records),
         "errors": figures.errors(arms),
-        "seconds to fit the GAN, to judge all amounts": {
-            record["table"]: [record["facts"]["fit_s"], record["facts"]["judge_s"]]
-            for record in records
+        "seconds to judge all amounts": {
+            record["table"]: record["facts"]["judge_s"] for record in records
         },
         "per table, learner and metric: mean, sd over seeds": figures.per_table(arms),
     }

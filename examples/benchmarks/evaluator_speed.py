@@ -5,7 +5,7 @@
 
 Two tables: scikit-learn's breast cancer (569 rows, 30 numbers), the malignant cases topped up, and
 one of 5,000 rows that is drawn, with six numbers, four columns of levels and 5 % rare rows. The
-learner is boosting, arms and curves are the default ones. Each evaluation is a process of its own,
+learner is boosting, the arms are the default ones. Each evaluation is a process of its own,
 timed from the call to its return, with nothing but the library imported; one process and two take
 turns in every round.
 
@@ -31,10 +31,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from gan_augment.evaluation.start import evaluate
 
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.evaluation.runner import evaluate
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 
@@ -91,10 +91,10 @@ def one(asked: argparse.Namespace) -> dict[str, float]:
         "wall_s": wall_s,
         "planned_s": planned_s[0] - began_s,
         "fits_s": fits_s["total"],
-        "generators_s": sum(fits_s["generators"].values()),
-        "making_s": sum(spent["make"] for spent in fits_s["candidates"].values()),
-        "learning_s": sum(spent["fit"] for spent in fits_s["candidates"].values()),
-        "predicting_s": sum(spent["predict"] for spent in fits_s["candidates"].values()),
+        "generators_s": fits_s["generators"],
+        "making_s": sum(spent["make"] for spent in fits_s["arms"].values()),
+        "learning_s": sum(spent["fit"] for spent in fits_s["arms"].values()),
+        "predicting_s": sum(spent["predict"] for spent in fits_s["arms"].values()),
     }
 
 

@@ -293,9 +293,7 @@ def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def table_of(kept: dict[str, Any]) -> list[str]:
     """The campaigns as the Markdown tables of docs/evaluation.md; those that were run."""
-    lines = [
-        "| planted | trials | ADOPT | LIKELY HELPS | HARMFUL | P(D > delta) >= .95 |"
-    ]
+    lines = ["| planted | trials | ADOPT | LIKELY HELPS | HARMFUL | P(D > delta) >= .95 |"]
     lines.append("|---|---|---|---|---|---|")
     for name in ("aa", "boundary", "power", "harm"):
         if name in kept:

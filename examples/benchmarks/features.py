@@ -28,7 +28,6 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-from gan_augment.evaluation.amount import Amount, plain_makers, plan_for, rows_of
 from images_figures import compared
 from images_protocol import (
     RARE_ROWS,
@@ -46,9 +45,12 @@ from images_rivals import FIGURES, Journal
 from gan_augment import FrozenFeatures, TabularGAN
 from gan_augment.commands.embed import embedded
 from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.topup_plan import plan_topup
 from gan_augment.evaluation.learners import Training, feature_head, learner_of
-from gan_augment.generators.topup import with_added
+from gan_augment.generators.baselines import Repeats, Smote
+from gan_augment.generators.topup import added_rows, with_added
 from gan_augment.kinds.kind import Labelled
+from gan_augment.options import TopUp
 from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.storage import write_file
@@ -114,23 +116,29 @@ class Features:
         """The heads of `evaluate --backbone`."""
         return {head: learner_of(feature_head(head), self.train) for head in HEADS}
 
-    def training(self, arm: str, recipe: Recipe) -> Training[Labelled]:
+    def training(self, arm: str, recipe: Recipe) -> Training:
         """The rows of an arm, made as the evaluator makes them."""
         if arm in ("none", "weights"):
             return Training(self.train, self.train, balanced=arm == "weights")
         seed, rare = self.task.seed, [n for n in self.task.rare_names if self.train.counts[n]]
 
-        def ours(data: Labelled, seed: int) -> Any:
+        share = {"repeats": 0.0, "smote": 1.0}.get(arm, "auto")
+        plan = plan_topup(
+            self.train.counts, TopUp(synthetic_share=share, companions=False), rare, "table"
+        )
+        generator: Any
+        if arm == "repeats":
+            generator = Repeats().fit(self.train)
+        elif arm == "smote":
+            neighbours = min(5, min(self.train.counts[name] for name in rare) - 1)
+            generator = Smote(neighbours).fit(self.train, schema=self.schema)
+        else:
             gan = TabularGAN(recipe=recipe, classes=rare, device="cpu", threads=1)
-            return replace(gan, random_state=seed).fit(data, schema=self.schema)
+            generator = replace(gan, random_state=seed).fit(self.train, schema=self.schema)
+        added = added_rows(self.train, plan, generator, seed, schema=self.schema)
+        return Training(self.train, with_added(self.train, added))
 
-        source: Any = arm if arm in CHEAP else "gan"
-        maker = {**plain_makers(rare), "gan": ours}[source]
-        plan = plan_for(Amount(source, 1.0), self.train, rare)
-        added = rows_of(plan, self.train, lambda: maker(self.train, seed), seed, self.schema)
-        return Training(self.train, with_added(self.train, added) if added else self.train)
-
-    def judged(self, training: Training[Labelled], head: str) -> dict[str, float]:
+    def judged(self, training: Training, head: str) -> dict[str, float]:
         """A head's recalls on the test rows, 0..1; corrected_*: with log shares subtracted."""
         scores = self.learners[head].fit(training, self.task.seed).scores(self.test)
         counts = np.bincount(training.data.labels, minlength=len(self.train.names))

@@ -28,9 +28,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
+from tuned_decision import Part, tune
 
 from gan_augment.data.splits import judging_folds
-from gan_augment.evaluation.decisions import Part, tune
 from gan_augment.evaluation.decisions import Scores as DecisionScores
 from gan_augment.evaluation.figures import confusion, figure
 

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gan_augment.evaluation.start import evaluate
 from images_protocol import read
 
 import gan_augment
@@ -31,6 +30,7 @@ from gan_augment import read_table
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import Plan
 from gan_augment.evaluation.result import result_bytes
+from gan_augment.evaluation.runner import evaluate
 from gan_augment.evaluation.verdict import CHEAP
 from gan_augment.kinds.kind import Labelled
 from gan_augment.storage import write_file
@@ -111,15 +111,15 @@ def rows_of(results: dict[str, dict[str, Any]]) -> list[str]:
     lines = [
         "# What the evaluator says of real data",
         "",
-        "Primary metric balanced accuracy, under the decision that is named (tuned on inner folds, "
-        "or corrected for the class shares); differences in percentage points with their 95 % "
+        "Primary metric balanced accuracy, under the decision that is named (corrected for "
+        "the class shares); differences in percentage points with their 95 % "
         "intervals. The last two columns are percent: at the learner's own decision, and under the "
         "named one. Made by `verdicts.py`; the results themselves lie in `verdicts/`.",
         "",
         "| data | rows | rare rows | verdict | decision | gan - none | could show "
-        "| best cheap arm - none | rows on top of it | auto - none | own decision: none, gan "
+        "| best cheap arm - none | rows on top of it | own decision: none, gan "
         "| named decision: none |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, result in results.items():
         told, facts = result["verdict"], result["data"]
@@ -137,39 +137,11 @@ def rows_of(results: dict[str, dict[str, Any]]) -> list[str]:
             f"| {name} | {facts['rows']:,} | {rare:,} | {told['word']} | {decision} "
             f"| {_points(told['difference'])} | {100 * told['detectable']:.1f} "
             f"| {best} {_points(cheap[best])} | {_points(on_top)} "
-            f"| {_points(over_none.get('auto'))} "
             f"| {_mean(result, 'none', 'default')}, {_mean(result, 'gan', 'default')} "
             f"| {_mean(result, 'none', decision)} |"
         )
     for name, result in results.items():
         lines += ["", f"**{name}.** {result['verdict']['sentence']}"]
-    return [*lines, "", *generated_rows(results)]
-
-
-def generated_rows(results: dict[str, dict[str, Any]]) -> list[str]:
-    """Of results with diagnostics: what a learner makes of generated rows, and what they cost."""
-    lines = [
-        "What was generated: mean recall on real rows of a learner trained on generated rows alone "
-        "(on real ones), mean recall on generated rows of one trained on real ones (on real ones), "
-        "and the price beside nothing added, under the named decision.",
-        "",
-        "| data | steps | GAN-train | GAN-test | accuracy: none, gan | log loss: none, gan |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, result in results.items():
-        if result.get("diagnostics"):
-            overall = result["diagnostics"]["overall"]
-            both = [
-                f"{100 * overall[key]['value']:.1f} ({100 * overall[key]['floor']:.1f})"
-                for key in ("gan_train", "gan_test")
-            ]
-            arms = [result["arms"][arm] for arm in ("none", "gan")]
-            decision = result["declared"]["decision"]
-            right = [f"{100 * arm[decision]['accuracy']['mean']:.1f}" for arm in arms]
-            losses = [f"{arm['calibration']['after']['log_loss']:.2f}" for arm in arms]
-            steps = result["protocol"]["augmenter"]["steps"]
-            cells = [name, str(steps), *both, ", ".join(right), ", ".join(losses)]
-            lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
