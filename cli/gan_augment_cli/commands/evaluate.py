@@ -40,7 +40,7 @@ def evaluate(
         Path | None,
         o.option(
             "--test",
-            "Test data; then DATA is not split but trains.  [default: test or val beside train in "
+            "Test data; then DATA is not split but trains.  [default: test or val next to train in "
             "DATA]",
         ),
     ] = None,
@@ -100,7 +100,7 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        o.option("--out", "The file to write (.html).  [default: report.html beside RESULT]"),
+        o.option("--out", "The file to write (.html).  [default: report.html next to RESULT]"),
     ] = None,
     overwrite: o.Overwrite = False,
 ) -> None:
