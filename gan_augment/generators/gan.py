@@ -9,7 +9,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -44,7 +44,7 @@ from gan_augment.machine import ComputeConfig, Precision, compute_config
 from gan_augment.networks.ensembles import mix_generators
 from gan_augment.processes import versions
 from gan_augment.progress import Progress
-from gan_augment.recipes import CHOOSE, Recipe, StopSettings
+from gan_augment.recipes import CHOOSE, Recipe
 from gan_augment.storage import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.training.callbacks import Callback, ProgressCallback, StopRequested
 from gan_augment.training.checkpoint import RunSaver, join_ranks, share_bundle
@@ -189,19 +189,6 @@ class GAN(ABC, Generic[Meta]):
             fixed_s += opening_s(recipe, step_s)
         fixed_s += scorer_s + self._after_s(problem, step_s, scorer_s)(steps)
         return Forecast(steps, fixed_s, step_s)
-
-    def as_chosen(self, random_state: int = 0) -> Self:
-        """Return an unfitted twin with the recipe and steps of this fit, for parts of the data."""
-        return replace(
-            self._fitted(),
-            recipe=self.recipe_.model_copy(update={"stop": StopSettings()}),
-            steps=self.steps_,
-            budget_s=None,
-            precision=self.meta_.precision,
-            classes="all",  # of the part, which may lack some
-            random_state=random_state,
-            callbacks=(),
-        )
 
     @abstractmethod
     def sample(

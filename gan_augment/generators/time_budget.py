@@ -166,7 +166,3 @@ class Forecast:
     def seconds(self, steps: int | None = None) -> float:
         """Return the seconds of a fit of so many steps; None is `steps`."""
         return self.fixed_s + (self.steps if steps is None else steps) * self.step_s
-
-    def steps_within(self, budget_s: float) -> int:
-        """Return how many steps a fit has time for; at least 20."""
-        return max(SMALLEST_RUN_STEPS, steps_within(budget_s - self.fixed_s, self.step_s))

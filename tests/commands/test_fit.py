@@ -32,7 +32,7 @@ from gan_augment.errors import (
 from gan_augment.generators import load_model, scorer
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.options import FitOptions
-from gan_augment.recipes import Recipe, StopSettings, resolve_recipe
+from gan_augment.recipes import Recipe, resolve_recipe
 from gan_augment.settings import read_toml
 from gan_augment.training import loop
 from gan_augment.training.callbacks import StopRequested
@@ -539,8 +539,6 @@ def test_a_model_says_how_many_steps_were_trained_and_a_note_why_no_more(ended):
     assert any(
         note.startswith(f"ended at step {gan.steps_} of 20: the held-out") for note in heard.notes
     )
-    twin = gan.as_chosen()
-    assert (twin.steps, twin.recipe.stop) == (gan.steps_, StopSettings())
 
 
 def test_a_resumed_run_that_had_ended_is_finished(data, ended, untrained):
