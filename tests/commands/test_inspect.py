@@ -99,15 +99,6 @@ def test_kinds_can_be_said(table_file):
     assert report.to_dict()["columns"][0]["kind"] == "categorical"
 
 
-def test_rows_that_differ_in_their_class_alone_are_noted(table_file, tmp_path):
-    text = table_file.read_text()
-    first = text.splitlines()[1]
-    other = first.rpartition(";")[0] + (";no" if first.endswith("yes") else ";yes")
-    (tmp_path / "t.csv").write_text(f"{text}\n{other}\n")
-    report = inspect_data(tmp_path / "t.csv", target="fraud")
-    assert any("2 rows equal a row of another class" in note for note in report.to_dict()["notes"])
-
-
 def test_a_table_without_a_target_is_a_usage_error(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"")
     with pytest.raises(UsageError, match="--target"):
