@@ -10,7 +10,6 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.arms import ARMS, ON_TOP
 from gan_augment.evaluation.figures import METRICS
-from gan_augment.evaluation.plug_ins import new_sampler
 from gan_augment.options import MOST, MOST_PROCESSES, FitOptions, Seconds, TopUp
 from gan_augment.settings import Frozen
 from gan_augment.user_code import UserCode
@@ -123,6 +122,8 @@ class EvaluationOptions(Frozen):
     @classmethod
     def _by_name(cls, samplers: Any) -> Any:
         """Name the over-samplers; each is made once to see that it works."""
+        from gan_augment.evaluation.plug_ins import new_sampler  # loads scikit-learn
+
         if isinstance(samplers, str):
             samplers = [one.strip() for one in samplers.split(",") if one.strip()]
         by_name = dict(samplers) if isinstance(samplers, Mapping) else {}
