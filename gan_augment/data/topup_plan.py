@@ -294,8 +294,9 @@ def plan_topup(
     gets only repeats, because no generator learns from one row.
 
     Companions: let s be the share of synthetic rows in all topped-up classes together. Every other
-    class of n rows gets round(n * s / (1 - s)) generated rows, at most n, so that it holds the
-    share s too. Halves round up.
+    class of n rows gets round(n * s / (1 - s)) generated rows, so that it holds the share s too,
+    but at most max(T - n, 0): no class grows beyond T, and a class that is as large as T already
+    gets none. For companions in every class, choose a T above the largest count. Halves round up.
 
     Parameters
     ----------
@@ -312,10 +313,10 @@ def plan_topup(
 
     Examples
     --------
-    >>> plan = plan_topup({"good": 100, "bad": 20}, TopUp(), ["bad"])
+    >>> plan = plan_topup({"good": 100, "bad": 20}, TopUp(to=150), ["bad"])
     >>> plan["bad"], plan["good"]
-    (ClassPlan(real=20, repeats=40, synthetic=40, companions=0), \
-ClassPlan(real=100, repeats=0, synthetic=0, companions=67))
+    (ClassPlan(real=20, repeats=65, synthetic=65, companions=0), \
+ClassPlan(real=100, repeats=0, synthetic=0, companions=50))
     >>> plan_topup({"good": 100, "bad": 20}, TopUp(companions=False), {"bad": 10})["bad"]
     ClassPlan(real=20, repeats=5, synthetic=5, companions=0)
     """
@@ -332,11 +333,12 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=67))
     synthetic = {name: _round(share * n) for name, n in added.items()}
     # s / (1 - s) = synthetic rows / other rows of the topped-up classes
     others = sum(counts[name] + n - synthetic[name] for name, n in added.items())
-    ratio = min(sum(synthetic.values()) / others, 1.0) if companions and others else 0.0
+    ratio = sum(synthetic.values()) / others if companions and others else 0.0
+    most = max((counts[name] + n for name, n in added.items()), default=0)
     ends = {
         name: ClassPlan(n, added[name] - synthetic[name], synthetic[name])
         if name in added
-        else ClassPlan(n, companions=_round(ratio * n))
+        else ClassPlan(n, companions=min(_round(ratio * n), max(most - n, 0)))
         for name, n in counts.items()
     }
     return TopUpPlan(ends).refuse({name: TOO_FEW_ROWS for name, n in counts.items() if n == 1})

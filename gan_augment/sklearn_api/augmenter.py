@@ -66,8 +66,9 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         The generated share of the added rows; the rest repeats real rows. "auto" is 0.5. Nothing
         is trained if nothing is generated.
     companions : bool or "auto", default="auto"
-        Whether classes that are not topped up get generated rows too. "auto" is True for images
-        and False for tables.
+        Whether classes that are not topped up get generated rows too, as long as they stay below
+        the number of rows that topped-up classes end with. "auto" is True for images and False for
+        tables.
     recipe : str or Recipe, default="auto"
         How to train: "auto", a name, the path of a .toml file, or a `Recipe`. For tables "auto"
         trains nothing ("gaussian") unless steps or a budget are given.
