@@ -242,7 +242,7 @@ class TopUp(Frozen):
     )
     companions: StrictBool | Literal["auto"] = Field(
         default="auto",
-        description="Whether classes that are not topped up get generated rows too, up to the target.",
+        description="Whether other classes get generated rows too, up to the target.",
     )
 
     @field_validator("synthetic_share")

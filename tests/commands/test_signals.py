@@ -95,17 +95,6 @@ def test_a_model_whose_description_is_of_the_other_kind_is_refused(run, tmp_path
             ModelMeta.model_validate(facts | changes)
 
 
-def test_descriptions_of_image_models_say_nothing_of_signals():
-    from gan_augment.generators.model_file import ModelMeta
-
-    x, y = np.zeros((12, 8, 8), np.uint8), np.repeat([0, 1], [10, 2])
-    from gan_augment.data.arrays import from_arrays
-
-    meta = ImageGAN(classes="all", **QUICK).fit(from_arrays(x, y)).meta_
-    assert isinstance(meta, ModelMeta)
-    assert not {"scale", "rate"} & set(meta.model_dump())
-
-
 def test_samples_show_waves_above_each_other(run):
     with Image.open(run / "samples.png") as picture:
         assert picture.size[0] > 1000
@@ -138,7 +127,7 @@ def test_augment_copies_files_and_adds_windows(tmp_path):
     assert result.counts["fast"] == {"real": 6, "repeat": 7, "synthetic": 7, "companion": 0}
     original = tmp_path / "data" / "fast" / "w20.npy"
     assert (out / "fast" / "w20.npy").read_bytes() == original.read_bytes()
-    assert read_signals(out).data.counts == {"calm": 31, "fast": 20}
+    assert read_signals(out).data.counts == {"calm": 20, "fast": 20}
 
 
 def test_augment_writes_windows_of_arrays_as_they_were(archive, run, tmp_path):
@@ -177,7 +166,7 @@ def test_data_that_does_not_fit_a_model_of_signals_is_told(archive, run, tmp_pat
     ("options", "told"),
     [
         ({"image_size": (8, 8)}, "--window cuts"),
-        ({"unlabelled": "more"}, "--unlabelled is of images and tables"),
+        ({"unlabelled": "more"}, "--unlabelled is for images and tables"),
     ],
 )
 def test_options_of_images_are_refused_for_signals(archive, tmp_path, options, told):
@@ -186,7 +175,7 @@ def test_options_of_images_are_refused_for_signals(archive, tmp_path, options, t
 
 
 def test_match_is_refused_for_signals(archive, run, tmp_path):
-    with pytest.raises(UsageError, match="the data is signals"):
+    with pytest.raises(UsageError, match="is for images"):
         augment(archive, tmp_path / "out", model=run, match="model")
 
 
@@ -229,7 +218,7 @@ def test_the_augmenter_gives_signals_back_as_they_came(dtype):
     )
     more, labels = augmenter.fit_resample(x, y)
     assert more.dtype == dtype
-    assert more.shape == (51, 2, 40)
+    assert more.shape == (40, 2, 40)
     np.testing.assert_array_equal(more[:26], x)
     assert sorted(set(labels)) == ["calm", "fast"]
     assert augmenter.sample({"fast": 3})[0].dtype == dtype
@@ -262,7 +251,7 @@ def test_augment_loader_passes_signals_through(channels):
         DataLoader(data, batch_size=10, shuffle=True), augmenter, synthetic_share=0.5, length="all"
     )
     batches = list(loader)
-    assert sum(len(labels) for _, labels in batches) == len(loader.dataset) == 51
+    assert sum(len(labels) for _, labels in batches) == len(loader.dataset) == 40
     assert {tuple(signals.shape[1:]) for signals, _ in batches} == {(channels, 40)}
     drawn = loader.dataset[int(np.flatnonzero(loader.dataset.synthetic_mask)[0])][0]
     assert drawn.dtype == torch.float32
@@ -279,7 +268,7 @@ def test_augment_loader_and_synthetic_datasets_take_a_run_of_signals(run):
     assert items[1][0].shape == (2, 40)
     short = TensorDataset(torch.from_numpy(x[..., :30]), data.tensors[1])
     short.classes = data.classes
-    with pytest.raises(DataError, match=r"makes \(2, 40\), and the items are \(2, 30\)"):
+    with pytest.raises(DataError, match=r"\(2, 40\).*\(2, 30\)"):
         augment_loader(DataLoader(short, shuffle=True), run, synthetic_share=0.5)
 
 

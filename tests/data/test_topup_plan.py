@@ -85,10 +85,16 @@ def test_settings_that_cannot_be_used_are_refused_in_a_sentence(values, why):
 
 
 def test_companions_give_every_class_the_same_share_and_leave_the_target_alone():
-    plan = plan_topup({"a": 1000, "b": 500, "c": 20}, TopUp(), ["c"])
+    plan = plan_topup({"a": 1000, "b": 500, "c": 20}, TopUp(to=2000), ["c"])
     shares = [(p.synthetic + p.companions) / p.total for p in plan.values()]
     assert max(shares) - min(shares) < 1e-3
-    assert plan["c"].total == 1000
+    assert plan["c"].total == 2000
+
+
+def test_companions_never_take_a_class_beyond_the_target():
+    plan = plan_topup({"a": 1000, "b": 500, "c": 20}, TopUp(), ["c"])
+    assert (plan["a"].total, plan["c"].total) == (1000, 1000)
+    assert 500 < plan["b"].total <= 1000
 
 
 @given(COUNTS, st.floats(0, 1), st.booleans(), st.one_of(st.integers(1, 9000), st.just("median")))
@@ -106,7 +112,8 @@ def test_every_plan_adds_up(counts, share, companions, to):
             assert n == 1 or abs(row.synthetic - share * (row.total - n)) <= 0.5
         else:
             assert row.repeats == row.synthetic == 0
-            assert row.companions <= (n if companions else 0)
+            most = max(plan[one].total for one in chosen)
+            assert row.companions <= (max(most - n, 0) if companions else 0)
 
 
 def test_refused_classes_get_repeats_and_the_others_keep_their_rows():
