@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from images_protocol import Pixels
 
-from gan_augment.recipes import ANCHORED, FREE, Recipe
+from gan_augment.recipes import RECIPES, Recipe
 
+ANCHORED, FREE = RECIPES["image"]["anchored"], RECIPES["image"]["free"]
 Mix = Callable[[Pixels, int, np.random.Generator], Pixels]
 
 

@@ -47,7 +47,7 @@ from gan_augment.training.images import build
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.monitor import Score
 from gan_augment.training.parts import new_state
-from gan_augment.training.schedule import d_steps_at
+from gan_augment.training.schedule import PATH_EVERY, d_steps_at
 from gan_augment.training.tables import EncodedTable, anchor_batches, build_table, class_anchors
 
 SHAPES = {"8x8x1": (8, 8, 1), "28x28x1": (28, 28, 1), "32x32x3": (32, 32, 3)}
@@ -150,7 +150,7 @@ def window(recipe: Recipe) -> int:
     objective = recipe.objective
     every = [
         objective.r1_every * bool(objective.r1 or objective.r2),
-        objective.path_every * bool(objective.path_length),
+        PATH_EVERY * bool(objective.path_length),
     ]
     return max(2, *every)
 

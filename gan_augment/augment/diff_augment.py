@@ -21,14 +21,12 @@ class Moves:
 
     rows (N, H, H) and columns (N, W, W): each output line as a mixture of input lines.
     gain, shift (N, 1, 1, 1): contrast factor around the image mean, brightness in units of -1..1.
-    hole (N, 1, H, W): 1 where an image is replaced by its own mean; None for none.
     """
 
     rows: Tensor
     columns: Tensor
     gain: Tensor
     shift: Tensor
-    hole: Tensor | None
 
 
 def draw_moves(
@@ -53,13 +51,11 @@ def draw_moves(
     flipped = chosen() & (rng.random(n) < 0.5) if settings.flips else np.zeros(n, dtype=bool)
     gain = 1 + toned * rng.uniform(-settings.contrast, settings.contrast, n)
     shift = toned * rng.uniform(-settings.brightness, settings.brightness, n)
-    hole = _holes(settings.cutout, size, chosen(), rng) if settings.cutout else None
     return Moves(
         rows=_shift_matrices(height, down, np.zeros(n, dtype=bool)),
         columns=_shift_matrices(width, right, flipped),
         gain=_column(gain),
         shift=_column(shift),
-        hole=hole,
     )
 
 
@@ -72,9 +68,6 @@ def apply(x: Tensor, moves: Moves) -> Tensor:
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
     gain, shift = moves.gain.to(device, dtype), moves.shift.to(device, dtype)
     x = torch.addcmul(mean * (1 - gain) + shift, x, gain)
-    if moves.hole is not None:
-        hole = moves.hole.to(device, dtype)
-        x = torch.lerp(x, mean.expand_as(x), hole.expand_as(x))
     return x.contiguous(memory_format=torch.channels_last)
 
 
@@ -88,17 +81,3 @@ def _shift_matrices(side: int, offsets: np.ndarray, flipped: np.ndarray) -> Tens
     source = np.clip(lines[None, :] - offsets[:, None], 0, side - 1)  # (n, side)
     source = np.where(flipped[:, None], side - 1 - source, source)
     return torch.from_numpy((source[:, :, None] == lines).astype(np.float32))
-
-
-def _holes(
-    share: float, size: tuple[int, int], chosen: np.ndarray, rng: np.random.Generator
-) -> Tensor:
-    """(n, 1, H, W): one rectangle of `share` of each side in every chosen image."""
-    masks = []
-    for side in size:
-        length = round(share * side) if side > 1 else 1  # of a signal all of its height
-        start = rng.integers(0, side - length + 1, len(chosen))[:, None]
-        lines = np.arange(side)[None, :]
-        masks.append((lines >= start) & (lines < start + length))
-    hole = masks[0][:, :, None] & masks[1][:, None, :] & chosen[:, None, None]
-    return torch.from_numpy(hole[:, None].astype(np.float32))

@@ -29,7 +29,7 @@ from gan_augment.kinds.kind import Labelled, Meta
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, check_unlabelled, resolve_recipe, tells_classes
+from gan_augment.recipes import Recipe, check_unlabelled, resolve_recipe
 from gan_augment.training.callbacks import Callback  # noqa: F401  (pdoc)
 from gan_augment.training.images import build
 from gan_augment.training.loop import Run
@@ -322,7 +322,7 @@ def _sampler_of(data: Labelled, rows: NDArray[np.int64], training: Run) -> Image
     anchors = {label: rows[data.labels[rows] == label][:most] for label in range(len(data.names))}
     sizes = dict(enumerate(data.counts.values()))
     discriminator = None
-    if tells_classes(recipe):
+    if recipe.discriminator.tells_classes:
         discriminator = training.state.discriminator.requires_grad_(False).eval()
     average, parts = training.state.average, training.parts
     return ImageSampler.of(average, data, anchors, sizes, parts, discriminator)

@@ -26,7 +26,7 @@ from gan_augment.input_files import memory_problem
 from gan_augment.machine import ComputeConfig
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput, lenders_of, mixture_weights
-from gan_augment.recipes import GeneratorSettings, tells_classes
+from gan_augment.recipes import GeneratorSettings
 from gan_augment.rng import rng_for
 from gan_augment.training.images import new_discriminator, new_generator
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
@@ -147,7 +147,7 @@ class ImageSampler:
                 raise ModelFileError("this anchored model holds no anchors, so it cannot sample")
         if settings.from_rows:
             sources = SourcePool.load(arrays, settings, geometry, classes)
-        if tells_classes(meta.recipe):
+        if meta.recipe.discriminator.tells_classes:
             discriminator = restored_network(
                 lambda: new_discriminator(meta.recipe, geometry, classes),
                 below(arrays, "discriminator"),

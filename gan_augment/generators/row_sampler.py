@@ -28,7 +28,7 @@ from gan_augment.generators.model_file import TableMeta
 from gan_augment.input_files import memory_problem
 from gan_augment.machine import ComputeConfig
 from gan_augment.networks.inputs import RowAnchors
-from gan_augment.recipes import GeneratorSettings, tells_classes
+from gan_augment.recipes import GeneratorSettings
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
 from gan_augment.training.tables import (
@@ -41,6 +41,8 @@ from gan_augment.training.tables import (
 
 ROW_BLOCK = 1_024
 """Table rows in a block."""
+STRENGTH = 0.5
+"""Share of the learned residual in samples."""
 CELLS_AT_ONCE = 1 << 22
 """Cells of the neighbourhoods of a block that are held in memory at a time."""
 FEW_ROWS = 10
@@ -98,7 +100,7 @@ class RowSampler:
             compute.device,
         )
         discriminator = None
-        if tells_classes(meta.recipe):
+        if meta.recipe.discriminator.tells_classes:
             discriminator = restored_network(
                 lambda: new_row_discriminator(meta.recipe, encoding.width, classes),
                 below(arrays, "discriminator"),
@@ -159,10 +161,10 @@ class RowSampler:
             if free:
                 rows: Tensor = self.network(z, y)
             elif self.settings.kind == "features":
-                rows = self.network(z, y, self._moved(label, rng), self.settings.strength)
+                rows = self.network(z, y, self._moved(label, rng), STRENGTH)
             else:
                 draw = self._around if self.settings.kind == "gaussian" else self._starts
-                rows = self.network(z, y, draw(start, stop, rng), self.settings.strength)
+                rows = self.network(z, y, draw(start, stop, rng), STRENGTH)
         encoded: NDArray[np.float32] = rows.float().cpu().numpy()
         return encoded
 

@@ -28,7 +28,7 @@ from gan_augment.kinds.table import TABLE
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, check_unlabelled, table_recipe, tells_classes
+from gan_augment.recipes import Recipe, check_unlabelled, table_recipe
 from gan_augment.training.callbacks import Callback  # noqa: F401  (pdoc)
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Best
@@ -201,7 +201,7 @@ class TabularGAN(GAN[TableMeta]):
         progress: Progress,
     ) -> None:
         recipe, discriminator, (schema, table, anchors) = problem.parts.recipe, None, problem.more
-        if tells_classes(recipe):
+        if recipe.discriminator.tells_classes:
             discriminator = training.state.discriminator.requires_grad_(False).eval()
         average, settings = training.state.average, recipe.generator
         sampler = RowSampler.of(average, anchors, table, settings, discriminator)

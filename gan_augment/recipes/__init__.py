@@ -43,7 +43,6 @@ __all__ = [
     "resolve_recipe",
     "table_recipe",
     "takes_unlabelled",
-    "tells_classes",
 ]
 
 AUTO = "anchored"
@@ -109,11 +108,6 @@ def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | N
     return recipe
 
 
-def tells_classes(recipe: Recipe) -> bool:
-    """Return whether the recipe's discriminator is a classifier as well."""
-    return recipe.discriminator.tells_classes
-
-
 def takes_unlabelled(recipe: Recipe) -> bool:
     """Return whether a recipe's D can judge rows without a class."""
     by_class = recipe.game.by_class or recipe.objective.loss == "relativistic"
@@ -130,6 +124,7 @@ def check_unlabelled(recipe: Recipe) -> None:
 
 
 def _for(data: DataKind, recipe: Recipe, name: str) -> Recipe:
+    """Return the recipe if it is for this kind of data. Raises UsageError."""
     if recipe.data != data:
         raise UsageError(
             f"the recipe {name!r} is for {recipe.data}s, not for {data}s; a recipe says "

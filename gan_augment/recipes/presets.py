@@ -1,8 +1,9 @@
 """The recipes by name: this library's own, and those of the literature, each with its source.
 
-A published recipe has its paper's game, optimisers and limit on D's slope, on the networks of
-`free`, a class-conditional generator from noise. All of them augment what D sees
-(`AugmentSettings`): otherwise D memorises small data. Recipes about networks are for images only.
+A preset states only its differences from a base. The base of a published recipe is `free`, a
+class-conditional generator from noise, with the non-saturating loss, Adam at the usual rate, and
+neither penalties nor spectral norm. Every recipe augments what D sees (`AugmentSettings`), because
+D memorises small data otherwise. Recipes about networks are for images only.
 """
 
 from __future__ import annotations
@@ -10,263 +11,226 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from gan_augment.recipes.settings import (
-    DataKind,
-    DiscriminatorSettings,
-    GameSettings,
-    GeneratorSettings,
-    ObjectiveSettings,
-    OptimiserSettings,
-    Recipe,
-    ScheduleSettings,
-    SelectionSettings,
-)
+from gan_augment.recipes.settings import DataKind, Recipe
 
-ANCHORED = Recipe(
-    name="anchored",
-    generator=GeneratorSettings(extrapolation=0.366, borrowed=1.0, reach=1.0, lenders=2),
-    steps=10_000,
-    batch=16,
-)
-FREE = Recipe(
-    name="free",
-    generator=GeneratorSettings(kind="free"),
-    discriminator=DiscriminatorSettings(minibatch_std=True),
-    objective=ObjectiveSettings(lecam=0.1),
-    generator_optimiser=OptimiserSettings(betas=(0.0, 0.99)),
-    discriminator_optimiser=OptimiserSettings(betas=(0.0, 0.99)),
-)
+Changes = Mapping[str, Any]
+"""Settings of a recipe by part; "adam" is the rate and the betas of both optimisers."""
 
-_TABLE_OPTIMISER = OptimiserSettings(rate=1e-3, betas=(0.5, 0.99))
-TABLE_ANCHORED = Recipe(
-    name="anchored",
-    data="table",
-    generator=GeneratorSettings(code=16, embedding=16, width=128),
-    discriminator=DiscriminatorSettings(width=128, spectral_norm=False),
-    objective=ObjectiveSettings(
-        loss="non-saturating", r1=1.0, feature_matching=1.0, reconstruct_only=0.0
-    ),
-    generator_optimiser=_TABLE_OPTIMISER,
-    discriminator_optimiser=_TABLE_OPTIMISER,
-    schedule=ScheduleSettings(name="constant"),
-    steps=600,
-    batch=256,
-)
-
-
-def _of_kind(name: str, **generator: Any) -> Recipe:
-    """Return the anchored recipe of tables with another kind of generator."""
-    generated = TABLE_ANCHORED.generator.model_copy(update=generator)
-    return TABLE_ANCHORED.model_copy(update={"name": name, "generator": generated})
-
-
-TABLE_FREE = _of_kind("free", kind="free")
-TABLE_GAUSSIAN = _of_kind("gaussian", kind="gaussian")
-TABLE_FEATURES = _of_kind("features", kind="features", neighbours=5, borrowed=0.5, reach=0.5)
-
-_ADAM = {"rate": 2e-4, "betas": (0.5, 0.999)}
-_PUBLISHED: dict[str, Mapping[str, Any]] = {
-    # {recipe: objective, both optimisers, changes of D and of the game, more}; D has no spectral
-    # norm unless it says so
-    "minimax": {"objective": {"loss": "minimax"}, "optimiser": _ADAM},
-    "nonsaturating": {"objective": {"loss": "non-saturating"}, "optimiser": _ADAM},
-    "lsgan": {"objective": {"loss": "least-squares"}, "optimiser": _ADAM},
+_ANCHORED: Changes = {
+    "generator": {"extrapolation": 0.366, "borrowed": 1.0},
+    "steps": 10_000,
+    "batch": 16,
+}
+_FREE: Changes = {
+    "generator": {"kind": "free"},
+    "discriminator": {"minibatch_std": True},
+    "objective": {"lecam": 0.1},
+    "adam": (8e-4, 0.0, 0.99),
+}
+_TABLE: Changes = {
+    "data": "table",
+    "generator": {"code": 16, "embedding": 16, "width": 128},
+    "discriminator": {"width": 128, "spectral_norm": False},
+    "objective": {
+        "loss": "non-saturating",
+        "r1": 1.0,
+        "feature_matching": 1.0,
+        "reconstruct_only": 0.0,
+    },
+    "adam": (1e-3, 0.5, 0.99),
+    "schedule": {"name": "constant"},
+    "steps": 600,
+    "batch": 256,
+}
+_OF_TABLES: Mapping[str, Changes] = {
+    "gaussian": {"generator": {"kind": "gaussian"}},
+    "features": {"generator": {"kind": "features", "neighbours": 5, "borrowed": 0.5, "reach": 0.5}},
+    "anchored": {},
+    "free": {"generator": {"kind": "free"}},
+}
+_PLAIN: Changes = {
+    "discriminator": {"spectral_norm": False, "minibatch_std": False},
+    "objective": {
+        "loss": "non-saturating",
+        "r1": 0.0,
+        "lecam": 0.0,
+        "feature_matching": 0.0,
+        "reconstruct_only": 0.0,
+    },
+    "adam": (2e-4, 0.5, 0.999),
+    "schedule": {"name": "constant"},
+}
+_PUBLISHED: Mapping[str, Changes] = {
+    "minimax": {"objective": {"loss": "minimax"}},
+    "nonsaturating": {},
+    "lsgan": {"objective": {"loss": "least-squares"}},
     "wgan-gp": {
         "objective": {"loss": "wasserstein", "gradient_penalty": 10.0},
-        "optimiser": {"rate": 1e-4, "betas": (0.0, 0.9)},
+        "adam": (1e-4, 0.0, 0.9),
         "d_steps": 5,
     },
     "hinge-sn": {
         "objective": {"loss": "hinge"},
-        "optimiser": {"rate": 2e-4, "betas": (0.0, 0.9)},
         "discriminator": {"spectral_norm": True},
+        "adam": (2e-4, 0.0, 0.9),
         "d_steps": 5,
     },
     "relativistic-r1r2": {
         "objective": {"loss": "relativistic", "r1": 1.0, "r2": 1.0, "r1_every": 1},
-        "optimiser": {"rate": 2e-4, "betas": (0.0, 0.99)},
+        "adam": (2e-4, 0.0, 0.99),
     },
-    "cgan": {
-        "objective": {"loss": "non-saturating"},
-        "optimiser": _ADAM,
-        "discriminator": {"condition": "concatenation"},
-    },
-    "acgan": {
-        "objective": {"loss": "non-saturating", "classes": 1.0},
-        "optimiser": _ADAM,
-        "discriminator": {"condition": "auxiliary"},
-    },
+    "cgan": {"discriminator": {"condition": "concatenation"}},
+    "acgan": {"discriminator": {"condition": "auxiliary"}},
     "wgan": {
         "objective": {"loss": "wasserstein", "clip": 0.01},
-        "optimiser": {"name": "rmsprop", "rate": 5e-5},
+        "generator_optimiser": {"name": "rmsprop", "rate": 5e-5, "betas": (0.0, 0.99)},
+        "discriminator_optimiser": {"name": "rmsprop", "rate": 5e-5, "betas": (0.0, 0.99)},
         "game": {"long_d_steps": 100},
         "d_steps": 5,
     },
-    "sgan": {
-        "objective": {"loss": "non-saturating"},
-        "optimiser": _ADAM,
-        "game": {"balanced": True},
-    },
+    "sgan": {"game": {"balanced": True}},
     "unrolled": {
-        "objective": {"loss": "non-saturating"},
-        "optimiser": {"rate": 1e-4, "betas": (0.5, 0.999)},
-        "generator_optimiser": OptimiserSettings(rate=1e-3, betas=(0.5, 0.999)),
+        "adam": (1e-4, 0.5, 0.999),
+        "generator_optimiser": {"rate": 1e-3},
         "game": {"unrolled": 5},
     },
-    "egan": {
-        "objective": {"loss": "non-saturating"},
-        "optimiser": _ADAM,
-        "game": {"generators": 2, "discriminators": 2},
-    },
-    "class-by-class": {
-        "objective": {"loss": "non-saturating"},
-        "optimiser": _ADAM,
-        "discriminator": {"condition": "none"},
-        "game": {"by_class": True},
-    },
+    "egan": {"game": {"generators": 2, "discriminators": 2}},
+    "class-by-class": {"discriminator": {"condition": "none"}, "game": {"by_class": True}},
     "semi-supervised": {
-        "objective": {"loss": "non-saturating", "feature_matching": 1.0, "adversary": 0.0},
-        "optimiser": _ADAM,
+        "objective": {"feature_matching": 1.0, "adversary": 0.0},
         "discriminator": {"condition": "classes"},
     },
 }
-_OF_NETWORKS: dict[str, Mapping[str, Any]] = {
+_NETWORKS: Mapping[str, Changes] = {
     "dcgan": {
-        "objective": {"loss": "non-saturating"},
-        "optimiser": _ADAM,
         "generator": {"network": "dcgan"},
         "discriminator": {"network": "dcgan"},
-        "d_steps": 2,  # with the paper's 1 digits of 8 px were worse (`recipes_compare.md`)
+        "d_steps": 2,  # the paper's 1 was worse on digits of 8 px (`recipes_compare.md`)
     },
     "pggan": {
         "objective": {"loss": "wasserstein", "gradient_penalty": 10.0, "drift": 1e-3},
-        "optimiser": {"rate": 1e-3, "betas": (0.0, 0.99)},
         "generator": {"network": "growing"},
         "discriminator": {"network": "growing", "minibatch_std": True},
+        "adam": (1e-3, 0.0, 0.99),
         "game": {"grow": 0.5},
     },
     "stylegan": {
-        "objective": {
-            "loss": "non-saturating",
-            "r1": 0.1,  # the paper's 10 is for 1024 px
-            "r1_every": 16,
-            "path_length": 2.0,
-            "path_every": 4,
-            "lazy_rates": True,
-        },
-        "optimiser": {"rate": 2e-3, "betas": (0.0, 0.99)},
+        # R1 of the paper is 10, for 1024 px
+        "objective": {"r1": 0.1, "path_length": 2.0, "lazy_rates": True},
         "generator": {"network": "style"},
         "discriminator": {"network": "growing", "minibatch_std": True},
+        "adam": (2e-3, 0.0, 0.99),
     },
     "biggan-lite": {
         "objective": {"loss": "hinge"},
-        "optimiser": {"rate": 4e-4, "betas": (0.0, 0.999)},
-        "generator_optimiser": OptimiserSettings(rate=1e-4, betas=(0.0, 0.999)),
         "generator": {"skip_code": True},
         "discriminator": {"spectral_norm": True},
+        "adam": (4e-4, 0.0, 0.999),
+        "generator_optimiser": {"rate": 1e-4},
         "d_steps": 2,
     },
 }
-_OF_TABLES: dict[str, Mapping[str, Any]] = {
-    # two generators covered 2 of 8 modes of a ring, eight all of them (`modes.md`), and small
-    # networks are cheap
-    "egan": {"game": {"generators": 8, "discriminators": 2}},
-}
-_LABEL_GUARD = SelectionSettings(label=0.25)
+_FROM_ONE_ROW: Changes = {"generator": {"width": 32, "max_width": 96}, "batch": 16}
+_GUARD = {"label": 0.25}
 """Samples from rows of another class must beat a quarter of the real rows in p(class | image)."""
-_TRANSLATION: dict[str, Mapping[str, Any]] = {
-    # the paper's game is wasserstein with a gradient penalty of 10 and five D steps at 1e-4; as for
-    # wgan-gp, minutes of one thread do not buy the steps that it takes
+_TRANSLATION: Mapping[str, Changes] = {
+    # the paper's game is wasserstein with a gradient penalty of 10 and five D steps at 1e-4; like
+    # wgan-gp, it needs more steps than minutes of one thread allow
     "stargan": {
         "objective": {"loss": "hinge", "cycle": 10.0, "fake_classes": False},
-        "optimiser": {"rate": 8e-4, "betas": (0.0, 0.99)},
-        "generator_optimiser": OptimiserSettings(rate=4e-4, betas=(0.5, 0.99)),
         "generator": {"kind": "translation"},
         "discriminator": {"condition": "auxiliary", "spectral_norm": True},
-        "selection": _LABEL_GUARD,
+        "adam": (8e-4, 0.0, 0.99),
+        "generator_optimiser": {"rate": 4e-4, "betas": (0.5, 0.99)},
+        "selection": _GUARD,
     },
     "cyclegan": {
         "objective": {"loss": "least-squares", "cycle": 10.0, "identity": 5.0},
-        "optimiser": _ADAM,
         "generator": {"kind": "translation"},
         "discriminator": {"condition": "none"},
         "game": {"by_class": True, "pool": 50},
-        "schedule": ScheduleSettings(hold=0.5),
-        "selection": _LABEL_GUARD,
+        "schedule": {"name": "linear", "hold": 0.5},
+        "selection": _GUARD,
     },
     "pix2pix": {
-        "objective": {"loss": "non-saturating", "reconstruction": 100.0},
-        "optimiser": _ADAM,
+        "objective": {"reconstruction": 100.0},
         "generator": {"kind": "pairs"},
-        "selection": _LABEL_GUARD.model_copy(update={"logit": 0.0}),  # D judges pairs
+        "selection": {**_GUARD, "logit": 0.0},  # D judges pairs
     },
     "adain": {
-        "objective": {"adversary": 0.0, "content": 1.0, "style": 10.0, "reconstruct_only": 0.4},
-        "optimiser": {"rate": 1e-3, "betas": (0.9, 0.999)},
+        "objective": {
+            "loss": "hinge",
+            "adversary": 0.0,
+            "content": 1.0,
+            "style": 10.0,
+            "reconstruct_only": 0.4,
+        },
         "generator": {"kind": "style"},
-        "selection": _LABEL_GUARD.model_copy(update={"logit": 0.0}),
+        "adam": (1e-3, 0.9, 0.999),
+        "selection": {**_GUARD, "logit": 0.0},
     },
     "fourier": {
-        "optimiser": _ADAM,
+        "objective": {"loss": "hinge"},
         "generator": {"kind": "fourier"},
-        "selection": _LABEL_GUARD.model_copy(update={"logit": 0.0}),
+        "selection": {**_GUARD, "logit": 0.0},
     },
     "inpaint": {
         "objective": {"loss": "hinge", "reconstruction": 10.0},
-        "optimiser": {"rate": 4e-4, "betas": (0.0, 0.99)},
         "generator": {"kind": "inpainting"},
         "discriminator": {"spectral_norm": True},
+        "adam": (4e-4, 0.0, 0.99),
     },
     "srgan": {
-        "objective": {
-            "loss": "non-saturating",
-            "adversary": 1e-3,
-            "reconstruction": 1.0,
-            "reconstruct_only": 0.5,
-        },
-        "optimiser": {"rate": 1e-3, "betas": (0.9, 0.99)},
+        "objective": {"adversary": 1e-3, "reconstruction": 1.0, "reconstruct_only": 0.5},
         "generator": {"kind": "super-resolution"},
         "discriminator": {"condition": "none"},
+        "adam": (1e-3, 0.9, 0.99),
     },
 }
 
 
-def _published(name: str, base: Recipe) -> Recipe:
-    """Return a recipe of the literature on the networks of `base`, unless it names others."""
-    settings = dict((_PUBLISHED | _OF_NETWORKS | _TRANSLATION)[name])
-    settings |= _OF_TABLES.get(name, {}) if base.data == "table" else {}
-    optimiser = OptimiserSettings(**settings.pop("optimiser"))
-    objective = {"reconstruct_only": 0.0, **settings.pop("objective", {})}
-    of_d = {"spectral_norm": False, "minibatch_std": False, **settings.pop("discriminator", {})}
-    return base.model_copy(
-        update={
-            "name": name,
-            "generator": base.generator.model_copy(update=settings.pop("generator", {})),
-            "discriminator": base.discriminator.model_copy(update=of_d),
-            "objective": ObjectiveSettings(**objective),
-            "game": GameSettings(**settings.pop("game", {})),
-            "generator_optimiser": optimiser,
-            "discriminator_optimiser": optimiser,
-            "schedule": ScheduleSettings(name="constant"),
-            **settings,
-        }
-    )
+def _preset(name: str, *differences: Changes) -> Recipe:
+    """Return the default recipe with these differences; a later one wins."""
+    values: dict[str, Any] = {"name": name}
+    for changes in differences:
+        if "adam" in changes:
+            rate, *betas = changes["adam"]
+            for network in ("generator", "discriminator"):
+                values[f"{network}_optimiser"] = {"rate": rate, "betas": tuple(betas)}
+        for part, value in changes.items():
+            if isinstance(value, dict):
+                values[part] = values.get(part, {}) | value
+            elif part != "adam":
+                values[part] = value
+    return Recipe.model_validate(values)
 
 
-_TRANSLATION_BASE = FREE.model_copy(
-    update={
-        "generator": GeneratorSettings(kind="translation", width=32, max_width=96),
-        "batch": 16,
-    }
-)
-"""Base of the recipes whose samples start from one row."""
+def _presets(named: Mapping[str, Changes], *base: Changes) -> dict[str, Recipe]:
+    return {name: _preset(name, *base, changes) for name, changes in named.items()}
+
+
+# two generators covered 2 of 8 modes of a ring, eight covered all (`modes.md`)
+_TABLE_EGAN: Changes = {"game": {"generators": 8, "discriminators": 2}}
+_TABLE_PUBLISHED = (_TABLE, _OF_TABLES["free"], _PLAIN)
+RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
+    "image": {
+        **_presets({"anchored": _ANCHORED, "free": _FREE}),
+        **_presets({**_PUBLISHED, **_NETWORKS}, _FREE, _PLAIN),
+        **_presets(_TRANSLATION, _FREE, _FROM_ONE_ROW, _PLAIN),
+    },
+    "table": {
+        **_presets(_OF_TABLES, _TABLE),
+        **_presets(_PUBLISHED, *_TABLE_PUBLISHED),
+        "egan": _preset("egan", *_TABLE_PUBLISHED, _TABLE_EGAN),
+    },
+}
 
 
 class About(NamedTuple):
     """Facts of a recipe that `gan-augment recipes` prints.
 
-    image, table: seconds of a step, on its own batch, over those of `anchored`, of images of 28 px
-    and of tables; one thread, measured by `examples/benchmarks/step_costs.py`.
+    image, table: seconds per step relative to `anchored`, at the recipe's batch, on images of 28 px
+    and on tables; one thread, measured by `examples/benchmarks/step_costs.py`.
     """
 
     good_for: str
@@ -275,110 +239,48 @@ class About(NamedTuple):
     table: float | None = None
 
 
+# recipe | good for | source | cost of a step on images | on tables
+_ABOUT = """
+anchored | the default for images: starts between real rows, borrows variation | own | 1.0 | 1.0
+free | from noise alone, for some hundred rows a class and more | own | 2.3 | 0.84
+gaussian | the default for tables: rows around near rows, not trained | own
+features | for 128 to 2,048 dense columns: borrows the spread of near larger classes, not trained \
+    | own; Yang et al. 2021
+minimax | the original game; stalls where D is sure | Goodfellow et al. 2014, eq. 1 | 1.9 | 0.69
+nonsaturating | G maximises E log D(G(z)), D's second term is log(1 - D) \
+    | Goodfellow et al. 2014, section 3 | 1.9 | 0.67
+lsgan | squared errors; a gradient also far from the border | Mao et al. 2017 | 1.9 | 0.69
+wgan-gp | steady and slow: five D steps with a gradient penalty \
+    | Gulrajani et al. 2017 | 12.0 | 3.5
+hinge-sn | hinge, projection and spectral norm, five D steps | Miyato et al. 2018 | 6.3 | 3.2
+relativistic-r1r2 | compares reals with fakes; both zero-centred penalties \
+    | Huang et al. 2024 | 4.2 | 1.2
+cgan | the class joined with what D sees; the original game | Mirza & Osindero 2014 | 2.0 | 0.7
+acgan | D predicts the class as well: clear classes, but less variety within each \
+    | Odena et al. 2017 | 1.9 | 0.77
+wgan | clipped weights, RMSprop, long D steps at times; very slow \
+    | Arjovsky et al. 2017 | 6.5 | 4.4
+sgan | D is held back while it wins, and has more steps while it loses | own | 3.8 | 1.5
+unrolled | G looks five steps of D ahead; against collapse | Metz et al. 2017 | 14.0 | 5.5
+egan | several generators against two discriminators; each class from whichever covers it \
+    | Durugkar et al. 2017; Ghosh et al. 2018 | 2.9 | 1.8
+class-by-class | a pair of networks per class; for classes of many rows | own | 4.2 | 2.6
+semi-supervised | D is a classifier of K classes and fakes; learns from unlabelled rows too \
+    | Salimans et al. 2016 | 2.0 | 0.83
+dcgan | strided convolutions and batch norm in both networks | Radford et al. 2016 | 2.5
+pggan | networks grow from the base to the full side | Karras et al. 2018 | 9.2
+stylegan | styles for layers, noise for details, truncation | Karras et al. 2020 | 9.0
+biggan-lite | the noise enters every block; hinge, spectral norm | Brock et al. 2019 | 3.1
+stargan | draws a row of any class as another one; the default of translate \
+    | Choi et al. 2018 | 4.0
+cyclegan | the same between one pair of classes | Zhu et al. 2017 | 9.4
+pix2pix | the same, where pairs of files have one name | Isola et al. 2017 | 2.3
+adain | a row with the style of a row of the class | Huang & Belongie 2017 | 1.8
+fourier | a row with low frequencies of a row of the class; not trained | Yang & Soatto 2020
+inpaint | a row with a region redrawn | Pathak et al. 2016 | 2.5
+srgan | a row at 2 or 4 times the side, whatever its class | Ledig et al. 2017 | 0.68
+"""
+_ROWS = ([cell.strip() for cell in line.split("|")] for line in _ABOUT.strip().splitlines())
 ABOUT: Mapping[str, About] = {
-    "anchored": About(
-        "the default of images: starts between real rows, borrows variation", "own", 1.0, 1.0
-    ),
-    "free": About("from noise alone, for some hundred rows a class and more", "own", 2.3, 0.84),
-    "gaussian": About("the default of tables: rows around near rows, not trained", "own"),
-    "features": About(
-        "for 128 to 2,048 dense columns: borrows the spread of near larger classes, not trained",
-        "own; Yang et al. 2021",
-    ),
-    "minimax": About(
-        "the original game; stalls where D is sure", "Goodfellow et al. 2014, eq. 1", 1.9, 0.69
-    ),
-    "nonsaturating": About(
-        "G maximises E log D(G(z)), D's second term is log(1 - D)",
-        "Goodfellow et al. 2014, section 3",
-        1.9,
-        0.67,
-    ),
-    "lsgan": About(
-        "squared errors; a gradient also far from the border", "Mao et al. 2017", 1.9, 0.69
-    ),
-    "wgan-gp": About(
-        "steady and slow: five D steps with a gradient penalty", "Gulrajani et al. 2017", 12.0, 3.5
-    ),
-    "hinge-sn": About(
-        "hinge, projection and spectral norm, five D steps", "Miyato et al. 2018", 6.3, 3.2
-    ),
-    "relativistic-r1r2": About(
-        "real beside fake, both zero-centred penalties", "Huang et al. 2024", 4.2, 1.2
-    ),
-    "cgan": About(
-        "the class joined with what D sees; the original game", "Mirza & Osindero 2014", 2.0, 0.7
-    ),
-    "acgan": About(
-        "D tells the class as well: clear classes, but less variety within each",
-        "Odena et al. 2017",
-        1.9,
-        0.77,
-    ),
-    "wgan": About(
-        "clipped weights, RMSprop, long D steps at times; very slow",
-        "Arjovsky et al. 2017",
-        6.5,
-        4.4,
-    ),
-    "sgan": About(
-        "D is held back while it wins, and has more steps while it loses", "own", 3.8, 1.5
-    ),
-    "unrolled": About(
-        "G looks five steps of D ahead; against collapse", "Metz et al. 2017", 14.0, 5.5
-    ),
-    "egan": About(
-        "several generators against two discriminators; each class from whichever covers it",
-        "Durugkar et al. 2017; Ghosh et al. 2018",
-        2.9,
-        1.8,
-    ),
-    "class-by-class": About(
-        "a pair of networks a class; for classes of many rows", "own", 4.2, 2.6
-    ),
-    "semi-supervised": About(
-        "D is a classifier of K classes and fakes; learns from unlabelled rows too",
-        "Salimans et al. 2016",
-        2.0,
-        0.83,
-    ),
-    "dcgan": About(
-        "strided convolutions and batch norm in both networks", "Radford et al. 2016", 2.5
-    ),
-    "pggan": About("networks grow from the base to the full side", "Karras et al. 2018", 9.2),
-    "stylegan": About(
-        "styles for layers, noise for details, truncation", "Karras et al. 2020", 9.0
-    ),
-    "biggan-lite": About(
-        "the noise enters every block; hinge, spectral norm", "Brock et al. 2019", 3.1
-    ),
-    "stargan": About(
-        "draws a row of any class as another one; the default of translate", "Choi et al. 2018", 4.0
-    ),
-    "cyclegan": About("the same between one pair of classes", "Zhu et al. 2017", 9.4),
-    "pix2pix": About("the same, where pairs of files have one name", "Isola et al. 2017", 2.3),
-    "adain": About("a row with the style of a row of the class", "Huang & Belongie 2017", 1.8),
-    "fourier": About(
-        "a row with low frequencies of a row of the class; not trained", "Yang & Soatto 2020"
-    ),
-    "inpaint": About(
-        "a row with a region redrawn, masks drawn or given", "Pathak et al. 2016", 2.5
-    ),
-    "srgan": About("a row at 2 or 4 times the side, whatever its class", "Ledig et al. 2017", 0.68),
-}
-
-RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
-    "image": {
-        "anchored": ANCHORED,
-        "free": FREE,
-        **{name: _published(name, FREE) for name in (*_PUBLISHED, *_OF_NETWORKS)},
-        **{name: _published(name, _TRANSLATION_BASE) for name in _TRANSLATION},
-    },
-    "table": {
-        "gaussian": TABLE_GAUSSIAN,
-        "features": TABLE_FEATURES,
-        "anchored": TABLE_ANCHORED,
-        "free": TABLE_FREE,
-        **{name: _published(name, TABLE_FREE) for name in _PUBLISHED},
-    },
+    name: About(good_for, source, *map(float, costs)) for name, good_for, source, *costs in _ROWS
 }

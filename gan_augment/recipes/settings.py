@@ -94,9 +94,9 @@ class GeneratorSettings(Frozen):
     borrowed, lenders
         Share of a class's samples that take their variation from `lenders` larger classes (half
         that share in training). For `features`: share moved as two near rows of a lender differ.
-    neighbours, strength, jitter
-        Tables: the second row is one of the `neighbours` nearest of the class; share of the learned
-        residual in samples; noise on rows of classes too small to learn, in standard deviations.
+    neighbours, jitter
+        Tables: the second row is one of the `neighbours` nearest of the class; noise on rows of
+        classes too small to learn, in standard deviations.
     blocks
         Residual blocks of the networks that start from one row.
     """
@@ -118,7 +118,6 @@ class GeneratorSettings(Frozen):
     reach: float = Field(default=1.0, ge=0, le=2)
     lenders: int = Field(default=2, ge=1, le=1000)
     neighbours: int = Field(default=15, ge=1, le=1000)
-    strength: float = Field(default=0.5, ge=0, le=1)
     jitter: float = Field(default=0.2, ge=0, le=1)
     blocks: int = Field(default=3, ge=0, le=32)
     band: float = Field(default=0.1, gt=0, le=0.5)
@@ -223,8 +222,8 @@ class ObjectiveSettings(Frozen):
     classes, fake_classes
         Weight of the cross entropy of a D that predicts classes; whether an auxiliary D learns the
         classes of fakes as well (ACGAN) or of reals only (StarGAN).
-    path_length, path_every
-        Weight of StyleGAN's path length, at every k-th G step with k times the weight.
+    path_length
+        Weight of StyleGAN's path length, at every fourth G step with four times the weight.
     cycle, identity
         Weights of the mean absolute errors of a row drawn as another class and back, and of a row
         drawn as its own class.
@@ -251,7 +250,6 @@ class ObjectiveSettings(Frozen):
     classes: float = Field(default=1.0, ge=0)
     fake_classes: bool = True
     path_length: float = Field(default=0.0, ge=0)
-    path_every: int = Field(default=4, ge=1)
     cycle: float = Field(default=0.0, ge=0)
     identity: float = Field(default=0.0, ge=0)
     content: float = Field(default=0.0, ge=0)
@@ -302,16 +300,13 @@ class StopSettings(Frozen):
 
 
 class AugmentSettings(Frozen):
-    """What D sees: shares of the side (translation, cutout) and of the value range (brightness)."""
+    """What D sees: shares of the side (translation) and of the value range (brightness)."""
 
     translation: float = Field(default=0.125, ge=0, le=0.5)
     brightness: float = Field(default=0.2, ge=0, le=1)
     contrast: float = Field(default=0.2, ge=0, le=1)
-    cutout: float = Field(default=0.0, ge=0, le=0.25)
     flips: bool = False
-    adaptive_target: float = Field(default=0.6, ge=0, le=1)
     initial_probability: float = Field(default=0.2, ge=0, le=1)
-    max_probability: float = Field(default=0.8, ge=0, le=1)
 
 
 class SelectionSettings(Frozen):

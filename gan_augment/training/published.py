@@ -17,6 +17,7 @@ from gan_augment.networks.style import StyleGenerator
 from gan_augment.recipes import OptimiserSettings
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
+from gan_augment.training.schedule import PATH_EVERY
 from gan_augment.training.step import (
     discriminator_step,
     earlier_d_steps,
@@ -64,13 +65,13 @@ def growing_step(step: Step, state: TrainState, parts: Parts, batches: Sequence[
 def path_length(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
-    """Compute StyleGAN2's E (|J^T n| - a)^2 every k-th G step, with k times the weight.
+    """Compute StyleGAN2's E (|J^T n| - a)^2 every fourth G step, with four times the weight.
 
     J = dG/dw, n normal noise over the pixels' root, a the running mean of |J^T n|, in the state's
     numbers. On half of a batch, in float32. Source: Karras et al. 2020, section 3.2.
     """
     objective = parts.recipe.objective
-    if state.step % objective.path_every:
+    if state.step % PATH_EVERY:
         return output.x.new_zeros(()), {}
     half = max(len(batch.y) // 2, 1)
     y = batch.y[:half]
@@ -89,7 +90,7 @@ def path_length(
     mean = state.numbers["path_length"]
     mean.lerp_(length.detach().mean(), PATH_RATE)
     term = (length - mean).square().mean()
-    return objective.path_length * objective.path_every * term, {"path": mean.detach().clone()}
+    return objective.path_length * PATH_EVERY * term, {"path": mean.detach().clone()}
 
 
 def slope_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:

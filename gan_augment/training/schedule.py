@@ -10,6 +10,9 @@ from torch import nn
 
 from gan_augment.recipes import OptimiserSettings, Recipe, ScheduleSettings
 
+PATH_EVERY = 4
+"""G steps from one computation of StyleGAN's path length to the next."""
+
 EMA_HALF_LIFE_IMAGES = 10_000
 EMA_HALF_LIFE_SHARE = 0.05
 LEAST_D_WEIGHT = 0.05
@@ -46,7 +49,7 @@ def lazy_optimiser(
     settings: OptimiserSettings = getattr(recipe, f"{network}_optimiser")
     every, weight = objective.r1_every, objective.r1 + objective.r2
     if network == "generator":
-        every, weight = objective.path_every, objective.path_length
+        every, weight = PATH_EVERY, objective.path_length
     lazy = objective.lazy_rates and weight
     if not lazy or every == 1:
         return settings

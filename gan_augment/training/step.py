@@ -29,6 +29,8 @@ LECAM_FROM_IMAGES = 1000
 ACCURACY_DECAY = 0.99
 ADAPT_EVERY_STEPS = 4
 ADAPT_IMAGES = 20_000
+ADAPT_TARGET = 0.6
+MOST_PROBABILITY = 0.8
 
 Formula = Callable[[Critic, Tensor, Tensor], Tensor]
 Against = Callable[[TrainState, Parts, Batch, GeneratorOutput], Tensor]
@@ -226,7 +228,7 @@ def _observe_logits(
     steps since the last move, which comes with the last of a G step (turn 0).
     Source: Karras et al. 2020.
     """
-    numbers, settings = state.numbers, parts.recipe.augment
+    numbers = state.numbers
     numbers["real_logit"].lerp_(real.mean(), 1 - LECAM_DECAY)
     numbers["fake_logit"].lerp_(fake.mean(), 1 - LECAM_DECAY)
     numbers["real_sign"].add_(real.sign().mean())
@@ -236,9 +238,9 @@ def _observe_logits(
         numbers["d_accuracy"].lerp_(right, 1 - ACCURACY_DECAY)
     if turn == 0 and state.step % ADAPT_EVERY_STEPS == ADAPT_EVERY_STEPS - 1:
         mean_sign = numbers["real_sign"] / numbers["d_steps_seen"]
-        direction = (mean_sign - settings.adaptive_target).sign()
+        direction = (mean_sign - ADAPT_TARGET).sign()
         numbers["augment_probability"].add_(direction * (len(real) / ADAPT_IMAGES)).clamp_(
-            0, settings.max_probability
+            0, MOST_PROBABILITY
         )
         numbers["real_sign"].zero_()
         numbers["d_steps_seen"].zero_()

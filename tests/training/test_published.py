@@ -33,7 +33,7 @@ dcgan             | non-saturating | 2 | adam 2e-4 .5 .999 | \
 pggan             | wasserstein    | 1 | adam 1e-3 0 .99   | \
     | gradient_penalty=10 drift=1e-3 grow=.5 minibatch_std=True g=growing d=growing | Karras 2018
 stylegan          | non-saturating | 1 | adam 2e-3 0 .99   | \
-    | r1=.1 r1_every=16 path_length=2 path_every=4 lazy_rates=True minibatch_std=True g=style \
+    | r1=.1 r1_every=16 path_length=2 lazy_rates=True minibatch_std=True g=style \
     d=growing | Karras 2020 (R1 of 10 there)
 biggan-lite       | hinge          | 2 | adam 4e-4 0 .999  | adam 1e-4 0 .999 \
     | spectral_norm=True skip_code=True | Zhang 2019, Brock 2019
