@@ -24,7 +24,7 @@ from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.resize import resize_image
-from gan_augment.data.signals import ReadSignals, file_bytes, holds_signals, read_signals
+from gan_augment.data.signals import ReadSignals, holds_signals, read_signals
 from gan_augment.data.tables import TABLE_SUFFIXES
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import choose_classes
@@ -35,7 +35,7 @@ from gan_augment.generators.model_file import ModelMeta, TableMeta
 from gan_augment.input_files import check_there
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Kind, Labelled
-from gan_augment.kinds.signal import SIGNAL
+from gan_augment.kinds.signal import SIGNAL, file_bytes
 from gan_augment.options import FitOptions, with_options
 from gan_augment.progress import Progress
 from gan_augment.recipes import (

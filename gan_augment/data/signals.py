@@ -1,11 +1,7 @@
-"""Signals that a user has as `Labelled`: arrays, an .npz, a folder of .npy or .wav files.
-
-Also a window as the bytes of such a file. soundfile, for .wav, has its one door here.
-"""
+"""Read signals as `Labelled`: from arrays, an .npz file, or a folder of .npy or .wav files."""
 
 from __future__ import annotations
 
-import io
 import os
 import zipfile
 from collections import Counter
@@ -25,7 +21,7 @@ from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import memory_problem, regular_file
 from gan_augment.kinds.image import SMALLEST_SIDE_PX
 from gan_augment.kinds.kind import Labelled, Scale
-from gan_augment.kinds.signal import SHORTEST_WINDOW, SIGNAL
+from gan_augment.kinds.signal import SHORTEST_WINDOW, SIGNAL, soundfile_module
 from gan_augment.progress import Progress
 
 SUFFIXES = (".npy", ".wav")
@@ -168,21 +164,6 @@ def read_signals(
             ".wav files, or an .npz of x (N, channels, length) and y (N,)"
         )
     return _read_folder(list_folder(path, SUFFIXES), window, skip_bad, scale, progress)
-
-
-def file_bytes(values: Values, rate: int | None) -> bytes:
-    """A window (C, L) as the bytes of a file: .wav of 32-bit floats with a rate, else .npy."""
-    file = io.BytesIO()
-    if rate is None:
-        np.save(file, np.ascontiguousarray(values, dtype=np.float32), allow_pickle=False)
-    else:
-        _soundfile().write(file, values.T, rate, format="WAV", subtype="FLOAT")
-    return file.getvalue()
-
-
-def suffix_of(rate: int | None) -> str:
-    """ ".wav" of what has a rate, ".npy" of all else."""
-    return ".npy" if rate is None else ".wav"
 
 
 def is_whole_signal(path: Path) -> bool:
@@ -348,22 +329,12 @@ def _read_file(path: Path) -> tuple[Values, int | None]:
 
 
 def _read_wav(file: Any) -> tuple[NDArray[Any], int]:
-    soundfile = _soundfile()
+    soundfile = soundfile_module()
     try:
         values, rate = soundfile.read(file, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise DataError(f"it is no audio that libsndfile reads: {error}") from None
     return values.T, int(rate)
-
-
-def _soundfile() -> Any:
-    try:
-        import soundfile
-    except ImportError:
-        raise UsageError(
-            ".wav files need the package soundfile: pip install 'gan-augment[signals]'"
-        ) from None
-    return soundfile
 
 
 def _odd_ones(found: dict[str, tuple[Values, int | None]], window: int | None) -> dict[str, str]:

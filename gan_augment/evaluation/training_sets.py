@@ -95,7 +95,7 @@ def _read_back(real: Labelled, x: Any, y: NDArray[Any], name: str) -> Labelled:
     return real.with_rows(real.kind.from_flat(x, real), labels, ids)
 
 
-def _rows(real: Labelled, added: Added[Any] | None = None) -> dict[str, dict[str, int]]:
+def _rows(real: Labelled, added: Added | None = None) -> dict[str, dict[str, int]]:
     """Count {class: {origin: rows}}."""
     rows = {name: {**dict.fromkeys(ORIGINS, 0), "real": n} for name, n in real.counts.items()}
     if added is not None:

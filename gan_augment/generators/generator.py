@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,6 @@ from gan_augment.training.callbacks import StopFlag
 if TYPE_CHECKING:
     from gan_augment.machine import ComputeConfig
     from gan_augment.training.checkpoint import CheckpointStore
-
-Data = TypeVar("Data", Labelled, Labelled)
 
 
 class Generator(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any
 
 import numpy as np
 
@@ -12,31 +12,32 @@ from gan_augment.data.tables.columns import with_new_ids
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import Layout, TopUpPlan
 from gan_augment.errors import DataError, TooFewAcceptedError, warn
-from gan_augment.generators.generator import Data, Generator
+from gan_augment.generators.generator import Generator
 from gan_augment.generators.model_file import ModelMeta
+from gan_augment.kinds.kind import Labelled
 
 
 @dataclass(frozen=True)
-class Added(Generic[Data]):
+class Added:
     """Rows to append to the real ones, class by class: repeats, then generated rows.
 
     plan: the final plan, with refused classes filled with repeats. layout: the origin of each row.
     """
 
-    data: Data
+    data: Labelled
     plan: TopUpPlan
     layout: Layout
 
 
 def added_rows(
-    data: Data,
+    data: Labelled,
     plan: TopUpPlan,
     synthesizer: Generator | None,
     seed: int = 0,
     *,
     schema: TableSchema | None = None,
     warns: bool = True,
-) -> Added[Data]:
+) -> Added:
     """Return the rows that `plan` adds to `data`; `data` itself is not changed.
 
     synthesizer: fitted; None if the plan generates nothing. schema: of a table with id columns,
@@ -76,7 +77,7 @@ def added_rows(
     return Added(data.with_rows(rows, layout.label, ids), plan, layout)
 
 
-def with_added(data: Data, added: Added[Data]) -> Data:
+def with_added(data: Labelled, added: Added) -> Labelled:
     """Return the rows of `data` followed by the added rows, without groups, under a new index."""
     labels = np.concatenate([data.labels, added.data.labels])
     ids = np.concatenate([data.ids, added.data.ids])

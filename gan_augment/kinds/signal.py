@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.kinds.image import ImageKind
 from gan_augment.kinds.kind import KindName, Labelled, Meta, Scale, check_model_classes
 
@@ -87,8 +88,6 @@ class SignalKind(ImageKind):
 
     def encode(self, data: Labelled) -> list[bytes]:
         """Return each window in its own unit as the bytes of a .wav or .npy file."""
-        from gan_augment.data.signals import file_bytes
-
         return [file_bytes(values, data.meta.rate) for values in data.values]
 
     def check_model(self, data: Labelled, meta: Any, schema: Any = None) -> None:
@@ -136,8 +135,22 @@ def to_unit(values: NDArray[Any], scale: Scale) -> NDArray[np.float32]:
     return np.ascontiguousarray(unit.transpose(0, 2, 1)[:, None])
 
 
-def from_unit(pixels: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
-    """Undo `to_unit`: float32 (N, 1, L, C) to float32 (N, C, L)."""
-    low, high = np.array(scale, dtype=np.float64).T[:, :, None]
-    values = (pixels[:, 0].transpose(0, 2, 1).astype(np.float64) + 1) * ((high - low) / 2) + low
-    return np.ascontiguousarray(values, dtype=np.float32)
+def file_bytes(values: NDArray[np.float32], rate: int | None) -> bytes:
+    """Return a window (C, L) as a .wav file of 32-bit floats, or as .npy without a rate."""
+    file = io.BytesIO()
+    if rate is None:
+        np.save(file, np.ascontiguousarray(values, dtype=np.float32), allow_pickle=False)
+    else:
+        soundfile_module().write(file, values.T, rate, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+def soundfile_module() -> Any:
+    """Import soundfile. Raises UsageError with the command that installs it."""
+    try:
+        import soundfile
+    except ImportError:
+        raise UsageError(
+            ".wav files need the package soundfile: pip install 'gan-augment[signals]'"
+        ) from None
+    return soundfile

@@ -302,7 +302,7 @@ def read_labelled(x: Any, y: Any = None, *, kind: str = "auto") -> ParsedInput |
         return x
     if isinstance(x, Labelled):
         return ParsedInput(x, plain_output(x, ClassLabels.of(x.names, x.names)))
-    from gan_augment.data.torch_datasets import read_dataset
+    from gan_augment.torch_api.read import read_dataset
 
     data, form = read_dataset(x, signal=kind == SIGNAL.name)
     labels = ClassLabels.of(data.names, tuple(map(python_scalar, form.labels)))

@@ -15,20 +15,6 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from gan_augment.data.images.resize import checked_size, resize_batch
 from gan_augment.data.labels import encode_labels
 from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
-from gan_augment.data.torch_datasets import DatasetFacts, describe_dataset, map_style, read_dataset
-from gan_augment.data.torch_items import (
-    ArrayImages,
-    ItemFormat,
-    Key,
-    Make,
-    Normalize,
-    Numbers,
-    Picture,
-    PilImages,
-    checked_moments,
-    plain_label,
-    white_of,
-)
 from gan_augment.errors import (
     NoRareClassError,
     NotFittedError,
@@ -44,6 +30,20 @@ from gan_augment.kinds.table import TABLE
 from gan_augment.options import TopUp
 from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.torch_api.generated import GeneratedRows, Sampling, fit_to, fitted_model
+from gan_augment.torch_api.items import (
+    ArrayImages,
+    ItemFormat,
+    Key,
+    Make,
+    Normalize,
+    Numbers,
+    Picture,
+    PilImages,
+    checked_moments,
+    plain_label,
+    white_of,
+)
+from gan_augment.torch_api.read import DatasetFacts, describe_dataset, map_style, read_dataset
 from gan_augment.torch_api.samplers import BalancedSampler, Index, checked_whole
 
 SHARPER = 1.5

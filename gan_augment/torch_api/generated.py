@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.images.memmap import TemporaryFolder
-from gan_augment.data.torch_items import Numbers, Picture
 from gan_augment.errors import DataError, NotFittedError, TooFewAcceptedError, UsageError
 from gan_augment.generators import load_model
 from gan_augment.generators.topup import check_known
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.storage import check_room, write_errors
+from gan_augment.torch_api.items import Numbers, Picture
 
 
 class Sampling(Protocol):

@@ -15,9 +15,9 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from gan_augment.data.torch_datasets import map_style, sampler_of
 from gan_augment.errors import UsageError, warn
 from gan_augment.torch_api.dataset import AugmentedDataset
+from gan_augment.torch_api.read import map_style, sampler_of
 from gan_augment.torch_api.samplers import (
     BalancedSampler,
     DistributedBalancedSampler,

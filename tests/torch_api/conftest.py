@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from gan_augment import ImageGAN
-from gan_augment.data.torch_datasets import read_dataset
+from gan_augment.torch_api.read import read_dataset
 
 COUNTS = {0: 40, 3: 12, 7: 4}
 

@@ -27,7 +27,6 @@ from gan_augment import (
     read_frame,
 )
 from gan_augment.data.topup_plan import plan_topup
-from gan_augment.data.torch_datasets import read_dataset
 from gan_augment.errors import (
     DataError,
     ModelFileError,
@@ -38,6 +37,7 @@ from gan_augment.errors import (
     UsageError,
 )
 from gan_augment.kinds.image import IMAGE
+from gan_augment.torch_api.read import read_dataset
 
 COUNTS = {"0": 40, "3": 12, "7": 4}  # of the dataset `images`
 

@@ -19,8 +19,8 @@ from torch.utils.data import (
 )
 from torch_items import Items
 
-from gan_augment.data.torch_datasets import describe_dataset, read_dataset
 from gan_augment.errors import DataError, UsageError
+from gan_augment.torch_api.read import describe_dataset, read_dataset
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 ROWS = 20

@@ -1,6 +1,6 @@
 """How items of torch datasets hold an image, a signal or a vector, and a label.
 
-An item is a pair (image, label), as a tuple or a list, or a dict. `torch_datasets.py` reads whole
+An item is a pair (image, label), as a tuple or a list, or a dict. `read.py` reads whole
 datasets.
 """
 

@@ -1,6 +1,6 @@
 """Map-style torch datasets and loaders as labelled data: images, signals or vectors.
 
-The format of single items is in `torch_items.py`.
+The format of single items is in `items.py`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ from gan_augment.data.images.resize import (
 )
 from gan_augment.data.labels import check_classes, encode_labels
 from gan_augment.data.signals import from_signals
-from gan_augment.data.torch_items import (
+from gan_augment.errors import DataError, warn
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.signal import SIGNAL
+from gan_augment.rng import preserve_global_generators
+from gan_augment.torch_api.items import (
     ArrayImages,
     ItemFormat,
     Key,
@@ -43,10 +47,6 @@ from gan_augment.data.torch_items import (
     item_format,
     plain_label,
 )
-from gan_augment.errors import DataError, warn
-from gan_augment.kinds.kind import Labelled
-from gan_augment.kinds.signal import SIGNAL
-from gan_augment.rng import preserve_global_generators
 
 _log = logging.getLogger(__name__)
 _SAMPLED = 16  # items that show the format of all
