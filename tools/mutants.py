@@ -93,7 +93,7 @@ FAULTS = {
     # the traps of published recipes
     ("training/published.py", "training/test_traps.py"): (
         ("replace(b, x=seen(b.x),", "replace(b, x=b.x,"),
-        ("objective.path_length * objective.path_every * term", "objective.path_length * term"),
+        ("objective.path_length * PATH_EVERY * term", "objective.path_length * term"),
         ("{name: buffer.clone() for", "{name: buffer for"),
         (
             "generator_step(state, parts, batch, output, unrolled_loss)",

@@ -27,6 +27,7 @@ from gan_augment.training.parts import GeneratorOutput, state_arrays
 from gan_augment.training.published import moved, unrolled_loss
 from gan_augment.training.schedule import d_steps_at, d_weight
 from gan_augment.training.step import adversarial_step, discriminator_step
+from tests.training.test_recipes import toy
 
 PLAIN = {"loss": "non-saturating"}
 FREE = {"kind": "free", "code": 4, "embedding": 4, "width": 8, "max_width": 8}
@@ -51,38 +52,28 @@ def test_equal_class_logits_are_worth_ln_k_and_a_d_of_three_quarters():
     assert cross_entropy.item() == pytest.approx(math.log(3))
 
 
-def test_an_auxiliary_classifier_stands_beside_a_verdict_that_is_blind_to_the_class():
-    run = table_run("free", discriminator={"width": 16, "condition": "auxiliary"})
-    batch = run.batches.at(0, 0)
-    run.state.discriminator.eval()
-    said = [run.state.discriminator(batch.x, torch.full_like(batch.y, y)) for y in (0, 1)]
-    assert said[0].shape == (len(batch.y), 3)
-    torch.testing.assert_close(said[0], said[1])
-
-
 @pytest.mark.parametrize("make", [image_run, table_run])
-@pytest.mark.parametrize("condition", ["concatenation", "projection"])
-def test_a_conditional_verdict_hears_of_the_class(make, condition):
+@pytest.mark.parametrize("condition", ["auxiliary", "concatenation", "projection"])
+def test_a_verdict_depends_on_the_class_unless_d_predicts_it(make, condition):
     sizes = {"width": 8, "max_width": 8, "condition": condition, "spectral_norm": False}
-    run = make(discriminator=sizes)
+    run, auxiliary = make(discriminator=sizes), condition == "auxiliary"
     batch = run.batches.at(0, 0)
-    said = [run.state.discriminator(batch.x, torch.full_like(batch.y, y)) for y in (0, 1)]
-    assert said[0].shape == batch.y.shape
-    assert not torch.allclose(said[0], said[1])
+    logits = [run.state.discriminator(batch.x, torch.full_like(batch.y, y)) for y in (0, 1)]
+    assert logits[0].shape == ((len(batch.y), 3) if auxiliary else batch.y.shape)
+    assert torch.allclose(logits[0], logits[1]) == auxiliary
 
 
 @pytest.mark.parametrize("make", [image_run, table_run])
-def test_a_d_that_tells_classes_learns_them(make):
-    named = RECIPES["image" if make is image_run else "table"]["semi-supervised"]
-    values = named.model_dump() | {"batch": 8}
+def test_a_d_that_predicts_classes_learns_them(make):
+    values = RECIPES["image" if make is image_run else "table"]["semi-supervised"].model_dump()
     values["generator"] |= {"code": 8, "embedding": 4, "width": 8, "max_width": 8}
     values["discriminator"] |= {"width": 16, "max_width": 16}
-    run = make(**values)
+    run = make(**values | {"batch": 8})
     for _ in range(150):
         one_step(run)
     batch = run.batches.at(1, 0)
-    told = run.state.discriminator(batch.x, batch.y)[:, 1:]
-    assert (told.argmax(dim=1) == batch.y).float().mean() >= 0.75
+    predicted = run.state.discriminator(batch.x, batch.y)[:, 1:].argmax(dim=1)
+    assert (predicted == batch.y).float().mean() >= 0.75
 
 
 def test_wgan_takes_100_d_steps_for_the_first_25_g_steps_and_at_every_500th():
@@ -111,44 +102,34 @@ def test_the_loop_takes_the_long_d_steps():
     assert max(weights) <= 0.01 + 1e-9
 
 
-def test_the_weight_of_d_is_one_until_it_wins_and_never_less_than_a_twentieth():
-    assert [d_weight(a) for a in (0.0, 0.5, 0.75)] == [1, 1, 1]
-    assert d_weight(0.875) == pytest.approx(0.5)
-    assert d_weight(1.0) == 0.05
-    weights = [d_weight(a) for a in np.linspace(0, 1, 50)]
+def test_the_weight_and_the_number_of_d_steps_follow_the_balance():
+    accuracies = np.linspace(0, 1, 51)
+    weights = [d_weight(accuracy) for accuracy in accuracies]
+    steps = [d_steps_at(RECIPES["image"]["sgan"], 0, accuracy) for accuracy in accuracies]
     assert weights == sorted(weights, reverse=True)
-
-
-def test_the_number_of_d_steps_follows_the_balance_from_five_to_one():
-    recipe = RECIPES["image"]["sgan"]
-    steps = [d_steps_at(recipe, 0, a) for a in (0.4, 0.5, 0.6, 0.75, 1.0)]
-    assert steps[:2] == [5, 5]
-    assert steps[-2:] == [1, 1]
     assert steps == sorted(steps, reverse=True)
+    for accuracy, weight, d_steps in ((0.5, 1, 5), (0.75, 1, 1), (0.875, 0.5, 1), (1, 0.05, 1)):
+        assert d_weight(accuracy) == pytest.approx(weight)
+        assert d_steps_at(RECIPES["image"]["sgan"], 0, accuracy) == d_steps
 
 
-def balanced_run(real_logit: float, fake_logit: float):
-    """A run whose D says the same numbers of all reals and all fakes, whatever it learns."""
+class Fixed(nn.Module):
+    """A discriminator with one logit for all reals and one for all fakes, which are above 5."""
 
-    class Fixed(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.zeros(()))
+    def __init__(self, real: float, fake: float) -> None:
+        super().__init__()
+        self.real, self.fake, self.weight = real, fake, nn.Parameter(torch.zeros(()))
 
-        def forward(self, x, y):
-            said = torch.where(x.flatten(1).mean(1) > 5, fake_logit, real_logit)
-            return said + 0 * self.weight
-
-    run = table_run("free", game={"balanced": True}, batch=8, objective=PLAIN)
-    run.state.discriminator = Fixed()
-    return run
+    def forward(self, x, y):
+        return torch.where(x.flatten(1).mean(1) > 5, self.fake, self.real) + 0 * self.weight
 
 
 @pytest.mark.parametrize(
     ("real", "fake", "accuracy"), [(2.0, -2.0, 1.0), (2.0, 2.0, 0.5), (-2.0, 2.0, 0.0)]
 )
-def test_the_balance_of_a_game_whose_balance_is_known(real, fake, accuracy):
-    run = balanced_run(real, fake)
+def test_the_balance_of_a_game_is_the_accuracy_of_d(real, fake, accuracy):
+    run = table_run("free", game={"balanced": True}, batch=8, objective=PLAIN)
+    run.state.discriminator = Fixed(real, fake)
     batch = run.batches.at(0, 0)
     fakes = GeneratorOutput(torch.full_like(batch.x, 10.0))
     for _ in range(500):
@@ -259,19 +240,16 @@ class Constant(nn.Module):
         return torch.full((len(z), 1), self.number) + 10 * y[:, None]
 
 
-def test_samples_come_from_each_generator_as_often_as_it_is_mixed_in():
-    network = Generators([Constant(0.0), Constant(1.0)], classes=2).eval()
-    network.mixing.copy_(torch.tensor([[0.25, 0.75], [1.0, 0.0]]))
+def test_generators_share_a_batch_evenly_in_training_and_by_their_mixture_in_sampling():
+    network = Generators([Constant(0.0), Constant(1.0)], classes=2)
+    zeros = torch.zeros(8, dtype=torch.long)
+    drawn = network.train()(torch.zeros(8, 3), zeros).flatten().tolist()
+    assert drawn == [0, 0, 1, 1, 0, 0, 1, 1]
+    network.eval().mixing.copy_(torch.tensor([[0.25, 0.75], [1.0, 0.0]]))
     z = torch.randn(4000, network.noise_width, generator=torch.Generator().manual_seed(0))
     drawn = network(z, torch.zeros(4000, dtype=torch.long))
     assert drawn.mean().item() == pytest.approx(0.75, abs=0.03)
     assert set(network(z, torch.ones(4000, dtype=torch.long)).flatten().tolist()) == {10.0}
-
-
-def test_in_training_every_generator_makes_as_many_of_a_batch():
-    network = Generators([Constant(0.0), Constant(1.0)], classes=1).train()
-    drawn = network(torch.zeros(8, 3), torch.zeros(8, dtype=torch.long)).flatten().tolist()
-    assert drawn == [0, 0, 1, 1, 0, 0, 1, 1]
 
 
 def test_generators_are_mixed_by_what_each_covers_of_a_class():
@@ -294,19 +272,13 @@ def test_by_class_every_row_goes_through_its_classs_network_in_its_order():
     assert routed(network.members, torch.tensor([0, 0]), torch.zeros(2, 2), torch.zeros(2)).shape
 
 
-def test_by_class_a_step_on_one_class_leaves_the_others_networks_alone():
-    named = RECIPES["table"]["class-by-class"].model_dump() | {"batch": 8}
-    named["generator"] |= {"code": 4, "embedding": 4, "width": 8}
-    named["discriminator"] |= {"width": 8}
-    run = table_run(**named)
-    at = run.batches.at(0, 0)
-    rows = torch.nonzero(torch.from_numpy(run.batches._labels) == 0).squeeze(1)[: len(at.y)]
-    batch = Batch(
-        run.batches._encoded[rows], torch.zeros(len(rows), dtype=torch.long), rows.numpy()
-    )
+def test_by_class_a_step_on_one_class_leaves_the_networks_of_other_classes():
+    run = toy("table", "class-by-class")
+    batch = run.batches.at(0, 0)
+    batch = replace(batch, y=torch.zeros_like(batch.y))
     before = state_arrays(run.state)
     adversarial_step(run.state, run.parts, [batch])
     after = state_arrays(run.state)
-    moved_names = {name for name in before if not np.array_equal(before[name], after[name])}
-    assert any(name.startswith("generator/members.0.") for name in moved_names)
-    assert not any("/members.1." in name for name in moved_names if "optimiser" not in name)
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert any(name.startswith("generator/members.0.") for name in changed)
+    assert not any("/members.1." in name for name in changed if "optimiser" not in name)

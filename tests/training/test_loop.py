@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import signal
 from contextlib import suppress
 from dataclasses import replace
 
@@ -78,14 +79,7 @@ def test_training_leaves_the_global_generators_as_they_were(any_run):
 
 def test_the_best_eligible_generator_is_kept_not_the_last(toy_run):
     run, events = toy_run(20), Events()
-    values = iter([5.0, 3.0, 4.0, *[9.0] * 20])
-    eligible = iter([True, False, *[True] * 20])
-
-    class Scripted:
-        def score(self, generator):
-            return Score(next(values), {}, next(eligible))
-
-    run.scorer, run.callbacks = Scripted(), [events]
+    run.scorer, run.callbacks = Values(5.0, 3.0, 4.0, *[9.0] * 20, ineligible=(3.0,)), [events]
     best = train(run)
     assert best.value == 4
     assert [event["best"] for event in events.of("score")][:4] == [True, False, True, False]
@@ -116,35 +110,26 @@ def test_a_not_finite_number_rolls_back_with_other_noise_and_half_the_rates(any_
 
 
 def test_three_rollbacks_in_vain_end_the_run_with_the_best_kept(toy_run):
-    run = toy_run(40)
+    run, saved = toy_run(40), []
 
     def broken(state, parts, batches):
         with torch.no_grad():
             next(state.discriminator.parameters()).fill_(float("inf"))
         return {"d_loss": torch.tensor(float("nan"))}
 
-    saved = []
     run.save = lambda state, best: saved.append(state_arrays(state))
     run.parts = replace(run.parts, step=broken)
     with pytest.raises(DivergedError, match="3 rollbacks"):
         train(run)
     assert run.best.arrays
-    for arrays in saved:
-        assert all(np.isfinite(value).all() for value in arrays.values())
+    assert all(np.isfinite(value).all() for arrays in saved for value in arrays.values())
 
 
 def test_a_signal_saves_and_leaves(toy_run):
-    run, saved = toy_run(1000), []
+    run, saved, events = toy_run(1000), [], Events()
     run.save = lambda state, best: saved.append(state.step)
     run.stop = StopFlag()
-    events = Events()
-
-    class Stopping:
-        def on_event(self, event):
-            if event["step"] >= 20:
-                run.stop.signal = 15
-
-    run.callbacks = [Stopping(), events]
+    run.callbacks = [SignalAt(run.stop, 20), events]
     with pytest.raises(StopRequested) as stopped:
         train(run)
     assert stopped.value.signal == 15
@@ -152,9 +137,7 @@ def test_a_signal_saves_and_leaves(toy_run):
     assert events[-1]["event"] == "stop"
 
 
-def test_handlers_come_back_after_a_run():
-    import signal
-
+def test_a_signal_waits_for_the_end_of_a_step_and_a_second_one_or_one_outside_does_not():
     before = signal.getsignal(signal.SIGTERM)
     with stop_on_signals() as flag, suppress(StopRequested), flag.hold():
         signal.raise_signal(signal.SIGTERM)
@@ -162,14 +145,9 @@ def test_handlers_come_back_after_a_run():
         with pytest.raises(StopRequested):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_a_signal_outside_of_the_loop_acts_at_once_and_one_in_its_last_step_is_not_lost():
-    import signal
-
     with stop_on_signals(), pytest.raises(StopRequested):
         signal.raise_signal(signal.SIGINT)
-    with stop_on_signals() as flag, pytest.raises(StopRequested), flag.hold():
+    with stop_on_signals() as flag, pytest.raises(StopRequested), flag.hold():  # in the last step
         signal.raise_signal(signal.SIGINT)
 
 
@@ -199,18 +177,17 @@ def test_the_average_halves_its_distance_in_its_half_life():
 
 
 @pytest.mark.parametrize(
-    ("name", "progress", "expected"),
+    ("schedule", "expected"),  # at these shares of a run
     [
-        ("constant", 0.9, 1),
-        ("linear", 0.0, 1),
-        ("linear", 1.0, 0),
-        ("cosine", 0.5, 0.5),
-        ("cosine", 1.0, 0),
+        ({"name": "constant"}, [1, 1, 1, 1]),
+        ({"name": "linear"}, [1, 0.5, 0.25, 0]),
+        ({"name": "cosine"}, [1, 0.5, 0.1464, 0]),
+        ({"name": "linear", "hold": 0.5}, [1, 1, 0.5, 0]),
     ],
 )
-def test_schedules_end_where_they_say(name, progress, expected):
-    schedule = ScheduleSettings(name=name)
-    assert rate_multiplier(schedule, progress) == pytest.approx(expected, abs=1e-12)
+def test_rates_follow_their_schedule(schedule, expected):
+    rates = [rate_multiplier(ScheduleSettings(**schedule), share) for share in (0, 0.5, 0.75, 1)]
+    assert rates == pytest.approx(expected, abs=1e-4)
 
 
 def test_weights_of_another_network_are_refused(toy_run):
@@ -258,39 +235,26 @@ def test_a_class_that_loses_its_variety_sends_the_run_back_to_the_last_good_scor
     train(run)
     (event,) = events.of("rollback")
     assert (event["failed_at"], event["step"], event["retries"]) == (15, 10, 1)
-    assert event["reason"] == (
-        "class 'crack' lost its variety (its samples differ 0.20 times as much as its real rows "
-        "do, 0.90 times before)"
-    )
-    assert run.state.step == 50
-    assert run.state.rate_scale == 0.5
+    assert all(word in event["reason"] for word in ("'crack'", "0.20", "0.90"))
+    assert (run.state.step, run.state.rate_scale) == (50, 0.5)
     assert saved == list(range(5, 55, 5))  # each once: the collapsed state of step 15 never
 
 
 def test_a_generator_that_never_had_variety_is_not_sent_back(toy_run):
     run, events = watched(toy_run, 0.1, 0.2, 0.4, 0.2, 0.1)
     train(run)
-    assert not events.of("rollback")
-    assert run.state.retries == 0
+    assert (events.of("rollback"), run.state.retries) == ([], 0)
 
 
-def test_a_class_that_keeps_collapsing_stops_the_run_with_the_best_kept(toy_run):
+@pytest.mark.parametrize(("before", "retries"), [(0, [1, 2, 3]), (2, [3])])  # other rollbacks count
+def test_a_class_that_keeps_collapsing_stops_the_run_with_the_best_kept(toy_run, before, retries):
     run, events = watched(toy_run, 0.7, 0.9, 0.1)
+    run.state.retries = before
     with pytest.raises(DivergedError, match=r"step 15.*3 rollbacks.*'crack'.*0.10.*0.90"):
         train(run)
-    assert [event["retries"] for event in events.of("rollback")] == [1, 2, 3]
-    (stop,) = events.of("stop")
-    assert "'crack'" in stop["reason"]
+    assert [event["retries"] for event in events.of("rollback")] == retries
+    assert "'crack'" in events.of("stop")[0]["reason"]
     assert run.best.step == 10
-    assert run.best.arrays
-
-
-def test_collapses_and_numbers_that_are_not_finite_share_the_three_rollbacks(toy_run):
-    run, events = watched(toy_run, 0.7, 0.9, 0.1)
-    run.state.retries = 2
-    with pytest.raises(DivergedError):
-        train(run)
-    assert [event["retries"] for event in events.of("rollback")] == [3]
 
 
 # a run that ends before its last step
@@ -324,20 +288,20 @@ def ending(toy_run, *values: float, ineligible: tuple[float, ...] = (), **stop):
     return run
 
 
-def test_a_run_ends_at_the_score_that_was_to_be_reached_and_says_so(toy_run):
-    run = ending(toy_run, 0.5, 0.3, 0.2, score=0.2)
+@pytest.mark.parametrize(
+    ("values", "stop", "ended", "best", "reason"),
+    [
+        ((0.5, 0.3, 0.2), {"score": 0.2}, 15, 15, "reached 0.2"),
+        ((0.5, 0.3, 0.4, 0.35, 0.3), {"patience": 3}, 25, 10, "in 3, since step 10"),
+    ],
+)
+def test_a_run_ends_at_a_score_or_without_a_better_one(toy_run, values, stop, ended, best, reason):
+    run = ending(toy_run, *values, **stop)
     train(run)
-    assert (run.state.step, run.best.step, run.trained) == (15, 15, 15)
+    assert (run.state.step, run.best.step, run.trained) == (ended, best, ended)
     (event,) = run.callbacks[0].of("stop")
-    assert (event["step"], event["reason"]) == (15, "the held-out score 0.2 reached 0.2")
-
-
-def test_a_run_ends_after_so_many_scores_without_a_better_one(toy_run):
-    run = ending(toy_run, 0.5, 0.3, 0.4, 0.35, 0.3, patience=3)
-    train(run)
-    assert (run.state.step, run.best.step) == (25, 10)
-    (event,) = run.callbacks[0].of("stop")
-    assert event["reason"] == "no better held-out score in 3, since step 10"
+    assert event["step"] == ended
+    assert reason in event["reason"]
 
 
 def test_a_run_without_an_eligible_generator_goes_on(toy_run):

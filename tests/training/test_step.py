@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 
@@ -43,31 +44,24 @@ def test_an_anchored_image_mixes_its_row_with_the_other_row_of_its_pair(toy_run)
     assert np.array_equal(index[:, 1], pairs[:, ::-1].reshape(-1))
 
 
-def test_discriminator_step_leaves_the_generator_alone(any_run):
+def test_the_step_of_one_network_leaves_the_other_and_its_optimiser(any_run):
     run = any_run()
-    batch = run.batches.at(0, 0)
-    output = steps.generate(run.state, run.parts, batch)
-    before = copied(run.state.generator), copied(run.state.discriminator)
-    losses = steps.discriminator_step(run.state, run.parts, batch, output)
+    state, parts, batch = run.state, run.parts, run.batches.at(0, 0)
+    output = steps.generate(state, parts, batch)
+    before = copied(state.generator), copied(state.discriminator)
+    losses = steps.discriminator_step(state, parts, batch, output)
+    assert not changed(state.generator, before[0])
+    assert changed(state.discriminator, before[1])
+    assert not state.generator_optimiser.state
+    weights = [weight.clone() for weight in state.discriminator.parameters()]
+    moments = copy.deepcopy(state.discriminator_optimiser.state_dict()["state"])
+    losses |= steps.generator_step(state, parts, batch, output)
+    assert changed(state.generator, before[0])
     assert not any(loss.requires_grad for loss in losses.values())
-    assert not changed(run.state.generator, before[0])
-    assert changed(run.state.discriminator, before[1])
-    assert all(weight.grad is None for weight in run.state.generator.parameters())
-    assert not run.state.generator_optimiser.state
-
-
-def test_generator_step_leaves_the_discriminators_weights_alone(any_run):
-    run = any_run()
-    batch = run.batches.at(0, 0)
-    output = steps.generate(run.state, run.parts, batch)
-    before = copied(run.state.generator), [p.clone() for p in run.state.discriminator.parameters()]
-    losses = steps.generator_step(run.state, run.parts, batch, output)
-    assert not any(loss.requires_grad for loss in losses.values())
-    after = list(run.state.discriminator.parameters())
-    assert changed(run.state.generator, before[0])
-    assert all(torch.equal(a, b) for a, b in zip(before[1], after, strict=True))
-    assert all(weight.requires_grad for weight in after)
-    assert not run.state.discriminator_optimiser.state
+    assert all(map(torch.equal, weights, state.discriminator.parameters()))
+    after = state.discriminator_optimiser.state_dict()["state"]
+    assert all(torch.equal(after[i][k], v) for i, one in moments.items() for k, v in one.items())
+    assert all(weight.requires_grad for weight in state.discriminator.parameters())
 
 
 def test_reconstruction_falls_on_four_samples(toy_run):
@@ -87,9 +81,8 @@ def d_step(run) -> dict[str, torch.Tensor]:
     return steps.discriminator_step(run.state, run.parts, batch, fake)
 
 
-@pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
-def test_every_optimiser_teaches_d_four_samples(toy_run, name):
-    rate = {"sgd": 0.05, "rmsprop": 2e-3}.get(name, 5e-3)
+@pytest.mark.parametrize(("name", "rate"), [("adam", 5e-3), ("rmsprop", 2e-3), ("sgd", 0.05)])
+def test_every_optimiser_teaches_d_four_samples(toy_run, name, rate):
     run = toy_run(batch=4, discriminator_optimiser=OptimiserSettings(name=name, rate=rate))
     losses = [d_step(run)["d_loss"].item() for _ in range(60)]
     assert losses[-1] < 0.5 * losses[0]
@@ -130,40 +123,36 @@ def test_clipping_keeps_every_weight_of_d_within_the_limit_and_the_loss_still_fa
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_raises_the_logits_of_what_g_makes(toy_run, loss):
+def test_every_loss_teaches_g(toy_run, loss):
     run = toy_run(generator=FREE, objective=ObjectiveSettings(loss=loss), batch=4)
-    batch = run.batches.at(0, 0)
-    losses = []
-    for _ in range(40):
+    batch, losses = run.batches.at(0, 0), []
+    for _ in range(20):
         output = steps.generate(run.state, run.parts, batch)
         losses.append(steps.generator_step(run.state, run.parts, batch, output)["g_loss"].item())
     assert losses[-1] < losses[0]
 
 
-def test_n_d_steps_a_g_step_are_n_updates_of_d(toy_run):
+def test_d_steps_are_updates_of_d_per_update_of_g(toy_run):
     run = toy_run(d_steps=3, objective=ObjectiveSettings(reconstruct_only=0))
     one_step(run)
-    slots = next(iter(run.state.discriminator_optimiser.state.values()))
-    assert slots["step"].item() == 3
-    slots = next(iter(run.state.generator_optimiser.state.values()))
-    assert slots["step"].item() == 1
+    for optimiser, updates in (
+        (run.state.discriminator_optimiser, 3),
+        (run.state.generator_optimiser, 1),
+    ):
+        assert next(iter(optimiser.state.values()))["step"].item() == updates
 
 
-def test_g_sees_reals_only_where_its_loss_compares_with_them(toy_run):
-    def seen(loss: str) -> list[str]:
-        run, names = toy_run(generator=FREE, objective=ObjectiveSettings(loss=loss)), []
-
-        def noted(parts, state, x, which, turn):
-            names.append(which)
-            return x
-
-        batch = run.batches.at(0, 0)
-        parts = replace(run.parts, augment=noted)
-        steps.generator_step(run.state, parts, batch, steps.generate(run.state, parts, batch))
-        return names
-
-    assert seen("hinge") == ["improved"]
-    assert seen("relativistic") == ["improved", "beside improved"]
+@pytest.mark.parametrize(
+    ("loss", "seen"), [("hinge", ["improved"]), ("relativistic", ["improved", "beside improved"])]
+)
+def test_g_sees_reals_only_where_its_loss_compares_with_them(toy_run, loss, seen):
+    run, names = toy_run(generator=FREE, objective=ObjectiveSettings(loss=loss)), []
+    batch = run.batches.at(0, 0)
+    parts = replace(
+        run.parts, augment=lambda parts, state, x, which, turn: names.append(which) or x
+    )
+    steps.generator_step(run.state, parts, batch, steps.generate(run.state, parts, batch))
+    assert names == seen
 
 
 def test_r1_is_applied_every_k_steps_only(toy_run):
@@ -209,18 +198,15 @@ def test_lecam_joins_once_its_images_are_seen(toy_run, monkeypatch):
 
 def test_the_augmentation_grows_while_d_is_sure_of_reals_and_shrinks_otherwise(toy_run):
     run = toy_run(augment=AugmentSettings(initial_probability=0.4))
+    numbers, run.state.step = run.state.numbers, 3
     for sure, direction in ((1.0, 1), (-1.0, -1)):
-        before = run.state.numbers["augment_probability"].item()
-        run.state.step = 3
+        before = numbers["augment_probability"].item()
         logits = torch.full((8,), sure)
-        for _ in range(4):
-            steps._observe_logits(run.state, run.parts, logits, logits)
-            run.state.numbers["real_sign"].fill_(sure)
-        after = run.state.numbers["augment_probability"].item()
-        assert math.copysign(1, after - before) == direction
-    run.state.numbers["augment_probability"].fill_(0.8)
+        steps._observe_logits(run.state, run.parts, logits, logits)
+        assert math.copysign(1, numbers["augment_probability"].item() - before) == direction
+    numbers["augment_probability"].fill_(steps.MOST_PROBABILITY)
     steps._observe_logits(run.state, run.parts, torch.ones(8), torch.ones(8))
-    assert run.state.numbers["augment_probability"].item() <= 0.8
+    assert numbers["augment_probability"].item() == pytest.approx(steps.MOST_PROBABILITY)
 
 
 def test_with_several_d_steps_the_augmentation_follows_their_mean(toy_run):
@@ -231,11 +217,3 @@ def test_with_several_d_steps_the_augmentation_follows_their_mean(toy_run):
             steps._observe_logits(run.state, run.parts, logits, logits, turn)
     moved = run.state.numbers["augment_probability"].item() - 0.4
     assert moved == pytest.approx(-10 / 20_000, rel=1e-3)
-
-
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_a_step_returns_finite_detached_losses(toy_run, precision):
-    run = toy_run(precision=precision, objective=ObjectiveSettings(reconstruct_only=0))
-    losses = one_step(run)
-    assert set(losses) >= {"d_loss", "g_loss", "reconstruction", "real_logit", "fake_logit"}
-    assert all(torch.isfinite(value) and not value.requires_grad for value in losses.values())

@@ -8,30 +8,23 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from toy_runs import table_run
 
 from gan_augment.data.batches import Batch
-from gan_augment.data.tables.reader import read_frame
 from gan_augment.generators import scorer
 from gan_augment.generators.image_gan import ImageGAN
-from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.generators.time_budget import opening_s
 from gan_augment.machine import compute_config
 from gan_augment.networks.growing import pixel_norm
-from gan_augment.networks.inputs import GeneratorInput
 from gan_augment.networks.style import MEAN_RATE
-from gan_augment.recipes import RECIPES, Recipe
+from gan_augment.recipes import RECIPES
 from gan_augment.training.images import build
-from gan_augment.training.loop import Run, one_step
 from gan_augment.training.parts import GeneratorOutput, Parts, TrainState, new_state
 from gan_augment.training.published import unrolled_loss, unrolled_step
 from gan_augment.training.schedule import d_steps_at
@@ -281,132 +274,6 @@ def test_several_generators_of_images_are_saved_and_loaded(tmp_path, monkeypatch
     again = ImageGAN.load(tmp_path / "model", device="cpu")
     one, other = (model.sample({"square": 40, "dark": 40}) for model in (gan, again))
     assert one.pixels.tobytes() == other.pixels.tobytes()
-
-
-def small_table(name: str) -> Recipe:
-    """A recipe of tables with small networks."""
-    values = RECIPES["table"][name].model_dump() | {"batch": 16}
-    values["generator"] |= {"code": 4, "embedding": 4, "width": 8}
-    values["discriminator"] |= {"width": 8}
-    return Recipe.model_validate(values)
-
-
-def toy_table():
-    """Sixty rows of a number and a column of levels, of two classes."""
-    rng = np.random.default_rng(0)
-    y = ["ill"] * 12 + ["well"] * 48
-    frame = pd.DataFrame({"x": rng.normal(size=60) + np.arange(60) / 30, "c": list("pqr") * 20})
-    return read_frame(frame, y=y)
-
-
-@pytest.mark.parametrize("name", ["egan", "unrolled"])
-def test_a_table_of_a_game_of_its_own_is_saved_and_loaded(name, tmp_path):
-    read = toy_table()
-    gan = TabularGAN(recipe=small_table(name), steps=3, device="cpu", threads=1)
-    gan.fit(read.table, schema=read.schema).save(tmp_path / "model")
-    again = TabularGAN.load(tmp_path / "model", device="cpu")
-    one, other = (model.sample({"ill": 30, "well": 30}).frame for model in (gan, again))
-    pd.testing.assert_frame_equal(one, other, check_exact=True)
-
-
-# sgan
-
-
-SPREAD = torch.tensor([[NormalDist(0, 0.1).inv_cdf((k + 0.5) / 16)] for k in range(16)])
-PACE = 0.381  # sigma(0) - sigma(-2)
-
-
-class Behind(nn.Module):
-    """A generator one behind the middle, which hardly learns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gap = nn.Parameter(torch.tensor([-1.0]))
-
-    def forward(self, z, y):
-        return z + self.gap
-
-
-class Threshold(nn.Module):
-    """A discriminator that learns where its logit is 0."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.at = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x, y):
-        return x[:, 0] - self.at
-
-
-class Race:
-    """Reals one ahead of a middle that moves on by `pace` a step, fakes one behind; D follows.
-
-    D's threshold b, a distance u behind the middle, moves by the rate times sigma(u - 1) -
-    sigma(-u - 1) a D step. Where PACE is the rate times D's weight times its steps, u is 1: half of
-    the fakes are above b, and D is right in three of four cases.
-    """
-
-    def __init__(self, balanced: bool, rate: float, pace: float) -> None:
-        self.run: Run = table_run(
-            "free",
-            steps=1000,
-            game={"balanced": balanced},
-            objective={"loss": "non-saturating"},
-            schedule={"name": "constant"},
-            batch=16,
-            generator_optimiser={"name": "sgd", "rate": 1e-9},
-            discriminator_optimiser={"name": "sgd", "rate": rate},
-        )
-        self.pace, self.drawn, state = pace, [], self.run.state
-        state.generator, state.average, state.discriminator = Behind(), Behind(), Threshold()
-        self.run.batches = self
-        self.run.parts = replace(self.run.parts, draw=self.draw)
-
-    def at(self, seed: int, step: int, turn: int = 0) -> Batch:
-        self.drawn.append(step)
-        return Batch(self.middle(step) + 1, torch.zeros(16, dtype=torch.long), np.arange(16))
-
-    def draw(self, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
-        return GeneratorInput(self.middle(step), batch.y)
-
-    def middle(self, step: int) -> torch.Tensor:
-        return self.pace * step + SPREAD
-
-    def right(self) -> float:
-        """The share of the rows of this step that D is right about."""
-        middle = self.middle(self.run.state.step)
-        at = self.run.state.discriminator.at.detach()
-        real, fake = (middle + 1 > at).float().mean(), (middle - 1 < at).float().mean()
-        return float(real + fake) / 2
-
-    def ran(self, steps: int, last: int) -> tuple[float, float]:
-        """D's accuracy, and the D steps of a G step, both means over the last steps."""
-        accuracy = []
-        for _ in range(steps):
-            accuracy.append(self.right())
-            one_step(self.run)
-        d_steps = sum(step >= steps - last for step in self.drawn) / last
-        return float(np.mean(accuracy[-last:])), d_steps
-
-
-def test_a_d_that_would_win_is_held_near_three_right_in_four():
-    plain, _ = Race(False, rate=1.0, pace=0.8 * PACE).ran(60, last=40)
-    race = Race(True, rate=1.0, pace=0.8 * PACE)
-    held, d_steps = race.ran(160, last=40)
-    assert plain > 0.95
-    # where accuracy 1 - w / 4 meets the threshold's lag, w = .82: .795
-    assert held == pytest.approx(0.795, abs=0.03)
-    assert float(race.run.state.numbers["d_accuracy"]) == pytest.approx(held, abs=0.03)
-    assert d_steps == 1
-
-
-def test_a_d_that_would_lose_has_several_steps_a_step_of_g():
-    weak = {"rate": 0.1, "pace": 0.1 * 3 * PACE}
-    plain, one = Race(False, **weak).ran(60, last=40)
-    helped, d_steps = Race(True, **weak).ran(100, last=40)
-    assert (plain, one) == (pytest.approx(0.5, abs=0.02), 1)
-    assert 2 <= d_steps <= 4
-    assert helped > 0.55
 
 
 # time
