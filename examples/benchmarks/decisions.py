@@ -65,7 +65,7 @@ def load(data: Path, name: str) -> tuple[pd.DataFrame, Labels]:
     X = frame.drop(columns=entry["target"])
     for column in X.columns:
         if X[column].dtype == bool or not pd.api.types.is_numeric_dtype(X[column]):
-            X[column] = X[column].astype(str).fillna("missing")
+            X[column] = X[column].fillna("missing").astype(str).astype(object)
     return X, labels.astype(np.int64)
 
 
