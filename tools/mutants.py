@@ -106,7 +106,7 @@ FAULTS = {
         ("objective.drift * real.square().mean()", "objective.drift * fake.square().mean()"),
         ("""uniform("gradient_penalty", len(real))""", """uniform("gradient_penalty", 1)"""),
     ),
-    ("networks/ensembles.py", "training/test_traps.py"): (
+    ("networks/ensembles.py", "networks/test_literature.py"): (
         ("torch.full((classes, n), 1 / n))", "torch.full((classes, n), 1 / n), persistent=False)"),
     ),
     ("networks/growing.py", "training/test_traps.py"): (

@@ -26,20 +26,10 @@ from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput
 from gan_augment.training.published import path_length, slope_lengths
 from gan_augment.training.schedule import lazy_optimiser
-from tests.training.toy_runs import image_run
+from tests.training.toy_runs import image_run, small
 
 NAMES = ["dcgan", "pggan", "stylegan", "biggan-lite"]
 SHAPES = [(28, 28, 1), (8, 8, 3), (20, 12, 4), (33, 17, 1)]
-
-
-def small(name: str, **changes) -> Recipe:
-    """A recipe with small networks."""
-    values = RECIPES["image"][name].model_dump() | {"batch": 8}
-    values["generator"] |= {"code": 8, "embedding": 4, "width": 8, "max_width": 16}
-    values["discriminator"] |= {"width": 8, "max_width": 16}
-    for part, settings in changes.items():
-        values[part] |= settings
-    return Recipe.model_validate(values)
 
 
 def networks(recipe: Recipe, shape=(16, 16, 1), classes: int = 3):
@@ -58,12 +48,12 @@ def test_every_image_shape_passes_through_the_networks(name, shape):
     assert tuple(d(images, y).shape) == (4,)
 
 
-@pytest.mark.parametrize("condition", ["projection", "concatenation", "none", "auxiliary"])
+@pytest.mark.parametrize("condition", ["concatenation", "none", "auxiliary"])
 @pytest.mark.parametrize("name", ["dcgan", "pggan"])
-def test_networks_of_the_literature_take_every_condition(name, condition):
+def test_discriminators_of_the_literature_take_every_condition(name, condition):
     _, d = networks(small(name, discriminator={"condition": condition}))
-    told = d(torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 2, 0]))
-    assert tuple(told.shape) == ((4, 4) if condition == "auxiliary" else (4,))
+    logits = d(torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 2, 0]))
+    assert tuple(logits.shape) == ((4, 4) if condition == "auxiliary" else (4,))
 
 
 def toy_images() -> Labelled:
@@ -74,10 +64,15 @@ def toy_images() -> Labelled:
     return IMAGE.of(pixels, np.repeat([0, 1], [19, 5]), ids, class_names=("dark", "square"))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_model_is_saved_and_loaded_and_its_samples_are_a_prefix(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", [*NAMES, "egan"])
+def test_a_saved_model_draws_the_same_samples_and_few_are_a_prefix_of_many(
+    name, tmp_path, monkeypatch
+):
     monkeypatch.setattr(scorer, "SCORER_STEPS", 2)
-    gan = ImageGAN(recipe=small(name), steps=2, selection=False, random_state=0).fit(toy_images())
+    gan = ImageGAN(recipe=small(name), steps=2, selection=False, threads=1).fit(toy_images())
+    if name == "egan":  # two steps leave its generators evenly mixed
+        mixing = gan._sampler.sampler.network.decoder.mixing
+        mixing.copy_(torch.tensor([[1.0, 0.0], [0.25, 0.75]]))
     gan.save(tmp_path / "model")
     few = gan.sample({"square": 10}, random_state=1).pixels
     many = ImageGAN.load(tmp_path / "model").sample({"square": 100}, random_state=1).pixels
@@ -181,14 +176,11 @@ def test_a_budget_is_timed_at_the_full_side():
     assert set(levels) == {1.0}
 
 
-def test_rows_of_a_demodulated_convolution_have_norm_1():
-    layer = ModulatedConvolution(8, 4, code=6)
-    s, d = layer.scales(torch.randn(5, 6))
-    rows = layer.convolution.weight * s[:, None, :, None, None] * d[:, :, None, None, None]
-    assert rows.flatten(2).norm(dim=2).flatten().tolist() == pytest.approx([1.0] * 20, abs=1e-3)
-    x, w = torch.randn(5, 8, 6, 6), torch.randn(5, 6)
+def test_a_demodulated_convolution_is_a_convolution_by_rows_of_norm_1():
+    layer, x, w = ModulatedConvolution(8, 4, code=6), torch.randn(5, 8, 6, 6), torch.randn(5, 6)
     s, d = layer.scales(w)
     rows = layer.convolution.weight * s[:, None, :, None, None] * d[:, :, None, None, None]
+    assert rows.flatten(2).norm(dim=2).flatten().tolist() == pytest.approx([1.0] * 20, abs=1e-3)
     each = torch.cat([nn.functional.conv2d(x[i : i + 1], rows[i], padding=1) for i in range(5)])
     torch.testing.assert_close(layer(x, w), each, rtol=1e-4, atol=1e-5)
 

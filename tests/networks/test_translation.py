@@ -16,8 +16,9 @@ from gan_augment.networks.translation import (
     lowered,
     moments,
 )
-from gan_augment.recipes import RECIPES, GeneratorSettings, Recipe
+from gan_augment.recipes import GeneratorSettings
 from gan_augment.training.images import build
+from tests.training.toy_runs import small
 
 SMALL = GeneratorSettings(kind="translation", embedding=4, width=8, max_width=16)
 NAMES = ["stargan", "cyclegan", "pix2pix", "adain", "fourier", "inpaint", "srgan"]
@@ -29,17 +30,10 @@ def noise(seed: int, *shape: int) -> torch.Tensor:
     return 2 * torch.rand(shape, generator=torch.Generator().manual_seed(seed)) - 1
 
 
-def small(name: str) -> Recipe:
-    """A recipe of small networks."""
-    values = RECIPES["image"][name].model_dump()
-    values["generator"] |= {"code": 8, "embedding": 4, "width": 8, "max_width": 8}
-    values["discriminator"] |= {"width": 8, "max_width": 8}
-    return Recipe.model_validate(values)
-
-
-def networks(name: str, shape=(8, 8, 1), classes: int = 2):
-    """G and D of a recipe with their first weights."""
-    return build(small(name), shape, classes, compute_config("cpu", "float32", 1)).new_networks(0)
+def networks(name: str, shape=(8, 8, 1), classes: int = 2, **generator):
+    """Return G and D of a small recipe with their first weights."""
+    recipe, compute = small(name, generator=generator), compute_config("cpu", "float32", 1)
+    return build(recipe, shape, classes, compute).new_networks(0)
 
 
 def rows_for(name: str, shape: tuple[int, int, int], n: int = 3) -> SourceRows:
@@ -134,11 +128,8 @@ def test_a_row_with_its_own_frequencies_stays(band):
 @pytest.mark.parametrize("scale", [2, 4])
 @pytest.mark.parametrize("side", [(4, 4), (7, 5)])
 def test_a_super_resolver_is_bicubic_before_training(scale, side):
-    values = small("srgan").model_dump()
-    values["generator"] |= {"scale": scale}
-    recipe = Recipe.model_validate(values)
     shape = (scale * side[0], scale * side[1], 3)
-    g, _ = build(recipe, shape, 2, compute_config("cpu", "float32", 1)).new_networks(0)
+    g, _ = networks("srgan", shape, scale=scale)
     rows = noise(0, 2, 3, *side)
     images = g(GeneratorInput(torch.zeros(2, 0), torch.tensor([0, 1]), SourceRows(rows)))
     expected = F.interpolate(rows, shape[:2], mode="bicubic", align_corners=False)

@@ -14,28 +14,20 @@ from gan_augment.settings import to_toml
 from gan_augment.training.loop import Run
 from gan_augment.training.parts import row_unit, state_arrays
 from tests.training.test_loop import resumed
-from tests.training.toy_runs import image_run, table_run
+from tests.training.toy_runs import image_run, small, table_run
 
 MEASURED = "examples/benchmarks/step_costs.json"
 NAMED = [(data, name) for data, recipes in RECIPES.items() for name in recipes]
 TRAINED = [(data, name) for data, name in NAMED if RECIPES[data][name].generator.trained]
 
 
-SIZES = {
-    "generator": {"code": 8, "embedding": 4, "width": 8, "max_width": 8, "neighbours": 5},
-    "discriminator": {"width": 8, "max_width": 8},
-}
-
-
 def toy(data: str, name: str, **changes) -> Run:
-    """A toy run of a recipe: small networks, all else as it is but for the changes."""
+    """Return a toy run of a recipe: small networks, other settings as published but for changes."""
     batch = max(8, 2 * row_unit(RECIPES[data][name]))  # for two ranks
-    values = RECIPES[data][name].model_dump() | {"batch": batch, "steps": 10} | changes
-    for part, sizes in SIZES.items():
-        values[part] |= sizes
-    if values["game"].get("long_d_steps"):  # 100 of WGAN
-        values["game"] |= {"long_d_steps": 7}
-    return (image_run if data == "image" else table_run)(**values)
+    recipe = small(name, data, **{"batch": batch, "steps": 10, **changes})
+    if recipe.game.long_d_steps:  # 100 in WGAN
+        recipe = small(name, data, game={"long_d_steps": 7})
+    return (image_run if data == "image" else table_run)(**recipe.model_dump())
 
 
 @pytest.mark.parametrize(("data", "name"), NAMED)

@@ -17,8 +17,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from gan_augment.data.batches import Batch
-from gan_augment.generators import scorer
-from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.time_budget import opening_s
 from gan_augment.machine import compute_config
 from gan_augment.networks.growing import pixel_norm
@@ -34,7 +32,7 @@ from gan_augment.training.step import (
     generator_step,
     slope_penalties,
 )
-from tests.networks.test_literature import small, toy_images
+from tests.training.toy_runs import small
 
 UNMOVED = {"initial_probability": 0.0}
 """D sees images as they are."""
@@ -259,21 +257,6 @@ def test_an_unrolled_g_pays_its_other_terms_and_the_weight_of_the_adversary(adve
     assert losses.keys() >= {"g_loss", "d_loss", *names}
     for weight, slope in zip(weights, slopes, strict=True):
         torch.testing.assert_close(weight.grad, slope)
-
-
-# egan
-
-
-def test_several_generators_of_images_are_saved_and_loaded(tmp_path, monkeypatch):
-    monkeypatch.setattr(scorer, "SCORER_STEPS", 2)
-    settings = {"steps": 2, "device": "cpu", "threads": 1, "selection": False}
-    gan = ImageGAN(recipe=small("egan"), **settings).fit(toy_images())
-    mixing = gan._sampler.sampler.network.decoder.mixing  # of two steps it is even
-    mixing.copy_(torch.tensor([[0.25, 0.75], [1.0, 0.0]]))
-    gan.save(tmp_path / "model")
-    again = ImageGAN.load(tmp_path / "model", device="cpu")
-    one, other = (model.sample({"square": 40, "dark": 40}) for model in (gan, again))
-    assert one.pixels.tobytes() == other.pixels.tobytes()
 
 
 # time

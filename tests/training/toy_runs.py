@@ -52,6 +52,17 @@ class Events(list):
         return [event for event in self if event["event"] == kind]
 
 
+def small(name: str, data: str = "image", **changes) -> Recipe:
+    """Return a recipe with small networks and changed settings, by part."""
+    values = RECIPES[data][name].model_dump() | {"batch": 8}
+    sizes = {"code": 8, "embedding": 4, "width": 8, "max_width": 8, "neighbours": 5}
+    values["generator"] |= sizes
+    values["discriminator"] |= {"width": 8, "max_width": 8}
+    for part, change in changes.items():
+        values[part] = values[part] | change if isinstance(change, dict) else change
+    return Recipe.model_validate(values)
+
+
 def image_run(steps: int = 10, seed: int = 0, precision: str = "float32", **changes) -> Run:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 60, (24, 8, 8, 1), dtype=np.uint8)
