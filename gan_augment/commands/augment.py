@@ -455,7 +455,7 @@ def _write_file(
         rows_to_come=job.plan.added,
         advance=job.progress.advance,
     )
-    held.finish_files(held.path.name, manifest_path(held.path).name)
+    held.finish_table()
 
 
 def _new_rows(job: _TopUp, gan: TabularGAN | None, model: str) -> Iterator[NewRows]:

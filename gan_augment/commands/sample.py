@@ -20,7 +20,6 @@ from gan_augment.data.images.png_folder import (
     safe_names,
     with_sources,
 )
-from gan_augment.data.tables import manifest_path
 from gan_augment.data.tables.columns import joined
 from gan_augment.data.tables.export import FileFormat, NewRows, check_out, write_table
 from gan_augment.data.topup_plan import check_planned, choose_classes, plan_topup
@@ -225,7 +224,7 @@ def _write_table(
         rows_to_come=sum(counts.values()),
         advance=progress.advance,
     )
-    held.finish_files(held.path.name, manifest_path(held.path).name)
+    held.finish_table()
 
 
 def _table_rows(

@@ -8,6 +8,7 @@ which hold files of known names.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -86,6 +87,7 @@ class Record(Frozen):
     """What an unfinished output is made from. It lies in `OUT.part`.
 
     run, trained: the run that `augment` fits for the output, and the sha256 of its model.
+    table: sha256 of a finished table, noted before it gets its name.
     """
 
     format: Literal["gan-augment output"] = "gan-augment output"
@@ -94,13 +96,14 @@ class Record(Frozen):
     made_from: dict[str, Any]
     run: str | None = None
     trained: str | None = None
+    table: str | None = None
 
 
 class Output:
     """An output under construction.
 
     path: the final file or folder. part: the folder in which it is built. record: what an earlier,
-    unfinished call left there. finished: whether that call had only to rename its last file.
+    unfinished call left there. finished: whether that call had given the table its name.
     """
 
     def __init__(self, path: Path, command: str, *, overwrite: bool) -> None:
@@ -115,6 +118,8 @@ class Output:
         Raises ResumeMismatchError if `OUT.part` was begun with other data or settings; with
         `overwrite` it is removed instead.
         """
+        if self.finished:
+            return
         now = json.loads(json.dumps(made_from))  # tuples are read back as lists
         stored = self.record
         if stored and stored.made_from != now:
@@ -130,8 +135,16 @@ class Output:
                 shutil.rmtree(self.part)
         kept = stored.model_dump() if stored else {}
         self.record = Record(**{**kept, "command": self.command, "made_from": now, **notes})
-        write_file(self.part / RECORD, self.record.model_dump_json(indent=1).encode())
-        self._end_table()
+        self._write_record()
+        if self.table_named:
+            self.finish_table()
+            self.finished = True
+
+    @property
+    def table_named(self) -> bool:
+        """Return whether the table of an earlier, unfinished call has its name already."""
+        digest = self.record.table if self.record else None
+        return digest is not None and self.path.is_file() and _file_sha256(self.path) == digest
 
     @property
     def goes_on(self) -> bool:
@@ -164,19 +177,22 @@ class Output:
         with write_errors(self.path):  # last, so that a call that is killed before can be repeated
             (self.path / RECORD).unlink()
 
-    def finish_files(self, *names: str) -> None:
-        """Move files out of the part folder, in the given order, and remove the folder."""
+    def finish_table(self) -> None:
+        """Give the table and then its manifest their names, and remove the part folder."""
+        named, table = self.table_named, self.part / self.path.name
+        if self.record and not named:
+            self.record = self.record.model_copy(update={"table": _file_sha256(table)})
+            self._write_record()
         with write_errors(self.path):
-            for name in names:
-                move_file(self.part / name, self.path.with_name(name), replace=self.overwrite)
+            for source in (table, manifest_path(table)):
+                if source.exists():
+                    path = self.path.with_name(source.name)
+                    move_file(source, path, replace=self.overwrite or named)
             shutil.rmtree(self.part)
 
-    def _end_table(self) -> None:
-        """Finish an earlier call that ended between the renames of a table and its manifest."""
-        manifest = manifest_path(self.path).name
-        if (self.part / manifest).is_file() and not (self.part / self.path.name).exists():
-            self.finish_files(manifest)
-            self.finished = True
+    def _write_record(self) -> None:
+        assert self.record is not None
+        write_file(self.part / RECORD, self.record.model_dump_json(indent=1).encode())
 
     def _read_record(self) -> Record | None:
         """Return the record in the part folder. Raises OutputExistsError for other files there."""
@@ -224,8 +240,7 @@ def output(
     with hold_folder(path.parent, f".{path.name}.lock"):
         clean_stale(path.parent, {path.name})
         held = Output(path, command, overwrite=overwrite)
-        renaming = table and held.record and not (held.part / path.name).exists()
-        if not (renaming and (held.part / manifest_path(path).name).is_file()):
+        if not (table and held.table_named):
             (check_absent if table else _check_folder)(path, overwrite=overwrite)
 
         def hint() -> str:
@@ -451,6 +466,11 @@ def _check_folder(path: Path, *, overwrite: bool) -> None:
             f"{str(path)!r} holds files that are not from this program, such as {foreign[0]!r}, "
             "and --overwrite replaces only its own. Choose another folder, or move them away."
         )
+
+
+def _file_sha256(path: Path) -> str:
+    with write_errors(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files_below(folder: Path) -> set[str]:
