@@ -1,6 +1,6 @@
 """scikit-learn classifiers for an evaluation: fresh, seeded, weighted, in one thread.
 
-The user brings an instance, a class, a function that makes one, or `UserCode` that names one of
+The user brings an instance, a class, a function that makes one, or "module:name" of one of
 these; all are called `source` here.
 """
 

@@ -16,7 +16,7 @@ from gan_augment.evaluation.estimators import TableEncoder, failures_named
 from gan_augment.evaluation.plug_ins import loaded
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import preserve_global_generators
-from gan_augment.user_code import UserCode
+from gan_augment.user_code import code_sha256
 
 _BLOCK = 256
 
@@ -68,22 +68,22 @@ def table_features(part: Labelled, schema: TableSchema) -> FeatureMap:
 
 
 def user_features(extractor: Any) -> FeatureMap:
-    """Look through a user's extractor: `path.py:name`, a torch module, or any function of rows.
+    """Look through a user's extractor: `module:name`, a torch module, or any function of rows.
 
     A module is given float32 -1..1 (n, C, H, W), a function uint8 (n, H, W, C), 256 at a time; of
     tables it is given the frame of all rows. It returns n rows of numbers (arrays or tensors, which
     are flattened) that do not depend on the others. It is never given 0 rows. Raises UsageError for
     what cannot be called.
     """
-    function, written = loaded(extractor), isinstance(extractor, UserCode)
+    function, written = loaded(extractor), isinstance(extractor, str)
     name = str(extractor if written else getattr(function, "__name__", type(function).__name__))
     if not callable(function):
         raise UsageError(
             f"the extractor is {function!r}; expected a torch module, a function of rows that "
-            "gives features (n, d), or path.py:name of one"
+            "gives features (n, d), or module:name of one"
         )
     module = _is_module(function)
-    sha256 = extractor.sha256 if written else None
+    sha256 = code_sha256(extractor) if written else None
 
     def features(data: Labelled) -> NDArray[np.float64]:
         if data.kind.tabular:

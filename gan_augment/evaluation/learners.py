@@ -37,7 +37,7 @@ from gan_augment.evaluation.plug_ins import described, loaded
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
-from gan_augment.user_code import UserCode
+from gan_augment.user_code import code_sha256, is_code
 
 TABLE_DEFAULT, IMAGE_DEFAULT = "boosting", "cnn"
 UPDATES = 500
@@ -131,8 +131,8 @@ def learner_of(
     ----------
     source
         None for the default ("boosting" for tables, "cnn" for images); for tables also "logistic",
-        "forest" or "neighbours"; code in a file; a scikit-learn classifier or pipeline, a class of
-        one, or a function that makes one; for images also a `TrainingFunction`.
+        "forest" or "neighbours"; a scikit-learn classifier or pipeline, a class of one, or a
+        function that makes one; for images also a `TrainingFunction`; "module:name" of any of them.
     data
         Only its kind and columns are read.
     updates
@@ -158,22 +158,20 @@ def learner_of(
     names = (IMAGE_DEFAULT,) if images else (TABLE_DEFAULT, "logistic", "forest", "neighbours")
     source = names[0] if source is None else source
     ours = isinstance(source, str) and source in names
-    if isinstance(source, str) and not ours:
-        if ":" not in source:
-            raise UsageError(
-                f"there is no learner {source!r}; expected {', '.join(names)}, or path.py:name of "
-                f"your own.{did_you_mean(source, names)}"
-            )
-        source = UserCode.of(source)
-    name = str(source)
+    if isinstance(source, str) and not ours and not is_code(source):
+        raise UsageError(
+            f"there is no learner {source!r}; expected {', '.join(names)}, or module:name of "
+            f"your own.{did_you_mean(source, names)}"
+        )
+    name, named = str(source), isinstance(source, str)
     if images and ours:
         return NetworkLearner(name, updates or UPDATES, signals=data.kind is SIGNAL)
     if images and _trains(loaded(source)):
-        name = name if isinstance(source, UserCode) else _name(source)
+        name = name if named else _name(source)
         return NetworkLearner(name, updates or UPDATES, source)
     source = _named(name) if ours else source
     example = new_estimator(source, 0)
-    if not (ours or isinstance(source, UserCode)):
+    if not named:
         name = name_of(example)
     if updates is not None:
         raise UsageError(
@@ -245,7 +243,7 @@ class EstimatorLearner:
         return self.weighing is not None
 
     def described(self) -> dict[str, Any]:
-        """Return name, parameters and, for a user's file, its sha256 as JSON."""
+        """Return name, parameters and, for a user's module, its sha256 as JSON."""
         params = described(params_of(new_estimator(self.source, 0)))
         shown = {n: v for n, v in params.items() if n.rpartition("__")[2] != "random_state"}
         return {"name": self.name, "params": shown, "updates": None, **_sha256_of(self.source)}
@@ -270,7 +268,7 @@ class NetworkLearner:
 
     name: str
     updates: int
-    train: TrainingFunction | UserCode | None = None
+    train: TrainingFunction | str | None = None
     signals: bool = False
 
     weighs = True
@@ -284,7 +282,7 @@ class NetworkLearner:
         return tuple(m for m in RIVALS if not (self.signals and m == "trivial_augment"))
 
     def described(self) -> dict[str, Any]:
-        """Return name, updates, how the CNN is trained, and a user's file's sha256 as JSON."""
+        """Return name, updates, training and the sha256 of a user's module as JSON."""
         augmentation = "change_signals" if self.signals else "small_changes"
         params = {"network": "SmallCNN", "augmentation": augmentation}
         return {
@@ -389,7 +387,7 @@ def _known_labels(data: Labelled) -> tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def _sha256_of(source: Any) -> dict[str, str]:
-    return {"sha256": source.sha256} if isinstance(source, UserCode) else {}
+    return {"sha256": code_sha256(source)} if isinstance(source, str) else {}
 
 
 def _trains(source: Any) -> bool:

@@ -12,7 +12,7 @@ from gan_augment.evaluation.arms import ARMS, ON_TOP
 from gan_augment.evaluation.figures import METRICS
 from gan_augment.options import MOST, MOST_PROCESSES, FitOptions, Seconds, TopUp
 from gan_augment.settings import Frozen
-from gan_augment.user_code import UserCode
+from gan_augment.user_code import import_code
 
 
 class EvaluationOptions(Frozen):
@@ -128,10 +128,11 @@ class EvaluationOptions(Frozen):
             samplers = [one.strip() for one in samplers.split(",") if one.strip()]
         by_name = dict(samplers) if isinstance(samplers, Mapping) else {}
         if isinstance(samplers, list | tuple) and all(isinstance(s, str) for s in samplers):
-            for code in map(UserCode.of, samplers):
-                if code.name in by_name:
-                    raise ValueError(f"two samplers are called {code.name!r}; rename one of them")
-                by_name[code.name] = code
+            for code in samplers:
+                name = code.rpartition(":")[2]
+                if name in by_name:
+                    raise ValueError(f"two samplers are called {name!r}; rename one of them")
+                by_name[name] = code
         elif not isinstance(samplers, Mapping | None):
             raise ValueError("expected {name: over-sampler}")
         for name, sampler in by_name.items():
@@ -142,8 +143,10 @@ class EvaluationOptions(Frozen):
 
     @field_validator("extractor", mode="before")
     @classmethod
-    def _from_file(cls, extractor: Any) -> Any:
-        return UserCode.of(extractor) if isinstance(extractor, str) else extractor
+    def _importable(cls, extractor: Any) -> Any:
+        if isinstance(extractor, str):
+            import_code(extractor)
+        return extractor
 
     @field_validator("metric")
     @classmethod

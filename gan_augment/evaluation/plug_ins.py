@@ -12,22 +12,22 @@ from sklearn.base import clone
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.kinds.kind import Labelled
-from gan_augment.user_code import UserCode
+from gan_augment.user_code import code_sha256, import_code
 
 _WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
 """Parameters that change no result."""
 
 
 def loaded(source: Any) -> Any:
-    """Return the object itself, or the object that a file names."""
-    return source.load() if isinstance(source, UserCode) else source
+    """Return the object itself, or import what "module:name" names."""
+    return import_code(source) if isinstance(source, str) else source
 
 
 def new_sampler(source: Any, name: str) -> Any:
     """Return an unfitted copy of the user's over-sampler. Raises UsageError if it is none."""
     sampler = loaded(source)
     instance = hasattr(sampler, "fit_resample") and not isinstance(sampler, type)
-    if isinstance(source, UserCode) and callable(sampler) and not instance:
+    if isinstance(source, str) and callable(sampler) and not instance:
         try:
             sampler = sampler()
         except Exception as error:
@@ -96,8 +96,8 @@ def fingerprint(plug_in: Any) -> dict[str, Any]:
     >>> fingerprint(SMOTE(k_neighbors=3))["params"]["k_neighbors"]
     3
     """
-    if isinstance(plug_in, UserCode):
-        return {"class": "UserCode", "params": {"code": _json(plug_in)}}
+    if isinstance(plug_in, str):
+        return {"class": plug_in, "params": {"sha256": code_sha256(plug_in)}}
     attributes = getattr(plug_in, "__dict__", {})
     params = plug_in.get_params() if hasattr(plug_in, "get_params") else attributes
     return {"class": type(plug_in).__name__, "params": described(params)}
@@ -124,8 +124,6 @@ def _json(value: Any) -> Any:
         return [_json(one) for one in value]
     if isinstance(value, dict):
         return {str(key): _json(one) for key, one in value.items()}
-    if isinstance(value, UserCode):
-        return f"{value} {value.sha256}"
     if isinstance(value, type) or hasattr(value, "__name__"):
         return str(value.__name__)
     text = str(value)

@@ -20,7 +20,7 @@ from gan_augment.input_files import check_there, regular_file
 from gan_augment.machine import threads
 from gan_augment.rng import preserve_global_generators
 from gan_augment.storage.bundle import LARGEST_TENSORS_BYTES, Tensors, read_tensors
-from gan_augment.user_code import UserCode, is_code
+from gan_augment.user_code import import_code, is_code
 
 SIDE_PX = 224
 _WHERE_FROM = (
@@ -126,7 +126,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 def load_backbone(source: nn.Module | str | Path) -> Backbone:
-    """Make a backbone of a module, "path.py:name", "timm:NAME:FILE" or a file of Lite0's weights.
+    """Make a backbone of a module, "module:name", "timm:NAME:FILE" or a file of Lite0's weights.
 
     A module is copied. Raises MissingPathError, ModelFileError, UsageError.
     """
@@ -184,14 +184,14 @@ def read_pth(path: Path) -> Tensors:
 def _made(source: nn.Module | str | Path, text: str) -> Backbone:
     if isinstance(source, nn.Module):
         return Backbone(copy.deepcopy(source))
+    if text.startswith("timm:"):
+        return _of_timm(text)
     if is_code(text):
-        made = UserCode.of(text).load()
+        made = import_code(text)
         made = copy.deepcopy(made) if isinstance(made, nn.Module) else made()
         if not isinstance(made, nn.Module):
             raise UsageError(f"{text} gives {type(made).__name__}; expected a torch.nn.Module")
         return Backbone(made)
-    if text.startswith("timm:"):
-        return _of_timm(text)
     check_there(Path(text), _WHERE_FROM)
     network = EfficientNetLite0()
     _fill(network, Path(text), "EfficientNet-Lite0")

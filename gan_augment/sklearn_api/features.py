@@ -42,7 +42,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     backbone : str, Path or torch.nn.Module
-        A .safetensors file of EfficientNet-Lite0's weights; "path.py:name" of a module or its
+        A .safetensors file of EfficientNet-Lite0's weights; "module:name" of a module or its
         factory; "timm:NAME:FILE" with a local .safetensors file (extra `[timm]`); or a module,
         which is copied. The input is float32 (N, 3, H, W).
     image_size : int, tuple (H, W) or None, default=None

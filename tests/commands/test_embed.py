@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -34,15 +35,17 @@ def make():
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    (tmp_path / "nets.py").write_text(NETWORK)
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "embed_nets.py").write_text(NETWORK)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     folder = write_images(tmp_path / "photos", {"common": 7, "rare": 3})
     (folder / "rare" / "copy.png").write_bytes((folder / "rare" / "0.png").read_bytes())
     return folder
 
 
 def embedded(photos: Path, out: Path, **more: bool) -> EmbedResult:
-    backbone = f"{photos.parent}/nets.py:make"
+    backbone = "embed_nets:make"
     return embed(
         photos, out, backbone=backbone, image_size=16, precision="float32", workers=1, **more
     )
@@ -56,7 +59,7 @@ def test_a_row_an_image_with_its_label_group_and_path(photos: Path, tmp_path: Pa
     assert frame["label"].value_counts().to_dict() == {"common": 7, "rare": 4}
     assert frame.set_index("id").loc["rare/copy.png", "group"] == "group-000000"
     assert frame["group"].nunique() == 10  # a photo without a copy is a group of its own
-    features = FrozenFeatures(f"{tmp_path}/nets.py:make", image_size=16, precision="float32").fit()
+    features = FrozenFeatures("embed_nets:make", image_size=16, precision="float32").fit()
     rows = features.transform([photos / id_ for id_ in frame["id"]])
     assert np.array_equal(rows, frame.filter(like="feature_").to_numpy())
 
@@ -98,7 +101,7 @@ def test_the_command_asks_for_a_network(photos: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_evaluate_judges_images_by_their_features(photos: Path, tmp_path: Path) -> None:
     folder = write_images(tmp_path / "more", {"common": 30, "rare": 8})
-    words = ("--backbone", f"{tmp_path}/nets.py:make", "--image-size", 16, "--arms", "oversample")
+    words = ("--backbone", "embed_nets:make", "--image-size", 16, "--arms", "oversample")
     how = ("--folds", 2, "--repeats", 1, "--n-jobs", 1, "--no-diagnostics", "--quiet")
     for learner in ("logistic", "mlp"):
         out = tmp_path / learner
@@ -107,14 +110,14 @@ def test_evaluate_judges_images_by_their_features(photos: Path, tmp_path: Path) 
         assert done.exit_code == 0, done.stderr
         result = json.loads((out / "result.json").read_text())
         assert list(result["arms"]) == ["none", "oversample", "gan"]
-    backbone = f"{tmp_path}/nets.py:make"
+    backbone = "embed_nets:make"
     for given, recipe in (({}, "features"), ({"steps": 5}, "auto"), ({"recipe": "free"}, "free")):
         fit = FitOptions(image_size=(16, 16), **given)
         plan = plan_evaluation(folder, EvaluationOptions(fit=fit), features=backbone)
         assert plan.setup.generator.recipe == recipe
     options = EvaluationOptions(fit=FitOptions(target="label"))
     with pytest.raises(UsageError, match="--backbone is for images"):
-        evaluate(folder, tmp_path / "no", options, features="nets.py:make")
+        evaluate(folder, tmp_path / "no", options, features="embed_nets:make")
 
 
 @pytest.mark.slow
@@ -125,7 +128,7 @@ def test_the_report_of_features_shows_the_nearest_photos_and_says_that_nothing_i
     options = EvaluationOptions.checked(
         {"fit": {"image_size": (16, 16)}, "arms": "oversample", "folds": 2, "repeats": 1}, "options"
     )
-    backbone = f"{tmp_path}/nets.py:make"
+    backbone = "embed_nets:make"
     run = evaluate(folder, tmp_path / "out", options, features=backbone)
     shown = run.evaluation.to_dict()["pictures"]
     assert (shown["kind"], shown["height"], shown["width"]) == ("photos", 12, 12)  # their own size

@@ -133,7 +133,7 @@ def test_kinds_of_columns_are_as_the_user_says_and_those_set_aside_are_not_neede
         ({"arms": "smot"}, "Did you mean 'smote'"),
         ({"gap": 1}, "gap = 1"),
         ({"n_jobs": 0}, "n_jobs = 0"),
-        ({"samplers": ("nowhere.py:x",)}, "there is no file 'nowhere.py'"),
+        ({"samplers": ("nowhere:x",)}, "No module named 'nowhere'"),
     ],
 )
 def test_what_is_asked_is_checked_before_the_data_is_read(wrong: dict[str, Any], says: str) -> None:

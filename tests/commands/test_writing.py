@@ -2,6 +2,7 @@
 """`OUT.part`, the rename at the end, what may be replaced, and the folders of runs."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -169,7 +170,7 @@ def table(held: Output, text: str) -> None:
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.manifest.csv"])
 def test_a_table_is_finished_after_a_kill_between_its_two_names(tmp_path, monkeypatch, call, name):
     def killed(path, *more):
-        if os.path.basename(path) == name:
+        if Path(path).name == name:
             raise KeyboardInterrupt
         real(path, *more)
 

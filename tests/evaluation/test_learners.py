@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,6 @@ from gan_augment.evaluation.learners import (
 )
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
-from gan_augment.user_code import UserCode
 from tests.evaluation import drawn
 
 
@@ -251,27 +251,31 @@ def broken():
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Path:
-    path = tmp_path / "own.py"
-    path.write_text(OWN)
-    return path
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "own_learners.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "own_learners", raising=False)
+    return "own_learners"
 
 
 @pytest.mark.parametrize("name", ["make", "Mine", "ready"])
-def test_a_file_of_ones_own_is_loaded_by_path_and_survives_a_pickle(own: Path, name: str) -> None:
+def test_a_module_of_the_user_is_imported_and_survives_a_pickle(own: str, name: str) -> None:
     table = numbers()
     learner = pickle.loads(pickle.dumps(learner_of(f"{own}:{name}", table)))  # noqa: S301
     assert (fitted(learner, table).scores(table).called == table.labels).mean() > 0.7
     described = learner.described()
-    assert described["name"] == f"own.py:{name}"
-    assert len(described["sha256"]) == 64
-    assert str(own.parent) not in str(described)
+    assert described["name"] == f"own_learners:{name}"
+    Path("own_learners.py").write_text(OWN + "\n")
+    assert learner.described()["sha256"] != described["sha256"]
 
 
-def test_a_file_of_ones_own_reaches_joblibs_workers(own: Path) -> None:
+def test_a_module_of_the_user_reaches_joblibs_workers(own: str) -> None:
     from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
 
     table = numbers()
+    get_reusable_executor().shutdown()  # workers search the folder in which they started
     learner = learner_of(f"{own}:make", table)
     here = fitted(learner, table).scores(table)
     there = Parallel(n_jobs=2)(delayed(_scores)(learner, table) for _ in range(2))
@@ -287,7 +291,7 @@ def _scores(learner: Learner, table: Labelled) -> np.ndarray:
     [
         ("boostin", r"no learner 'boostin'.*Did you mean 'boosting'"),
         ("cnn", r"no learner 'cnn'; expected boosting, logistic"),
-        ("nowhere.py:make", r"no file 'nowhere.py'"),
+        ("nowhere:make", "No module named 'nowhere'"),
         (3, r"the learner is 3 \(int\); expected a scikit-learn classifier"),
         (LinearRegression(), "LinearRegression, which is no classifier"),
         (lambda a, b: None, r"takes a, b; expected a scikit-learn classifier"),
@@ -302,34 +306,19 @@ def test_what_is_no_learner_is_refused_with_what_was_expected(given: object, sai
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("mke", r"own.py has no 'mke'.*Did you mean 'make'"),
+        ("mke", r"own_learners has no 'mke'.*Did you mean 'make'"),
         ("text", "the learner is 'no learner'"),
     ],
 )
-def test_what_a_file_does_not_hold_is_refused(own: Path, name: str, said: str) -> None:
+def test_what_a_module_does_not_hold_is_refused(own: str, name: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         learner_of(f"{own}:{name}", numbers())
 
 
-def test_a_file_that_fails_or_changes_says_so(tmp_path: Path, own: Path) -> None:
-    (tmp_path / "bad.py").write_text("1 / 0\n")
-    with pytest.raises(UsageError, match=r"bad.py fails when it is loaded: ZeroDivisionError"):
-        learner_of(f"{tmp_path}/bad.py:make", numbers())
-    named = UserCode.of(f"{own}:make")
-    own.write_text(OWN + "\n")
-    with pytest.raises(UsageError, match="has changed"):
-        named.load()
-
-
-def test_what_runs_is_the_file_that_was_named_not_a_compiled_one_beside_it(tmp_path: Path) -> None:
-    import py_compile
-
-    file = tmp_path / "mine.py"
-    file.write_text("x = 'other'\n")
-    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    py_compile.compile(str(file), invalidation_mode=mode)
-    file.write_text("x = 'named'\n")
-    assert UserCode.of(f"{file}:x").load() == "named"
+def test_a_module_that_fails_says_so(own: str) -> None:
+    Path("own_fails.py").write_text("1 / 0\n")
+    with pytest.raises(UsageError, match="own_fails' cannot be imported: ZeroDivisionError"):
+        learner_of("own_fails:make", numbers())
 
 
 def test_a_learner_that_fails_is_named_with_its_reason() -> None:
@@ -479,15 +468,18 @@ def train(data, *, seed, updates, weights):
 """
 
 
-def test_a_training_function_in_a_file_survives_a_pickle(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(FILE)
+def test_a_training_function_in_a_module_survives_a_pickle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_training.py").write_text(FILE)
+    monkeypatch.syspath_prepend(tmp_path)
     data = pictures()
-    learner = learner_of(f"{tmp_path / 'own.py'}:train", data, updates=5)
+    learner = learner_of("own_training:train", data, updates=5)
     there = pickle.loads(pickle.dumps(learner))  # noqa: S301
     fits = [one.fit(Training(data, data), 0).scores(data).values for one in (learner, there)]
     assert fits[0].tobytes() == fits[1].tobytes()
     assert isinstance(learner, NetworkLearner)
-    assert learner.name == "own.py:train"
+    assert learner.name == "own_training:train"
     assert len(learner.described()["sha256"]) == 64
 
 
@@ -497,7 +489,7 @@ def lacks_weights(data: Labelled, *, seed: int, updates: int) -> Any: ...
 @pytest.mark.parametrize(
     ("given", "updates", "said"),
     [
-        ("boosting", None, "no learner 'boosting'; expected cnn, or path.py:name"),
+        ("boosting", None, "no learner 'boosting'; expected cnn, or module:name"),
         (
             lacks_weights,
             None,
