@@ -114,7 +114,7 @@ def test_evaluate_judges_images_by_their_features(photos: Path, tmp_path: Path) 
     for given, recipe in (({}, "features"), ({"steps": 5}, "auto"), ({"recipe": "free"}, "free")):
         fit = FitOptions(image_size=(16, 16), **given)
         plan = plan_evaluation(folder, EvaluationOptions(fit=fit), features=backbone)
-        assert plan.setup.generator.recipe == recipe
+        assert plan.design.generator.recipe == recipe
     options = EvaluationOptions(fit=FitOptions(target="label"))
     with pytest.raises(UsageError, match="--backbone is for images"):
         evaluate(folder, tmp_path / "no", options, features="embed_nets:make")

@@ -89,12 +89,12 @@ def test_folders_that_are_divided_already_are_tested_as_they_were_divided(tmp_pa
     images = EvaluationOptions.checked({"fit": FitOptions(steps=1, classes=("b",))}, "test")
     plan = plan_evaluation(photos, images)
     assert plan.lines()[0].startswith("plan: 15 test rows, 3 seeds of the classifier; 1 generator")
-    assert len(plan.setup.protocol.splits[0].train) == 19
+    assert len(plan.design.protocol.splits[0].train) == 19
     named = plan_evaluation(photos, images, test=photos / "val")
     assert named.lines()[0].startswith("plan: 8 test rows, ")
     dealt = plan_evaluation(photos, images.model_copy(update={"folds": 2}))
     assert dealt.lines()[0].startswith("plan: 2 folds x 1; ")
-    assert len(dealt.setup.data) == 19
+    assert len(dealt.design.data) == 19
 
 
 def test_without_a_folder_it_is_named_after_the_data(
