@@ -171,7 +171,7 @@ class DiscriminatorSettings(Frozen):
         Of images: `default`, `dcgan` or `growing` (PGGAN).
     condition
         How D uses the class: `projection`; `concatenation` of an embedding with the input; `none`;
-        `auxiliary`, D predicts the class beside its verdict; `classes`, the verdict is the class
+        `auxiliary`, D predicts the class as well as its verdict; `classes`, the verdict is the class
         prediction (K logits l, real with the logit log sum e^l).
     width, max_width
         Channels at half the image side, doubled up to the maximum; or a table's hidden layers.
@@ -191,14 +191,14 @@ class DiscriminatorSettings(Frozen):
 
 
 class ObjectiveSettings(Frozen):
-    """What is minimised; a weight of 0 switches its term off.
+    """The objective; a weight of 0 switches its term off.
 
     Parameters
     ----------
     loss
         A name of `losses.adversarial.LOSSES`.
     adversary
-        Weight of what G minimises against D.
+        Weight of the adversarial term of G.
     clip
         Every weight of D stays within -clip..clip; 0 for no limit.
     r1, r2, r1_every
@@ -367,7 +367,7 @@ class Recipe(Frozen):
 
 
 def _of_the_kind(recipe: Recipe) -> Iterator[str]:
-    """Yield what belongs to other data or to another kind of generator."""
+    """Yield the problem of settings for other data or for another kind of generator."""
     objective, generator, table = recipe.objective, recipe.generator, recipe.data == "table"
     kind, network = generator.kind, generator.network
     if kind in TABLE_KINDS and not table:
@@ -394,7 +394,7 @@ def _of_the_kind(recipe: Recipe) -> Iterator[str]:
 
 
 def _of_several_networks(recipe: Recipe) -> Iterator[str]:
-    """Yield games of several networks that do not go together."""
+    """Yield the problem of several networks in a game that does not support them."""
     game, d = recipe.game, recipe.discriminator
     several_d = game.by_class or game.discriminators > 1
     if game.by_class and max(game.generators, game.discriminators) > 1:
@@ -413,7 +413,7 @@ def _of_several_networks(recipe: Recipe) -> Iterator[str]:
 
 
 def _of_the_game(recipe: Recipe) -> Iterator[str]:
-    """Yield other parts of a game that do not go together."""
+    """Yield the problem of other parts of a game that exclude each other."""
     game, objective, d = recipe.game, recipe.objective, recipe.discriminator
     penalised = bool(objective.r1 or objective.r2 or objective.gradient_penalty)
     if game.unrolled:
@@ -437,7 +437,7 @@ def _of_the_game(recipe: Recipe) -> Iterator[str]:
 
 
 def _of_slopes(recipe: Recipe) -> Iterator[str]:
-    """Yield several ways to limit D's slope, which undo each other, or a missing one."""
+    """Yield the problem of several limits on the slope of D, or of none where one is needed."""
     objective = recipe.objective
     limits = {
         "objective.clip": objective.clip,

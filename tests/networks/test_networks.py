@@ -168,16 +168,6 @@ def test_a_planted_spectrum_is_normalised_to_1_whatever_its_scale():
     torch.testing.assert_close(layer.weight, before)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_random_3x3_layers_end_between_1_and_1_03_after_20_forwards(seed):
-    layer = spectrally_normalised(nn.Conv2d(32, 64, 3))
-    initialise(layer, seed)
-    layer.train()
-    for _ in range(20):
-        layer(torch.zeros(1, 32, 3, 3))
-    assert 1 - 1e-5 <= largest(layer.eval().weight) <= 1.03
-
-
 def test_the_scale_is_computed_in_float32_under_autocast():
     layer = planted(0.5)
     with torch.autocast("cpu", torch.bfloat16):

@@ -32,21 +32,19 @@ def store(tmp_path):
     return CheckpointStore(tmp_path / "checkpoints")
 
 
-def test_a_new_store_has_no_checkpoint(store):
-    assert store.latest() is None
-
-
 def test_the_last_two_and_the_best_are_kept(store):
     fill(store, [5, 10, 15, 20], best=[10])
     assert kept(store) == {"step-10.safetensors", "step-15.safetensors", "step-20.safetensors"}
 
 
-def test_the_latest_is_of_the_highest_step_not_the_last_name(store):
+def test_the_latest_is_of_the_highest_step_and_a_step_saved_again_is_replaced(store):
+    assert store.latest() is None
     fill(store, [9, 10])
     latest = store.latest()
-    assert latest.step == 10
-    assert latest.meta == {"step": 10}
+    assert (latest.step, latest.meta) == (10, {"step": 10})
     np.testing.assert_array_equal(latest.tensors["w"], np.full(4, 10))
+    store.save(10, {"w": np.zeros(1)}, {"again": True})
+    assert store.latest().meta == {"again": True}
 
 
 def test_a_damaged_latest_falls_back_to_the_one_before_and_is_reported(store):
@@ -71,12 +69,6 @@ def test_a_half_written_checkpoint_of_a_dead_process_is_ignored_and_removed(stor
     assert store.latest().step == 1
     fill(store, [2])
     assert kept(store) == {"step-1.safetensors", "step-2.safetensors"}
-
-
-def test_a_step_saved_again_is_replaced(store):
-    fill(store, [1])
-    store.save(1, {"w": np.zeros(1)}, {"again": True})
-    assert store.latest().meta == {"again": True}
 
 
 def test_a_full_disk_leaves_every_older_checkpoint(store, monkeypatch):

@@ -135,19 +135,6 @@ def test_shifts_keep_shape_and_caller_and_move_at_least_one_pixel() -> None:
     assert (still == pixels).all()
 
 
-def test_balanced_softmax_learns_the_decision_of_even_classes() -> None:
-    rng = np.random.default_rng(0)  # noise says nothing: the shares of the classes can be learned
-    noise, other = rng.integers(0, 256, size=(2, 2000, 8, 8, 1), dtype=np.uint8)
-    labels, ids = np.repeat([0, 1], [1800, 200]), np.array([str(i) for i in range(2000)])
-    data = IMAGE.of(noise, labels, ids, class_names=("often", "rare"))
-    plain, even = (
-        train_classifier(data, steps=60, seed=0, balanced=False, balanced_softmax=b, augment=None)
-        for b in (False, True)
-    )
-    rare = [float(np.mean(c.probabilities_of(c.features(other))[:, 1])) for c in (plain, even)]
-    assert rare == pytest.approx([0.1, 0.5], abs=0.05)
-
-
 def test_the_first_update_of_balanced_softmax_is_that_of_its_equation() -> None:
     data = stripes((6, 2))
     trained = train_classifier(

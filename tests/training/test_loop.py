@@ -24,7 +24,7 @@ from gan_augment.training.callbacks import (
 )
 from gan_augment.training.checkpoint import CheckpointStore, RunSaver
 from gan_augment.training.loop import one_step, train
-from gan_augment.training.monitor import Best, Score
+from gan_augment.training.monitor import Score
 from gan_augment.training.parts import load_network, load_state, network_arrays, state_arrays
 from gan_augment.training.schedule import ema_decay, follow, rate_multiplier
 
@@ -196,14 +196,6 @@ def test_weights_of_another_network_are_refused(toy_run):
         load_network(run.state.generator, network_arrays(other.state.generator))
     with pytest.raises(ModelFileError, match="another network"):
         load_network(run.state.generator, network_arrays(run.state.discriminator))
-
-
-def test_an_offer_that_is_not_better_is_refused(toy_run):
-    best, state = Best(), toy_run().state
-    assert best.offer(Score(1.0), state)
-    assert not best.offer(Score(1.0), state)
-    assert not best.offer(Score(0.5, eligible=False), state)
-    assert not best.offer(Score(float("nan")), state)
 
 
 # a class that loses its variety

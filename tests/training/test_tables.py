@@ -27,32 +27,29 @@ class FirstEntries(RowDiscriminator):
 def matching(real, fake, y) -> float:
     run = table_run()
     run.state.discriminator = FirstEntries(2, 2, width=16)
-    batch = Batch(torch.tensor(real), torch.tensor(y), np.arange(len(y)))
+    batch = Batch(torch.tensor(real).float(), torch.tensor(y), np.arange(len(y)))
     term, losses = feature_matching(
-        run.state, run.parts, batch, GeneratorOutput(torch.tensor(fake))
+        run.state, run.parts, batch, GeneratorOutput(torch.tensor(fake).float())
     )
     weight = run.parts.recipe.objective.feature_matching
     assert term.item() == pytest.approx(weight * losses["matching"].item())
     return float(losses["matching"])
 
 
-def test_feature_matching_is_the_squared_gap_of_class_means_worked_by_hand():
-    real = [[0.0, 0.0], [2.0, 0.0], [5.0, 1.0]]
-    fake = [[1.0, 1.0], [3.0, 1.0], [5.0, 4.0]]
-    # class 0: means (1, 0) and (2, 1), squares 1 and 1, mean 1; class 1: 0 and 9, mean 4.5
-    assert matching(real, fake, [0, 0, 1]) == pytest.approx((1 + 4.5) / 2)
+SAME = [[0.0, 1.0], [2.0, 3.0], [5.0, 1.0]]
 
 
-def test_feature_matching_counts_only_the_classes_of_the_batch():
-    real, fake = [[0.0, 0.0], [2.0, 0.0]], [[3.0, 0.0], [3.0, 0.0]]
-    assert matching(real, fake, [1, 1]) == pytest.approx((2.0**2 + 0) / 2)
-
-
-def test_feature_matching_is_zero_where_class_means_agree():
-    real = [[0.0, 1.0], [2.0, 3.0], [5.0, 1.0]]
-    fake = [[2.0, 3.0], [0.0, 1.0], [5.0, 1.0]]
-    assert matching(real, fake, [0, 0, 1]) == 0
-    assert matching(fake, real, [0, 1, 1]) > 0  # the same rows, but not by class
+@pytest.mark.parametrize(
+    ("real", "fake", "y", "gap"),
+    [
+        # class 0: means (1, 0) and (2, 1), mean square 1; class 1: 0 and 9, mean 4.5
+        ([[0, 0], [2, 0], [5, 1]], [[1, 1], [3, 1], [5, 4]], [0, 0, 1], (1 + 4.5) / 2),
+        ([[0, 0], [2, 0]], [[3, 0], [3, 0]], [1, 1], 2),  # the only class of the batch
+        (SAME, [SAME[1], SAME[0], SAME[2]], [0, 0, 1], 0),  # equal means
+    ],
+)
+def test_feature_matching_is_the_squared_gap_of_class_means_worked_by_hand(real, fake, y, gap):
+    assert matching(real, fake, y) == pytest.approx(gap)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,11 +72,6 @@ def test_an_anchored_sample_starts_between_rows_of_its_class():
         assert (held.labels[others] == held.labels[row]).all()
         assert (held.rows[others] == second).all(axis=1).any()
     assert ((anchors.position >= 0) & (anchors.position < 1)).all()
-
-
-def test_levels_are_those_of_the_nearer_row():
-    run = table_run()
-    anchors = run.parts.draw(0, 0, 0, run.batches.at(0, 0)).source
     nearer = torch.where(anchors.position[:, None] > 0.5, anchors.second, anchors.first)
     assert torch.equal(anchors.levels, nearer)
 
