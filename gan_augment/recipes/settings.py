@@ -171,8 +171,8 @@ class DiscriminatorSettings(Frozen):
         Of images: `default`, `dcgan` or `growing` (PGGAN).
     condition
         How D uses the class: `projection`; `concatenation` of an embedding with the input; `none`;
-        `auxiliary`, D predicts the class as well as its verdict; `classes`, the verdict is the class
-        prediction (K logits l, real with the logit log sum e^l).
+        `auxiliary`, D also predicts the class; `classes`, D only predicts the class, and K logits l
+        are the verdict log sum e^l.
     width, max_width
         Channels at half the image side, doubled up to the maximum; or a table's hidden layers.
     """
