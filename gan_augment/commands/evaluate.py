@@ -21,7 +21,7 @@ from gan_augment.data.images.sources import PARTS, parts_of
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import prepare
-from gan_augment.evaluation.result import REPORT
+from gan_augment.evaluation.result import REPORT, EvaluationResult
 from gan_augment.evaluation.runner import JOURNAL
 from gan_augment.evaluation.runner import evaluate as run
 from gan_augment.kinds.image import IMAGE
@@ -38,6 +38,8 @@ _HINT = "what is finished was kept; go on with the same command, --out {} and --
 @dataclass(frozen=True)
 class EvaluationRun(WrittenReport):
     """An evaluation and its folder."""
+
+    evaluation: EvaluationResult
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole result, ready for JSON."""
