@@ -47,7 +47,7 @@ def test_enough_malignant_cells_are_left_for_a_verdict():
 def test_a_folder_that_no_demo_wrote_is_left_alone(tmp_path, overwrite):
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits" / "mine.png").write_bytes(b"mine")
-    with pytest.raises(OutputExistsError, match="Name another folder"):
+    with pytest.raises(OutputExistsError, match="name a new folder"):
         demo(tmp_path, steps=2, overwrite=overwrite)
     assert (tmp_path / "digits" / "mine.png").read_bytes() == b"mine"
 
