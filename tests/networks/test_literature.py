@@ -138,9 +138,8 @@ def test_what_begins_to_fade_in_changes_nothing(level):
 
 def test_half_faded_reals_are_the_mean_of_both_sides():
     x = torch.zeros(1, 1, 8, 8)
-    x[..., 0, 0] = 4.0
-    blocks = faded(x, 0.5, 1)[0, 0, :2, :2]  # down and up again: 1 in each of the four
-    assert blocks.tolist() == [[2.5, 0.5], [0.5, 0.5]]
+    x[..., 0, 0] = 4.0  # down and up again: 1 in each of the four
+    assert faded(x, 0.5, 1)[0, 0, :2, :2].tolist() == [[2.5, 0.5], [0.5, 0.5]]
 
 
 def test_equalised_weights_of_n_0_1_are_scaled_by_sqrt_2_over_fan_in():
@@ -236,12 +235,6 @@ def anchored_style(**changes):
     values = RECIPES["image"]["anchored"].model_dump() | {"steps": 10, "batch": 8}
     values["generator"] |= {"network": "style", "code": 8, "width": 8, "max_width": 8, **changes}
     return image_run(**values)
-
-
-def test_an_anchored_generator_may_draw_with_styles():
-    run = anchored_style()
-    losses = [float(one_step(run).get("reconstruction", 0)) for _ in range(8)]
-    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("mixing", [0.0, 1.0])

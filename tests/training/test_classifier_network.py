@@ -1,4 +1,4 @@
-"""The small CNN learns, repeats itself byte for byte, and leaves its surroundings alone."""
+"""The small CNN learns, repeats itself byte for byte, and leaves its arguments unchanged."""
 
 import numpy as np
 import pytest
@@ -115,7 +115,7 @@ def test_weights_move_the_classifier_towards_a_class_and_equal_ones_change_nothi
     assert (towards.logits(data.pixels) @ gap).mean() < (plain.logits(data.pixels) @ gap).mean()
 
 
-def test_a_class_without_rows_is_no_obstacle_and_one_image_is_an_error() -> None:
+def test_a_class_may_have_no_rows_and_one_image_is_an_error() -> None:
     data = stripes((4, 0))
     assert set(train_classifier(data, steps=3, seed=0, batch=4).predict(data.pixels)) == {0}
     with pytest.raises(DataError, match="two images"):

@@ -1,4 +1,4 @@
-"""Games of the family: what D says, long D steps, balance, unrolling, several players."""
+"""Games: the output of D, long D steps, balance, unrolling, several networks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FREE = {"kind": "free", "code": 4, "embedding": 4, "width": 8, "max_width": 8}
 
 
 def of_features(condition: str, k: int = 3, width: int = 4):
-    """A verdict's layers, all of whose weights are 0."""
+    """Return the layers of a verdict, with all weights 0."""
     linear = None if condition == "classes" else nn.Linear(width, 1)
     classes = nn.Linear(width, k) if condition in ("auxiliary", "classes") else None
     for layer in (linear, classes):
@@ -43,7 +43,7 @@ def of_features(condition: str, k: int = 3, width: int = 4):
     return linear, None, classes
 
 
-def test_equal_class_logits_are_worth_ln_k_and_a_d_of_three_quarters():
+def test_equal_class_logits_cost_ln_k_and_give_a_verdict_of_three_quarters():
     linear, projection, classes = of_features("classes", k=3)
     said = verdict(torch.randn(5, 4), torch.zeros(5, dtype=torch.long), linear, projection, classes)
     assert said.shape == (5, 4)
@@ -130,7 +130,7 @@ def test_a_d_that_always_wins_trains_at_a_twentieth_of_its_rate():
 
 
 class Number(nn.Module):
-    """One weight. As D it says weight x; as G it makes its weight."""
+    """One weight: the output of D is weight times x."""
 
     def __init__(self, value: float) -> None:
         super().__init__()
@@ -162,22 +162,22 @@ def test_the_slope_through_k_steps_of_a_bilinear_game_worked_by_hand(k):
     assert state.discriminator.weight.item() == pytest.approx(d)
 
 
-def test_a_thought_step_of_adam_is_that_of_torch():
+def test_a_simulated_step_of_adam_is_that_of_torch():
     torch.manual_seed(0)
     weight, slope = torch.randn(5), torch.randn(5)
     settings = OptimiserSettings(rate=1e-2, betas=(0.5, 0.9))
     real = nn.Parameter(weight.clone())
     optimiser = torch.optim.Adam([real], lr=1e-2, betas=(0.5, 0.9))
-    thought, moments = [weight], [(torch.zeros(5), torch.zeros(5))]
+    simulated, moments = [weight], [(torch.zeros(5), torch.zeros(5))]
     for step in (1, 2, 3):
         real.grad = slope * step
         optimiser.step()
-        thought, moments = moved(thought, [slope * step], moments, settings, 1e-2, step)
-    torch.testing.assert_close(thought[0], real.detach(), rtol=1e-5, atol=1e-7)
+        simulated, moments = moved(simulated, [slope * step], moments, settings, 1e-2, step)
+    torch.testing.assert_close(simulated[0], real.detach(), rtol=1e-5, atol=1e-7)
 
 
 def wrapped(run, classes: int = 2):
-    """The run with its G and D as the only ones of an ensemble."""
+    """Return the run with its G and D as ensembles of one."""
     state = run.state
     for network in (state.generator, state.average):
         network.decoder = Generators([network.decoder], classes)
@@ -223,7 +223,7 @@ def test_generators_share_a_batch_evenly_in_training_and_by_their_mixture_in_sam
     assert set(network(z, torch.ones(4000, dtype=torch.long)).flatten().tolist()) == {10.0}
 
 
-def test_generators_are_mixed_by_what_each_covers_of_a_class():
+def test_generators_are_mixed_by_their_coverage_of_a_class():
     network = Generators([Constant(0.0), Constant(1.0)], classes=2).eval()
 
     def coverage(network) -> torch.Tensor:

@@ -202,7 +202,7 @@ def test_weights_of_another_network_are_refused(toy_run):
 
 
 class Spreads:
-    """A scorer that says, score after score, how varied the class 'crack' is; lower is better."""
+    """A scorer with the given spreads of the class 'crack', one per score; scores keep falling."""
 
     def __init__(self, *spreads: float) -> None:
         self.left = list(spreads)
@@ -328,4 +328,4 @@ def test_a_resumed_run_ends_where_the_undisturbed_one_does_and_does_not_go_on(to
         assert run.trained == whole.trained == 20
         assert run.ended == whole.ended
         assert equal(state_arrays(run.state), state_arrays(whole.state))
-    assert again["ended"].callbacks[0] == []  # what it had told is told
+    assert again["ended"].callbacks[0] == []  # its events are not repeated

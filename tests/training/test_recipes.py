@@ -1,4 +1,4 @@
-"""The recipes by name: valid, told in words, equal as TOML, and each resumed to the last bit."""
+"""The recipes by name: valid, described, equal as TOML, and resumed bit for bit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def toy(data: str, name: str, **changes) -> Run:
 
 
 @pytest.mark.parametrize(("data", "name"), NAMED)
-def test_a_recipe_is_valid_and_told_and_its_file_gives_the_same(data, name, tmp_path):
+def test_a_recipe_is_valid_and_described_and_its_file_gives_the_same(data, name, tmp_path):
     recipe = resolve_recipe(name, data)
     assert (recipe.name, recipe.data) == (name, data)
     assert all(ABOUT[name][:2])

@@ -1,7 +1,7 @@
-"""The trap of each published recipe, as a fact that fails where the trap is fallen into.
+"""The trap of each published recipe: a fact that a plausible mistake breaks.
 
-What a paper's networks and losses are is in `networks/test_literature.py` and `losses/`; which
-games go together is in `test_games.py`.
+The networks and losses of the papers are tested in `networks/test_literature.py` and `losses/`,
+games in `test_games.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from gan_augment.data.batches import Batch
 from gan_augment.generators.time_budget import opening_s
 from gan_augment.machine import compute_config
-from gan_augment.networks.growing import pixel_norm
+from gan_augment.networks.growing import faded, pixel_norm
 from gan_augment.networks.style import MEAN_RATE
 from gan_augment.recipes import RECIPES
 from gan_augment.training.images import build
@@ -35,11 +35,11 @@ from gan_augment.training.step import (
 from tests.training.toy_runs import small
 
 UNMOVED = {"initial_probability": 0.0}
-"""D sees images as they are."""
+"""Settings of a D that sees images without augmentation."""
 
 
 def begun(name: str, side: int = 16, **changes: dict[str, Any]) -> tuple[TrainState, Parts]:
-    """The first state of a recipe of two classes of images, whose D sees them as they are."""
+    """Return the first state of a recipe for two classes of images, without augmentation."""
     recipe = small(name, augment=UNMOVED, **changes)
     parts = build(recipe, (side, side, 1), 2, compute_config("cpu", "float32", 1))
     return new_state(parts, 0), parts
@@ -53,14 +53,14 @@ def rows(seed: int = 0, side: int = 16) -> Batch:
 
 
 def inputs_of(network: nn.Module) -> list[torch.Tensor]:
-    """What the network is asked about from now on, call after call."""
-    heard: list[torch.Tensor] = []
-    network.register_forward_pre_hook(lambda _, given: heard.append(given[0].detach().clone()))
-    return heard
+    """Return a list that records the inputs of the network from now on."""
+    seen: list[torch.Tensor] = []
+    network.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    return seen
 
 
 def with_objective(parts: Parts, **changes: Any) -> Parts:
-    """The same parts with another objective."""
+    """Return the parts with a changed objective."""
     objective = parts.recipe.objective.model_copy(update=changes)
     return replace(parts, recipe=parts.recipe.model_copy(update={"objective": objective}))
 
@@ -85,7 +85,7 @@ def test_dcgans_running_means_move_by_the_reals_and_then_by_the_fakes():
 
 
 @pytest.mark.parametrize(("fake_classes", "paid"), [(True, (1.0, 1.0)), (False, (1.0, 0.0))])
-def test_acgans_d_is_paid_for_the_classes_of_reals_and_of_fakes(fake_classes, paid):
+def test_acgans_d_learns_the_classes_of_reals_and_of_fakes(fake_classes, paid):
     state, parts = begun("acgan", objective={"classes": 2.0, "fake_classes": fake_classes})
     d, batch, fakes = state.discriminator, rows(), rows(1).x
     each = [F.cross_entropy(d(x, batch.y)[:, 1:], batch.y) for x in (batch.x, fakes)]
@@ -95,7 +95,7 @@ def test_acgans_d_is_paid_for_the_classes_of_reals_and_of_fakes(fake_classes, pa
     torch.testing.assert_close(d.classes.weight.grad, slope)  # of nothing else in the loss
 
 
-def test_acgans_g_is_paid_for_the_classes_beside_the_verdict():
+def test_acgans_g_learns_from_the_classes_and_the_verdict():
     state, parts = begun("acgan", objective={"classes": 2.0})
     batch = rows()
     output = generate(state, parts, batch)
@@ -111,7 +111,7 @@ def test_acgans_g_is_paid_for_the_classes_beside_the_verdict():
 # wgan-gp
 
 
-def test_wgan_gp_looks_at_a_point_of_its_own_for_every_sample():
+def test_wgan_gp_draws_a_separate_point_for_every_sample():
     state, parts = begun("wgan-gp")
     batch, heard = rows(), inputs_of(state.discriminator)
     fakes = batch.x + 1
@@ -128,27 +128,16 @@ def test_wgan_gp_looks_at_a_point_of_its_own_for_every_sample():
 # pggan
 
 
-def at_half_a_fade() -> tuple[TrainState, Parts, Batch]:
-    """A run in the middle of its only fade; rows without a class are there."""
-    state, parts = begun("pggan", side=8)
-    state.progress = 0.375  # of .5: a quarter until the fade begins, a quarter of fading
-    return state, parts, replace(rows(side=8), unlabelled=rows(1, side=8).x)
-
-
-def half_faded(x: torch.Tensor) -> torch.Tensor:
-    """Half of each pixel, half of the mean of its four."""
-    mean = x.view(8, 1, 4, 2, 4, 2).mean(dim=(3, 5))
-    return (x + mean.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)) / 2
-
-
 def test_pggans_reals_and_unlabelled_rows_fade_as_its_networks_do():
-    state, parts, batch = at_half_a_fade()
-    heard = inputs_of(state.discriminator)
+    state, parts = begun("pggan", side=8)
+    state.progress = 0.375  # of .5: a quarter until the only fade begins, a quarter of fading
+    batch = replace(rows(side=8), unlabelled=rows(1, side=8).x)
+    seen = inputs_of(state.discriminator)
     parts.step(state, parts, [batch])
     assert float(state.discriminator.level) == pytest.approx(0.5)
     assert float(state.generator.decoder.level) == pytest.approx(0.5)
-    torch.testing.assert_close(heard[0], half_faded(batch.x))
-    torch.testing.assert_close(heard[2], half_faded(batch.unlabelled))  # [1] are the fakes
+    torch.testing.assert_close(seen[0], faded(batch.x, 0.5, 1))
+    torch.testing.assert_close(seen[2], faded(batch.unlabelled, 0.5, 1))  # [1] are the fakes
 
 
 def test_pggans_drift_is_a_thousandth_of_the_squared_logits_of_reals():
@@ -192,7 +181,7 @@ def test_the_noise_of_a_layer_enters_by_its_strength_which_begins_at_0():
     assert not torch.allclose(g(second, y), g(z, y), atol=1e-3)
 
 
-def test_the_mapping_hears_the_direction_of_z_and_the_class():
+def test_the_mapping_depends_on_the_direction_of_z_and_on_the_class():
     g, z, y = styles()
     code = z[:, : g.code]
     w = g.mapping(code, y)
@@ -201,7 +190,7 @@ def test_the_mapping_hears_the_direction_of_z_and_the_class():
     assert not torch.allclose(g.mapping(code, 1 - y), w, atol=1e-2)
 
 
-def test_a_mean_style_moves_towards_its_own_class_alone():
+def test_a_mean_style_moves_only_towards_its_class():
     g, z, _ = styles()
     y = torch.zeros(4, dtype=torch.long)
     g.means.fill_(1.0)
@@ -214,7 +203,7 @@ def test_a_mean_style_moves_towards_its_own_class_alone():
 # unrolled
 
 
-def test_thought_steps_leave_the_running_means_of_a_batch_norm_alone():
+def test_simulated_steps_leave_the_weights_and_running_means_of_d():
     state, parts = begun("unrolled", discriminator={"network": "dcgan"})
     assert any(isinstance(m, nn.BatchNorm2d) for m in state.discriminator.modules())
     batch = rows()
@@ -239,7 +228,7 @@ def test_the_real_step_of_an_unrolled_d_is_from_its_old_weights(network):
 
 
 @pytest.mark.parametrize("adversary", [0.0, 2.0])
-def test_an_unrolled_g_pays_its_other_terms_and_the_weight_of_the_adversary(adversary):
+def test_an_unrolled_g_minimises_its_other_terms_and_the_weighted_adversary(adversary):
     objective = {"loss": "non-saturating", "feature_matching": 3.0, "adversary": adversary}
     still = {"spectral_norm": False}  # whose vectors move with every call
     state, parts = begun("anchored", objective=objective, game={"unrolled": 2}, discriminator=still)
