@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import islice, product, tee
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -81,18 +81,14 @@ class Dialect(Frozen, extra="ignore"):
     def records(self, lines: Iterable[str], *, strict: bool = True) -> Iterator[tuple[Row, str]]:
         """Yield the cells of every record, and its text in the file. Empty lines have no cell."""
         csv.field_size_limit(max(csv.field_size_limit(), MOST_BYTES))  # of the whole process
-        record: list[str] = []
-
-        def copied() -> Iterator[str]:
-            for line in lines:
-                record.append(line)
-                yield line
-
-        for row in csv.reader(
-            copied(), delimiter=self.delimiter, skipinitialspace=self.space_after, strict=strict
-        ):
-            yield row, "".join(record)
-            record.clear()
+        kept, parsed = tee(lines)
+        reader = csv.reader(
+            parsed, delimiter=self.delimiter, skipinitialspace=self.space_after, strict=strict
+        )
+        done = 0
+        for row in reader:
+            yield row, "".join(islice(kept, reader.line_num - done))
+            done = reader.line_num
 
     @property
     def between(self) -> str:
@@ -225,7 +221,7 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, CsvSource]:
     """
     path = Path(path)
     facts, dialect, header, ended = _opened(path)
-    records = _records(path, dialect)
+    records = (row for row, _ in _records(path, dialect) if row)
     names = _names(path, next(records))
     parts: list[list[pa.Array]] = [[] for _ in names]
     while chunk := list(islice(records, max(CELLS_AT_ONCE // len(names), 1))):
@@ -494,67 +490,47 @@ def _names(path: Path, header: Row) -> list[str]:
     """Check the column names; an empty one becomes "Unnamed: 3", as in pandas."""
     check_width(len(header), repr(str(path)))
     names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
-    for name, n in Counter(names).items():
-        if n > 1:
-            raise DataError(
-                f"{str(path)!r}, line 1: {n} columns are called {name[:60]!r}. Every column needs "
-                "a name of its own in the first line; rename one, or add the line if there is none."
-            )
+    name, n = Counter(names).most_common(1)[0]
+    if n > 1:
+        raise DataError(
+            f"{str(path)!r}: {n} columns are called {name[:60]!r}; the first line must hold a "
+            "different name for every column"
+        )
     return names
 
 
-def _records(path: Path, dialect: Dialect) -> Iterator[Row]:
-    """Yield the cells of every record, the header first. Raises DataError for ragged lines."""
-    line, width = 0, 0
-    try:
-        for row, text in dialect.records(_lines(path)):
-            line += text.count("\n") or 1
+def _records(path: Path, dialect: Dialect) -> Iterator[tuple[Row, str]]:
+    """Yield the cells and the text of every record, the header first.
+
+    Raises DataError for ragged lines, and for files that are not CSV in UTF-8.
+    """
+    width = 0
+    with _read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
+        for row, text in dialect.records(file):
             width = width or len(row)
             if row and len(row) != width:
                 raise DataError(
-                    f"{str(path)!r}, line {line}: it has {len(row)} cell{'s' * (len(row) != 1)}, "
-                    f"the first line has {width}. Put a cell that holds {dialect.delimiter!r} in "
-                    "quotes, or complete the line."
+                    f"{str(path)!r}: a line has {len(row)} cells, the first line has {width}: "
+                    f"{text[:60]!r}. Complete it, or quote cells that hold {dialect.delimiter!r}."
                 )
-            if row:
-                yield row
-    except csv.Error as error:
-        reason = str(error)
-        if "end of data" in reason:
-            reason = "a quote opened before is not closed; close it, or double a quote in text"
-        elif "expected after" in reason:
-            reason = "text follows a closing quote; a quote inside quotes is written twice"
-        raise DataError(f"{str(path)!r}, line {line + 1}: {reason}.") from None
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a file. Raises DataError where it is not UTF-8 text."""
-    with _read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
-        for number, line in enumerate(file, 1):
-            if "\0" in line:
-                raise DataError(
-                    f"{str(path)!r}, line {number}: it holds a NUL byte. Save the CSV as UTF-8; it "
-                    "may be UTF-16, or damaged."
-                )
-            yield line
+            if "\0" in text:
+                raise DataError(f"{str(path)!r} holds NUL bytes; save the CSV as UTF-8")
+            yield row, text
 
 
 def _marked(source: CsvSource) -> Iterator[bytes]:
     """Yield the original with one more cell in each row; empty lines stay."""
     cell = source.format.dialect.between + source.format.booleans[1]
     yield source.format.first_line(mark=True)
-    block: list[str] = []
-    header = True
-    for row, record in source.format.dialect.records(_lines(source.path)):
-        if header and row:
-            header = False
-            continue
-        end = next((end for end in _LINE_ENDS if record.endswith(end)), "")
-        block.append(f"{record.removesuffix(end)}{cell}{end}" if row else record)
-        if len(block) >= ROWS_AT_ONCE:
-            yield "".join(block).encode()
-            block.clear()
-    yield "".join(block).encode()
+    records = _records(source.path, source.format.dialect)
+    next(row for row, _ in records if row)  # the header
+    while block := list(islice(records, ROWS_AT_ONCE)):
+        ends = (text[len(text.rstrip("\r\n")) :] for _, text in block)
+        marked = (
+            f"{text.removesuffix(end)}{cell}{end}" if row else text
+            for (row, text), end in zip(block, ends, strict=True)
+        )
+        yield "".join(marked).encode()
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -568,12 +544,13 @@ def _read_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError:
-        with path.open("rb") as file:
-            lines = enumerate(file, 1)
-            number = next(n for n, line in lines if line.decode("utf-8", "ignore").encode() != line)
         raise DataError(
-            f"{str(path)!r}, line {number}: it is not UTF-8 text. Save the CSV as UTF-8, for "
-            "example with: iconv -f WINDOWS-1252 -t UTF-8"
+            f"{str(path)!r} is not UTF-8 text. Save the CSV as UTF-8, for example with: iconv -f "
+            "WINDOWS-1252 -t UTF-8"
+        ) from None
+    except csv.Error as error:
+        raise DataError(
+            f"{str(path)!r} has a quote that is not closed or not doubled: {error}"
         ) from None
     except OSError as error:
         more = ". Save the table as Parquet, or leave rows out." * (error.errno == errno.EFBIG)
