@@ -1,4 +1,4 @@
-"""Arrays, and .npz files of arrays, as labelled images: one stated rule for every kind of pixel."""
+"""Read arrays and .npz files as labelled images, with one rule for each dtype of pixels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KEYS = (
 )
 _BLOCK = 1024  # rows converted at a time, so that no float copy of everything exists
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, RuntimeError)
-"""What NumPy and zipfile raise for a file that is damaged or something else."""
+"""Errors of NumPy and zipfile for damaged files and files of another format."""
 FAINT = 64
 """Images whose brightest pixel is below this are called dark."""
 
@@ -38,10 +38,10 @@ def from_arrays(
     groups: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Labelled:
-    """Labelled images from arrays, by the rules of `to_uint8` and `encode_labels`.
+    """Return arrays as labelled images, by the rules of `to_uint8` and `encode_labels`.
 
-    x: (N, H, W) or (N, H, W, C), at least 8 px a side. y: (N,) str, int, bool or float.
-    groups: (N,) of any kind, or None; rows with the same pixels are put into one group.
+    x: (N, H, W) or (N, H, W, C), at least 8 px per side. y: (N,) str, int, bool or float.
+    groups: (N,) of any kind, or None; rows with equal pixels share a group.
     The arrays are not changed; uint8 pixels are not copied. Raises DataError.
 
     >>> import numpy as np
@@ -66,16 +66,16 @@ def label_pixels(
     digests: Sequence[str] | None = None,
     like: Labelled | None = None,
 ) -> Labelled:
-    """Labelled images from uint8 pixels (N, H, W, C) and labels in the user's terms.
+    """Return uint8 pixels (N, H, W, C) and the user's labels as labelled images.
 
-    digests: one per row, of the originals if the pixels were resized; else of the pixels.
-    like: labelled rows whose kind and meta the new ones take; None for images.
+    digests: one per row, of the originals before resizing; None computes them from the pixels.
+    like: labelled rows with the kind and meta to use; None for images.
     """
     names = None if class_names is None else [str(name) for name in np.ravel(class_names)]
     labels, class_names = encode_labels(y, names)
     if len(labels) != len(pixels):
         raise DataError(
-            f"{len(pixels)} images and {len(labels)} labels; expected one label an image"
+            f"{len(pixels)} images and {len(labels)} labels; expected one label per image"
         )
     same = same_rows([digest(image) for image in pixels] if digests is None else digests)
     if ids is None:
@@ -92,10 +92,10 @@ def label_pixels(
 
 
 def read_npz(path: Path) -> dict[str, Any]:
-    """Arrays of an .npz file by the names x, y and, where there, class_names, groups and ids.
+    """Return the arrays x and y of an .npz file, and class_names, groups and ids if it has them.
 
-    `images` is another name of x, `labels` one of y; other arrays are not read. No pickle is.
-    Raises DataError for missing arrays, Python objects, and anything damaged.
+    `images` and `signals` are other names of x, `labels` of y; other arrays are ignored. Pickled
+    objects are never loaded. Raises DataError for missing arrays, objects and damaged files.
     """
     try:
         with regular_file(path) as file:
@@ -111,7 +111,7 @@ def read_npz(path: Path) -> dict[str, Any]:
                 raise DataError(f"the arrays of {str(path)!r} need {problem}; take fewer rows")
             arrays = {name: archive[key] for name, key in keys.items()}
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-            raise ValueError("a part is no array")
+            raise ValueError("a member is not an array")
         return arrays
     except DataError:
         raise
@@ -124,7 +124,7 @@ def read_npz(path: Path) -> dict[str, Any]:
             raise DataError(
                 f"{str(path)!r} holds Python objects; save them as numbers or text: y.astype(str)"
             ) from None
-        raise DataError(f"{str(path)!r} is no intact .npz file: {error}") from None
+        raise DataError(f"{str(path)!r} is not an intact .npz file: {error}") from None
 
 
 def _one_of(path: Path, names: Sequence[str], *known: str) -> str:
@@ -139,12 +139,12 @@ def _one_of(path: Path, names: Sequence[str], *known: str) -> str:
 
 
 def to_uint8(x: ArrayLike) -> tuple[NDArray[np.uint8], str | None]:
-    """(uint8 pixels (N, H, W, C), a note on how they were read or None).
+    """Return (uint8 pixels (N, H, W, C), a note on the conversion or None).
 
-    The rule, by type and by the range over the whole array, never by image:
-    uint8: as it is. Booleans: False 0, True 255. Other integers: 0..255 as they are.
-    Floats: 0..1 times 255 if the maximum is at most 1; 0..255 if it is above. Rounded, never cut.
-    Raises DataError for anything else: negative, above 255, NaN, other shapes, channels first.
+    The dtype and the range of the whole array decide. uint8 and other integers in 0..255 keep
+    their values; True becomes 255. Floats are multiplied by 255 if their maximum is at most 1.
+    Values are rounded, never clipped. Raises DataError for values that are negative, above 255 or
+    NaN, for other shapes, and for channels first.
     """
     values = np.asarray(x)
     if values.dtype.kind == "O":
@@ -156,7 +156,7 @@ def to_uint8(x: ArrayLike) -> tuple[NDArray[np.uint8], str | None]:
     if values.dtype == np.uint8:
         return values.astype(np.uint8, copy=False), _faint(int(values.max()))
     if kind == "b":
-        return values.astype(np.uint8) * np.uint8(255), "boolean pixels: True is read as 255"
+        return values.astype(np.uint8) * np.uint8(255), "boolean pixels: True becomes 255"
     if kind not in "iuf":
         raise DataError(f"pixels are {values.dtype}; expected uint8, or floats in 0..1 or 0..255")
     least, most = float(values.min()), float(values.max())
@@ -182,7 +182,7 @@ def _faint(most: float) -> str | None:
         return None
     return (
         f"the brightest pixel is {most:g} of 255, so the images are dark; "
-        "if it stands for white, scale the array to 0..1 first"
+        "if that value is white, scale the array to 0..1 first"
     )
 
 
@@ -200,13 +200,13 @@ def _check_range(values: NDArray[np.generic], least: float, most: float) -> None
 
 
 def _with_channels(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """(N, H, W) as (N, H, W, 1); (N, H, W, C) as it is; anything else is refused."""
+    """Return (N, H, W) as (N, H, W, 1), (N, H, W, C) unchanged. Raises DataError for others."""
     if values.ndim == 3:
         values = values[..., np.newaxis]  # (N, H, W) -> (N, H, W, 1)
     if values.ndim != 4:
         raise DataError(f"images have shape {values.shape}; expected (N, H, W) or (N, H, W, C)")
     if 0 in values.shape:
-        raise DataError(f"images have shape {values.shape}: there is nothing in it")
+        raise DataError(f"images have shape {values.shape}, which is empty")
     if values.shape[1] <= 4 and min(values.shape[2:]) >= 8:
         raise DataError(
             f"images have shape {values.shape}, which looks like channels first (N, C, H, W); "

@@ -26,18 +26,20 @@ from gan_augment.progress import Progress
 
 SUFFIXES = (".npy", ".wav")
 FULL_SCALE = 0.999
-"""Of the range of a .wav file, from where on a sample may be clipped."""
+"""Samples of .wav files from here on count as clipped; 1 is full scale."""
 CLIPPED = 0.01
-"""The share of such samples from which a recording is told of."""
+"""Recordings with at least this share of clipped samples are noted."""
 Values = NDArray[np.float32]
+Recordings = dict[str, tuple[Values, int | None]]
+"""{path: (samples (C, L), rate in Hz or None)}."""
 
 
 @dataclass(frozen=True)
 class ReadSignals:
-    """Labelled windows, what the scan of the files found, and sentences for people.
+    """Labelled windows, the scan of the files, and notes for people.
 
-    values: the windows as they were read, float32 (N, C, L). cut: whether windows are parts of
-    recordings; else each is a file, or a row of an array.
+    values: the windows in their own unit, float32 (N, C, L). cut: whether windows are parts of
+    recordings; otherwise each is a whole file, or a row of an array.
     """
 
     data: Labelled
@@ -57,10 +59,10 @@ def from_signals(
     scale: Scale | None = None,
     rate: int | None = None,
 ) -> Labelled:
-    """Labelled signals from an array (N, C, L), or (N, L) of one channel; it is not changed.
+    """Label signals of an array (N, C, L), or (N, L) for one channel, without changing it.
 
-    y: (N,) str, int, bool or float. groups: (N,) of any kind, or None; equal windows share one.
-    scale: of each channel the values that are -1 and 1; None takes its range. Raises DataError.
+    y: (N,) str, int, bool or float. groups: (N,) of any kind, or None; equal windows share a group.
+    scale: for each channel, the values stored as -1 and 1; None takes its range. Raises DataError.
 
     >>> data = from_signals(np.random.default_rng(0).normal(size=(3, 2, 64)), ["a", "b", "a"])
     >>> data.values.shape, data.counts
@@ -73,7 +75,7 @@ def from_signals(
 
 
 def checked_values(x: ArrayLike) -> Values:
-    """Signals as float32 (N, C, L), L >= 16. Raises DataError for anything else."""
+    """Return signals as float32 (N, C, L), L >= 16. Raises DataError for anything else."""
     try:
         values = np.asarray(x)
     except ValueError:
@@ -102,10 +104,10 @@ def checked_values(x: ArrayLike) -> Values:
 
 
 def holds_signals(source: Path) -> bool:
-    """Whether a folder holds .npy or .wav files and no image, or an .npz signals by its header.
+    """Return whether a folder holds .npy or .wav files and no image, or an .npz file signals.
 
-    Signals are an array called `signals`, or an `x` (N, C, L) of fewer channels than images have
-    pixels a side.
+    An .npz file holds signals if it has an array `signals`, or if its `x` is (N, C, L) with C
+    below the smallest side of images.
     """
     if source.is_dir():
         suffixes = (Path(f).suffix.lower() for _, _, files in os.walk(source) for f in files)
@@ -137,12 +139,12 @@ def read_signals(
     scale: Scale | None = None,
     progress: Progress | None = None,
 ) -> ReadSignals:
-    """Read an .npz of signals (N, C, L), or a folder a class of .npy (C, L) or .wav files.
+    """Read an .npz file of signals (N, C, L), or a folder per class of .npy (C, L) or .wav files.
 
-    window: samples; recordings are cut into windows of so many, one behind another, that share a
-    group. Without it all are of one length. Silent windows are left out. scale: as in
-    `from_signals`.
-    Raises DataError, UnreadableFilesError and UsageError, each with what to do.
+    window: samples per window. Recordings are cut into windows without overlap, which share a
+    group; without it, all recordings must have one length. Silent windows are left out. scale: as
+    in `from_signals`.
+    Raises DataError, UnreadableFilesError and UsageError, each with the cure.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -160,14 +162,14 @@ def read_signals(
         return _read_npz(path, window, scale)
     if not path.is_dir():
         raise UsageError(
-            f"{str(path)!r} is no signals that are known; expected a folder of classes of .npy or "
-            ".wav files, or an .npz of x (N, channels, length) and y (N,)"
+            f"{str(path)!r} holds no signals; expected a folder per class of .npy or .wav files, "
+            "or an .npz file of x (N, channels, length) and y (N,)"
         )
     return _read_folder(list_folder(path, SUFFIXES), window, skip_bad, scale, progress)
 
 
 def is_whole_signal(path: Path) -> bool:
-    """Whether a file that `file_bytes` wrote is whole (a power cut leaves empty or cut files)."""
+    """Return whether a written file is whole; a power cut leaves empty or cut files."""
     try:
         _read_file(path)
     except (DataError, OSError):
@@ -176,7 +178,7 @@ def is_whole_signal(path: Path) -> bool:
 
 
 def windows_of(values: Values, window: int) -> Values:
-    """Cut a recording (C, L) into windows (n, C, window), one behind another; the rest goes.
+    """Cut a recording (C, L) into windows (n, C, window) without overlap; drop the rest.
 
     >>> windows_of(np.zeros((2, 100), np.float32), 30).shape
     (3, 2, 30)
@@ -209,7 +211,7 @@ def _read_npz(path: Path, window: int | None, scale: Scale | None) -> ReadSignal
         if values.shape[:1] != (len(x),):
             raise DataError(
                 f"{path.name} holds {len(x)} signals and {name} of shape {values.shape}; expected "
-                "one value a signal"
+                "one value per signal"
             )
     rows = np.arange(len(x))
     if window is not None:
@@ -247,7 +249,7 @@ def _read_folder(
     if problem := memory_problem(4.0 * size):
         raise DataError(f"the signals need about {problem}; take fewer files")
     progress.phase("reading signals", len(listing.files))
-    found: dict[str, tuple[Values, int | None]] = {}
+    found: Recordings = {}
     rejected = dict(listing.rejected)
     for done, (path, label, _) in enumerate(listing.files, 1):
         try:
@@ -270,7 +272,14 @@ def _read_folder(
     scan = Scan(entries, reasons, labels, channels=entries[0].height if entries else 1)
     refuse_bad(scan, skip_bad)
     if window is None:
-        _check_lengths({path: v.shape[1] for path, (v, _) in used.items()})
+        lengths = {path: v.shape[1] for path, (v, _) in used.items()}
+        short, long = (choose(lengths, key=lambda path: lengths[path]) for choose in (min, max))
+        if lengths[short] != lengths[long]:
+            raise DataError(
+                f"the signals have {lengths[short]} ({short!r}) to {lengths[long]} ({long!r}) "
+                "samples; expected one length. Cut windows of at most the smaller: --window "
+                f"{lengths[short]} (window=)."
+            )
     notes = [*listing.notes, *scan_notes(scan), *_clipping_notes(used)]
     x, ids, y, groups, silent = _windows(used, label_of, window)
     if silent:
@@ -281,9 +290,9 @@ def _read_folder(
 
 
 def _windows(
-    used: dict[str, tuple[Values, int | None]], label_of: dict[str, str], window: int | None
+    used: Recordings, label_of: dict[str, str], window: int | None
 ) -> tuple[Values, list[str], list[str], list[str] | None, int]:
-    """(windows (N, C, L), ids, labels, the recording of each or None, silent ones left out)."""
+    """Return windows (N, C, L), ids, labels, recordings or None, and the number of silent ones."""
     parts, ids, silent = [], [], 0
     for path, (values, _) in used.items():
         cut = values[None] if window is None else windows_of(values, window)
@@ -299,19 +308,21 @@ def _windows(
 
 
 def _read_file(path: Path) -> tuple[Values, int | None]:
-    """(float32 (C, L), samples a second or None) of a .npy or .wav file. Raises DataError."""
+    """Return the samples (C, L) and the rate (Hz, or None) of a file. Raises DataError."""
     try:
         with regular_file(path) as file:
+            rate: int | None = None
             if path.suffix.lower() == ".wav":
-                values, rate = _read_wav(file)
+                found, rate = soundfile_module().read(file, dtype="float32", always_2d=True)
+                values = found.T
             else:
-                values, rate = np.load(file, allow_pickle=False), None
+                values = np.load(file, allow_pickle=False)
     except OSError as error:
         raise DataError(f"it cannot be read: {error.strerror or error}") from None
     except MemoryError:
         raise DataError("it does not fit into memory") from None
     except DAMAGED as error:
-        raise DataError(f"it is no intact {path.suffix} file: {error}") from None
+        raise DataError(f"it is not an intact {path.suffix} file: {error}") from None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
         raise DataError("it holds no numbers; expected (channels, length) or (length,)")
     values = values[None] if values.ndim == 1 else values
@@ -328,18 +339,8 @@ def _read_file(path: Path) -> tuple[Values, int | None]:
     return values.astype(np.float32), rate
 
 
-def _read_wav(file: Any) -> tuple[NDArray[Any], int]:
-    soundfile = soundfile_module()
-    try:
-        values, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise DataError(f"it is no audio that libsndfile reads: {error}") from None
-    return values.T, int(rate)
-
-
-def _odd_ones(found: dict[str, tuple[Values, int | None]], window: int | None) -> dict[str, str]:
-    """{path: why it cannot be used} of recordings with another rate or other channels than most,
-    or that are shorter than a window."""
+def _odd_ones(found: Recordings, window: int | None) -> dict[str, str]:
+    """Return {path: reason} of recordings with an unusual rate or channels, or that are short."""
     rates = Counter(rate for _, rate in found.values())
     channels = Counter(len(values) for values, _ in found.values())
     odd = {}
@@ -347,7 +348,7 @@ def _odd_ones(found: dict[str, tuple[Values, int | None]], window: int | None) -
         usual, wide = rates.most_common(1)[0][0], channels.most_common(1)[0][0]
         if rate != usual:
             odd[path] = (
-                f"it has {_hertz(rate)}, and most files have {_hertz(usual)}; resample it "
+                f"its rate is {rate} Hz, and most files have {usual} Hz; resample it "
                 "(scipy.signal.resample_poly) or leave it out"
             )
         elif len(values) != wide:
@@ -359,10 +360,6 @@ def _odd_ones(found: dict[str, tuple[Values, int | None]], window: int | None) -
     return odd
 
 
-def _hertz(rate: int | None) -> str:
-    return "no rate" if rate is None else f"{rate} samples a second"
-
-
 def _too_short(what: str, length: int, window: int) -> str:
     return (
         f"{what} has {length} samples, fewer than a --window of {window}; take a --window of at "
@@ -370,36 +367,25 @@ def _too_short(what: str, length: int, window: int) -> str:
     )
 
 
-def _check_lengths(length_of: dict[str, int]) -> None:
-    """Raise DataError where recordings are of several lengths and nothing cuts them."""
-    shortest, longest = (choose(length_of, key=lambda p: length_of[p]) for choose in (min, max))
-    if length_of[shortest] != length_of[longest]:
-        raise DataError(
-            f"the signals are {length_of[shortest]} ({shortest!r}) to {length_of[longest]} "
-            f"({longest!r}) samples long; expected one length. Cut windows with --window "
-            f"{length_of[shortest]} (window=), or fewer samples."
-        )
-
-
-def _clipping_notes(used: dict[str, tuple[Values, int | None]]) -> list[str]:
-    """A sentence on recordings whose loudest samples are cut off; of .wav, whose range is known."""
+def _clipping_notes(used: Recordings) -> list[str]:
+    """Return a note on clipped recordings; only .wav files have a known full scale."""
     clipped = {
-        path: float((np.abs(values) >= FULL_SCALE).mean())
+        path: share
         for path, (values, rate) in used.items()
         if rate is not None
+        if (share := float((np.abs(values) >= FULL_SCALE).mean())) >= CLIPPED
     }
-    clipped = {path: share for path, share in clipped.items() if share >= CLIPPED}
     if not clipped:
         return []
     worst = max(clipped, key=lambda path: clipped[path])
     return [
         f"{len(clipped)} of {len(used)} recordings are clipped (most: {worst!r}, "
-        f"{clipped[worst]:.0%} of its samples at full scale; expected under {CLIPPED:.0%}): the "
-        "generator learns that; record at a lower level, or leave them out"
+        f"{clipped[worst]:.0%} of its samples at full scale; expected under {CLIPPED:.0%}), and "
+        "the generator learns that; record at a lower level, or leave them out"
     ]
 
 
 def _silent(x: Values) -> NDArray[np.bool_]:
-    """Which windows (n, C, L) hold one value alone in each channel."""
+    """Mark windows (n, C, L) with one value in each channel, (n,)."""
     silent: NDArray[np.bool_] = (np.ptp(x, axis=2) == 0).all(axis=1)
     return silent

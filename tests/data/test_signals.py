@@ -169,7 +169,7 @@ def test_wav_files_of_another_rate_and_clipped_ones_are_told(tmp_path):
         rate = 4000 if row == 6 else 8000
         soundfile.write(folder / f"{row}.wav", values.T, rate, subtype="FLOAT")
     read = read_signals(tmp_path)
-    assert "4000 samples a second, and most files have 8000" in read.notes[0]
+    assert "4000 Hz, and most files have 8000" in read.notes[0]
     assert "6 of 6 recordings are clipped" in read.notes[1]
 
 

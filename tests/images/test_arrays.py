@@ -41,7 +41,7 @@ UNIT[0, 0, :3] = [0, 1, 0.998]
         (UNIT * 200 + 54.6, [55, 255, 254, 155], "read as 0..255"),
         (np.full((1, 8, 8), 16.0), [16] * 4, "the brightest pixel is 16 of 255"),
         (np.full((1, 8, 8), 77), [77] * 4, "read as 0..255"),
-        (np.full((1, 8, 8), True), [255] * 4, "True is read as 255"),
+        (np.full((1, 8, 8), True), [255] * 4, "True becomes 255"),
     ],
 )
 def test_one_rule_reads_every_kind_of_pixel_and_says_so(x, levels, note, caplog):
@@ -62,7 +62,7 @@ def test_one_rule_reads_every_kind_of_pixel_and_says_so(x, levels, note, caplog)
         (np.full((2, 8, 8), np.inf), "NaN or infinite"),
         (X.transpose(0, 3, 1, 2), r"transpose\(0, 2, 3, 1\)"),
         (X[0, 0], "expected"),
-        (X[:0], "nothing in it"),
+        (X[:0], "is empty"),
         (np.array([X[0], X[0, :5]], dtype=object), "one size"),
         (np.full((2, 8, 8), "a"), "expected uint8"),
         (X.astype(complex), "expected uint8"),
@@ -196,15 +196,15 @@ def _header(shape: str, dtype: str = "|u1") -> bytes:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (b"", "no intact"),
-        (b"PK\x03\x04 cut", "no intact"),
-        (pickle.dumps([1, 2]), "no intact"),
-        (_member("x.npy", b"no array"), "a part is no array"),
+        (b"", "not an intact"),
+        (b"PK\x03\x04 cut", "not an intact"),
+        (pickle.dumps([1, 2]), "not an intact"),
+        (_member("x.npy", b"no array"), "a member is not an array"),
         (_member("x.npy", _header("(6, 12, 12)") + bytes(10)), "10 of 864|got 10"),
-        (_member("x.npy", _header("(200000, 2000000)")), "no intact|memory"),
+        (_member("x.npy", _header("(200000, 2000000)")), "not an intact|memory"),
         (_member("x.npy", _header("(6, 12, 12)", "|O") + pickle.dumps(0)), "Python objects"),
-        (_member("x.npy", _header("(-6, 12)")), "no intact"),
-        (_member("x.npy", _header("__import__('os')")), "no intact"),
+        (_member("x.npy", _header("(-6, 12)")), "not an intact"),
+        (_member("x.npy", _header("__import__('os')")), "not an intact"),
         (_member("z.npy", b""), "exactly one of x and images"),
     ],
 )

@@ -89,7 +89,7 @@ def test_what_is_no_class_or_no_image_is_noted(folder):
     read = read_images(root)
     assert read.data.counts == {"cat": 2}
     notes = " ".join(read.notes)
-    assert "folder 'empty' holds no image file; it is not taken as a class" in notes
+    assert "folder 'empty' holds no image file; it is not a class" in notes
     assert "without a class: 1" in notes
     assert ".txt (1)" in notes
     assert ".gif (1)" in notes
@@ -142,7 +142,7 @@ def test_column_order_blanks_quotes_a_byte_order_mark_and_repeats_do_not_matter(
     read = read_images(manifest(root, text))
     assert read.data.counts == {"big, cat": 1, "dog": 2}
     assert read.data.ids.tolist() == ["a/x, y.png", "b/000.png", "b/001.png"]
-    assert read.notes[0] == "lines that repeat another, taken once: 1"
+    assert read.notes[0] == "repeated lines, read once: 1"
 
 
 def test_paths_that_leave_the_folder_or_name_nothing_are_rejected(tmp_path, folder):
@@ -179,7 +179,7 @@ def test_another_table_is_a_usage_error_that_says_both_ways(tmp_path, header):
         (",x\n", "line 2"),
         ("a.png,\n", "empty"),
         ('a.png,"x\ny"\n', "control characters"),
-        ('a.png,"x\n', "no readable CSV"),
+        ('a.png,"x\n', "not a readable CSV"),
         ("a.png,x\na.png,y\n", "labelled 'y' here, 'x' before"),
         ("a\0.png,x\n", "CSV|UTF-8|readable"),
         ("\udcff.png,a\n", "UTF-8"),
@@ -198,5 +198,5 @@ def test_a_data_set_that_is_divided_already_gives_its_training_part(folder, tmp_
     found = list_folder(tmp_path)
     assert [path for path, _, _ in found.files] == ["cat/000.png", "dog/000.png"]
     assert found.root == (tmp_path / "train").resolve()
-    assert found.notes == [f"{tmp_path.name} is divided into train and test, val: train is taken"]
+    assert found.notes == [f"{tmp_path.name} is divided into train and test, val; train is read"]
     assert set(parts_of(tmp_path)) == {"train", "val", "test"}

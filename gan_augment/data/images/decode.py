@@ -1,7 +1,7 @@
-"""One image file to uint8 pixels, or a named reason why not.
+"""Decode one image file to uint8 pixels, or say why it cannot be used.
 
-Only five formats are ever handed to Pillow, and nothing is decoded before its size is known. Files
-that may be hostile are decoded in a process of their own, see `pool.py`.
+Pillow gets five formats only, and decodes nothing before the size is checked. Files are decoded in
+worker processes, see `pool.py`, since they may be hostile.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gan_augment.input_files import read_regular
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 256 * 2**20
-SMALLEST_SIDE_PX = 4  # below, a picture shows nothing that could be learnt
+SMALLEST_SIDE_PX = 4  # smaller images show nothing to learn
 _TOO_LARGE = f"the file is larger than {MOST_BYTES // 2**20} MiB"
 _TOO_MANY = f"it is larger than {MOST_PIXELS // 10**6} megapixels"
 _ORIENTATION = 0x0112
@@ -42,16 +42,16 @@ _TURNS = {
 
 
 class BadImageError(DataError):
-    """These bytes are no image that can be used; the message is the reason, in a few words."""
+    """The file cannot be used as an image; the message is a short reason."""
 
 
 Facts = dict[str, Any]
-"""What is known of a file, ready for JSON: the fields of a `scan.Entry` but path, label and group;
-of a header its "size"; or the "reason" why it is unusable."""
+"""Facts about a file, for JSON: the fields of `scan.Entry` except path, label and group; the "size"
+of a header; or the "reason" why the file is unusable."""
 
 
 def header_size(raw: bytes) -> tuple[int, int]:
-    """(height, width) px by the header alone, turned as EXIF says. Raises BadImageError."""
+    """Return (height, width) px from the header, turned as EXIF says. Raises BadImageError."""
     with _opened(raw) as image:
         turned = image.format != "TIFF" and image.format != "PNG" and _orientation(image) >= 5
         width, height = image.size
@@ -59,9 +59,9 @@ def header_size(raw: bytes) -> tuple[int, int]:
 
 
 def decode(raw: bytes) -> tuple[Facts, NDArray[np.uint8]]:
-    """(facts, pixels) of the first picture in the bytes of a PNG, JPEG, WebP, BMP or TIFF file.
+    """Return (facts, pixels) of the first image in a PNG, JPEG, WebP, BMP or TIFF file.
 
-    Pixels are uint8 (H, W, C); C is 1 if all is grey, 4 if anything is transparent, else 3. 16-bit
+    Pixels are uint8 (H, W, C); C is 1 for grey images, 4 with transparency, else 3. 16-bit
     grey is scaled by 255 / 65535 and rounded; palettes, CMYK and YCbCr become RGB. Raises
     BadImageError for everything else.
     """
@@ -93,12 +93,16 @@ def decode(raw: bytes) -> tuple[Facts, NDArray[np.uint8]]:
 def decode_file(
     path: Path, size: tuple[int, int] | None, how: Resize
 ) -> tuple[Facts, NDArray[np.uint8] | None]:
-    """(facts, the pixels of a file at (height, width) px).
+    """Return (facts, pixels at `size` px, (height, width)).
 
-    With `size` None only the header is read. The pixels are None then, and of an unusable file.
+    The pixels are None for an unusable file, and if `size` is None, which reads the header only.
     """
     try:
-        raw = _read_bytes(path)
+        try:
+            raw = read_regular(path, MOST_BYTES)
+        except OSError as error:
+            reason = _TOO_LARGE if error.errno == errno.EFBIG else error.strerror
+            raise BadImageError(reason or str(error)) from None
         if size is None:
             return {"size": header_size(raw)}, None
         facts, pixels = decode(raw)
@@ -107,27 +111,24 @@ def decode_file(
     return facts, resize_image(pixels, (size[0], size[1]), how, alpha=pixels.shape[2] == 4)
 
 
-def _read_bytes(path: Path) -> bytes:
-    """The bytes of a regular file of at most 256 MiB."""
-    try:
-        return read_regular(path, MOST_BYTES)
-    except OSError as error:
-        reason = _TOO_LARGE if error.errno == errno.EFBIG else error.strerror
-        raise BadImageError(reason or str(error)) from None
-
-
 @contextmanager
 def _opened(raw: bytes) -> Iterator[Image.Image]:
-    """The image, its header read, its size allowed; any failure inside is a BadImageError."""
+    """Open an image and check its size; any failure inside becomes a BadImageError."""
     if not raw:
         raise BadImageError("the file is empty")
     if len(raw) > MOST_BYTES:
         raise BadImageError(_TOO_LARGE)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the limits below are ours and stricter
+            warnings.simplefilter("ignore")  # the limits here are stricter than Pillow's
             with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
-                _check_size(*image.size)
+                width, height = image.size
+                if width * height > MOST_PIXELS:
+                    raise BadImageError(f"{_TOO_MANY}: {width} x {height} px")
+                if min(width, height) < SMALLEST_SIDE_PX:
+                    raise BadImageError(
+                        f"{width} x {height} px are too few; expected {SMALLEST_SIDE_PX} px a side"
+                    )
                 yield image
     except BadImageError:
         raise
@@ -142,22 +143,13 @@ def _opened(raw: bytes) -> Iterator[Image.Image]:
         raise BadImageError(f"it cannot be decoded: {words}") from error
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise BadImageError(f"{_TOO_MANY}: {width} x {height} px")
-    if min(width, height) < SMALLEST_SIDE_PX:
-        raise BadImageError(
-            f"{width} x {height} px are too few; {SMALLEST_SIDE_PX} px a side at least"
-        )
-
-
 def _orientation(image: Image.Image) -> int:
     value = image.getexif().get(_ORIENTATION, 1)
     return value if isinstance(value, int) else 1
 
 
 def _converted(image: Image.Image) -> Image.Image:
-    """The image as L, RGB or RGBA."""
+    """Return the image as L, RGB or RGBA."""
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         raise BadImageError(
             f"its pixels ({image.mode}) have no agreed white; save it with 8 or 16 bits"
@@ -169,7 +161,7 @@ def _converted(image: Image.Image) -> Image.Image:
 
 
 def _reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W) or (H, W, C) with the fewest channels that lose nothing: 1, 3 or 4."""
+    """Return (H, W) or (H, W, C) with the fewest channels that lose nothing: 1, 3 or 4."""
     if pixels.ndim == 2:
         return pixels[..., np.newaxis]  # (H, W) -> (H, W, 1)
     if pixels.shape[2] == 4 and (pixels[..., 3] == 255).all():

@@ -1,7 +1,7 @@
-"""Worker processes that decode files: a file that hangs or kills its worker costs only itself.
+"""Decode files in worker processes: a file that hangs or kills its worker costs only itself.
 
-Run with `python -m`, this module is such a worker. It answers a request, a line of JSON, with
-another and, where a size is asked for, the pixels; no pickle passes between the processes.
+`python -m` runs this module as a worker. Requests and answers are JSON, followed by the raw pixels;
+the processes exchange no pickle.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from gan_augment.processes import available_cores, worker_command, worker_enviro
 
 LIMIT_S = 4.5  # for one file, from its request to its answer
 _START_S = 60.0
-_FILES_A_WORKER = 200  # a process more pays from here on
-_AT_ONCE = 2048  # files handed to the workers together, so that their answers fit into memory
-_MOST_MEMORY_BYTES = 4 << 30  # of addresses; a 50-megapixel image needs under 1 GiB
+_FILES_A_WORKER = 200  # fewer files do not pay for another process
+_AT_ONCE = 2048  # files per batch, so that their answers fit into memory
+_MOST_MEMORY_BYTES = 4 << 30  # address space; a 50-megapixel image needs under 1 GiB
 _SLOW = "decoding it takes longer than allowed"
 _CRASHED = "decoding it ends the process"
 _WORKER = "gan_augment.data.images.pool"
@@ -47,10 +47,10 @@ def decode_files(
     workers: int | None = None,
     limit_s: float = LIMIT_S,
 ) -> Iterator[Answer]:
-    """Decode files in worker processes: one answer a path, in order, as they are known.
+    """Decode files in worker processes; yield one answer per path, in order.
 
-    size: (height, width) px to resize to, by the way `how`; None reads the headers only. workers:
-    None is one for every 200 files, at most one a core. limit_s: seconds that one file may take.
+    size: (height, width) px to resize to by `how`; None reads the headers only. workers: None for
+    one per 200 files, at most one per core. limit_s: seconds per file.
     """
     useful = min(available_cores(), -(-len(paths) // _FILES_A_WORKER))
     n = max(1, useful if workers is None else min(workers, len(paths)))
@@ -72,7 +72,7 @@ def decode_files(
 
 
 class _Worker:
-    """One decoding process, started when it is needed. Ends when left, by force."""
+    """One decoding process, started at the first request and killed at the end."""
 
     def __enter__(self) -> _Worker:
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,7 +86,7 @@ class _Worker:
             self._answers.close()
 
     def decode(self, path: Path, size: tuple[int, int] | None, how: str, limit_s: float) -> Answer:
-        """The answer for one file; a process that hangs or dies of it is replaced by a new one."""
+        """Return the answer for one file; a process that hangs or dies is replaced."""
         if self._process is None:
             self._start()
         request = json.dumps({"path": str(path), "size": size, "how": how})
@@ -132,9 +132,9 @@ class _Worker:
 
 
 def main() -> None:
-    """Answer requests on the descriptor that the command line names, until its other end is gone.
+    """Answer requests on the file descriptor in the command line until its other end closes.
 
-    The first answer, {}, says: ready.
+    The first message, {}, reports that the worker is ready.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

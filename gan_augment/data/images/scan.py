@@ -1,4 +1,4 @@
-"""What reading image files found: counts, sizes, duplicates, bad files, and sentences on them."""
+"""The result of reading image files: counts, sizes, duplicates, bad files, and notes on them."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Scan:
-    """What a source holds.
+    """The content of a source.
 
     entries: readable images, in the order of the rows. rejected: {path: reason};
     rejected_labels: {path: class, "" if unknown}. duplicates: sets of paths with the same pixels
     and class; conflicts: sets of paths with the same pixels and different classes.
-    image_size: (height, width) px that the images are trained at; channels: 1, 3 or 4 (or any C).
+    image_size: (height, width) px of the model; channels: 1, 3 or 4 for files, any C for arrays.
     """
 
     entries: tuple[Entry, ...]
@@ -89,7 +89,7 @@ class Scan:
         return [(tuple(e.path for e in same), {e.label for e in same}) for same in sets]
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON, without the entries."""
+        """Return the facts for JSON, without the entries."""
         return {
             "images": len(self.entries),
             "classes": self.counts,
@@ -105,7 +105,7 @@ class Scan:
 
 
 def refuse_bad(scan: Scan, skip_bad: bool) -> None:
-    """Raise where too many files are bad, or none is good.
+    """Raise if too many files are bad, or none is good.
 
     A bad file may be skipped if its class keeps two readable images or more and loses at most one
     file or 5 % of its files, whichever is more.
@@ -121,7 +121,7 @@ def refuse_bad(scan: Scan, skip_bad: bool) -> None:
         files = len(scan.entries) + len(scan.rejected)
         raise UnreadableFilesError(
             f"{len(bad)} of {files} files cannot be used, more than may be left out "
-            "silently (a class keeps two files and loses at most one file or 5 %): "
+            "silently (a class must keep two files and lose at most one file or 5 %): "
             f"{_listed(scan, bad, 10)}. "
             "Repair or remove them, or pass --skip-bad (skip_bad=True)."
         )
@@ -130,7 +130,7 @@ def refuse_bad(scan: Scan, skip_bad: bool) -> None:
 
 
 def scan_notes(scan: Scan) -> tuple[str, ...]:
-    """Sentences on what was left out, repeated or dark."""
+    """Return notes on files that were left out, repeated or dark."""
     notes = []
     if scan.rejected:
         files = len(scan.entries) + len(scan.rejected)
@@ -140,20 +140,20 @@ def scan_notes(scan: Scan) -> tuple[str, ...]:
     if animated:
         notes.append(
             f"{animated} of {len(scan.entries)} files hold several frames or pages; "
-            "the first of each is taken"
+            "only the first of each is read"
         )
     deepest = max((entry.brightest_16bit or 0 for entry in scan.entries), default=0)
     if 0 < deepest < 16384:
         notes.append(
             f"the 16-bit images reach only {deepest} of 65535, so they are dark; "
-            "if that is white, scale the files first"
+            "if that value is white, scale the files first"
         )
     if scan.duplicates:
         extra = sum(len(paths) - 1 for paths in scan.duplicates)
         notes.append(
-            f"{extra} of {len(scan.entries)} images repeat another of their class "
+            f"{extra} of {len(scan.entries)} images repeat an image of their class "
             f"pixel by pixel (first: {scan.duplicates[0][1]!r} = {scan.duplicates[0][0]!r}); "
-            "kept, on one side of any split"
+            "all are kept, on one side of any split"
         )
     if scan.conflicts:
         first = " = ".join(repr(path) for path in scan.conflicts[0][:3])
@@ -165,6 +165,6 @@ def scan_notes(scan: Scan) -> tuple[str, ...]:
 
 
 def _listed(scan: Scan, paths: list[str], most: int) -> str:
-    """Rejected files with their reasons, at most so many."""
+    """Return the first rejected files with their reasons."""
     more = f"; and {len(paths) - most} more" if len(paths) > most else ""
     return "; ".join(f"{path!r}: {scan.rejected[path]}" for path in paths[:most]) + more

@@ -1,7 +1,4 @@
-"""Which files a folder of classes or a CSV manifest names, and which may not be opened.
-
-No image is opened here.
-"""
+"""List the files of a folder of classes or of a CSV manifest, and reject unsafe ones unopened."""
 
 from __future__ import annotations
 
@@ -28,11 +25,10 @@ _MOST_MANIFEST_BYTES = 1 << 30
 
 @dataclass
 class Listing:
-    """Files below `root`, by their path below it with forward slashes.
+    """Files below `root`, by their relative path with forward slashes.
 
-    files: those that should be images, (path, label, group or ""). rejected: {path: (label,
-    reason)}. notes: sentences for people. columns: of a manifest those that were asked for beside
-    its own, {column: {path: value}}.
+    files: (path, label, group or ""). rejected: {path: (label, reason)}. notes: sentences for
+    people. columns: further columns of a manifest, {column: {path: value}}.
     """
 
     root: Path
@@ -43,12 +39,12 @@ class Listing:
     suffixes: Sequence[str] = SUFFIXES
 
     @property
-    def what(self) -> str:
-        """What the files are."""
+    def content(self) -> str:
+        """Return the plural noun for the files."""
         return "images" if self.suffixes == SUFFIXES else "signals"
 
     def add(self, path: str, label: str, group: str = "") -> None:
-        """List a file, or reject it where it may not even be opened."""
+        """List a file, or reject it if it must not be opened."""
         problem = _file_problem(self.root, path)
         if problem:
             self.rejected[_printable(path)] = (label, problem)
@@ -57,10 +53,10 @@ class Listing:
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
-    """Return the parts of images that are divided already, {"train": folder, "test": ...}, or none.
+    """Return the parts of a divided folder, {"train": folder, "test": ...}, or {}.
 
-    They are if all visible folders are called train, val, valid, validation or test, train is among
-    two of them or more, and each holds class folders, all of which train has.
+    A folder is divided if it holds train and at least one of val, valid, validation and test, and
+    nothing else; each part must hold class folders, and train all of them.
     """
 
     def folders(parent: Path) -> dict[str, Path]:
@@ -72,29 +68,29 @@ def parts_of(folder: Path) -> dict[str, Path]:
         if "train" not in parts or len(parts) < 2 or not parts.keys() <= set(PARTS):
             return {}
         classes = {name: set(folders(path)) for name, path in parts.items()}
-    except OSError:  # told by the listing
+    except OSError:  # the listing reports it
         return {}
     return parts if all(own and own <= classes["train"] for own in classes.values()) else {}
 
 
 def root_of(source: Path) -> Path:
-    """Return the folder below which the images of a folder or a manifest lie."""
+    """Return the folder that the paths of a folder or a manifest are relative to."""
     return parts_of(source).get("train", source) if source.is_dir() else source.resolve().parent
 
 
 def list_folder(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Listing:
-    """List the image files of a folder of class folders, at any depth below each class, sorted.
+    """List the files of a folder of class folders, at any depth below each class, sorted.
 
     The class is the first folder below the root. Hidden names and files with other suffixes are
-    ignored (the latter noted), links that leave the root are rejected, linked folders not entered.
-    Of folders that are divided already (`parts_of`) train is taken, which is noted.
-    Raises DataError where there is no class folder or a class has a name that cannot be kept.
+    ignored (the latter are noted). Links that leave the root are rejected, linked folders are not
+    entered. If the folder is divided (`parts_of`), the part train is listed, with a note.
+    Raises DataError if there is no class folder, or a folder's name cannot be a class name.
     """
     parts = parts_of(folder)
     listing = Listing(root_of(folder).resolve(), suffixes=suffixes)
     if parts:
         others = ", ".join(name for name in PARTS if name in parts and name != "train")
-        listing.notes.append(f"{folder.name} is divided into train and {others}: train is taken")
+        listing.notes.append(f"{folder.name} is divided into train and {others}; train is read")
     ignored: Counter[str] = Counter()
     for name in _class_folders(listing):
         before = len(listing.files) + len(listing.rejected)
@@ -102,16 +98,16 @@ def list_folder(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Listing:
             listing.add(path, name)
         if len(listing.files) + len(listing.rejected) == before:
             listing.notes.append(
-                f"folder {name!r} holds no {listing.what[:-1]} file; it is not taken as a class"
+                f"folder {name!r} holds no {listing.content[:-1]} file; it is not a class"
             )
     if ignored:
         kinds = ", ".join(f"{suffix or 'no suffix'} ({n})" for suffix, n in ignored.most_common(8))
-        listing.notes.append(f"files ignored, since they are no {listing.what} by name: {kinds}")
+        listing.notes.append(f"files with other suffixes, ignored: {kinds}")
     return listing
 
 
 def list_unlabelled(folder: Path) -> Listing:
-    """List the image files at any depth below a folder, as of one class."""
+    """List the image files at any depth below a folder, as one class."""
     listing, ignored = Listing(folder.resolve()), Counter[str]()
     for path in _files_below(listing, ".", ignored):
         listing.add(path, UNLABELLED)
@@ -121,49 +117,52 @@ def list_unlabelled(folder: Path) -> Listing:
 
 
 def list_manifest(manifest: Path, columns: Sequence[str] = ()) -> Listing:
-    """List the image files that a CSV names, with its labels and groups.
+    """List the image files of a CSV manifest, with its labels and groups.
 
     The CSV is UTF-8 with the header `path,label` or `path,label,group`, and `columns` whose values
-    are kept, in any order. Paths are relative to its folder; those that leave it, or name nothing,
-    are rejected; a line that repeats another is noted. An empty group means that the row stands
-    alone. In the manifest of an output of ours rows that show one original are a group: itself, its
-    repeats and what was drawn from it.
-    Raises UsageError for other columns, DataError for a file that is no such CSV.
+    are kept, in any order. Paths are relative to the manifest's folder; paths that leave it, and
+    missing files, are rejected. Repeated lines are noted. A row with an empty group is its own
+    group. In a manifest that this library wrote, an original, its repeats and the images drawn from
+    it are one group.
+    Raises UsageError for other columns, DataError for a file that is not such a CSV.
     """
     listing = Listing(manifest.resolve().parent, columns={name: {} for name in columns})
     labels: dict[str, str] = {}
-    lines = 0
     try:
-        rows = csv.DictReader(io.StringIO(_text(manifest)), strict=True, skipinitialspace=True)
+        text = read_regular(manifest, _MOST_MANIFEST_BYTES).decode("utf-8-sig")
+        rows = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True)
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
         names = list(rows.fieldnames)
         _check_columns(manifest, names, columns)
         entries = [(rows.line_num, row) for row in rows]
-        if set(names) == set(COLUMNS):  # an output of this library
-            _group_by_source([row for _, row in entries])
-        for line, row in entries:
-            lines += 1
-            _add_row(listing, labels, row, f"{manifest.name}, line {line}")
+    except UnicodeDecodeError:
+        raise DataError(f"{str(manifest)!r} is not UTF-8 text; save the CSV as UTF-8") from None
+    except OSError as error:
+        raise DataError(f"{str(manifest)!r} cannot be read: {error.strerror}") from None
     except csv.Error as error:
-        raise DataError(f"{str(manifest)!r} is no readable CSV file: {error}") from None
-    if lines > len(labels):
-        listing.notes.append(f"lines that repeat another, taken once: {lines - len(labels)}")
+        raise DataError(f"{str(manifest)!r} is not a readable CSV file: {error}") from None
+    if set(names) == set(COLUMNS):  # written by this library
+        _group_by_source([row for _, row in entries])
+    for line, row in entries:
+        _add_row(listing, labels, row, f"{manifest.name}, line {line}")
+    if len(entries) > len(labels):
+        listing.notes.append(f"repeated lines, read once: {len(entries) - len(labels)}")
     return listing
 
 
 def _group_by_source(rows: Sequence[dict[str, str]]) -> None:
-    """Give rows that show one original, or were drawn from it, its id as their group."""
+    """Set the group of each row to the id of the original that it shows or was drawn from.
+
+    A source is an id if it is a real row's, a path of an image, or the default id of an array's
+    row; other sources are names of runs.
+    """
     real = {row["source"] for row in rows if row["origin"] == "real"}
     for row in rows:
         source = row["source"] or ""
-        row["group"] = source if source in real or _is_id(source) else ""
-
-
-def _is_id(source: str) -> bool:
-    """Whether it is the id of a row, of a file or by default of an array, not the name of a run."""
-    path = PurePosixPath(source)
-    is_row = re.fullmatch(r"row-[0-9]{6,}", source) is not None
-    return is_row or len(path.parts) > 1 or path.suffix.lower() in SUFFIXES
+        path = PurePosixPath(source)
+        is_file = len(path.parts) > 1 or path.suffix.lower() in SUFFIXES
+        is_id = is_file or re.fullmatch(r"row-[0-9]{6,}", source) is not None
+        row["group"] = source if source in real or is_id else ""
 
 
 def _class_folders(listing: Listing) -> tuple[str, ...]:
@@ -188,19 +187,21 @@ def _class_folders(listing: Listing) -> tuple[str, ...]:
             names.append(entry.name)
     if loose:
         listing.notes.append(
-            f"{listing.what} beside the class folders, so without a class: {loose}"
+            f"{listing.content} outside the class folders, ignored without a class: {loose}"
         )
     if not names:
-        content = f"{loose} {listing.what} without a class folder" if loose else "no folder at all"
+        content = (
+            f"{loose} {listing.content} without a class folder" if loose else "no class folder"
+        )
         raise DataError(
             f"{str(listing.root)!r} holds {content}; expected a folder per class with "
-            f"{listing.what} in it: CLASS/NAME{listing.suffixes[0]}"
+            f"{listing.content} in it: CLASS/NAME{listing.suffixes[0]}"
         )
     return in_order(names)
 
 
 def _files_below(listing: Listing, name: str, ignored: Counter[str]) -> list[str]:
-    """Paths of the class's image files below the root; rejects folders that cannot be entered."""
+    """Return the paths of a class's files; reject folders that cannot be entered."""
 
     def unreadable(error: OSError) -> None:
         path = os.path.relpath(error.filename, listing.root)
@@ -223,7 +224,7 @@ def _files_below(listing: Listing, name: str, ignored: Counter[str]) -> list[str
 
 
 def _file_problem(root: Path, path: str) -> str | None:
-    """Why the file at `path` below the resolved `root` may not even be opened, or None."""
+    """Return why the file at `path` below the resolved `root` must not be opened, or None."""
     if len(path) > LONGEST_PATH:
         return f"its path is {len(path)} characters long; {LONGEST_PATH} is the limit"
     if _printable(path) != path or "\0" in path:
@@ -243,20 +244,12 @@ def _file_problem(root: Path, path: str) -> str | None:
 
 
 def _printable(path: str) -> str:
-    """The path, with what is not valid UTF-8 written as escapes."""
+    """Return the path with escapes for bytes that are not valid UTF-8."""
     return path.encode(errors="backslashreplace").decode()
 
 
-def _text(manifest: Path) -> str:
-    try:
-        return read_regular(manifest, _MOST_MANIFEST_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(f"{str(manifest)!r} is not UTF-8 text; save the CSV as UTF-8") from None
-    except OSError as error:
-        raise DataError(f"{str(manifest)!r} cannot be read: {error.strerror}") from None
-
-
 def _check_columns(manifest: Path, columns: list[str], more: Sequence[str]) -> None:
+    """Raise UsageError unless the manifest has exactly its own columns and the requested ones."""
     listed = ", ".join(repr(name) for name in columns[:12]) or "none"
     if absent := [name for name in more if name not in columns]:
         raise UsageError(
@@ -268,19 +261,21 @@ def _check_columns(manifest: Path, columns: list[str], more: Sequence[str]) -> N
         return
     raise UsageError(
         f"{str(manifest)!r} has the columns {listed}. A list of images has the columns path,label "
-        "or path,label,group, and others only where an option names them (--group, --domain); a "
-        "table of numbers and categories needs --target COLUMN."
+        "or path,label,group; options such as --group name further ones. A table needs --target "
+        "COLUMN."
     )
 
 
 def _add_row(listing: Listing, labels: dict[str, str], row: dict[str, str], where: str) -> None:
+    """Add a line of a manifest to the listing. Raises DataError for unusable lines."""
     file, label = row.get("path"), row.get("label")
     if not file or label is None or None in row:
         raise DataError(f"{where}: expected one value for each column of the first line")
-    problem = name_problem(label)
-    if problem:
+    if problem := name_problem(label):
         raise DataError(f"{where}: {label[:60]!r} cannot be a class name: {problem}")
-    path = _below(listing.root, file)
+    full = Path(os.path.normpath(file))  # without ".", "a/.." and doubled slashes
+    root = listing.root
+    path = (full.relative_to(root) if full.is_relative_to(root) else full).as_posix()
     if path in labels and labels[path] == label:
         return
     if labels.setdefault(path, label) != label:
@@ -288,9 +283,3 @@ def _add_row(listing: Listing, labels: dict[str, str], row: dict[str, str], wher
     listing.add(path, label, row.get("group") or "")
     for name, values in listing.columns.items():
         values[path] = row.get(name) or ""
-
-
-def _below(root: Path, file: str) -> str:
-    """The path as one below the root where it is; without `.`, `a/..` or doubled slashes."""
-    path = Path(os.path.normpath(file))
-    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
