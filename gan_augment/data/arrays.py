@@ -166,15 +166,11 @@ def to_uint8(x: ArrayLike) -> tuple[NDArray[np.uint8], str | None]:
     note = (
         f"{values.dtype} pixels from {least:g} to {most:g}: read as {'0..1' if unit else '0..255'}"
     )
-    return _rounded(values, 255.0 if unit else 1.0), f"{note}; {faint}" if faint else note
-
-
-def _rounded(values: NDArray[np.generic], scale: float) -> NDArray[np.uint8]:
     pixels = np.empty(values.shape, dtype=np.uint8)
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK].astype(np.float64)
-        pixels[start : start + _BLOCK] = np.rint(block * scale).astype(np.uint8)
-    return pixels
+        pixels[start : start + _BLOCK] = np.rint(block * (255.0 if unit else 1.0)).astype(np.uint8)
+    return pixels, f"{note}; {faint}" if faint else note
 
 
 def _faint(most: float) -> str | None:

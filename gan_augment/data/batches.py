@@ -64,13 +64,13 @@ class Batches:
         self._edges: NDArray[np.float64] = np.cumsum(weights / weights.sum())  # (K,), of 0..1
 
     def part(self, size: int) -> Self:
-        """Return the same with batches of another size."""
+        """Return the same batches with another size."""
         part = copy.copy(self)
         part._size = size
         return part
 
     def at(self, seed: int, step: int, turn: int = 0) -> Batch:
-        """The batch of one step; `turn` counts D steps inside one G step."""
+        """Return the batch of a step; `turn` counts the D steps within a G step."""
         index = self._drawn(rng_for(seed, "batches", step, turn))
         y = torch.from_numpy(self._labels[index]).to(self._device)
         batch = Batch(self._features(index, step), y, index)
@@ -81,15 +81,15 @@ class Batches:
         return replace(batch, unlabelled=self._on_device(drawn))
 
     def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
-        """The rows of a batch on the device."""
+        """Return the rows of a batch on the device."""
         raise NotImplementedError
 
     def _on_device(self, rows: Any) -> Tensor:
-        """Rows as networks take them."""
+        """Return rows in the networks' format."""
         raise NotImplementedError
 
     def _drawn(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """(size,) row numbers; 2i and 2i + 1 are of one class, different where it has two rows."""
+        """Return rows (size,); 2i and 2i + 1 share a class, and differ if it has two rows."""
         pairs = self._size // 2
         last = np.flatnonzero(self._counts)[-1]
         label = np.minimum(np.searchsorted(self._edges, rng.random(pairs), side="right"), last)

@@ -43,9 +43,9 @@ def same_rows(values: Sequence[Hashable]) -> list[list[int]]:
 def join_groups(
     n: int, same: Sequence[Sequence[int]], groups: NDArray[np.int64] | None
 ) -> NDArray[np.int64] | None:
-    """Groups (n,) in which every set of `same` rows shares one; given groups that touch are joined.
+    """Return groups (n,) in which each set of `same` rows shares one; overlapping groups merge.
 
-    -1 marks a row that is alone. None if no row belongs with another and no groups were given.
+    -1 marks a row without a group. Returns None if there are neither sets nor groups.
 
     >>> join_groups(4, [[0, 2]], None)
     array([ 0, -1,  0, -1])
@@ -64,7 +64,7 @@ def join_groups(
 
 
 def grouped_by_source(data: Labelled) -> Labelled:
-    """Put a row and all that was drawn from it (`Labelled.sources`) into one group."""
+    """Put each row and the rows drawn from it (`Labelled.sources`) into one group."""
     if data.sources is None:
         return data
     originals = [source or id_ for id_, source in zip(data.ids, data.sources, strict=True)]
@@ -72,12 +72,12 @@ def grouped_by_source(data: Labelled) -> Labelled:
 
 
 def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
-    """Any labels of groups as int64 (n,); negative numbers, NaN and empty strings: -1 (alone)."""
+    """Return groups of any type as int64 (n,); negative numbers, NaN and "" become -1 (none)."""
     if groups is None:
         return None
     values = np.asarray(groups)
     if values.shape != (n,):
-        raise DataError(f"groups have shape {values.shape}; expected ({n},), one a row")
+        raise DataError(f"groups have shape {values.shape}; expected ({n},), one per row")
     if values.dtype.kind == "O":
         values = values.astype(str)
     codes = np.unique(values, return_inverse=True)[1].astype(np.int64)
@@ -87,16 +87,16 @@ def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
 
 
 def near_duplicates(pixels: NDArray[np.uint8]) -> list[list[int]]:
-    """Sets of two or more rows that are one picture, in order of their first row.
+    """Return sets of two or more rows that show one picture, in order of their first row.
 
-    pixels: uint8 (N, H, W, C). Found is what was saved again (JPEG), brightened, changed in
-    contrast or scaled a little before it came to this size; what was turned, mirrored, moved or
-    cropped is not. Flat and blurred pictures are joined to none, since all look alike. Takes N^2.
+    pixels: uint8 (N, H, W, C). Copies that were saved again (JPEG), brightened, changed in contrast
+    or slightly scaled are found; rotated, mirrored, shifted or cropped copies are not. Flat and
+    blurred pictures match nothing, since they all look alike. Time: O(N^2).
 
-    How near is near depends on the data: trousers are nearly one picture, cats never are. So two
-    pictures are one if they lie a quarter as far apart as other pictures do (`NEARER`), or agree
-    whatever the others do, detail included (`ALIKE`): outlines alone correlate to .993 between
-    different trousers of Fashion-MNIST.
+    The threshold depends on the data: different trousers look nearly equal, different cats do not.
+    Two pictures match if their distance is a quarter of the usual distance to neighbours
+    (`NEARER`), or if they agree in outline and detail (`ALIKE`). Outlines are not enough: they
+    correlate to .993 between different trousers of Fashion-MNIST.
 
     >>> rng = np.random.default_rng(0)
     >>> pictures = rng.integers(0, 200, (4, 16, 16, 1)).astype(np.uint8)
@@ -114,7 +114,7 @@ def near_duplicates(pixels: NDArray[np.uint8]) -> list[list[int]]:
     for start in range(0, len(detailed), _ROWS):
         rows = slice(start, start + _ROWS)
         near = np.minimum(reach[rows, None], reach[start:]) ** 2
-        # a projection only brings pictures nearer, so that no pair is lost: |a - b|^2 = 2 - 2 r
+        # a projection only shortens distances, so no pair is lost: |a - b|^2 = 2 - 2 r
         apart = _squared_distances(coarse[rows], coarse[start:])
         one, other = np.nonzero(apart <= np.maximum(near, 2 * (1 - ALIKE) + 1e-5))
         later = other > one
@@ -125,7 +125,7 @@ def near_duplicates(pixels: NDArray[np.uint8]) -> list[list[int]]:
 
 
 def _neighbour_distances(coarse: Floats) -> Floats:
-    """(n,): how far the fifth nearest other row is; 0 where there are no five."""
+    """Return the distance to the fifth nearest row, (n,); 0 with fewer neighbours."""
     if len(coarse) <= _NEIGHBOUR:
         return np.zeros(len(coarse), np.float32)
     starts = range(0, len(coarse), _ROWS)
@@ -145,7 +145,7 @@ def _verified(
     other: NDArray[np.int64],
     close: NDArray[np.bool_],
 ) -> list[tuple[int, int]]:
-    """Those of the pairs that are one picture. close: whether they are nearer than others."""
+    """Return the pairs that show one picture; close: whether a pair is within `NEARER`."""
     verified = []
     for start in range(0, len(one), _PAIRS):
         chunk = slice(start, start + _PAIRS)
@@ -159,7 +159,7 @@ def _verified(
 
 
 def _components(n: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int32]:
-    """(n,): the number of the set of rows that pairs connect each row to."""
+    """Return the connected component of each row, (n,)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -171,7 +171,7 @@ def _components(n: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int32]:
 
 
 def _standardised(pixels: NDArray[np.uint8] | Floats) -> tuple[Floats, Floats]:
-    """((n, H, W, C) of mean 0 and length 1, deviations (n,)); zeros where nothing varies."""
+    """Return images of mean 0 and length 1 (zeros for flat images), and deviations (n,)."""
     x = pixels.astype(np.float32)
     x -= x.mean(axis=(1, 2, 3), keepdims=True)
     length = np.sqrt((x**2).sum(axis=(1, 2, 3)))
@@ -181,7 +181,7 @@ def _standardised(pixels: NDArray[np.uint8] | Floats) -> tuple[Floats, Floats]:
 
 
 def _detail(pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-    """The same of what a mean over 3 x 3 px takes away."""
+    """Return `_standardised` of the difference from a 3 x 3 px mean."""
     x = pixels.astype(np.float32)
     edged = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     lines = edged[:, :-2] + edged[:, 1:-1] + edged[:, 2:]
@@ -189,7 +189,7 @@ def _detail(pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
 
 
 def _coarse(x: Floats) -> Floats:
-    """(n, H, W, C) -> (n, 64): a projection on pictures of 8 x 8 even patches."""
+    """Project images (n, H, W, C) on 8 x 8 flat patches, (n, 64)."""
     for axis in (1, 2):
         edges = np.linspace(0, x.shape[axis], _GRID + 1).astype(np.int64)
         sizes = np.diff(edges).reshape([-1 if a == axis else 1 for a in range(4)])

@@ -1,4 +1,4 @@
-"""Whatever a user calls a class, as class names and int64 labels. No pixels, no files."""
+"""Turn a user's labels into class names and int64 labels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.errors import DataError, unknown_class
 
-LONGEST_NAME = 200  # characters; with percent-encoding still a file name somewhere
+LONGEST_NAME = 200  # characters
 
 
 def name_problem(name: str) -> str | None:
-    """Say why a string cannot be a class name, or return None.
+    """Return why a string cannot be a class name, or None.
 
     Separators, dots and reserved names are fine: they are encoded where files are written.
 
@@ -35,7 +35,7 @@ def name_problem(name: str) -> str | None:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise DataError where one of these strings cannot be a class name."""
+    """Raise DataError if a string cannot be a class name."""
     for name in names:
         if problem := name_problem(name):
             raise DataError(f"{name[:60]!r} cannot be a class name: {problem}. Rename the class.")
@@ -52,10 +52,10 @@ def in_order(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_classes(distinct: Sequence[object], where: str, n: int) -> None:
-    """Raise DataError where the distinct labels of n rows are no classes to learn.
+    """Raise DataError if the distinct labels of n rows are not at least two classes.
 
-    As in `sklearn.utils.multiclass.type_of_target`, numbers of which one is not whole are a
-    regression target. `where` begins the sentences: what holds the labels.
+    As in `sklearn.utils.multiclass.type_of_target`, numbers that are not all whole are a regression
+    target. where: the subject of the error messages.
     """
     for label in distinct:
         if not isinstance(label, str | bool | int | float):
@@ -95,7 +95,9 @@ def encode_labels(
     values = np.asarray(y)
     if values.ndim != 1:
         cure = "y.argmax(axis=1)" if values.ndim == 2 and values.shape[1] > 1 else "y.ravel()"
-        raise DataError(f"labels have shape {values.shape}; expected (N,), one a row. Pass {cure}.")
+        raise DataError(
+            f"labels have shape {values.shape}; expected (N,), one per row. Pass {cure}."
+        )
     if class_names is not None:
         return _encode_by_names(values, tuple(str(name) for name in class_names))
     if values.dtype.kind in "OU":

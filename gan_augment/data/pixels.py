@@ -1,4 +1,4 @@
-"""The one place where pixels change scale: uint8 0..255 in arrays, float32 -1..1 in networks.
+"""Convert pixels between uint8 0..255 in arrays and float32 -1..1 in networks.
 
 Signals, images one pixel high, are float32 -1..1 in both.
 """
@@ -15,19 +15,19 @@ from torch.nn import functional as F
 
 
 def pixel_dtype(shape: tuple[int, ...]) -> type[np.uint8 | np.float32]:
-    """uint8 for images (H, W, C), float32 for signals (1, L, C)."""
+    """Return uint8 for images (H, W, C), float32 for signals (1, L, C)."""
     return np.float32 if shape[0] == 1 else np.uint8
 
 
 def unit_range(pixels: NDArray[Any]) -> Tensor:
-    """uint8 (N, H, W, C) 0..255, or float32 -1..1 -> float32 (N, C, H, W) -1..1."""
+    """Scale uint8 0..255 or float32 -1..1, (N, H, W, C), to float32 -1..1, (N, C, H, W)."""
     x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)  # (N, C, H, W)
     x = x.to(torch.float32, copy=True)
     return x.div_(127.5).sub_(1) if pixels.dtype == np.uint8 else x
 
 
 def to_network(pixels: NDArray[Any], padded: tuple[int, int]) -> Tensor:
-    """Pixels (N, H, W, C) -> float32 (N, C, H', W') -1..1, edge-padded to `padded` px.
+    """Scale pixels (N, H, W, C) to float32 -1..1, (N, C, H', W'), edge-padded to `padded` px.
 
     Channels last in memory, which CPU convolutions read fastest.
     """
@@ -36,7 +36,7 @@ def to_network(pixels: NDArray[Any], padded: tuple[int, int]) -> Tensor:
 
 
 def to_pixels(x: Tensor, size: tuple[int, int]) -> NDArray[Any]:
-    """Float (N, C, H', W') -1..1 -> uint8 (N, H, W, C) 0..255: cropped to `size`, rounded.
+    """Scale floats -1..1, (N, C, H', W'), to uint8 (N, H, W, C), cropped to `size`, rounded.
 
     Of signals, one pixel high, float32 -1..1.
     """
@@ -50,7 +50,7 @@ def to_pixels(x: Tensor, size: tuple[int, int]) -> NDArray[Any]:
 
 
 def edge_padded(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Images (N, C, h, w) in the middle of (H, W) px, their edges repeated."""
+    """Centre images (N, C, h, w) in (H, W) px by repeating their edges."""
     top, left, bottom, right = _margins(x.shape[2:], size)
     if top or left or bottom or right:
         x = F.pad(x, (left, right, top, bottom), mode="replicate")
@@ -58,12 +58,12 @@ def edge_padded(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def cropped(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """The middle (h, w) px of images (N, C, H, W): the way back."""
+    """Return the central (h, w) px of images (N, C, H, W)."""
     top, left, _, _ = _margins(size, x.shape[2:])
     return x[:, :, top : top + size[0], left : left + size[1]]
 
 
 def _margins(inner: tuple[int, ...], outer: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """(top, left, bottom, right) px that centre `inner` (h, w) in `outer` (H, W)."""
+    """Return (top, left, bottom, right) px that centre `inner` (h, w) in `outer` (H, W)."""
     top, left = (outer[0] - inner[0]) // 2, (outer[1] - inner[1]) // 2
     return top, left, outer[0] - inner[0] - top, outer[1] - inner[1] - left

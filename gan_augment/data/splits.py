@@ -1,4 +1,4 @@
-"""Rows held out of training for scoring: groups stay whole. What the rows hold is not looked at."""
+"""Hold rows out of training for scoring; groups stay whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gan_augment.rng import rng_for
 def hold_out(
     data: Labelled, *, seed: int, share: float = 0.1, smallest: int = 100, most: int = 200
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(training rows, held-out rows): ascending int64 indices into `data`, disjoint, complete.
+    """Return (training rows, held-out rows): ascending int64 indices, disjoint and complete.
 
     Only classes of `smallest` rows and more give rows: at most round(share * n), at most `most`.
     A group goes whole or not at all; one that also holds rows of a smaller class is never held out.
@@ -34,7 +34,7 @@ def hold_out(
 
 
 def _units_in_drawn_order(data: Labelled, seed: int) -> list[list[int]]:
-    """Groups and lone rows, ordered by a keyed hash of their first id."""
+    """Return groups and single rows, ordered by a keyed hash of their first id."""
     units: dict[int, list[int]] = defaultdict(list)
     for row, unit in enumerate(unit_of_rows(data.groups, len(data)).tolist()):
         units[unit].append(row)
@@ -49,7 +49,7 @@ def _units_in_drawn_order(data: Labelled, seed: int) -> list[list[int]]:
 def fold_of_rows(
     labels: NDArray[np.int64], groups: NDArray[np.int64] | None, *, folds: int, seed: int
 ) -> NDArray[np.int64]:
-    """int64 (N,): the fold 0 .. folds - 1 of each row, every class dealt out evenly.
+    """Return the fold 0 .. folds - 1 of each row, int64 (N,), with even shares of every class.
 
     labels: int64 (N,). groups: int64 (N,) or None, -1 for a row that stands alone; a group is dealt
     whole, as its first row's class.
@@ -68,7 +68,7 @@ def fold_of_rows(
 def judging_folds(
     labels: NDArray[np.int64], groups: NDArray[np.int64] | None, *, folds: int, seed: int
 ) -> NDArray[np.int64]:
-    """`fold_of_rows`, with -1 for rows that are never held out: those of a class in one fold only.
+    """Return `fold_of_rows`, with -1 for classes in one fold only, which are never held out.
 
     So a class of one row or one group is seen in every fold.
     """
@@ -84,7 +84,7 @@ def judging_folds(
 
 
 def unit_of_rows(groups: NDArray[np.int64] | None, n: int) -> NDArray[np.int64]:
-    """Groups (n,), and a number of its own for each row that stands alone (-1, or without any)."""
+    """Return groups (n,) with a new number for each row without a group."""
     if groups is None:
         return np.arange(n)
     alone = groups < 0

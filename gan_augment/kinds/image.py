@@ -18,7 +18,7 @@ SMALLEST_SIDE_PX = 8
 
 
 class ImageKind(Kind):
-    """Images: uint8 0..255, (N, H, W, C), any C >= 1, at least 8 px a side.
+    """Images: uint8 0..255, (N, H, W, C), any C >= 1, at least 8 px per side.
 
     >>> pixels, ids = np.zeros((2, 8, 8, 1), np.uint8), np.array(["a", "b"])
     >>> data = IMAGE.of(pixels, np.array([0, 1]), ids, class_names=("bad", "good"))
@@ -32,7 +32,7 @@ class ImageKind(Kind):
     tabular: ClassVar[bool] = False
 
     def check(self, data: Labelled) -> None:
-        """Raise DataError unless the rows are uint8 images of at least 8 px a side."""
+        """Raise DataError unless the rows are uint8 images of at least 8 px per side."""
         pixels = data.rows
         if getattr(pixels, "dtype", None) != np.uint8 or pixels.ndim != 4:
             found = f"{getattr(pixels, 'dtype', type(pixels).__name__)}"

@@ -417,7 +417,7 @@ def _one_column(y: Any) -> tuple[Any, Any]:
     try:
         cells = y.toarray() if hasattr(y, "tocsr") else np.asarray(y)
     except ValueError:
-        raise DataError("y holds rows of different lengths; expected one label a row") from None
+        raise DataError("y holds rows of different lengths; expected one label per row") from None
     if cells.ndim != 2 or cells.shape[1] != 1 or hasattr(y, "tocsr"):
         return _argmax(cells), y
     if listed or isinstance(y, np.ndarray):

@@ -240,8 +240,12 @@ class AugmentedDataset(_EpochItems):
         facts = describe_dataset(self.dataset, normalize=normalize, keys=keys, signal=signal)
         generates = top_up.resolved(facts.format.picture.kind.recipes)[0] > 0
         self._format = replace(facts.format, make=make)
-        if generates:
-            _check_make(self._format)
+        others = set(self._format.keys) - {self._format.image, self._format.label}
+        if generates and not (callable(make) or (make is None and not others)):
+            raise UsageError(
+                f"items also hold {sorted(map(repr, others))}, and make is {make!r}; pass make=, a "
+                "function (image, label) -> item that makes a generated item"
+            )
         if model is None and generates:
             _check_choice(augmenter, classes, facts.counts)  # before a fit of minutes
             data, _ = read_dataset(self.dataset, image_size=image_size, known=facts.format)
@@ -442,17 +446,6 @@ def _checked_transform(transform: Any) -> Transform | None:
             f"transform is a {type(transform).__name__}; expected a callable on an image"
         )
     return transform  # type: ignore[no-any-return]
-
-
-def _check_make(form: ItemFormat) -> None:
-    others = [key for key in form.keys if key not in (form.image, form.label)]
-    if others and form.make is None:
-        raise UsageError(
-            f"items also hold {', '.join(map(repr, others))}; pass make=, a callable (image, "
-            "label) -> item that makes a generated item"
-        )
-    if form.make is not None and not callable(form.make):
-        raise UsageError("make is not callable; expected a function (image, label) -> item")
 
 
 def _warn_if_coarser(picture: Picture, like: NDArray[Any] | None) -> None:

@@ -230,8 +230,14 @@ def item_format(
     if type(item) is dict:
         listed = tuple(item)
         image, label = _named_keys(keys, listed)
-    else:
-        _check_pair(item, keys)
+    elif type(item) not in (tuple, list) or len(item) != 2:
+        parts = f" of {len(item)} parts" if type(item) in (tuple, list) else ""
+        raise DataError(
+            f"an item is a {type(item).__name__}{parts}; expected a tuple or list (image, label), "
+            "or a dict with keys=(image, label)"
+        )
+    elif keys is not None:
+        raise UsageError(f"keys={keys!r} are for items that are dicts, and the items are pairs")
     values = [one[image] for one in items]
     if not (isinstance(values[0], Image.Image) or 1 <= getattr(values[0], "ndim", 0) <= 3):
         shape = f" of shape {tuple(values[0].shape)}" if hasattr(values[0], "shape") else ""
@@ -307,73 +313,57 @@ def _named_keys(keys: Any, listed: tuple[Key, ...]) -> tuple[Key, Key]:
     )
 
 
-def _check_pair(item: Any, keys: object) -> None:
-    cure = "return (image, label), or a dict with keys=(image, label), from the dataset"
-    if type(item) not in (tuple, list):
-        raise DataError(
-            f"an item is a {type(item).__name__}; expected a tuple, a list or a dict of an image "
-            f"(or a vector) and its label: {cure}"
-        )
-    if len(item) != 2:
-        raise DataError(f"an item has {len(item)} parts; expected an image and a label: {cure}")
-    if keys is not None:
-        raise UsageError(f"keys={keys!r} are for items that are dicts, and the items are pairs")
-
-
 def _picture(values: Sequence[Any], normalize: Normalize | None, signal: bool) -> Picture:
     """Return the format of images, signals or vectors. Raises DataError for several types."""
-    kinds = {_type_of(value) for value in values}
+    first = values[0]
+    kinds = {
+        "PIL image"
+        if isinstance(value, Image.Image)
+        else f"{type(value).__name__} of {value.dtype} with {value.ndim} dimensions"
+        for value in values
+    }
     if len(kinds) > 1:
         raise DataError(
             f"the images are of several types: {', '.join(sorted(kinds))}; expected one"
         )
-    first = values[0]
     if isinstance(first, Image.Image):
+        mode = Counter(value.mode for value in values).most_common(1)[0][0]
         if normalize is not None:
             raise UsageError("normalize is for arrays and tensors, and the items are PIL images")
-        return _pil_images(values)
+        if mode not in _CHANNELS:
+            raise DataError(
+                f"the PIL images have mode {mode!r}; expected one of {', '.join(_CHANNELS)}. "
+                "Convert them in the dataset: image.convert('RGB')"
+            )
+        size, varies = _sizes([(value.height, value.width) for value in values])
+        return PilImages(mode=mode, size=size, varies=varies)
     if _as_array(first).dtype.kind not in "biuf":
         raise DataError(f"the items hold {first.dtype}; expected numbers")
     shape = tuple(first.shape)
-    # two axes are channels and length if no image is so low
+    # two axes are channels and length if the first is shorter than any image
     low = len(shape) == 2 and shape[0] < SMALLEST_SIDE_PX and shape[1] >= SHORTEST_WINDOW
-    if signal or low or len(shape) == 1:
-        if len(shape) > 2 or normalize is not None:
-            raise UsageError(
-                f"the items are signals or vectors of shape {shape}; expected (channels, length), "
-                "(length,) or (columns,), and no normalize, which is for images"
-            )
-        return Numbers(like=_empty(first), shape=shape, kind=SIGNAL if signal or low else TABLE)
-    return _array_images(values, normalize)
-
-
-def _type_of(value: Any) -> str:
-    if isinstance(value, Image.Image):
-        return "PIL image"
-    return f"{type(value).__name__} of {value.dtype} with {value.ndim} dimensions"
-
-
-def _pil_images(values: Sequence[Image.Image]) -> PilImages:
-    mode = Counter(value.mode for value in values).most_common(1)[0][0]
-    if mode not in _CHANNELS:
-        raise DataError(
-            f"the PIL images have mode {mode!r}; expected one of {', '.join(_CHANNELS)}. Convert "
-            "them in the dataset: image.convert('RGB')"
+    if not signal and not low and len(shape) > 1:
+        return _array_images(values, normalize)
+    if len(shape) > 2 or normalize is not None:
+        raise UsageError(
+            f"the items are signals or vectors of shape {shape}; expected (channels, length), "
+            "(length,) or (columns,), and no normalize, which is for images"
         )
-    size, varies = _sizes([(value.height, value.width) for value in values])
-    return PilImages(mode=mode, size=size, varies=varies)
+    return Numbers(like=_empty(first), shape=shape, kind=SIGNAL if signal or low else TABLE)
 
 
 def _array_images(values: Sequence[Any], normalize: Normalize | None) -> ArrayImages:
+    """Return the format of images in arrays or tensors."""
     arrays = [_as_array(value) for value in values]
     layout = _layout(arrays[0].shape, isinstance(values[0], Tensor))
     shapes = [_channels_last(array, layout).shape for array in arrays]
     size, varies = _sizes([(int(shape[0]), int(shape[1])) for shape in shapes])
-    moments = checked_moments(normalize, shapes[0][2])
+    channels = int(shapes[0][2])
+    moments = checked_moments(normalize, channels)
     return ArrayImages(
         like=_empty(values[0]),
         layout=layout,
-        channels=int(shapes[0][2]),
+        channels=channels,
         size=size,
         varies=varies,
         white=white_of(moments, arrays),
@@ -417,7 +407,7 @@ def _as_array(value: Any) -> NDArray[Any]:
 
 
 def _empty(value: Any) -> Any:
-    """Return an empty array or tensor of the same dtype; tensor subclasses stay what they are."""
+    """Return an empty array or tensor of the same dtype and tensor class."""
     if not isinstance(value, Tensor):
         return np.empty(0, value.dtype)
     return torch.empty(0, dtype=value.dtype).as_subclass(type(value))

@@ -34,21 +34,16 @@ def balanced_draw(
     items_of = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
     rng = rng_for(seed, "draws", epoch)
     whole, rest = divmod(length, len(labels))
+    exact = counts * (rest / counts.sum())
+    shares = np.floor(exact + 1e-9).astype(np.int64)
+    order = np.argsort(shares - exact, kind="stable")  # the largest remainders first
+    shares[order[: rest - int(shares.sum())]] += 1
     parts = [
         rng.permutation(own)[:share] if 0 < share < len(own) else own[:share]
-        for own, share in zip(items_of, _shares(counts, rest).tolist(), strict=True)
+        for own, share in zip(items_of, shares.tolist(), strict=True)
     ]
     items = np.concatenate([*[np.arange(len(labels))] * whole, *parts])
     return np.array(rng.permutation(items) if shuffle else np.sort(items), dtype=np.int64)
-
-
-def _shares(counts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """Divide `length` in proportion to `counts`, into integers that sum to it."""
-    exact = counts * (length / counts.sum())
-    shares: NDArray[np.int64] = np.floor(exact + 1e-9).astype(np.int64)
-    order = np.argsort(shares - exact, kind="stable")  # the largest remainders first
-    shares[order[: length - int(shares.sum())]] += 1
-    return shares
 
 
 class BalancedSampler(Sampler[Index]):

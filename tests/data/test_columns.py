@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import time
 import warnings
 from typing import Any
 
@@ -17,7 +16,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from gan_augment.data.tables.columns import joined, output_frame, plain, plain_columns, restored
 from gan_augment.data.tables.inference import infer_column, infer_schema
 from gan_augment.data.tables.reader import read_frame
-from gan_augment.data.tables.schema import Column, ColumnKind, TableSchema
+from gan_augment.data.tables.schema import Column, ColumnKind
 from gan_augment.errors import DataError
 
 WHOLE = [3, 1, 2, 3, -4]
@@ -208,27 +207,6 @@ def test_all_float_frames_take_the_fast_path_with_the_same_result(dtype: str) ->
     made = {name: cells * 3 for name, cells in slow.items()}
     columns = [restored(made.get(column.name, np.zeros(50)), column) for column in schema.columns]
     assert_frame_equal(output_frame(made, schema, 50), pd.concat(columns, axis=1))
-
-
-@pytest.mark.slow
-def test_a_million_rows_of_eleven_columns_are_restored_in_seconds() -> None:
-    n, rng = 1_000, np.random.Generator(np.random.Philox(0))
-    frame = pd.DataFrame(
-        {
-            **{f"real {i}": rng.normal(size=n) for i in range(3)},
-            **{f"whole {i}": rng.integers(0, 50, n) for i in range(3)},
-            **{f"level {i}": rng.choice([f"word {i}" for i in range(40)], n) for i in range(3)},
-            "flag": rng.integers(0, 2, n).astype(bool),
-            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 99, n), "D"),
-        }
-    )
-    schema = TableSchema.model_validate(infer_schema(frame).model_dump(mode="json"))
-    rows = rng.integers(0, n, 1_000_000)
-    values = {c.name: plain(frame[c.name], c)[rows] for c in schema.learned}
-    began = time.perf_counter()
-    out = output_frame(values, schema, len(rows))
-    assert time.perf_counter() - began < 4
-    assert_frame_equal(out.head(50), frame.iloc[rows[:50]].reset_index(drop=True))
 
 
 def test_the_target_joins_a_frame_of_many_columns_without_a_warning() -> None:

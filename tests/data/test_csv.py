@@ -165,13 +165,6 @@ def test_a_file_is_read_in_parts_as_in_one(read, monkeypatch, early, late):
     assert late != "owl" or parts["x"].iloc[-1] == "owl"
 
 
-def test_numbers_are_the_nearest_to_what_is_written(read):
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=200) * 10.0 ** rng.integers(-30, 30, 200)
-    frame, _ = column(read, *map(repr, values.tolist()), "inf", "-Infinity")
-    assert (frame["x"].to_numpy() == [*values, np.inf, -np.inf]).all()
-
-
 @pytest.mark.parametrize(
     ("content", "names", "first", "ended"),
     [
@@ -321,14 +314,6 @@ def test_numbers_in_full_are_read_back_exactly(values):
     assert [float(line.split(",")[0]) for line in text.splitlines()] == values
 
 
-@given(values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), digits=st.integers(0, 3))
-@settings(max_examples=100, deadline=None)
-def test_numbers_have_the_digits_of_their_column(values, digits):
-    csv_format = CsvFormat.of([CellFormat(name="x", kind="number", digits=digits)], Dialect())
-    for line in format_rows(pd.DataFrame({"x": values}), csv_format).decode().splitlines():
-        assert len(line.partition(".")[2]) == digits
-
-
 def test_a_mark_is_written_as_the_file_writes_true():
     boolean = CellFormat(name="b", kind="boolean", booleans=("TRUE", "FALSE"))
     csv_format = CsvFormat.of([boolean], Dialect())
@@ -361,14 +346,6 @@ def test_frames_of_other_types_are_written_plainly():
         ',"b,c",,2024-05-01 09:30:00,,2,,',
     ]
     assert format_rows(frame.iloc[:0], plain_format(frame)) == b""
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_delimiters_and_line_ends_are_found(delimiter, end):
-    lines = [["id", "name", "size"], ["1", "owl", "2.5"], ["2", "wren", "0.5"]]
-    text = end.join(delimiter.join(line) for line in lines) + end
-    assert sniff(text) == (Dialect(delimiter=delimiter, terminator=end), delimiter.join(lines[0]))
 
 
 @pytest.mark.parametrize(

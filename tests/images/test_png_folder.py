@@ -64,7 +64,7 @@ def test_a_manifest_reads_back_equal_whatever_the_names(tmp_path_factory, given_
 @pytest.mark.parametrize("content", [b"", b"path,label\na,b\n", b"\xff\xff", b"a"])
 def test_another_program_s_manifest_is_refused(tmp_path, content):
     (tmp_path / "manifest.csv").write_bytes(content)
-    with pytest.raises(DataError, match="no manifest of ours"):
+    with pytest.raises(DataError, match="not a manifest"):
         read_manifest(tmp_path / "manifest.csv")
 
 

@@ -205,9 +205,9 @@ Pair = namedtuple("Pair", ["picture", "kind"])
 REFUSED = {
     "a number": (5, "expected a map-style torch Dataset"),
     "nothing": ([], "no items"),
-    "no label": (TensorDataset(first(levels())), "has 1 parts"),
-    "three parts": ([(levels()[0], 0, 1)] * 3, "has 3 parts"),
-    "bare tensors": (first(levels()), "expected a tuple, a list or a dict"),
+    "no label": (TensorDataset(first(levels())), "of 1 parts"),
+    "three parts": ([(levels()[0], 0, 1)] * 3, "of 3 parts"),
+    "bare tensors": (first(levels()), "expected a tuple or list"),
     "a named tuple": ([Pair(levels()[0], 0)] * 3, "is a Pair"),
     "another mapping": ([OrderedDict(image=levels()[0], label=0)] * 3, "is a OrderedDict"),
     "label first": (list(zip(Y, levels(), strict=True)), "part 0 of an item is a int"),

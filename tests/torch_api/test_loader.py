@@ -156,23 +156,26 @@ def test_every_setting_is_kept(images: TensorDataset) -> None:
     assert type(new.batch_sampler) is BatchSampler
 
 
-def test_a_loader_without_batches_stays_one(images: TensorDataset) -> None:
-    new = augment_loader(DataLoader(images, batch_size=None, shuffle=True), Repeats())
-    items = list(new)
-    assert len(items) == 56
-    assert items[0][0].shape == (1, 8, 8)
+LOADERS = {  # a loader of 56 images, and the sizes of the batches of one pass
+    "single items": (lambda d: DataLoader(d, batch_size=None, shuffle=True), [1] * 56),
+    "a batch sampler": (
+        lambda d: DataLoader(d, batch_sampler=BatchSampler(RandomSampler(d), 9, True)),
+        [9] * 6,
+    ),
+    "a number of samples": (
+        lambda d: DataLoader(
+            d, batch_size=11, sampler=RandomSampler(d, replacement=True, num_samples=33)
+        ),
+        [11] * 3,
+    ),
+}
 
 
-def test_torchs_own_batch_sampler_is_kept(images: TensorDataset) -> None:
-    batches = BatchSampler(RandomSampler(images), batch_size=9, drop_last=True)
-    new = augment_loader(DataLoader(images, batch_sampler=batches), Repeats())
-    assert [len(y) for _, y in new] == [9] * 6
-    assert (new.batch_size, new.batch_sampler.batch_size) == (None, 9)
-
-
-def test_a_random_sampler_gives_its_number_of_samples(images: TensorDataset) -> None:
-    sampler = RandomSampler(images, replacement=True, num_samples=33)
-    assert len(drawn(augment_loader(DataLoader(images, sampler=sampler), Repeats()))) == 33
+@pytest.mark.parametrize("name", LOADERS)
+def test_batches_and_the_number_of_samples_are_kept(images: TensorDataset, name: str) -> None:
+    make, sizes = LOADERS[name]
+    new = augment_loader(make(images), Repeats())
+    assert [torch.as_tensor(y).numel() for _, y in new] == sizes
 
 
 def test_a_sequential_loader_is_ascending_and_warned_of(images: TensorDataset) -> None:

@@ -1,7 +1,7 @@
-"""One picture of many small ones: per class two strips, of real images above synthetic ones.
+"""Draw contact sheets: for each class, real images above synthetic ones.
 
-Or of what selection keeps above what it rejects, each with the reason below it. Signals are shown
-as their waves above their spectra.
+Or images that selection keeps, above images it rejects with the reason. Signals are drawn as waves
+above spectra.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SIGNAL_PX = 112
 WAVE_PX = 48
 SPECTRUM_PX = 26
 FLOOR_DB = -60.0
-"""Below the strongest line of a window, where a spectrum is at its ground."""
+"""Floor of a spectrum, relative to the strongest line of its window."""
 _CHANNELS = ((29, 98, 178), (178, 43, 29), (33, 122, 60), (126, 58, 160))
 _GROUND, _AXIS = (250, 250, 250), (222, 222, 226)
 _Strip = tuple[str, tuple[int, int, int], NDArray[np.uint8], Sequence[str]]
@@ -44,10 +44,10 @@ _Strip = tuple[str, tuple[int, int, int], NDArray[np.uint8], Sequence[str]]
 
 @dataclass(frozen=True)
 class SheetRow:
-    """What is shown of one class: its name, a note behind it, two strips of images (n, H, W, C).
+    """One class of a sheet: its name, a note, and two strips of images (n, H, W, C).
 
-    Real images above synthetic ones; with `reasons`, what selection keeps above what it rejects,
-    and why below each. Of signals, float32 (n, 1, L, C), their waves and spectra are shown.
+    The strips are real and synthetic images; with `reasons`, kept and rejected images, with a
+    reason below each rejected one. Signals are float32 (n, 1, L, C).
     """
 
     name: str
@@ -62,7 +62,7 @@ class SheetRow:
 
     @property
     def strips(self) -> tuple[_Strip, _Strip]:
-        """Title, colour of the title, images and captions of both strips."""
+        """Return title, colour of the title, images and captions of both strips."""
         if self.reasons is None:
             return ("real", FAINT, self.above, ()), ("synthetic", SYNTHETIC, self.below, ())
         captions = self.reasons or ("",)
@@ -72,10 +72,10 @@ class SheetRow:
 def contact_sheet(
     rows: Sequence[SheetRow], columns: int = 12, tile_px: int = TILE_PX
 ) -> NDArray[np.uint8]:
-    """The sheet as an RGB image, uint8 (H, W, 3).
+    """Return the sheet as an RGB image, uint8 (H, W, 3).
 
-    At most `columns` images a strip, enlarged by a whole factor (nearest) to at least `tile_px` on
-    the shorter side, so that every pixel of the original can be seen.
+    A strip holds at most `columns` images, enlarged by a whole factor to at least `tile_px` on the
+    shorter side, so that every pixel of the original is visible.
     """
     shapes = [images.shape[1:3] for row in rows for images in (row.above, row.below)]
     height, width = (max((s[axis] for s in shapes), default=1) for axis in (0, 1))
@@ -117,15 +117,15 @@ def _draw_class(
 
 
 def as_pictures(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Images as they are; signals, float32 (n, 1, L, C), as pictures of waves and spectra."""
+    """Return images unchanged, and signals (n, 1, L, C) as pictures of waves and spectra."""
     return pixels if pixels.dtype == np.uint8 else wave_pictures(pixels)
 
 
 def wave_pictures(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Draw windows float32 -1..1 (n, 1, L, C) as pictures uint8 (n, 75, 112, 3).
 
-    Above the wave, from -1 to 1; below the power at each frequency from 0 to half the rate, in dB
-    from the strongest line of the window down to -60.
+    The upper part is the wave, from -1 to 1. The lower part is the power from 0 to half the rate,
+    in dB from the strongest line of the window down to -60.
     """
     height = WAVE_PX + 1 + SPECTRUM_PX
     pictures = np.empty((len(pixels), height, SIGNAL_PX, 3), dtype=np.uint8)
@@ -145,9 +145,9 @@ def wave_pictures(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def spectrum(window: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Power of a window (L, C) at L // 2 + 1 frequencies, (L // 2 + 1, C), in dB of the strongest.
+    """Return the power of a window (L, C) at its frequencies, (L // 2 + 1, C), in dB.
 
-    Through a Hann window, without the mean; at least `FLOOR_DB`, also where nothing varies.
+    0 dB is the strongest line, `FLOOR_DB` the minimum. The mean is removed; the window is Hann's.
     """
     x = window - window.mean(axis=0)
     power = np.abs(np.fft.rfft(x * np.hanning(len(x))[:, None], axis=0)) ** 2
@@ -159,17 +159,17 @@ def spectrum(window: NDArray[np.floating]) -> NDArray[np.float64]:
 def _points(
     values: NDArray[Any], low: float, high: float, top: int, height: int
 ) -> list[tuple[float, float]]:
-    """Where a line through values goes in a band of the picture."""
+    """Return the points of a line through values in a band of the picture."""
     x = np.linspace(0, SIGNAL_PX - 1, len(values))
     y = top + (high - np.clip(values, low, high)) / (high - low) * (height - 1)
     return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An image (H, W, C) of any C as (H, W, 3) to look at.
+    """Return an image (H, W, C) of any C as (H, W, 3) for display.
 
-    Grey is repeated, RGBA is laid over white, of other channels the first (two: one; more: three)
-    are shown.
+    Grey is repeated and RGBA is laid over white. Two channels show the first, five or more the
+    first three.
     """
     channels = pixels.shape[2]
     if channels == 4:
@@ -180,7 +180,7 @@ def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @functools.cache
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """DejaVu Sans, which ships with matplotlib: most alphabets; else Pillow's own, ASCII alone."""
+    """Return DejaVu Sans, which ships with matplotlib, or Pillow's own font, which is ASCII."""
     matplotlib = importlib.util.find_spec("matplotlib")  # found, not imported
     folder = Path(str(matplotlib.origin)).parent if matplotlib else Path()
     file = folder / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
@@ -189,7 +189,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 @functools.cache
 def _shown(character: str) -> bool:
-    """Whether the font has a character: it looks unlike what no font has."""
+    """Return whether the font has a character: it looks unlike a missing one."""
     if character.isascii() or not character.isprintable():
         return character.isprintable()
     font = _font(16)
@@ -197,7 +197,7 @@ def _shown(character: str) -> bool:
 
 
 def printable(name: str) -> str:
-    r"""A class name as text that the font can show; the rest as escapes.
+    r"""Return a class name with escapes for characters that the font lacks.
 
     >>> print(printable("caf\u00e9 \t"))
     café \t

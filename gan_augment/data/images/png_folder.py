@@ -1,4 +1,4 @@
-"""Images out: PNG files in folders of classes, and the manifest that says where each came from."""
+"""Write images as PNG files in class folders, with a manifest of their origins."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ Origin = Literal["real", "repeat", "synthetic", "companion"]
 LONGEST_BYTES = 255
 _MOST_MANIFEST_BYTES = 1 << 30
 _UNSAFE = frozenset('%/\\<>:"|?*')
-_RESERVED = frozenset(  # our own manifest, and the devices of Windows
+_RESERVED = frozenset(  # the manifest, and device names of Windows
     ["manifest.csv", "con", "prn", "aux", "nul"]
     + [f"{port}{n}" for port in ("com", "lpt") for n in range(10)]
 )
-_CUT_MARK = "%~"  # no percent escape, so that a cut name is no other's
+_CUT_MARK = "%~"  # not a percent escape, so that cut names stay unique
 SOURCE = "Source"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
@@ -64,10 +64,10 @@ def check_png_channels(channels: int) -> None:
 
 
 def png_bytes(pixels: NDArray[np.uint8], *, synthetic: bool = False, source: str = "") -> bytes:
-    """An image (H, W, C), uint8, C in {1, 3, 4}, as the bytes of a PNG file; lossless.
+    """Return an image (H, W, C), uint8, C in {1, 3, 4}, as the bytes of a PNG file.
 
-    The text chunk `Software` names this library; a generated image also holds `Synthetic: true`,
-    and `Source`, the id of the row that it was drawn from, if it was from one.
+    The text chunk `Software` names this library. Generated images have `Synthetic: true`, and
+    `Source`, the id of the row they were drawn from, if there is one.
     """
     check_png_channels(pixels.shape[2])
     text = PngImagePlugin.PngInfo()
@@ -83,18 +83,18 @@ def png_bytes(pixels: NDArray[np.uint8], *, synthetic: bool = False, source: str
 
 
 def png_source(path: Path) -> str:
-    """The id of the row that a PNG file of ours was drawn from; "" for none."""
+    """Return the id of the row that a PNG file was drawn from; "" for none."""
     with Image.open(path, formats=["PNG"]) as image:
         return str(image.info.get(SOURCE, ""))
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8], *, synthetic: bool = False) -> None:
-    """Write one image, whole or not at all; not synced, see `write_file`."""
+    """Write one image atomically; not synced, see `write_file`."""
     write_file(path, png_bytes(pixels, synthetic=synthetic), sync=False)
 
 
 def is_whole_png(path: Path) -> bool:
-    """Whether a file begins and ends as a PNG does (a power cut leaves empty or cut files)."""
+    """Return whether a file begins and ends like a PNG; a power cut leaves cut files."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -103,15 +103,15 @@ def is_whole_png(path: Path) -> bool:
 
 
 def write_part(path: Path, content: bytes) -> None:
-    """Write one file of an output; what a power cut left of it is replaced, and nothing else."""
+    """Write one file of an output; replace a file only if it is a beginning of `content`."""
     cut = path.is_file() and content.startswith(path.read_bytes())
     write_file(path, content, sync=False, replace=cut)
 
 
 def write_manifest(path: Path, rows: Iterable[ManifestRow], *, replace: bool = True) -> None:
-    """Write the rows as CSV (UTF-8; scores as JSON), whole or not at all."""
+    """Write the rows as CSV (UTF-8; scores as JSON), atomically."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text)  # CRLF: only so are stray carriage returns quoted
+    writer = csv.writer(text)  # with CRLF, stray carriage returns are quoted
     writer.writerow(COLUMNS)
     for row in rows:
         index = "" if row.index is None else row.index
@@ -133,9 +133,9 @@ def _visible(text: str) -> str:
 
 
 def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-    """Give the generated rows of a manifest the ids of the rows that their files were drawn from.
+    """Set the source of generated rows to the id that their PNG files name.
 
-    They are of one model: where the first names none, none does.
+    All are from one model: if the first file names no id, no file does.
     """
     drawn = [row for row in rows if row.origin in ("synthetic", "companion")]
     if not drawn or not drawn[0].path.endswith(".png") or not png_source(folder / drawn[0].path):
@@ -145,7 +145,7 @@ def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]
 
 
 def read_manifest(path: Path) -> list[ManifestRow]:
-    """The rows of a manifest. Raises DataError where the file is not one that we wrote."""
+    """Return the rows of a manifest. Raises DataError for files of another format."""
     try:
         text = read_regular(path, _MOST_MANIFEST_BYTES).decode("utf-8", "surrogatepass")
         lines = list(csv.reader(io.StringIO(text, newline="")))
@@ -154,7 +154,7 @@ def read_manifest(path: Path) -> list[ManifestRow]:
         return [_row(line) for line in lines[1:]]
     except (OSError, ValueError, IndexError, csv.Error) as error:
         raise DataError(
-            f"{str(path)!r} is no manifest of ours ({error}); expected the columns "
+            f"{str(path)!r} is not a manifest of this library ({error}); expected the columns "
             f"{', '.join(COLUMNS)}."
         ) from None
 
@@ -169,12 +169,12 @@ def _row(line: list[str]) -> ManifestRow:
 
 
 def safe_name(name: str) -> str:
-    """`name` as one path component that no system reads otherwise.
+    """Return `name` as one path component that is safe on every system.
 
     Separators, `%`, control and invisible characters, a leading or trailing dot or space, and the
     first letter of reserved names become %XX of their UTF-8 bytes; everything else stays. A result
-    beyond 255 bytes is cut, and ends in `%~` and 16 hex digits of its hash: the manifest keeps the
-    true name. Raises ValueError for an empty name.
+    beyond 255 bytes is cut and ends in `%~` and 16 hex digits of the name's hash; the manifest
+    holds the true name. Raises ValueError for an empty name.
 
     >>> safe_name("cat"), safe_name("a/b"), safe_name(".."), safe_name("nul")
     ('cat', 'a%2Fb', '%2E%2E', '%6Eul')
@@ -191,9 +191,9 @@ def safe_name(name: str) -> str:
 
 
 def safe_names(names: Iterable[str]) -> dict[str, str]:
-    """{name: folder name}, distinct even where case or the form of accents does not count.
+    """Return {name: folder name}, distinct even if case and accent forms are ignored.
 
-    Of names that differ only so, the first stays readable and the others are encoded further.
+    If names differ only in these, the first stays readable and the others are encoded further.
 
     >>> safe_names(["cat", "Cat"])
     {'cat': 'cat', 'Cat': '%43at'}
@@ -213,7 +213,7 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def folded(name: str) -> str:
-    """What a file system that ignores case and the form of accents compares."""
+    """Return the name as a file system compares it that ignores case and accent forms."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 

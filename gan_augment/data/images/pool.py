@@ -93,7 +93,12 @@ class _Worker:
         try:
             self._answers.send_bytes(request.encode())
             if self._answers.poll(limit_s):
-                return self._answer()
+                facts = json.loads(self._answers.recv_bytes())
+                shape = facts.pop("shape", None)
+                if shape is None:
+                    return facts, None
+                raw = self._answers.recv_bytes()
+                return facts, np.frombuffer(raw, dtype=np.uint8).reshape(shape)
             reason = _SLOW
         except (EOFError, OSError):
             reason = _CRASHED
@@ -121,14 +126,6 @@ class _Worker:
                 f"{sys.executable} -m {_WORKER}, which reads images, did not start; "
                 "does this command work by itself?"
             ) from None
-
-    def _answer(self) -> Answer:
-        facts = json.loads(self._answers.recv_bytes())
-        shape = facts.pop("shape", None)
-        if shape is None:
-            return facts, None
-        raw = self._answers.recv_bytes()
-        return facts, np.frombuffer(raw, dtype=np.uint8).reshape(shape)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The size that a model works at, and antialiased resizing to it. No files, no decoding."""
+"""Choose the size that a model works at, and resize images to it with antialiasing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _STEP_PX = 4  # strides of two, twice
 
 
 def model_size(sizes: Sequence[tuple[int, int]], longest: int = LONGEST_SIDE_PX) -> tuple[int, int]:
-    """(height, width) px to train at, for originals of the given (height, width) px.
+    """Return (height, width) px to train at, for originals of the given (height, width) px.
 
-    The median aspect; the long side is the median long side, at most `longest`. Sides are multiples
-    of 4 px (the long one rounded down, the short one to the nearest), never above the originals'
-    median, and at least 8 px.
+    The aspect is the median one; the long side is the median long side, at most `longest`. Sides
+    are multiples of 4 px (the long one rounded down, the short one to the nearest), never above
+    the originals' median, and at least 8 px.
 
     >>> model_size([(28, 28)]), model_size([(480, 640)] * 9), model_size([(30, 31)])
     ((28, 28), (48, 64), (28, 28))
@@ -66,11 +66,11 @@ def resize_image(
     *,
     alpha: bool = False,
 ) -> NDArray[np.uint8]:
-    """One image (H, W, C) uint8 at (height, width) px: bicubic, antialiased, rounded.
+    """Resize an image (H, W, C) uint8 to (height, width) px: bicubic, antialiased, rounded.
 
-    squeeze: both sides to fit. crop: the largest centred part of the right aspect. pad: all of it,
-    centred on the median colour of its border. alpha: channel 4 is opacity, so colour is weighted
-    by it. An image of that size already is returned as it is.
+    squeeze: scale each side. crop: take the largest centred part of the target's aspect. pad: keep
+    all, centred on the median colour of the border. alpha: channel 4 is opacity, which weights the
+    colours. An image of the target's size is returned unchanged.
     """
     if pixels.shape[:2] == size:
         return pixels
@@ -84,7 +84,7 @@ def resize_image(
 def resize_batch(
     pixels: NDArray[np.uint8], size: tuple[int, int], how: Resize = "squeeze"
 ) -> NDArray[np.uint8]:
-    """Images (N, H, W, C) uint8 at (height, width) px, every channel for itself."""
+    """Resize images (N, H, W, C) uint8 to (height, width) px, each channel separately."""
     if pixels.shape[1:3] == size:
         return pixels
     resized = np.empty((len(pixels), *size, pixels.shape[3]), dtype=np.uint8)

@@ -32,7 +32,7 @@ def as_frame(x: Any) -> pd.DataFrame:
         if len(lengths) > 1:
             raise DataError(
                 f"the rows of X are of different lengths: they hold {min(lengths)} to "
-                f"{max(lengths)} values; expected as many in each, one a column"
+                f"{max(lengths)} values; expected the same number in each"
             )
         if lengths - {0}:
             return pd.DataFrame([list(row) for row in x])
@@ -68,18 +68,18 @@ def as_series(y: Any, n: int) -> pd.Series:
         shape = np.shape(y) if isinstance(y, np.ndarray) else (n,)
         if len(shape) != 1:
             cure = "y.argmax(axis=1)" if len(shape) == 2 and shape[1] > 1 else "y.ravel()"
-            raise DataError(f"labels have shape {shape}; expected (N,), one a row. Pass {cure}.")
+            raise DataError(f"labels have shape {shape}; expected (N,), one per row. Pass {cure}.")
         series = pd.Series(y if isinstance(y, np.ndarray) else list(y))
     else:
         try:
             native = nw.from_native(y, series_only=True)
         except TypeError:
             raise DataError(
-                f"labels are a {type(y).__name__}; expected a list, an array or a series, one a row"
+                f"labels are a {type(y).__name__}; expected a list, array or series, one per row"
             ) from None
         series = arrow_frame(pa.table({"y": native.to_arrow()}))["y"].rename(native.name or None)
     if len(series) != n:
-        raise DataError(f"{n} rows and {len(series)} labels; expected one label a row")
+        raise DataError(f"{n} rows and {len(series)} labels; expected one label per row")
     return series
 
 

@@ -534,6 +534,7 @@ def _marked(source: CsvSource) -> Iterator[bytes]:
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file in blocks."""
     with _read_errors(path), path.open("rb") as file:
         yield from iter(lambda: file.read(_BLOCK_BYTES), b"")
 
