@@ -60,7 +60,8 @@ def test_a_choice_leaves_the_winner_and_its_trials(whole):
     found = json.loads((whole / "choice.json").read_text())
     assert read_toml(whole / "recipe.toml")["name"] == found["winner"]
     assert {path.name for path in (whole / "trials").iterdir()} == {
-        f"{trial['recipe']}-{trial['steps']}-{trial['seed']}" for trial in found["trials"]
+        f"{trial['recipe']}-{trial['steps']}-{trial['seed']}.safetensors"
+        for trial in found["trials"]
     }
 
 
