@@ -21,7 +21,6 @@ from gan_augment.commands.source import (
     Meta,
     Source,
     model_sha256,
-    options_of_model,
     read_data,
     read_meta,
 )
@@ -61,6 +60,7 @@ from gan_augment.data.tables.export import (
 from gan_augment.data.topup_plan import ORIGINS, TopUpPlan, plan_topup, refusals_in_words
 from gan_augment.errors import DataError, UsageError
 from gan_augment.generators import load_model
+from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.progress import Progress
 
@@ -197,7 +197,7 @@ def augment(
     top_up, options = top_up or TopUp(), options or FitOptions()
     meta = read_meta(model) if model else None
     if meta:
-        options = options_of_model(options, meta)
+        options = meta.options(options)
     table = options.target is not None
     _check_call(source, out, table=table, match=match, mark=mark)
     with output(out, "augment", table=table, overwrite=overwrite) as held:
@@ -264,7 +264,7 @@ def plan_augment(
     before it writes.
     """
     source, out, meta = Path(data), Path(out), read_meta(model)
-    options = options_of_model(options or FitOptions(), meta)
+    options = meta.options(options or FitOptions())
     _check_call(source, out, table=options.target is not None, match=None, mark=False)
     read = _read(source, out, options, meta, mark=False, progress=Progress())
     return _plan(read, top_up or TopUp(), meta)
@@ -272,9 +272,9 @@ def plan_augment(
 
 def _plan(data: Any, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
     """Plan the top-up; with a model, at the share it advises and without classes it refuses."""
-    advised = getattr(meta, "advised_share", None)
+    advised = meta.advised_share if meta else None
     plan = plan_topup(data.counts, top_up, data.topped_up, data.name, advised)
-    return plan.refuse(getattr(meta, "refuses", {}))
+    return plan.refuse(meta.refuses if meta else {})
 
 
 def _check_call(source: Path, out: Path, *, table: bool, match: Match | None, mark: bool) -> None:
@@ -302,7 +302,7 @@ def _size_written(read: Any, match: Match | None) -> tuple[int, int] | None:
     """Return (height, width) in px of all images that are written; None copies the originals."""
     if match is None:
         return None
-    if read.suffix != ".png":
+    if read.kind is not IMAGE:
         raise UsageError(f"match={match!r} is for images, and the data is {read.unit}")
     size: tuple[int, int] = read.data.image_shape[:2]
     return read.read.scan.sizes.get("median", size) if match == "originals" else size
@@ -313,7 +313,7 @@ def _room(
 ) -> tuple[int, int]:
     """Estimate the bytes and the files of a top-up from the mean size of the originals."""
     rows = sum(read.counts.values())
-    if read.name == "table":
+    if read.kind.tabular:
         return source.stat().st_size // max(rows, 1) * (rows + plan.added), 2
     repeats = sum(counts["repeat"] for counts in plan.counts.values())
     return _Originals(source, read, size).bytes_each * (rows + repeats), rows + plan.added
@@ -330,11 +330,11 @@ def _read(
 ) -> Any:
     """Read the data; raise if it cannot be written to `out`, or does not suit the model."""
     read: Any = read_data(source, options, progress, sampled=True)
-    if read.name == "table":
+    if read.kind.tabular:
         check_out(out, read.read.source)
         if mark:
             check_mark([*read.read.schema.names, options.target])
-    elif read.suffix == ".png":
+    elif read.kind is IMAGE:
         check_png_channels(read.data.image_shape[2])
     if meta:
         read.check_model(meta)
@@ -358,11 +358,11 @@ def _made_from(
 
 def _warn_of_model(job: _TopUp, meta: Any, top_up: TopUp, *, alike: bool) -> None:
     """Warn if the model advises no generated images, or draws smaller ones than the originals."""
-    if job.data.name == "table":
+    if job.data.kind.tabular:
         return
     if top_up.synthetic_share == "auto" and meta.advised_share == 0:
         job.warn(meta.advice())
-    if alike or job.data.suffix != ".png":
+    if alike or job.data.kind is not IMAGE:
         return
     median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.image_shape
     if job.plan.generated and median and max(median[0] / height, median[1] / width) > LARGER:

@@ -14,7 +14,6 @@ from gan_augment.commands.doctor import installed_version
 from gan_augment.commands.source import (
     Meta,
     Source,
-    kept_lines,
     model_sha256,
     read_data,
     read_meta,
@@ -431,7 +430,7 @@ def _finished(plan: FitPlan) -> FitResult | None:
 
 
 def _result(plan: FitPlan, meta: Meta) -> FitResult:
-    kept, *others = kept_lines(meta)
+    kept, *others = meta.kept_lines()
     return FitResult(
         run=plan.run,
         steps=meta.steps,

@@ -18,11 +18,9 @@ from gan_augment.commands.source import (
     IMAGES_A_CLASS,
     Meta,
     check_no_table,
-    kept_lines,
     model_sha256,
     read_data,
     read_meta,
-    unit_of,
 )
 from gan_augment.commands.writing import CANDIDATES
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
@@ -35,6 +33,7 @@ from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import OutputExistsError, UnreadableFilesError, UsageError
 from gan_augment.generators import model_path
 from gan_augment.generators.model_file import ModelMeta
+from gan_augment.kinds import kind_named
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
 from gan_augment.storage import clean_stale, write_file
@@ -105,13 +104,12 @@ class RunReport:
         facts, notes = self.facts, []
         if n := facts.anchors:
             rows = "1 training row" if n == 1 else f"{n} training rows"
-            unit = unit_of(facts)
             how = "as they are" if facts.recipe.generator.from_rows else "in encoded form"
             notes.append(
-                f"this model contains {rows} {how} and can draw {unit} close to them: "
+                f"this model contains {rows} {how} and can draw {facts.unit} close to them: "
                 "share it only with those who may see the training data"
             )
-        if isinstance(facts, ModelMeta) and facts.selection and (n := facts.selection.compared):
+        if n := facts.compared:
             notes.append(
                 f"the model contains features of {n} training rows, compared by its selection"
             )
@@ -120,9 +118,8 @@ class RunReport:
     def to_dict(self) -> dict[str, Any]:
         """Return the description, ready for JSON."""
         values: dict[str, Any] = {"run": self.run, "model_sha256": self.sha256}
-        if isinstance(self.facts, ModelMeta):
-            values["samples"] = self.samples
-            values["advised_share"] = self.facts.advised_share
+        if self.facts.advised_share is not None:
+            values |= {"samples": self.samples, "advised_share": self.facts.advised_share}
         stored = json.loads(self.facts.model_dump_json(exclude={"format"}))  # NaN becomes null
         return {**values, **stored, "warnings": list(self.warnings)}
 
@@ -132,31 +129,15 @@ class RunReport:
         return [
             f"{self.run}: {facts.kind} model of {len(facts.classes)} classes",
             *_class_lines(facts.classes, facts.topped_up, "topped up"),
-            *self._data_lines(),
+            *facts.data_lines(),
             f"recipe: {facts.recipe.name}, {facts.recipe.generator.kind} generator, "
             f"{facts.steps} steps, seed {facts.seed}, {facts.precision}, threads {facts.threads}",
-            *kept_lines(facts),
+            *facts.kept_lines(),
             f"data sha256: {facts.data_sha256}",
             f"model sha256: {self.sha256}",
             *(f"note: {warning}" for warning in self.warnings),
             *([f"look at {self.samples}"] if self.samples else []),
         ]
-
-    def _data_lines(self) -> list[str]:
-        """Describe the training data: the size of images, or the columns of a table."""
-        facts = self.facts
-        if isinstance(facts, ModelMeta):
-            height, width, channels = facts.image_shape
-            files = ""
-            if facts.kind == "signal":
-                rate = "" if facts.rate is None else f", {facts.rate} a second"
-                return [f"signals: {width} samples{rate}, {channels} channels"]
-            if facts.original_size is not None:
-                files = " (the files: {1} x {0} px, {2})".format(*facts.original_size, facts.resize)
-            return [f"images: {width} x {height} px, {channels} channels{files}"]
-        few = ", ".join(f"{name} ({n})" for name, n in facts.few.items())
-        small = [f"too small to be learned, rows jittered: {few}"] if few else []
-        return [*small, *facts.table.lines()]
 
 
 def inspect_data(
@@ -266,7 +247,7 @@ def _write_candidates(run: Path, meta: Meta, out: str | Path | None) -> Path:
     are shown as well.
     """
     png = (run if run.is_dir() else run.parent) / CANDIDATES if out is None else Path(out)
-    if not isinstance(meta, ModelMeta):
+    if kind_named(meta.kind).tabular:
         raise UsageError(f"{str(run)!r} is the run of a table; its rows are in samples.csv")
     if png.suffix.lower() != ".png":
         raise UsageError(f"{str(png)!r} is not the name of a .png file")

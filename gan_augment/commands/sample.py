@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from gan_augment.commands.source import Meta, model_sha256, read_meta, unit_of
+from gan_augment.commands.source import Meta, model_sha256, read_meta
 from gan_augment.commands.writing import FILE_FORMAT, Output, Result, draw_images, output
 from gan_augment.data.images.png_folder import (
     ManifestRow,
@@ -27,6 +27,7 @@ from gan_augment.errors import ModelFileError, TooFewAcceptedError, UsageError, 
 from gan_augment.generators import load_model, model_path
 from gan_augment.input_files import read_regular
 from gan_augment.kinds import kind_named
+from gan_augment.kinds.image import IMAGE
 from gan_augment.options import MOST, TopUp
 from gan_augment.progress import Progress
 
@@ -127,12 +128,12 @@ def sample(
     meta, started_s = read_meta(run), time.monotonic()
     target_counts = counts_to_draw(meta, counts, classes)
     check_planned(sum(target_counts.values()))
-    table = meta.kind == "table"
+    table = kind_named(meta.kind).tabular
     made_from = {"model": model_sha256(run), "seed": seed, "counts": target_counts, "mark": mark}
     if table:
         check_out(out)
     elif mark:
-        raise UsageError(f"--mark is for tables, and this run is of {unit_of(meta)}")
+        raise UsageError(f"--mark is for tables, and this run is of {meta.unit}")
     with output(out, "sample", table=table, overwrite=overwrite) as held:
         held.check_room(0, 2 if table else sum(target_counts.values()))
         gan: Any = load_model(run, threads=1)
@@ -143,7 +144,7 @@ def sample(
         elif not table:
             _write_folder(held, gan, run, target_counts, seed, workers, progress)
     seconds = time.monotonic() - started_s
-    return SampleResult(out, run, target_counts, seed, seconds, unit_of(meta))
+    return SampleResult(out, run, target_counts, seed, seconds, meta.unit)
 
 
 def counts_to_draw(
@@ -153,7 +154,7 @@ def counts_to_draw(
 
     Raises UnknownClassError, and UsageError if the numbers are invalid or nothing is left.
     """
-    unit = unit_of(meta)
+    unit = meta.unit
     if isinstance(counts, Mapping):
         if classes is not None:
             raise UsageError("counts by class and classes were both given; the counts name them")
@@ -186,8 +187,9 @@ def _write_folder(
     progress: Progress,
 ) -> None:
     """Write the images and the manifest, then raise for classes that the model refuses."""
-    suffix = kind_named(gan.meta_.kind).suffix(gan.meta_.rate)
-    if suffix == ".png":
+    kind = kind_named(gan.meta_.kind)
+    suffix = kind.suffix(gan.meta_.rate)
+    if kind is IMAGE:
         check_png_channels(gan.image_shape_[2])
     below = safe_names(counts)
     paths = {c: [f"{below[c]}/{i:06d}{suffix}" for i in range(n)] for c, n in counts.items()}

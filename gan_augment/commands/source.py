@@ -371,11 +371,6 @@ def _read_signals(source: Path, options: FitOptions, progress: Progress | None) 
     return read_signals(source, window=options.window, skip_bad=options.skip_bad, progress=progress)
 
 
-def unit_of(meta: Meta) -> str:
-    """Return the noun for the rows of a model: "images", "windows" or "rows"."""
-    return "rows" if isinstance(meta, TableMeta) else meta.unit
-
-
 def check_no_table(source: Path, options: FitOptions) -> None:
     """Raise UsageError for a table without a target, and for the root of a file system."""
     if source.resolve() == Path(source.resolve().anchor):
@@ -399,47 +394,9 @@ def read_meta(run: str | Path) -> ModelMeta | TableMeta:
     return load_meta(file, schema=ModelMeta)
 
 
-def kept_lines(meta: Meta) -> list[str]:
-    """Return lines on the kept generator, its selection and its trial."""
-    if isinstance(meta, TableMeta):
-        return [f"kept: {meta.chosen}; {meta.reason}"]
-    first = "no scored generator was fit to keep; the last one was"
-    if meta.score.value is not None:
-        first = f"kept: {meta.chosen} (held-out score {meta.score.value:.4g}, lower is better)"
-    found = [meta.usefulness.in_words()] if meta.usefulness else []
-    return [first, *meta.selection_lines(), *found, *([meta.advice()] if meta.selection else [])]
-
-
 def model_sha256(run: str | Path) -> str:
     """Return the fingerprint of a run's model, arrays included."""
     return bundle_sha256(model_path(Path(run)))
-
-
-def options_of_model(options: FitOptions, meta: Meta) -> FitOptions:
-    """Return the options with the classes and the size, or target and ids, of a model.
-
-    Raises UsageError for options of another kind of data, or another target.
-    """
-    classes = meta.topped_up if options.classes == "rare" else options.classes
-    if isinstance(meta, ModelMeta):
-        if options.target is not None:
-            raise UsageError("the model is of images, and --target names a column of a table")
-        height, width, _ = meta.image_shape
-        size: dict[str, Any] = {"image_size": (height, width), "resize": meta.resize}
-        if meta.kind == "signal":
-            size = {}
-        return options.model_copy(update={**size, "classes": classes})
-    target = meta.table.target
-    assert target is not None  # a run is fitted to a file
-    if options.target not in (None, str(target.name)):
-        raise UsageError(
-            f"the model's target is {str(target.name)!r}, not {options.target!r}; leave --target "
-            "out, or fit a model."
-        )
-    ids = {str(column.name): "id" for column in meta.table.columns if column.kind == "id"}
-    columns = ids | {str(name): kind for name, kind in options.columns.items()}
-    values = {"target": str(target.name), "columns": columns, "classes": classes}
-    return options.model_copy(update=values)
 
 
 def _check_table(source: Path, options: FitOptions) -> None:

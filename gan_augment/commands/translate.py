@@ -16,7 +16,6 @@ from gan_augment.commands.source import (
     Meta,
     Source,
     model_sha256,
-    options_of_model,
     read_data,
     read_meta,
 )
@@ -35,6 +34,7 @@ from gan_augment.data.images.png_folder import (
     with_sources,
 )
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError, unknown_class
+from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import MOST, FitOptions
 from gan_augment.progress import Progress
@@ -210,13 +210,13 @@ def _plan(
     if options.target is not None:
         raise UsageError("translation is for images, and --target names a column of a table")
     if meta is not None:
-        options = options_of_model(options, meta)
+        options = meta.options(options)
     elif options.recipe == "auto":
         options = options.model_copy(update={"recipe": "stargan"})
     recipe = meta.recipe if meta else resolve_recipe(options.recipe)
     _check_recipe(recipe.name, recipe.generator.kind, "the call")
     kind: Any = read_data(origin, options, progress)
-    if kind.suffix != ".png":
+    if kind.kind is not IMAGE:
         raise UsageError(f"translation is for images, and the data is {kind.unit}")
     check_png_channels(kind.data.image_shape[2])
     rows = kind.data

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from gan_augment.data.tables.schema import TableSchema
+from gan_augment.errors import UsageError
 from gan_augment.kinds.kind import Scale
-from gan_augment.options import TopUp
+from gan_augment.options import FitOptions, TopUp
 from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
 
@@ -121,6 +122,26 @@ class _Described(Frozen):
     chosen: str
     anchors: NonNegativeInt
 
+    @property
+    def refuses(self) -> dict[str, str]:
+        """{class: why} of the classes that are refused."""
+        return {}
+
+    @property
+    def compared(self) -> int:
+        """The training rows whose features are inside, compared by selection."""
+        return 0
+
+    @property
+    def advised_share(self) -> float | None:
+        """The synthetic_share that "auto" of a top-up means; None for the default of the kind."""
+        return None
+
+    def options(self, options: FitOptions, **values: Any) -> FitOptions:
+        """Return the options with the classes of the model, and with further values."""
+        classes = self.topped_up if options.classes == "rare" else options.classes
+        return options.model_copy(update={**values, "classes": classes})
+
 
 class ModelMeta(_Described):
     """The description of a model of images, or of signals, which are images one pixel high.
@@ -160,6 +181,11 @@ class ModelMeta(_Described):
         return {name: one.refused for name, one in classes.items() if one.refused}
 
     @property
+    def compared(self) -> int:
+        """The training rows whose features are inside, compared by selection."""
+        return 0 if self.selection is None else self.selection.compared
+
+    @property
     def advised_share(self) -> float:
         """The synthetic_share that "auto" of a top-up means with this model.
 
@@ -181,8 +207,35 @@ class ModelMeta(_Described):
             "synthetic_share (--synthetic-share) says otherwise"
         )
 
-    def selection_lines(self) -> list[str]:
-        """Return the acceptance of every class in words."""
+    def options(self, options: FitOptions, **values: Any) -> FitOptions:
+        """Return the options with classes and size of the model. Raises UsageError for a table."""
+        if options.target is not None:
+            raise UsageError("the model is of images, and --target names a column of a table")
+        if self.scale is None:
+            values |= {"image_size": self.image_shape[:2], "resize": self.resize}
+        return super().options(options, **values)
+
+    def data_lines(self) -> list[str]:
+        """Return the size of the training data in words."""
+        height, width, channels = self.image_shape
+        if self.scale is not None:
+            rate = "" if self.rate is None else f", {self.rate} a second"
+            return [f"signals: {width} samples{rate}, {channels} channels"]
+        files = ""
+        if self.original_size is not None:
+            files = " (the files: {1} x {0} px, {2})".format(*self.original_size, self.resize)
+        return [f"images: {width} x {height} px, {channels} channels{files}"]
+
+    def kept_lines(self) -> list[str]:
+        """Return lines on the kept generator, its selection and its trial."""
+        first = "no scored generator was fit to keep; the last one was"
+        if self.score.value is not None:
+            first = f"kept: {self.chosen} (held-out score {self.score.value:.4g}, lower is better)"
+        found = [self.usefulness.in_words()] if self.usefulness else []
+        advice = [self.advice()] if self.selection else []
+        return [first, *self._selection_lines(), *found, *advice]
+
+    def _selection_lines(self) -> list[str]:
         if self.selection is None:
             return ["selection: off, every candidate is kept"]
         lines = ["selection: share of the candidates that is kept, by class"]
@@ -210,3 +263,34 @@ class TableMeta(_Described):
     table: TableSchema
     few: dict[str, PositiveInt]
     reason: str
+
+    @property
+    def unit(self) -> str:
+        """The plural noun for samples."""
+        return "rows"
+
+    def options(self, options: FitOptions, **values: Any) -> FitOptions:
+        """Return the options with classes, target and ids of the model.
+
+        Raises UsageError for another target.
+        """
+        target = self.table.target
+        assert target is not None  # a run is fitted to a file
+        if options.target not in (None, str(target.name)):
+            raise UsageError(
+                f"the model's target is {str(target.name)!r}, not {options.target!r}; leave "
+                "--target out, or fit a model."
+            )
+        columns = {str(column.name): "id" for column in self.table.columns if column.kind == "id"}
+        columns |= {str(name): kind for name, kind in options.columns.items()}
+        return super().options(options, target=str(target.name), columns=columns, **values)
+
+    def data_lines(self) -> list[str]:
+        """Return the columns in words."""
+        few = ", ".join(f"{name} ({n})" for name, n in self.few.items())
+        small = [f"too small to be learned, rows jittered: {few}"] if few else []
+        return [*small, *self.table.lines()]
+
+    def kept_lines(self) -> list[str]:
+        """Return a line on the kept generator."""
+        return [f"kept: {self.chosen}; {self.reason}"]

@@ -96,10 +96,10 @@ def test_the_manifest_tells_where_every_new_row_is_from(table_run, table_file, t
 
 def test_companions_are_marked_as_such(table_run, table_file, tmp_path):
     out = tmp_path / "out.csv"
-    both = TopUp(synthetic_share=0.5, companions=True)
+    both = TopUp(to=60, synthetic_share=0.5, companions=True)
     result = augment(table_file, out, model=table_run, top_up=both)
-    assert result.counts["no"]["companion"] == 29
-    assert Counter(row["origin"] for row in manifest(out))["companion"] == 29
+    assert result.counts["no"]["companion"] == 12
+    assert Counter(row["origin"] for row in manifest(out))["companion"] == 12
 
 
 def test_chunks_make_no_difference(table_run, table_file, tmp_path, monkeypatch):

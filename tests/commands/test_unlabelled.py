@@ -116,22 +116,24 @@ def test_unlabelled_rows_change_what_is_learned_and_the_fingerprint():
     assert not np.array_equal(first, second)
 
 
-def test_a_recipe_whose_discriminator_asks_for_classes_takes_no_unlabelled_rows():
-    data = images([40, 12], ("dark", "bright"))
-    gan = ImageGAN(recipe="free", steps=20, device="cpu", threads=1, selection=False)
-    with pytest.raises(UsageError, match="class of every row"):
-        gan.fit(data, unlabelled=images([10], ("unlabelled",)))
-
-
-def test_unlabelled_images_of_another_shape_are_refused():
-    data = images([40, 12], ("dark", "bright"))
-    other = images([10], ("unlabelled",))
-    wide = IMAGE.of(
-        np.repeat(other.pixels, 2, axis=2), other.labels, other.ids, class_names=other.names
-    )
-    gan = ImageGAN(recipe=recipe("image"), steps=20, device="cpu", threads=1, selection=False)
-    with pytest.raises(DataError, match="unlabelled images have the shape"):
-        gan.fit(data, unlabelled=wide)
+@pytest.mark.parametrize(
+    ("asked", "wide", "error", "says"),
+    [
+        ("free", 1, UsageError, "class of every row"),
+        (recipe("image"), 2, DataError, "unlabelled images have the shape"),
+    ],
+)
+def test_recipes_without_use_for_unlabelled_rows_and_other_shapes_are_refused(
+    asked, wide, error, says
+):
+    more = images([10], ("unlabelled",))
+    pixels = np.repeat(more.pixels, wide, axis=2)
+    gan = ImageGAN(recipe=asked, steps=20, device="cpu", threads=1, selection=False)
+    with pytest.raises(error, match=says):
+        gan.fit(
+            images([40, 12], ("dark", "bright")),
+            unlabelled=IMAGE.of(pixels, more.labels, more.ids, class_names=more.names),
+        )
 
 
 @pytest.mark.slow

@@ -191,8 +191,8 @@ def test_selection_says_per_class_what_it_keeps_and_why_not(gan):
         "c": ClassSelection(refused="3 images"),
     }
     record = SelectionRecord(folds=2, compared=9, classes=classes)
-    lines = gan.meta_.model_copy(update={"selection": record}).selection_lines()
-    assert lines[1:] == [
+    lines = gan.meta_.model_copy(update={"selection": record}).kept_lines()
+    assert lines[2:5] == [
         "  a  90% (rejected: 10% label)",
         "  b  refused at 5% (rejected: 95% logit)",
         "  c  refused: 3 images",
