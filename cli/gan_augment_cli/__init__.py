@@ -1,1 +1,1 @@
-"""The command line `gan-augment`: parses, calls one function of the library, prints one result."""
+"""The command line: parse options, call one function of the library, print one result."""

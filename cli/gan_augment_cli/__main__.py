@@ -8,7 +8,7 @@ from gan_augment_cli.os_signals import hear_signals, interrupted
 
 
 def main() -> None:
-    """Run the command line; signals are heard before anything else is imported."""
+    """Run the command line; signal handlers are installed before any other import."""
     hear_signals()
     try:
         from gan_augment_cli.app import main as run
@@ -23,10 +23,10 @@ def main() -> None:
 
 
 def _leave(code: int) -> None:
-    """End with a code; one of several ranks at once.
+    """Exit with a code; a rank of several skips the exit handlers.
 
-    What a rank's engine does while a process ends was seen to abort it, and torchrun ends all once
-    one has ended: its code is that of what it did.
+    Exit handlers of torch.distributed have aborted ranks, and torchrun reports the code of the
+    first rank that ends.
     """
     if ranks_started() > 1:
         for stream in (sys.stdout, sys.stderr):

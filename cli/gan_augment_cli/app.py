@@ -1,4 +1,4 @@
-"""The command `gan-augment`: its commands, each built when it is asked for."""
+"""The command `gan-augment`; each of its commands is built on first use."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _show_version(version: bool) -> None:
 
 
 def _warn_of_unknown() -> None:
-    """Warn of environment variables that set no option of any command."""
+    """Warn about GAN_AUGMENT_* environment variables that set no option."""
     given = [name for name in sorted(os.environ) if name.startswith("GAN_AUGMENT_")]
     if not given:
         return

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: handled from the first line on; the process ends within two seconds.
+"""Ctrl-C and SIGTERM: handled from startup on; the process ends within two seconds.
 
 Python's signal handlers run between two bytecodes, and a call of torch or scikit-learn, or an
 import, may take longer than that. A thread therefore reads the wakeup file descriptor and ends a
@@ -22,7 +22,7 @@ from gan_augment.processes import ranks_started, ways_on
 GRACE_S = 1.2
 """Time for a step, a checkpoint and a normal exit, within the promised two seconds."""
 RANKS_GRACE_S = 20.0
-"""Time for ranks, which wait for the rank that saves; torchrun waits for 30 s."""
+"""Time for ranks, which wait until rank 0 has saved; torchrun waits for 30 s."""
 LEAVING_S = 0.5
 """Time after the last line for the exit handlers of libraries."""
 
@@ -45,7 +45,7 @@ def terminated(number: int, frame: FrameType | None) -> None:
 last_words: list[Callable[[str, int], object]] = [
     lambda message, number: sys.stderr.write(f"error: {message}\n")
 ]
-"""Functions that print the message and exit code of an interrupted command; the last one counts."""
+"""Functions that print the message and exit code of an interrupted command; the last is used."""
 
 
 def interrupted(hint: str, number: int) -> None:
@@ -78,16 +78,8 @@ def _end_late(reading: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    for child in _children():
-        with contextlib.suppress(OSError):
-            os.kill(child, signal.SIGTERM)
+    with contextlib.suppress(OSError):  # /proc may not exist, and a child may have ended
+        for file in Path("/proc/self/task").glob("*/children"):
+            for child in file.read_text().split():
+                os.kill(int(child), signal.SIGTERM)
     os._exit(128 + number)
-
-
-def _children() -> list[int]:
-    """Return the child processes, if /proc exists."""
-    try:
-        files = [*Path("/proc/self/task").glob("*/children")]
-        return [int(child) for file in files for child in file.read_text().split()]
-    except OSError:
-        return []

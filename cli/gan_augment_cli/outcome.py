@@ -7,11 +7,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -20,11 +20,11 @@ from typer.models import CommandInfo
 
 from gan_augment.errors import GanAugmentError, LostRankError, WriteFailedError
 from gan_augment.processes import follows
-from gan_augment.progress import Progress
 from gan_augment_cli import os_signals
 from gan_augment_cli.console import printable, shown_progress
 from gan_augment_cli.options import PANELS, choices, expand
 
+Result = TypeVar("Result")
 JSON_SCHEMA = 1
 DEBUG = "GAN_AUGMENT_DEBUG"
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -40,22 +40,28 @@ class Reportable(Protocol):
         """Return the same as lines for people."""
 
 
-def progress(ctx: typer.Context) -> AbstractContextManager[Progress]:
-    """Return the display of progress that suits the command's options."""
-    return shown_progress(quiet=ctx.params["quiet"] or follows())
+def run(ctx: typer.Context, command: Callable[..., Result], *args: Any, **options: Any) -> Result:
+    """Return the result of a library command, and show its progress meanwhile."""
+    with shown_progress(quiet=ctx.params["quiet"] or follows()) as progress:
+        return command(*args, progress=progress, **options)
+
+
+def print_values(ctx: typer.Context, values: Mapping[str, Any], lines: Iterable[str]) -> None:
+    """Print values as one JSON object in ASCII, or the equivalent lines.
+
+    `schema` grows when a field changes its meaning.
+    """
+    if ctx.params["as_json"]:
+        head = {"schema": JSON_SCHEMA, "command": ctx.info_name}
+        typer.echo(json.dumps({**head, **values}, default=str))  # paths
+        return
+    for line in lines:
+        typer.echo(printable(line))
 
 
 def print_report(ctx: typer.Context, report: Reportable) -> None:
     """Print a report as lines, or as one JSON object."""
     print_values(ctx, report.to_dict(), report.lines())
-
-
-def print_values(ctx: typer.Context, values: Mapping[str, Any], lines: Sequence[str]) -> None:
-    """Print values as one JSON object, or the equivalent lines."""
-    if ctx.params["as_json"]:
-        _print_json(ctx, values)
-    else:
-        _print_lines(lines)
 
 
 def print_result(ctx: typer.Context, result: Reportable, path: Path) -> None:
@@ -86,25 +92,13 @@ def print_plan(
     for name, value in (stored or {}).items():
         if name in options and options[name]["source"] == "default":
             options[name] = {"value": value, "source": "stored in the run"}
-    if ctx.params["as_json"]:
-        _print_json(ctx, {"dry_run": True, "options": options, **values})
-        return
     wide = max(map(len, options))
+    table = []
     for name, choice in options.items():
         value = "-" if choice["value"] is None else str(choice["value"])
-        typer.echo(printable(f"{name:<{wide}}  {value:<20}  {choice['source']}"))
-    _print_lines(["", *lines] if lines else [])
-
-
-def _print_json(ctx: typer.Context, values: Mapping[str, Any]) -> None:
-    """Print one ASCII line; `schema` grows when a field changes its meaning."""
-    head = {"schema": JSON_SCHEMA, "command": ctx.info_name}
-    typer.echo(json.dumps({**head, **values}, default=str))  # paths
-
-
-def _print_lines(lines: Sequence[str]) -> None:
-    for line in lines:
-        typer.echo(printable(line))
+        table.append(f"{name:<{wide}}  {value:<20}  {choice['source']}")
+    plan = ["", *lines] if lines else []
+    print_values(ctx, {"dry_run": True, "options": options, **values}, [*table, *plan])
 
 
 @contextmanager
@@ -176,7 +170,7 @@ class Command(TyperCommand):
 
 
 class Commands(TyperGroup):
-    """The commands, each built on demand; all end with an exit code."""
+    """The commands, each built on demand and ended with an exit code."""
 
     functions: ClassVar[dict[str, Callable[..., None]]] = {}
 
@@ -185,7 +179,7 @@ class Commands(TyperGroup):
         return list(self.functions)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Build a command; for an unknown name all of them, which the error chooses from."""
+        """Build a command; for an unknown name build all, so that the error can suggest one."""
         for name in (cmd_name,) if cmd_name in self.functions else self.functions:
             if name not in self.commands:
                 function = expand(self.functions[name], exit_codes)
@@ -211,7 +205,7 @@ class Commands(TyperGroup):
             if os.environ.get(DEBUG) == "1":
                 raise
             message, code = last_words(error)
-            if not message.startswith("Usage:"):  # `gan-augment` alone
+            if not message.startswith("Usage:"):  # no command was given
                 message = f"error: {message}"
             with suppress(OSError):
                 typer.echo(printable(message), err=True)
@@ -236,5 +230,5 @@ def _failed(ctx: typer.Context, kind: str, message: str, code: int) -> typer.Exi
     if ctx.params["as_json"]:
         error = {"type": kind, "message": message, "exit_code": code}
         with suppress(OSError):  # stdout may be what failed
-            _print_json(ctx, {"error": error})
+            print_values(ctx, {"error": error}, ())
     return typer.Exit(code)

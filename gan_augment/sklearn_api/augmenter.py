@@ -236,8 +236,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             a list of rows, a pandas or polars frame, an Arrow table, or a sparse matrix (made dense
             up to 256 MiB); missing cells, texts, categories and dates are allowed.
         y : (N,) labels
-            Text, integers or booleans, in a list, array, series or frame of one column; or (N, K)
-            of 0 and 1, one class against the others.
+            Text, integers or booleans, in a list, array, series or frame of one column; or a
+            one-hot array (N, K).
 
         Returns
         -------

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +16,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_array
 
 from gan_augment.data.arrays import FAINT, label_pixels, to_uint8
 from gan_augment.data.signals import from_signals
@@ -264,10 +266,9 @@ def read_input(
     if kind == SIGNAL.name:
         return _read_signals(x, y, n, image_shape)
     _check_dimensions(x, dimensions, n)
-    shape = None if image_shape is None else _checked_shape(image_shape)
     target, labels, y = _read_labels(y, n)
-    if dimensions > 2 or shape is not None:
-        data, output = _read_images(x, target.labels, labels, shape)
+    if dimensions > 2 or image_shape is not None:
+        data, output = _read_images(x, target.labels, labels, image_shape)
         return ParsedInput(data, output, x, y)
     frame = as_frame(x)
     if not frame.shape[0] or not frame.shape[1]:
@@ -341,7 +342,17 @@ def categorical_overrides(features: ArrayLike | str | None, names: list[Name]) -
                 "columns. Expected one value a column."
             )
         return Overrides.of(categorical=[n for n, on in zip(names, listed, strict=True) if on])
-    return Overrides.of(categorical=[_column_name(one, names) for one in listed])
+    for i, one in enumerate(listed):
+        whole = isinstance(one, int | np.integer)
+        listed[i] = int(one) if whole else str(one)
+        if whole and one not in names:  # the number of a column, not its name
+            if not -len(names) <= one < len(names):
+                raise UsageError(
+                    f"categorical_features names column {one}; X has {len(names)} columns, 0 to "
+                    f"{len(names) - 1}"
+                )
+            listed[i] = names[one]
+    return Overrides.of(categorical=listed)
 
 
 def python_scalar(label: Any) -> Label:
@@ -411,41 +422,27 @@ def _one_column(y: Any) -> tuple[Any, Any]:
     """Return the labels as one column, and y for the output; see `_read_labels`."""
     if isinstance(y, np.ndarray) and y.dtype.kind == "S":
         raise DataError(f"y holds raw bytes ({y.dtype}); expected text: y.astype(str)")
-    listed = isinstance(y, list | tuple)
-    if (dimensions_of(y)[0] if listed else len(getattr(y, "shape", ()))) < 2:
+    shape: tuple[int, ...] = getattr(y, "shape", ())
+    if isinstance(y, list | tuple) and dimensions_of(y)[0] > 1:
+        raise DataError(f"y is a {type(y).__name__} of lists; expected one label per row")
+    if len(shape) < 2:
         return y, y
-    try:
-        cells = y.toarray() if hasattr(y, "tocsr") else np.asarray(y)
-    except ValueError:
-        raise DataError("y holds rows of different lengths; expected one label per row") from None
-    if cells.ndim != 2 or cells.shape[1] != 1 or hasattr(y, "tocsr"):
-        return _argmax(cells), y
-    if listed or isinstance(y, np.ndarray):
-        return cells[:, 0], cells[:, 0].tolist() if listed else cells[:, 0]
-    return (y.iloc[:, 0] if hasattr(y, "iloc") else cells[:, 0]), y
-
-
-def _argmax(indicator: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the column of the 1 in every one-hot row (n, K)."""
-    shape = indicator.shape
-    numbers = indicator.ndim == 2 and indicator.dtype.kind in "biuf"
-    if not numbers or not np.isin(indicator, (0, 1)).all() or (indicator.sum(axis=1) > 1).any():
+    array = isinstance(y, np.ndarray)
+    if len(shape) == 2 and shape[1] == 1 and not hasattr(y, "toarray"):
+        column = y.iloc[:, 0] if hasattr(y, "iloc") else np.asarray(y)[:, 0]
+        return column, column if array else y
+    one_hot = array and len(shape) == 2 and np.isin(y, (0, 1)).all()
+    if not one_hot or (y.sum(axis=1) != 1).any():
         raise DataError(
-            f"y has shape {shape}, several values a row. Multilabel and multioutput targets are "
-            "not supported: a top-up needs one class a row. Expected (n,), or (n, K) of 0 and 1 "
-            "with one 1 a row; make one label of several, or one GANAugmenter a column."
+            f"y has shape {shape}, several values per row. Multilabel and multioutput targets are "
+            "not supported; expected one label per row, or an array (n, K) of 0 and 1 with a "
+            "single 1 in each row"
         )
-    empty = indicator.sum(axis=1) == 0
-    if empty.any():
-        raise DataError(
-            f"{int(empty.sum()):,} of {len(empty):,} rows of y are of no class (the first: row "
-            f"{int(empty.argmax())}); expected one 1 a row. Drop those rows."
-        )
-    return np.asarray(indicator.argmax(axis=1), dtype=np.int64)
+    return y.argmax(axis=1), y
 
 
 def _read_images(
-    x: Any, codes: NDArray[np.int64], labels: ClassLabels, image_shape: tuple[int, ...] | None
+    x: Any, codes: NDArray[np.int64], labels: ClassLabels, image_shape: Any
 ) -> tuple[Labelled, OutputFormat]:
     """Read X (N, H, W[, C]), or (N, H x W x C) with `image_shape` = (H, W[, C]).
 
@@ -501,76 +498,33 @@ def _read_signals(x: Any, y: Any, n: int, image_shape: Any) -> ParsedInput:
     return ParsedInput(data, OutputFormat(labels, template_of(x), pixels), x, y)
 
 
-def _checked_shape(image_shape: Any) -> tuple[int, ...]:
-    """Return (H, W) or (H, W, C) as integers. Raises UsageError."""
-    try:
-        shape = tuple(int(side) for side in image_shape)
-        whole = all(int(side) == side and side >= 1 for side in image_shape)
-    except (TypeError, ValueError):
-        shape, whole = (), False
-    if not whole or len(shape) not in (2, 3):
-        raise UsageError(
-            f"image_shape={image_shape!r}; expected (height, width) or (height, width, channels) "
-            "in whole px, such as (28, 28), or None for a table"
-        )
-    return shape
-
-
 def _pixel_values(x: Any) -> NDArray[Any]:
     """Return pixels (N, ...) as an array of one dtype."""
     if isinstance(x, np.ndarray):
         return x
-    if isinstance(x, list | tuple):
-        try:
-            return np.asarray(x)
-        except ValueError:
-            raise DataError("the images of X are of different shapes; resize them to one") from None
-    frame = as_frame(x)
-    odd = [
-        name for name, dtype in frame.dtypes.items() if getattr(dtype, "kind", "O") not in "biuf"
-    ]
-    if odd:
-        raise DataError(
-            f"columns {odd[:5]} of X are no numbers ({frame[odd[0]].dtype}); with image_shape "
-            "every column is a pixel. Drop the others, or leave out image_shape for a table."
-        )
-    if frame.isna().to_numpy().any():
-        raise DataError(
-            "pixels are missing (NaN or None) in X; with image_shape every column is a pixel. "
-            "Fill them first, for example with SimpleImputer."
-        )
-    kinds = {np.dtype(getattr(dtype, "numpy_dtype", dtype)) for dtype in frame.dtypes}
-    values: NDArray[Any] = frame.to_numpy(dtype=kinds.pop() if len(kinds) == 1 else np.float64)
+    rows = x if isinstance(x, list | tuple) else as_frame(x)
+    try:
+        values: NDArray[Any] = check_array(rows, allow_nd=True, input_name="X")
+    except ValueError as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"X cannot be read as images of one shape: {reason}") from None
     return values
 
 
-def _shaped(values: NDArray[Any], image_shape: tuple[int, ...] | None) -> NDArray[Any]:
-    """Return (N, ...) as (N, H, W) or (N, H, W, C)."""
-    shape = values.shape[1:]
+def _shaped(values: NDArray[Any], image_shape: Any) -> NDArray[Any]:
+    """Return (N, ...) as (N, H, W) or (N, H, W, C). Raises UsageError."""
     if image_shape is None:
         return values
-    if values.ndim == 2:
-        if math.prod(image_shape) != shape[0]:
-            raise UsageError(
-                f"image_shape={image_shape} is {math.prod(image_shape)} numbers an image; X has "
-                f"{shape[0]} columns. Expected height x width x channels of them."
-            )
-        return values.reshape(-1, *image_shape)  # (N, H x W x C) -> (N, H, W[, C])
-    if shape != image_shape and (*shape, 1) != image_shape and shape != (*image_shape, 1):
+    numbers = values.shape[1:]
+    try:
+        shape = tuple(operator.index(side) for side in image_shape)
+    except TypeError:
+        shape = ()
+    fits = len(shape) in (2, 3) and min(shape) > 0 and math.prod(shape) == math.prod(numbers)
+    if not fits or (values.ndim > 2 and numbers[:2] != shape[:2]):
         raise UsageError(
-            f"image_shape={image_shape} and X holds images of shape {shape}; leave image_shape "
-            "out, it is for flattened images (N, height x width x channels)"
+            f"image_shape={image_shape!r} and X holds rows of shape {numbers}; expected (height, "
+            "width) or (height, width, channels) in whole px, whose product is the numbers of a "
+            "row, or None for a table and for images that are not flattened"
         )
-    return values
-
-
-def _column_name(one: Any, names: list[Name]) -> Name:
-    """Return the name of a column given by its name or, if no column has it, its number."""
-    if isinstance(one, int | np.integer) and int(one) not in names:
-        if not -len(names) <= one < len(names):
-            raise UsageError(
-                f"categorical_features names column {int(one)}; X has {len(names)} columns, "
-                f"0 to {len(names) - 1}"
-            )
-        return names[int(one)]
-    return int(one) if isinstance(one, int | np.integer) else str(one)
+    return values.reshape(-1, *shape) if values.ndim == 2 else values

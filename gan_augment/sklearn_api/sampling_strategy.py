@@ -35,24 +35,28 @@ def rows_to_add(strategy: Any, labels: ClassLabels, codes: NDArray[np.int64]) ->
     if isinstance(strategy, Mapping):
         totals = {labels.name_of(label): total for label, total in strategy.items()}
         added = {n: _lacking(t, present.get(n, 0), labels.label_of(n)) for n, t in totals.items()}
-    elif isinstance(strategy, str) and strategy == "rare":
-        added = _to_the_largest(_rare(labels, present), present)
     elif isinstance(strategy, list | tuple | set | frozenset | np.ndarray):
         if not len(strategy):
             raise UsageError("sampling_strategy names no class; expected one label or more")
-        added = _to_the_largest([labels.name_of(label) for label in strategy], present)
+        added = _up_to_the_largest([labels.name_of(label) for label in strategy], present)
+    elif isinstance(strategy, str) and strategy == "rare":
+        if not (rare := rare_classes(present)):
+            raise NoRareClassError(
+                f"no class is rare ({explain_rare(present)}). Name classes, as sampling_strategy="
+                f"[{labels.labels[0]!r}], or use sampling_strategy='auto' for all but the largest."
+            )
+        added = _up_to_the_largest(rare, present)
     else:
         added = _as_imbalanced_learn(strategy, labels, codes)
     return {name: added[name] for name in labels.names if name in added}
 
 
-def _to_the_largest(named: Sequence[str], counts: Mapping[str, int]) -> dict[str, int]:
-    most = max(counts.values())
-    return {name: most - n for name, n in counts.items() if name in named}
+def _up_to_the_largest(names: Sequence[str], counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: max(counts.values()) - n for name, n in counts.items() if name in names}
 
 
 def _lacking(total: Any, n: int, label: Any) -> int:
-    """Return the rows that a class of n needs to reach `total`."""
+    """Return the rows that a class of n rows needs to reach `total`."""
     whole = isinstance(total, int | float | np.number) and float(total).is_integer()
     if isinstance(total, bool) or not whole or total < n:
         raise UsageError(
@@ -62,37 +66,23 @@ def _lacking(total: Any, n: int, label: Any) -> int:
     return int(total) - n
 
 
-def _rare(labels: ClassLabels, counts: Mapping[str, int]) -> tuple[str, ...]:
-    named = rare_classes(counts)
-    if not named:
-        raise NoRareClassError(
-            f"no class is rare ({explain_rare(counts)}). Name classes, as sampling_strategy="
-            f"[{labels.labels[0]!r}], or use sampling_strategy='auto' for all but the largest."
-        )
-    return named
-
-
 def _as_imbalanced_learn(
     strategy: Any, labels: ClassLabels, codes: NDArray[np.int64]
 ) -> dict[str, int]:
-    """Return {class name: rows to add} of a float, or of a word."""
-    words = ", ".join(repr(word) for word in WORDS)
-    expected = (
-        f"expected one of {words}, a list of labels, {{label: rows at the end}}, a callable that "
-        "returns such a dict, or for two classes a float in (0, 1]"
-    )
-    if isinstance(strategy, str) and strategy not in WORDS:
-        guess = did_you_mean(strategy, WORDS)
-        if strategy in labels.labels:
+    """Return {class name: rows to add} for a word or a float."""
+    word = isinstance(strategy, str)
+    if isinstance(strategy, bool | np.bool_ | None) or (word and strategy not in WORDS):
+        guess = did_you_mean(strategy, WORDS) if word else ""
+        if word and strategy in labels.labels:
             guess = f" Did you mean the class, [{strategy!r}]?"
-        raise UsageError(f"sampling_strategy={strategy!r}; {expected}{guess}")
-    rows = None
-    if not isinstance(strategy, bool | np.bool_):
-        try:
-            rows = check_sampling_strategy(strategy, labels.values[codes], "over-sampling")
-        except ValueError as error:
-            raise UsageError(f"sampling_strategy={strategy!r}: {error}") from None
-    if rows is None:
-        raise UsageError(f"sampling_strategy={strategy!r}; {expected}")
+        raise UsageError(
+            f"sampling_strategy={strategy!r}; expected one of {', '.join(map(repr, WORDS))}, a "
+            "list of labels, {label: rows at the end}, a callable that returns such a dict, or for "
+            f"two classes a float in (0, 1]{guess}"
+        )
+    try:
+        rows = check_sampling_strategy(strategy, labels.values[codes], "over-sampling")
+    except ValueError as error:
+        raise UsageError(f"sampling_strategy={strategy!r}: {error}") from None
     names = dict(zip(labels.labels, labels.names, strict=True))
     return {names[label]: int(n) for label, n in rows.items()}

@@ -1,4 +1,4 @@
-"""Every command on images and tables: what it writes, what it prints, how it ends."""
+"""Every command on images and tables: written files, printed lines, exit codes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_samples_are_exactly_as_many_as_asked(command, run_folder, tmp_path):
     assert len(list((tmp_path / "out" / "common").iterdir())) == 3
 
 
-def test_augment_prints_the_folder_last_and_the_use_of_it(command, photos, run_folder, tmp_path):
+def test_augment_prints_the_folder_last_and_the_next_step(command, photos, run_folder, tmp_path):
     done = command("augment", photos, "out", "--model", run_folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "out"

@@ -1,4 +1,4 @@
-"""`evaluate` and `report`: what they write and print, how they end."""
+"""`evaluate` and `report`: written files, printed lines, exit codes."""
 
 from __future__ import annotations
 
@@ -148,8 +148,7 @@ def test_groups_and_times_are_columns_that_no_learner_sees(command, cells):
     assert told["result"]["protocol"]["splits"] == "time"
 
 
-def test_images_are_evaluated_too(command, photos, monkeypatch):
-    monkeypatch.setattr("gan_augment.generators.scorer.SCORER_STEPS", 10)  # the figures are unused
+def test_images_are_evaluated_too(command, photos):
     flags = ("--folds", 2, "--steps", 2, "--updates", 4, "--arms", "none,oversample,gan")
     told = answer(command("evaluate", photos, *flags, "--out", "rep", "--json"))
     assert told["result"]["data"]["kind"] == "image"

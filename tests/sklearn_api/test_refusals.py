@@ -1,4 +1,4 @@
-"""What cannot be topped up is refused: what was given, what was expected, what to do next."""
+"""Refused inputs and parameters: each error is one line with the key word of its cause."""
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,9 @@ def refused(why: str, error: type[Exception] | tuple[type[Exception], ...], X, y
         (Y + 0.5, "not all whole"),
         (RNG.integers(0, 2, (N, 3)), "Multilabel"),
         (RNG.integers(0, 9, (N, 2)), r"shape \(24, 2\)"),
-        (np.eye(2)[Y] * (np.arange(N) != 3)[:, None], "row 3"),
+        (np.eye(2)[Y] * (np.arange(N) != 3)[:, None], "a single 1 in each row"),
+        (sparse.csc_array(np.eye(2)[Y]), "several values per row"),
+        (pd.DataFrame(np.eye(2)[Y]), "several values per row"),
         (np.where(np.arange(N) == 5, np.nan, Y), "no label in y"),
         ([None, *Y[1:].tolist()], "no label in y"),
         (pd.Series(Y, dtype="Int64").mask(Y == 1), "6 of 24 rows"),
@@ -43,7 +45,7 @@ def refused(why: str, error: type[Exception] | tuple[type[Exception], ...], X, y
         (np.array([b"a", b"b"] * (N // 2)), "bytes"),
         (None, "y is None"),
         ("yes", "a str"),
-        ([[0], [1, 1]] * (N // 2), "different lengths"),
+        ([[0], [1]] * (N // 2), "list of lists"),
     ],
 )
 def test_labels_that_are_no_classes(y, why) -> None:
@@ -77,13 +79,13 @@ SIDE = (8, 8)
         (PIXELS[:, :4, :4], {}, "8 px"),
         (np.repeat(PIXELS[:, None], 3, axis=1), {}, "channels first"),
         (PIXELS.astype(str), {}, "<U"),
-        ([PIXELS[0].tolist()] * 23 + [PIXELS[0, :4].tolist()], {}, "different shapes"),
-        (FLAT, {"image_shape": (8, 9)}, "72 numbers"),
+        ([PIXELS[0].tolist()] * 23 + [PIXELS[0, :4].tolist()], {}, "one shape"),
+        (FLAT, {"image_shape": (8, 9)}, r"rows of shape \(64,\)"),
         (FLAT, {"image_shape": "8x8"}, "height, width"),
         (FLAT, {"image_shape": (0, 8)}, "whole px"),
-        (PIXELS, {"image_shape": (9, 8)}, "leave image_shape out"),
-        (pd.DataFrame(FLAT).assign(label="a"), {"image_shape": SIDE}, "'label'"),
-        (pd.DataFrame(HOLED), {"image_shape": SIDE}, "SimpleImputer"),
+        (PIXELS, {"image_shape": (9, 8)}, "not flattened"),
+        (pd.DataFrame(FLAT).assign(label="a"), {"image_shape": SIDE}, "to float"),
+        (pd.DataFrame(HOLED), {"image_shape": SIDE}, "NaN"),
         (X, {"kind": "wave"}, "'signal'"),
     ],
 )

@@ -69,16 +69,8 @@ def fit(
         return
     if processes and processes > 1 and ranks_started() == 1:
         raise typer.Exit(_fit_in_processes(processes, data, out))
-    with outcome.progress(ctx) as progress:
-        result = run_fit(
-            data,
-            out,
-            settings,
-            resume=resume,
-            overwrite=overwrite,
-            force=force,
-            progress=progress,
-        )
+    flags = {"resume": resume, "overwrite": overwrite, "force": force}
+    result = outcome.run(ctx, run_fit, data, out, settings, **flags)
     if not follows():
         outcome.print_result(ctx, result, result.run)
         out_name = f"OUT{data.suffix if settings.target else ''}"
@@ -129,18 +121,8 @@ def sample(
     if dry_run:
         outcome.print_plan(ctx)
         return
-    with outcome.progress(ctx) as progress:
-        result = run_sample(
-            run,
-            out,
-            counts=target_counts,
-            classes=classes,
-            seed=options.seed,
-            workers=options.workers,
-            mark=mark,
-            overwrite=overwrite,
-            progress=progress,
-        )
+    how = {"seed": options.seed, "workers": options.workers, "mark": mark, "overwrite": overwrite}
+    result = outcome.run(ctx, run_sample, run, out, counts=target_counts, classes=classes, **how)
     outcome.print_result(ctx, result, out)
 
 
@@ -176,19 +158,9 @@ def augment(
     if dry_run:
         _plan_augment(ctx, data, out, top_up, settings, model, run)
         return
-    with outcome.progress(ctx) as progress:
-        result = run_augment(
-            data,
-            out,
-            model=model,
-            top_up=top_up,
-            options=settings,
-            match=match,
-            mark=mark,
-            overwrite=overwrite,
-            run=run,
-            progress=progress,
-        )
+    given: dict[str, Any] = {"model": model, "top_up": top_up, "options": settings}
+    how: dict[str, Any] = {"match": match, "mark": mark, "overwrite": overwrite, "run": run}
+    result = outcome.run(ctx, run_augment, data, out, **given, **how)
     outcome.print_result(ctx, result, out)
     outcome.print_next(ctx, f"train your classifier on {shlex.quote(str(out))} as on DATA")
 
@@ -260,8 +232,7 @@ def translate(
         plan = plan_translate(data, **drawn)
         outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
         return
-    with outcome.progress(ctx) as progress:
-        result = run_translate(data, out, run=run, overwrite=overwrite, progress=progress, **drawn)
+    result = outcome.run(ctx, run_translate, data, out, run=run, overwrite=overwrite, **drawn)
     outcome.print_result(ctx, result, out)
 
 
@@ -292,10 +263,8 @@ def embed(
     else:
         names = ("image_size", "resize", "device", "precision", "workers", "skip_bad")
         settings: dict[str, Any] = {name: getattr(options, name) for name in names}
-        with outcome.progress(ctx) as progress:
-            result = run_embed(
-                data, out, backbone=backbone, overwrite=overwrite, progress=progress, **settings
-            )
+        settings |= {"backbone": backbone, "overwrite": overwrite}
+        result = outcome.run(ctx, run_embed, data, out, **settings)
     outcome.print_result(ctx, result, out)
     if not convert:
         columns = "--target label --group group --columns id=id"

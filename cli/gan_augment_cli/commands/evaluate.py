@@ -72,10 +72,8 @@ def evaluate(
         plan = plan_evaluation(data, options, **source)
         outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
         return
-    with outcome.progress(ctx) as progress:
-        result = run_evaluate(
-            data, out, options, resume=resume, overwrite=overwrite, progress=progress, **source
-        )
+    source |= {"resume": resume, "overwrite": overwrite}
+    result = outcome.run(ctx, run_evaluate, data, out, options, **source)
     outcome.print_result(ctx, result, result.out)
     verdict = result.verdict
     failed = {"harmful": verdict == "HARMFUL", "no-evidence": verdict not in HELPFUL}
@@ -157,17 +155,8 @@ def choose(
         lines, values = plan_choice(data, out, settings, recipes=names)
         outcome.print_plan(ctx, lines, plan=values)
         return
-    with outcome.progress(ctx) as progress:
-        result = run_choose(
-            data,
-            out,
-            settings,
-            recipes=names,
-            resume=resume,
-            overwrite=overwrite,
-            force=force,
-            progress=progress,
-        )
+    flags = {"resume": resume, "overwrite": overwrite, "force": force}
+    result = outcome.run(ctx, run_choose, data, out, settings, recipes=names, **flags)
     outcome.print_result(ctx, result, result.out)
     column = f" --target {shlex.quote(options.target)}" if options.target else ""
     taken = f" --recipe {shlex.quote(str(result.out / 'recipe.toml'))}"

@@ -41,20 +41,13 @@ def inspect(
         raise UsageError(f"--samples is for a run, and {str(path)!r} is not one")
     if out is not None and not samples:
         raise UsageError("--out names the picture of --samples; add --samples, or leave out --out")
-    with outcome.progress(ctx) as progress:
-        if is_run:
-            outcome.print_report(ctx, inspect_run(path, samples=samples, out=out))
-            return
-        report = inspect_data(
-            path,
-            target=options.target,
-            columns=options.columns,
-            workers=options.workers,
-            window=options.window,
-            skip_bad=options.skip_bad,
-            progress=progress,
-        )
-    outcome.print_report(ctx, report)
+    if is_run:
+        described = outcome.run(ctx, lambda progress: inspect_run(path, samples=samples, out=out))
+        outcome.print_report(ctx, described)
+        return
+    names = ("target", "columns", "workers", "window", "skip_bad")
+    settings = {name: getattr(options, name) for name in names}
+    outcome.print_report(ctx, outcome.run(ctx, inspect_data, path, **settings))
 
 
 def recipes(
@@ -92,8 +85,7 @@ def doctor(ctx: typer.Context) -> None:
     """
     from gan_augment.commands.doctor import doctor as run_doctor
 
-    with outcome.progress(ctx) as progress:
-        diagnosis = run_doctor(progress)
+    diagnosis = outcome.run(ctx, run_doctor)
     outcome.print_report(ctx, diagnosis)
     if not diagnosis.healthy:
         raise typer.Exit(1)
@@ -115,7 +107,9 @@ def demo(
     from gan_augment.commands.demo import demo as run_demo
     from gan_augment.commands.demo import demo_table
 
-    with outcome.progress(ctx) as progress:
-        how: dict[str, Any] = {"steps": options.steps, "overwrite": overwrite, "progress": progress}
-        result = demo_table(out, **how) if table else run_demo(out, seconds=seconds, **how)
+    how: dict[str, Any] = {"steps": options.steps, "overwrite": overwrite}
+    if table:
+        result = outcome.run(ctx, demo_table, out, **how)
+    else:
+        result = outcome.run(ctx, run_demo, out, seconds=seconds, **how)
     outcome.print_result(ctx, result, out)
