@@ -38,8 +38,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from gan_augment.errors import LeakError
-from gan_augment.evaluation.arms import CHEAP_ARMS
-from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.evaluation.options import CHEAP_ARMS, EvaluationOptions
 from gan_augment.evaluation.plan import prepare
 from gan_augment.evaluation.results import ArmResult, build_result
 from gan_augment.evaluation.runner import evaluate, run

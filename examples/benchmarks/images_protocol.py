@@ -190,7 +190,7 @@ def classified(
 ) -> dict[str, float]:
     """A small CNN on `data` under classical augmentation: its recalls on the test rows, 0..1.
 
-    method: a name of `evaluation.arms.RIVALS`, or "". Figures named corrected_*: at logits minus
+    method: a name of `evaluation.options.RIVALS`, or "". Figures named corrected_*: at logits minus
     the log of the class shares trained on (Menon et al. 2021, tau 1), a decision for even classes.
     """
     training = Training(task.train, data, method=method)

@@ -6,7 +6,7 @@
 A line of the journal is one classifier: a task, a draw of its rows, an arm, a seed of the generator
 (of the rows' arms), a length of training, a seed of the classifier; a run that was stopped goes on.
 Two lengths: SHORT updates, and "long", the first of LENGTHS at which twice as many did not help a
-part of the training rows that was left out (by mixup on repeats). Arms: as `evaluation.arms` has
+part of the training rows that was left out (by mixup on repeats). Arms: as `evaluation.options` has
 them, and `gan+X`, the GAN's rows to parity with companions under each. `table` writes
 `images_rivals.md` and `images_rivals.json`: every rival, the best of them by the mean over draws,
 and rows on top of that one minus it; the unit of an interval is a draw with its generator seeds.
@@ -29,7 +29,7 @@ from images_protocol import training_set as topped_up
 
 from gan_augment import ImageGAN
 from gan_augment.errors import DivergedError, TooFewAcceptedError
-from gan_augment.evaluation.arms import RIVALS
+from gan_augment.evaluation.options import RIVALS
 from gan_augment.generators.model_file import UsefulnessRecord
 from gan_augment.kinds.kind import Labelled
 from gan_augment.recipes import resolve_recipe

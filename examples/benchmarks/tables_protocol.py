@@ -32,7 +32,7 @@ from tuned_decision import Part, tune
 
 from gan_augment.data.splits import judging_folds
 from gan_augment.evaluation.decisions import Scores as DecisionScores
-from gan_augment.evaluation.figures import confusion, figure
+from gan_augment.evaluation.decisions import confusion, figure
 
 MOST_ROWS, RARE_KEPT = 12_000, 500
 METRICS = ("balanced_accuracy", "macro_f1", "average_precision")

@@ -8,13 +8,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_augment.evaluation.decisions import Labels, Scores, corrected
-from gan_augment.evaluation.figures import (
+from gan_augment.evaluation.decisions import (
     LEAST_PROBABILITY,
     OF_RANKS,
     Counts,
+    Labels,
+    Scores,
     Values,
     confusion,
+    corrected,
     figures_of,
 )
 

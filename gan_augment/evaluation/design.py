@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
-from gan_augment.evaluation.arms import Arm, arms_of
-from gan_augment.evaluation.figures import OF_RANKS
+from gan_augment.evaluation.decisions import OF_RANKS
 from gan_augment.evaluation.leaks import check_disjoint
 from gan_augment.evaluation.learners import Learner
-from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.evaluation.options import Arm, EvaluationOptions, arms_of
 from gan_augment.evaluation.protocol import Protocol, Split
 from gan_augment.evaluation.statistics import Contrast, expected_error
-from gan_augment.generators.image_gan import ImageGAN
-from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.generators.gan import GAN
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
 
@@ -37,8 +34,8 @@ class TrainTestPart:
     @functools.cached_property
     def schema(self) -> TableSchema | None:
         """The columns as inferred from the training rows; None for images."""
-        train = self.train
-        return infer_schema(train.frame, self.overrides) if train.kind.tabular else None
+        schema: TableSchema | None = self.train.kind.schema(self.train, self.overrides)
+        return schema
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class Design:
 
     @functools.cached_property
     def arms(self) -> tuple[Arm, ...]:
-        """The requested arms that this learner can have."""
+        """The requested arms that this learner supports."""
         return arms_of(self.options.arm_names, self.learner.methods)
 
     @property
@@ -118,7 +115,7 @@ class Design:
     @property
     def keeps_generators(self) -> bool:
         """Whether fitted generators are saved; a plug-in is fitted wherever it is needed."""
-        return isinstance(self.generator, ImageGAN | TabularGAN)
+        return isinstance(self.generator, GAN)
 
     @property
     def first_repeat(self) -> tuple[Split, ...]:

@@ -1,6 +1,6 @@
-"""The diagnosis of generated rows next to real ones, one line of the journal per fold.
+"""The diagnosis of generated rows against real ones, one line of the journal per fold.
 
-It never changes the verdict. The reference is the test rows of the split, which no fit saw.
+It never changes the verdict. The reference is the test rows of the split.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gan_augment.evaluation.learners import UPDATES, Fitted, Training, small_cnn
 from gan_augment.evaluation.pictures import PictureRows, pictures
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.statistics import LEVEL, identical_chance
-from gan_augment.evaluation.training_sets import fitted_smote
+from gan_augment.generators.baselines import Smote
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.diagnostics import Figure, copying, diagnose
 from gan_augment.metrics.distances import draw_rows
@@ -79,7 +79,8 @@ def _diagnosis(design: Design, split: Split, folder: Path) -> dict[str, Any]:
     generated, refused = _sampled(generator, names[:MOST_CLASSES], seed)
     rare = [name for name in design.rare if name in counts]
     try:
-        smote = _sampled(fitted_smote(part, rare), rare, seed)[0]
+        smote_model = Smote.fitted(part.train, rare, missing="fill", schema=part.schema)
+        smote = _sampled(smote_model, rare, seed)[0]
     except DataError:
         smote = {}
     sets = ComparisonSets(part.train, part.test, generated, smote, part.schema, seed)

@@ -1,7 +1,6 @@
 """scikit-learn classifiers for an evaluation: fresh, seeded, weighted, in one thread.
 
-The user brings an instance, a class, a function that makes one, or "module:name" of one of
-these; all are called `source` here.
+A `source` is an instance, a class, a function that makes one, or "module:name" of one of these.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ class TableEncoder:
         ).fit(self._cells(real))
 
     def of(self, table: Labelled) -> NDArray[np.float64]:
-        """Encode rows of the same columns. Raises DataError for cells of another kind."""
+        """Encode rows of the same columns. Raises DataError for cells of a different kind."""
         with warnings.catch_warnings():  # unknown levels count as rare ones
             warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
             encoded: NDArray[Any] = self._encoder.transform(self._cells(table))

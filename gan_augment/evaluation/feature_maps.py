@@ -23,7 +23,7 @@ _BLOCK = 256
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """Data of the contract, N rows -> float64 (N, d). sha256: of what it is made of, or None."""
+    """A function of N rows that gives float64 (N, d). sha256: its fingerprint, or None."""
 
     name: str
     sha256: str | None
@@ -33,9 +33,9 @@ class FeatureMap:
 def learned_features(
     part: Labelled, schema: TableSchema | None, extractor: Any, network: Callable[[], Any]
 ) -> FeatureMap:
-    """Choose what to look through: the user's extractor, a table's columns, the penultimate layer.
+    """Choose the features: the user's extractor, a table's columns, or a CNN's penultimate layer.
 
-    network: gives the `SmallCNN` trained on `part`, of images alone.
+    network: returns the `SmallCNN` trained on `part`; called for images only.
     """
     if extractor is not None:
         return user_features(extractor)
@@ -52,9 +52,9 @@ def learned_features(
 
 
 def table_features(part: Labelled, schema: TableSchema) -> FeatureMap:
-    """Standardise columns as the training part has them: levels 0 or 1, numbers of deviation 1.
+    """Standardise columns by the training part: levels are 0 or 1, numbers have deviation 1.
 
-    No trained classifier: trees have no penultimate layer, and a linear one sees no more.
+    No classifier is used: trees have no penultimate layer, and a linear one adds nothing.
     """
     encoder = TableEncoder(part, schema)
     rows = encoder.of(part)
@@ -68,12 +68,12 @@ def table_features(part: Labelled, schema: TableSchema) -> FeatureMap:
 
 
 def user_features(extractor: Any) -> FeatureMap:
-    """Look through a user's extractor: `module:name`, a torch module, or any function of rows.
+    """Wrap a user's extractor: `module:name`, a torch module, or any function of rows.
 
-    A module is given float32 -1..1 (n, C, H, W), a function uint8 (n, H, W, C), 256 at a time; of
-    tables it is given the frame of all rows. It returns n rows of numbers (arrays or tensors, which
-    are flattened) that do not depend on the others. It is never given 0 rows. Raises UsageError for
-    what cannot be called.
+    A module receives float32 -1..1 (n, C, H, W), a function uint8 (n, H, W, C), at most 256 rows
+    at a time and never 0. For tables it receives the frame of all rows. It returns n rows of
+    numbers, each independent of the others; they are flattened. Raises UsageError if the extractor
+    is not callable.
     """
     function, written = loaded(extractor), isinstance(extractor, str)
     name = str(extractor if written else getattr(function, "__name__", type(function).__name__))
@@ -96,7 +96,7 @@ def user_features(extractor: Any) -> FeatureMap:
 
 
 def _is_module(extractor: Any) -> bool:
-    """Tell whether it is a torch module."""
+    """Return whether the extractor is a torch module."""
     return hasattr(extractor, "state_dict") and hasattr(extractor, "eval")
 
 
@@ -110,7 +110,7 @@ def network_sha256(network: Any) -> str:
 
 
 def _extracted(extractor: Any, name: str, rows: Any, n: int) -> NDArray[np.float64]:
-    """The features of n rows, with dropout and batch norm of a module off while it is asked."""
+    """Return the features of n rows, with a module in evaluation mode."""
     import torch
 
     parts = list(extractor.modules()) if _is_module(extractor) else []
@@ -131,13 +131,13 @@ def _extracted(extractor: Any, name: str, rows: Any, n: int) -> NDArray[np.float
     if array.ndim < 2 or len(array) != n or not (np.abs(array) <= np.finfo(np.float32).max).all():
         raise DataError(
             f"the extractor {name} gives an array of shape {array.shape}, or numbers that are not "
-            f"finite in float32; expected {n} rows of finite features, a row each"
+            f"finite in float32; expected {n} rows of finite features"
         )
     return array.reshape(n, -1)
 
 
 def _to_input(pixels: NDArray[np.uint8]) -> Any:
-    """uint8 (n, H, W, C) -> float32 -1..1 (n, C, H, W)."""
+    """Convert uint8 (n, H, W, C) to float32 -1..1 (n, C, H, W)."""
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1

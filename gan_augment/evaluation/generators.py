@@ -1,4 +1,4 @@
-"""The generator fits of an evaluation, saved so that no fit is done twice."""
+"""What the arms add: generator fits, saved so that none is repeated, and training sets."""
 
 from __future__ import annotations
 
@@ -7,27 +7,37 @@ import hashlib
 import inspect
 import math
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.data.topup_plan import ORIGINS, plan_topup
 from gan_augment.errors import DataError, DivergedError, OutputExistsError, UsageError
 from gan_augment.evaluation.design import Design, TrainTestPart
 from gan_augment.evaluation.leaks import check_unfitted
-from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.plug_ins import UserGenerator, check_generator
+from gan_augment.evaluation.learners import Training
+from gan_augment.evaluation.options import Arm, EvaluationOptions
+from gan_augment.evaluation.plug_ins import UserGenerator, check_generator, new_sampler
 from gan_augment.evaluation.protocol import Split
 from gan_augment.generators import load_model
+from gan_augment.generators.baselines import Repeats, Smote
+from gan_augment.generators.gan import GAN
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.generators.topup import Added, added_rows, with_added
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import with_options
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage.journal import Line
 
 MODELS = "models"
+_MOST_SEED = 2**32 - 1
 MOST_POINTS = 100
 _LOSSES = ("reconstruction", "d_loss", "g_loss")
 
@@ -35,7 +45,7 @@ Points = list[list[float]]
 
 
 class TrainingCurve:
-    """A callback that records losses and scores of one fit; a rollback drops what it undid.
+    """A callback that records losses and scores of one fit; a rollback drops the undone points.
 
     >>> curve = TrainingCurve()
     >>> curve.on_event({"event": "step", "step": 20, "d_loss": 1.5})
@@ -87,10 +97,10 @@ def generator_of(options: EvaluationOptions, data: Labelled, rare: tuple[str, ..
         else:
             # resolved: an edited file is another recipe, and the result names its settings
             gan = ImageGAN(recipe=recipe, selection=fit.selection, **settings)
-    if not isinstance(gan, ImageGAN | TabularGAN):
+    if not isinstance(gan, GAN):
         check_generator(gan)
         return gan
-    if isinstance(gan, TabularGAN) != tabular:
+    if not isinstance(gan, TabularGAN if tabular else ImageGAN):
         kind = "a table" if tabular else "images"
         raise UsageError(f"the generator is {type(gan).__name__}, and the data is {kind}")
     steps = gan.steps if fit.steps is None else fit.steps
@@ -99,7 +109,7 @@ def generator_of(options: EvaluationOptions, data: Labelled, rare: tuple[str, ..
 
 def unfitted_twin(gan: Any, seed: int, **settings: Any) -> Any:
     """Return an unfitted copy of a GAN with other settings: one thread, no callbacks, no trial."""
-    if isinstance(gan, ImageGAN):
+    if hasattr(gan, "advise"):
         settings["advise"] = False
     same = {name: getattr(gan, name) for name in inspect.signature(type(gan)).parameters}
     return type(gan)(**{**same, "threads": 1, "callbacks": (), "random_state": seed, **settings})
@@ -125,10 +135,10 @@ def fit_generator(design: Design, split: Split, folder: Path) -> Line:
         try:
             gan.fit(part.train, **({} if part.schema is None else {"schema": part.schema}))
         except DivergedError:
-            if not hasattr(gan, "classes_"):  # not even an early state of it can be used
+            if not hasattr(gan, "classes_"):  # no usable state
                 raise
         facts = {"chosen": gan.meta_.chosen, "steps": gan.steps_}
-        if split.repeat == 0:  # those that are drawn
+        if split.repeat == 0:  # only these are plotted
             facts["curve"] = curve.to_dict()
         with contextlib.suppress(OutputExistsError):  # saved by a run that was killed here
             gan.save(folder / model_path(split))
@@ -173,3 +183,77 @@ def seen(ids: Iterable[str]) -> dict[str, Any]:
 def model_path(split: Split) -> Path:
     """Return where the generator of a split is saved, relative to the folder."""
     return Path(MODELS) / f"r{split.repeat}-f{split.fold}.safetensors"
+
+
+def training_set(design: Design, part: TrainTestPart, arm: Arm, folder: Path) -> Training:
+    """Return the training set of an arm in a split.
+
+    Raises DataError, and whatever a user's sampler or generator raises, if it cannot be made.
+    """
+    real = part.train
+    if arm.source == "sampler":
+        return _resampled(design, part, arm.name)
+    gaining = [name for name in design.rare if real.counts[name]]
+    plan = plan_topup(real.counts, arm.top_up(design.options.top_up), gaining, real.kind.recipes)
+    if arm.source == "none" or not plan.added:
+        return Training(real, real, arm.weighed, arm.method, rows=_rows(real))
+    seed = design.seed_of("rows", part.split)
+    with warnings.catch_warnings():  # classes filled with repeats
+        warnings.simplefilter("ignore", UserWarning)
+        source: Any
+        if arm.source == "gan":
+            source = generator_for(design, part, folder)
+        elif arm.source == "smote":
+            source = Smote.fitted(real, gaining, missing="fill", schema=part.schema)
+        else:
+            source = Repeats().fit(real)
+        added = added_rows(real, plan, source, seed, schema=part.schema)
+    generated = added.data.take(np.flatnonzero(added.layout.source < 0))
+    return Training(
+        real,
+        with_added(real, added),
+        arm.weighed,
+        arm.method,
+        generated=generated if len(generated) else None,
+        rows=_rows(real, added),
+    )
+
+
+def _resampled(design: Design, part: TrainTestPart, name: str) -> Training:
+    """Resample the rows by a user's sampler, as a frame or as flat images 0..255."""
+    real = part.train
+    sampler = new_sampler(design.options.samplers[name], name)
+    if "random_state" in sampler.get_params():
+        sampler.set_params(random_state=design.seed_of("sampler", part.split) % _MOST_SEED)
+    names = np.array(real.names, dtype=object)
+    more, y = sampler.fit_resample(real.kind.flat(real), names[real.labels])
+    data = _read_back(real, more, np.asarray(y), name)
+    rows = _rows(real)
+    for label, n in data.counts.items():
+        kept = min(n, real.counts[label])  # samplers do not tell which rows are real
+        rows[label] |= {"real": kept, "synthetic": n - kept}
+    return Training(real, data, generated=data, rows=rows)
+
+
+def _read_back(real: Labelled, x: Any, y: NDArray[Any], name: str) -> Labelled:
+    """Return a sampler's output as labelled rows. Raises DataError for unknown classes."""
+    known = {one: label for label, one in enumerate(real.names)}
+    strange = sorted({str(one) for one in y.tolist()} - set(known))
+    if strange:
+        raise DataError(
+            f"the sampler {name!r} gave rows of the class {strange[0]!r}; expected the classes "
+            f"{', '.join(real.names)}"
+        )
+    labels = np.array([known[str(one)] for one in y.tolist()], dtype=np.int64)
+    ids = np.array([f"resampled-{row:06d}" for row in range(len(labels))], dtype=np.str_)
+    return real.with_rows(real.kind.from_flat(x, real), labels, ids)
+
+
+def _rows(real: Labelled, added: Added | None = None) -> dict[str, dict[str, int]]:
+    """Count {class: {origin: rows}}."""
+    rows = {name: {**dict.fromkeys(ORIGINS, 0), "real": n} for name, n in real.counts.items()}
+    if added is not None:
+        names = np.array(real.names)[added.data.labels].tolist()
+        for name, origin in zip(names, added.layout.origin.tolist(), strict=True):
+            rows[name][origin] += 1
+    return rows

@@ -1,6 +1,6 @@
-"""What a fit must not have seen: held-out rows among ids, among generated rows, in ready models.
+"""Leak checks: held-out rows among training ids or generated rows, and fitted models.
 
-Also how many generated rows are exact copies. Near copies are in `metrics/copies.py`.
+Also counts exact copies. Near copies are in `metrics/copies.py`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 
 from gan_augment.data.tables.columns import plain_columns
-from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import LeakError
 from gan_augment.kinds.kind import Labelled
 
 Z = 3.3
-"""Standard errors before a leak is called one: by chance once in 2,000 times."""
+"""Standard errors above chance that count as a leak: one false alarm in 2,000."""
 FEWEST = 2
-"""Different held-out rows; one alone may be chance wherever cells are rounded."""
+"""Distinct held-out rows that count as a leak; a single one may be chance in rounded cells."""
 
 
 def copies(
@@ -30,14 +29,14 @@ def copies(
 ) -> dict[str, int]:
     """Count the generated rows, and the held-out real rows, that equal a training row.
 
-    schema: of a table; ids and constants are not compared, labels neither.
+    schema: of a table. Ids, constants and labels are not compared.
 
     >>> from gan_augment import read_frame
     >>> rows = read_frame([[1.0], [2.0], [3.0], [2.0]], y=list("abab")).table
     >>> copies(rows.take([1, 3]), train=rows.take([0, 1]), test=rows.take([2]))
     {'generated': 2, 'identical': 2, 'held': 1, 'held_identical': 0}
     """
-    schema = schema or _schema_of(train)
+    schema = schema or train.kind.schema(train)
     generated, trained, tested = (_keys(data, schema) for data in (added, train, test))
     learned = set(trained)
     return {
@@ -57,16 +56,19 @@ def check_not_leaking(
     *,
     resampled: bool = False,
 ) -> None:
-    """Raise LeakError where generated rows repeat held-out rows that no training row equals.
+    """Raise LeakError if generated rows repeat held-out rows that equal no training row.
 
-    Where cells take few values, rows coincide by chance: then real rows do so too. Of the different
-    rows that were generated, the share that repeat a held-out row must lie, as the lower end of a
-    Wilson interval (z = 3.3), above the share of real rows that have a twin among the training
-    rows; that of the classes that were generated, or of all with one twin more, if that is higher.
-    Two held-out rows at least. What is no exact repeat is not found. resampled: `added` holds real
-    training rows beside new ones, so those that equal one do not count.
+    resampled: `added` also holds real training rows; rows that equal one do not count.
+
+    Notes
+    -----
+    In coarse data, rows coincide by chance, and real rows do so too. The chance is the share of
+    real rows with a twin among the training rows: in the generated classes, or in all classes plus
+    one twin, whichever is higher. A leak is at least two distinct held-out rows, and a share of the
+    distinct generated rows whose Wilson interval (z = 3.3) lies above that chance. Only exact
+    repeats are found.
     """
-    schema = schema or _schema_of(train)
+    schema = schema or train.kind.schema(train)
     generated, trained, tested = (_keys(data, schema) for data in (added, train, test))
     learned = set(trained)
     different = set(generated) - learned if resampled else set(generated)
@@ -79,30 +81,30 @@ def check_not_leaking(
     from scipy.stats import binomtest, norm
 
     share = binomtest(len(repeated), len(different))
-    level = 2 * norm.cdf(Z) - 1  # one minus what lies beyond either end
+    level = 2 * norm.cdf(Z) - 1  # two-sided
     if share.proportion_ci(level, method="wilson").low > chance:
         raise LeakError(
             f"{who} has seen held-out rows: {len(repeated):,} of the {len(different):,} different "
             f"rows that it gave equal a test row and no training row, where chance explains "
-            f"{chance:.1%}. Let it learn in `fit`, from the rows that it is given there alone."
+            f"{chance:.1%}. Let it learn only from the rows that `fit` receives."
         )
 
 
 def check_disjoint(seen_ids: Iterable[str], test_ids: Iterable[str], who: str) -> None:
-    """Raise LeakError where a fit saw an id that it is judged on."""
+    """Raise LeakError if a fit saw the id of a test row."""
     both = sorted(set(map(str, seen_ids)) & set(map(str, test_ids)))
     if both:
         more = f" and {len(both) - 5:,} more" if len(both) > 5 else ""
         raise LeakError(
             f"{who} has seen rows that it would be judged on: {', '.join(both[:5])}{more}; "
-            "expected none. Fit it on training rows alone."
+            "expected none. Fit it on training rows only."
         )
 
 
 def check_unfitted(plug_in: Any, test_ids: Iterable[str] | None = None) -> None:
-    """Raise LeakError for a model that is fitted already, on rows that nobody knows.
+    """Raise LeakError for a model that was fitted on unknown rows.
 
-    One that names them as `seen_ids_` (str) may be used where they hold none of `test_ids`.
+    A model with `seen_ids_` (str) is accepted if these hold none of `test_ids`.
     """
     attributes = getattr(plug_in, "__dict__", {})
     learned = sorted(a for a in attributes if a.endswith("_") and not a.startswith("_"))
@@ -120,18 +122,14 @@ def check_unfitted(plug_in: Any, test_ids: Iterable[str] | None = None) -> None:
 
 
 def _twins(trained: list[bytes], tested: list[bytes], own: Any, more: int = 0) -> float:
-    """Return the share of real rows, of those marked `own`, that equal another training row."""
+    """Return the share of the real rows in the mask `own` that equal a second training row."""
     times = Counter(trained)
     twin = np.array([times[key] > 1 for key in trained] + [key in times for key in tested])
     return float((twin[own].sum() + more) / (own.sum() + more)) if own.any() else 0.0
 
 
-def _schema_of(data: Labelled) -> TableSchema | None:
-    return infer_schema(data.frame) if data.kind.tabular else None
-
-
 def _keys(data: Labelled, schema: TableSchema | None) -> list[bytes]:
-    """Return bytes that are equal for rows that show the same."""
+    """Return one key per row; rows with equal content have equal keys."""
     if not data.kind.tabular:
         pixels = np.ascontiguousarray(data.pixels).reshape(len(data), math.prod(data.image_shape))
         return [hashlib.blake2b(row.data, digest_size=16).digest() for row in pixels]

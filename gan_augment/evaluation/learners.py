@@ -15,10 +15,8 @@ from gan_augment import machine
 from gan_augment.augment.classical import augment_batch, small_changes, trivial_pipeline
 from gan_augment.augment.signals import change_signals
 from gan_augment.classifier import Augmentation, SmallCNN, train_classifier
-from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
-from gan_augment.evaluation.arms import RIVALS
 from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.estimators import (
     FittedEstimator,
@@ -33,6 +31,7 @@ from gan_augment.evaluation.estimators import (
     prepares_rows,
     weighing_of,
 )
+from gan_augment.evaluation.options import RIVALS
 from gan_augment.evaluation.plug_ins import described, loaded
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
@@ -41,8 +40,8 @@ from gan_augment.user_code import code_sha256, is_code
 
 TABLE_DEFAULT, IMAGE_DEFAULT = "boosting", "cnn"
 UPDATES = 500
-"""Updates of the small CNN and of training functions by default: on long-tailed Fashion-MNIST the
-balanced accuracy hardly rose with more."""
+"""Default updates of the small CNN and of training functions. More hardly raised the balanced
+accuracy on long-tailed Fashion-MNIST."""
 _BLOCK = 64
 _ARGUMENTS = ("seed", "updates", "weights")
 # CMO: half of the batches except the first and last 1.5 %, times the mean area of a patch, .3
@@ -59,7 +58,7 @@ class Training:
     Parameters
     ----------
     real
-        The real training rows; encoders are fitted to them, so alike in all arms.
+        The real training rows; encoders are fitted to them, equally in all arms.
     data
         The real rows in the same order, followed by the added ones; `real` itself if none.
     balanced
@@ -99,7 +98,7 @@ def shares_of(data: Labelled) -> NDArray[np.float64]:
 
 
 class TrainingFunction(Protocol):
-    """A training of the user's own; see `examples/09_own_training_function.py`.
+    """A user's training function; see `examples/09_own_training_function.py`.
 
     It makes a network, trains it on the rows of `data` for exactly `updates` optimiser steps, every
     row drawn equally often, and returns a predictor. All randomness follows from `seed`; the global
@@ -178,8 +177,7 @@ def learner_of(
             f"updates={updates}: {name} is not trained by updates; "
             f"leave it out, or give for images a function train(data, *, {', '.join(_ARGUMENTS)})"
         )
-    encoded = data.kind.tabular and not prepares_rows(example)
-    schema = infer_schema(data.frame, overrides) if encoded else None
+    schema = None if prepares_rows(example) else data.kind.schema(data, overrides)
     return EstimatorLearner(name, source, schema, weighing_of(example), balances(example), ours)
 
 

@@ -23,7 +23,7 @@ from gan_augment.rng import rng_for
 SHOWN = 8
 MOST_IMAGE_CLASSES = 12
 MOST_BYTES = 1_500_000
-"""Of all strips, as text; a report stays below 3 MB."""
+"""Size of all strips as text; keeps a report below 3 MB."""
 BINS = 16
 MOST_TABLE_CLASSES = 6
 MOST_COLUMNS = 12
@@ -62,7 +62,7 @@ def strips(
     """Draw strips per class: real images, generated ones, and the nearest training image of each.
 
     Nearest in the learned features. Images with other than 1, 3 or 4 channels show the first
-    channel. photos: what the rows are features of; generated features have no picture.
+    channel. photos: the sources of rows that are features; generated features have no picture.
     """
     shown_data = rows.real if photos is None else photos
     height, width, _ = as_pictures(shown_data.pixels[:1]).shape[1:]
@@ -111,9 +111,9 @@ def histograms(rows: PictureRows) -> dict[str, Any]:
 def association(first: Floats, second: Floats, *, codes: tuple[bool, bool]) -> float:
     """Return the association of two columns (N,), 0..1.
 
-    Two columns of numbers: Spearman's rank correlation, its size. Two of codes: Cramer's V. One of
-    each: the correlation ratio of the ranks within the codes, which is Kruskal & Wallis' H over
-    N - 1, its root. 0 where either is constant.
+    Two numeric columns: absolute Spearman correlation. Two columns of codes: Cramer's V. One of
+    each: the correlation ratio of the ranks, sqrt(H / (N - 1)) with Kruskal & Wallis' H. 0 if
+    either column is constant.
 
     >>> association(np.array([1.0, 2, 3]), np.array([9.0, 4, 1]), codes=(False, False))
     1.0

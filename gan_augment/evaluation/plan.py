@@ -1,4 +1,4 @@
-"""The plan of an evaluation: groups, splits, learner and generator are chosen, a few fits timed."""
+"""Plan an evaluation: choose groups, splits, learner and generator, and time a few fits."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from gan_augment.data.groups import (
     near_duplicates,
     same_rows,
 )
-from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import moments, set_aside
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.data.topup_plan import choose_classes, plan_topup
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
+from gan_augment.evaluation.decisions import OF_RANKS
 from gan_augment.evaluation.design import Design
 from gan_augment.evaluation.feature_maps import user_features
-from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.generators import generator_of
 from gan_augment.evaluation.learners import Training, learner_of
 from gan_augment.evaluation.options import EvaluationOptions
@@ -41,9 +40,9 @@ from gan_augment.report.wording import percent
 IMAGE_BUDGET_S = 1800.0
 """Sets the steps of the generators for images if neither a budget nor steps are given."""
 LEAST_SHARE, LEAST_GAN_S = 0.4, 60.0
-"""A budget leaves each generator of images this share of its recipe's steps, or these seconds."""
+"""Least steps of a generator for images under a budget: a share of the recipe's, or seconds."""
 LARGER = 1.25
-"""Duration of a fit on topped-up rows, relative to one on real rows, about."""
+"""Approximate duration of a fit on topped-up rows, relative to one on real rows."""
 _PACKAGES = ("gan-augment", "torch", "numpy", "scipy", "scikit-learn", "imbalanced-learn", "pandas")
 
 
@@ -71,7 +70,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Plan:
-    """An evaluation before its first fit. seconds: all fits by n_jobs processes, about."""
+    """An evaluation before the first fit. seconds: estimate for all fits in n_jobs processes."""
 
     design: Design
     seconds: float
@@ -233,7 +232,7 @@ def _timed(design: Design, processes: int, steps: int | None) -> tuple[Design, C
 
 
 def _check_methods(design: Design) -> None:
-    """Raise UsageError for a named arm that this learner cannot have."""
+    """Raise UsageError for a named arm that this learner does not support."""
     possible = [arm.name for arm in design.arms]
     absent = [name for name in design.options.arm_names if name not in possible]
     if absent and design.options.arms != "default":
@@ -272,7 +271,7 @@ def _requested(design: Design, duplicates: Mapping[str, Any], columns: Overrides
 
 
 def _check_same(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> None:
-    """Raise ResumeMismatchError for the journal of another evaluation."""
+    """Raise ResumeMismatchError if the journal describes a different evaluation."""
     for name in {**requested, **stored}:
         if stored.get(name) != requested.get(name):
             raise ResumeMismatchError(
@@ -287,7 +286,7 @@ def _with_groups_and_times(
 ) -> tuple[Labelled, NDArray[Any] | None, Overrides]:
     """Return the data with its groups, times (N,) or None, and the kinds of the other columns.
 
-    Columns that are named as group or time leave a table's features.
+    Group and time columns are removed from the features of a table.
     """
     asked = {"group": options.group, "time": options.time}
     names = {key: name for key, name in asked.items() if isinstance(name, str | int)}
@@ -315,7 +314,7 @@ def _with_groups_and_times(
 
 
 def _times(values: Any, n: int) -> NDArray[np.float64]:
-    """Return sortable times (n,). Raises UsageError for another length."""
+    """Return sortable times (n,). Raises UsageError for a wrong length."""
     import pandas as pd
 
     series = pd.Series(values if hasattr(values, "iloc") else np.asarray(values).ravel())
@@ -377,13 +376,13 @@ def _gaining_classes(data: Labelled, options: EvaluationOptions) -> tuple[str, .
 
 
 def _kinds(data: Labelled, chosen: Overrides) -> Overrides:
-    """Infer the kinds of columns from all rows, without labels, for learner and generators alike.
+    """Infer the kinds of columns from all rows, without labels, for learner and generators.
 
-    Fewer rows may look otherwise: a text that differs in nearly all of them is taken for an id.
+    Training parts are too small: a text that differs in nearly all rows looks like an id.
     """
-    if not data.kind.tabular:
+    schema = data.kind.schema(data, chosen)
+    if schema is None:
         return chosen
-    schema = infer_schema(data.frame, chosen)
     kinds = {column.name: column.kind for column in schema.columns if column.kind != "constant"}
     return Overrides(columns=kinds)
 

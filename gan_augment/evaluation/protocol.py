@@ -1,4 +1,4 @@
-"""Which rows train and which are tested: the evaluator's own splits. No learner, no generator."""
+"""The splits of an evaluation into training and test rows. No learner, no generator."""
 
 from __future__ import annotations
 
@@ -36,14 +36,26 @@ class Split:
 
 @dataclass(frozen=True)
 class Protocol:
-    """All splits, and which classes they can judge.
+    """All splits, and the classes that they can judge.
 
-    kind: how rows are dealt; "test": a test set of its own is tested once a repeat, and repeats
-    differ in the learner's seed alone. unit, units: what is independent, and how many of it a class
-    has among the rows that can be tested.
-    evaluated: the classes of the macro metrics; left_out: {class: why}. shared: what training rows
-    that folds share add to the variance of a mean, 1 / (k - 1), or n_test / n_train forward in
-    time, or 1 - 1 / repeats of one test set. notes: sentences for people.
+    Parameters
+    ----------
+    kind
+        How rows are split. "test": every repeat tests the same separate test set, and repeats
+        differ in the learner's seed only.
+    folds, repeats
+        Number of folds in a repeat, and of repeats.
+    shared
+        Variance that shared training rows add to a mean: 1 / (k - 1), n_test / n_train for splits
+        in time, 1 - 1 / repeats for a separate test set.
+    splits
+        All splits, repeat by repeat.
+    unit, units
+        The independent unit, and {class: units} among the rows that can be tested.
+    evaluated, left_out
+        The classes in the macro metrics, and {class: reason} of the others.
+    notes
+        Sentences for the plan.
     """
 
     kind: Literal["rows", "groups", "time", "test"]
@@ -66,7 +78,7 @@ class Protocol:
         return total.hexdigest()
 
     def generator_split(self, split: Split) -> Split:
-        """Return the split whose generator serves this one: the first repeat's of a test set."""
+        """Return the split whose generator is used: the first repeat's for a separate test set."""
         return replace(split, repeat=0) if self.kind == "test" else split
 
 
@@ -81,15 +93,36 @@ def plan_protocol(
     seed: int = 0,
     tested: NDArray[np.bool_] | None = None,
 ) -> Protocol:
-    """Split the rows: groups whole, forward in time, stratified and repeated, or as they came.
+    """Split the rows by stratified folds, by groups, forward in time, or by a given test set.
 
-    judged: the classes to top up; without one of them that has 4 units there is nothing to judge.
-    folds: at most 5 by default (images 3), and never more than half the units of the smallest
-    class that is judged. repeats: 3 (images 1); forward in time 1. times: (N,), sortable.
-    tested: (N,), the rows of a test set of its own, 3 repeats; no row that shares a group with them
-    trains.
-    Raises DataError where no class can be judged, UsageError for folds that the data cannot fill.
+    Parameters
+    ----------
+    data
+        All rows, those of a separate test set included.
+    judged
+        The classes to top up. One of them needs 4 units.
+    folds
+        5 by default (images 3), at most half the units of the smallest evaluated class.
+    repeats
+        3 by default (images 1); always 1 forward in time.
+    times : (N,) or None
+        Sortable times: training rows come before test rows.
+    gap
+        Rows left out between training and test rows in time.
+    seed
+        Seed of the folds.
+    tested : bool (N,) or None
+        The rows of a separate test set. Rows that share a group with them do not train.
 
+    Raises
+    ------
+    DataError
+        If no class can be judged.
+    UsageError
+        If the data cannot fill the folds.
+
+    Examples
+    --------
     >>> pixels, ids = np.zeros((12, 8, 8, 1), np.uint8), np.array([f"r{i}" for i in range(12)])
     >>> from gan_augment.kinds.image import IMAGE
     >>> data = IMAGE.of(pixels, np.repeat([0, 1], [8, 4]), ids, class_names=("good", "bad"))
@@ -161,10 +194,10 @@ def plan_protocol(
 
 
 def with_test_rows(data: Labelled, test: Labelled) -> tuple[Labelled, NDArray[np.bool_]]:
-    """Return the rows of both, and which of them are of `test`, (N,).
+    """Return the rows of both sets, and a mask (N,) of the test rows.
 
-    Ids of test rows begin with "test: "; groups are each set's own, so that rows are not taken to
-    belong together for a number. Raises DataError where classes, columns or shapes differ.
+    Ids of test rows get the prefix "test: ", and group numbers of the sets are kept distinct.
+    Raises DataError if classes, columns or shapes differ.
     """
     unknown = [name for name, n in test.counts.items() if n and name not in data.names]
     if unknown:
@@ -192,13 +225,13 @@ def with_test_rows(data: Labelled, test: Labelled) -> tuple[Labelled, NDArray[np
 
 
 def _apart_from(data: Labelled, tested: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Select the rows that are not tested and share a group with none that is."""
+    """Return the untested rows that share no group with a tested row."""
     unit = unit_of_rows(data.groups, len(data))
     return np.flatnonzero(~tested & ~np.isin(unit, unit[tested]))
 
 
 def _unit_word(data: Labelled) -> Literal["rows", "groups"]:
-    """Name the independent units: rows where most stand alone, a few repeats aside."""
+    """Return the independent unit: groups if more than half of the rows have one."""
     grouped = data.groups is not None and float((data.groups >= 0).mean()) > 0.5
     return "groups" if grouped else "rows"
 
@@ -216,22 +249,24 @@ def _dealt(data: Labelled, folds: int, repeat: int, seed: int) -> list[Split]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     drawn = derived_seed(seed, "evaluation-splits", repeat) % _MOST_SEED
-    alone = np.zeros((len(data), 1))
-    with warnings.catch_warnings():  # of classes smaller than the folds: they are left out by name
+    placeholder = np.zeros((len(data), 1))
+    with warnings.catch_warnings():  # classes smaller than the folds are in left_out
         warnings.simplefilter("ignore", UserWarning)
         if data.groups is None:
             dealer = StratifiedKFold(folds, shuffle=True, random_state=drawn)
-            pairs = list(dealer.split(alone, data.labels))
+            pairs = list(dealer.split(placeholder, data.labels))
         else:
             by_group = StratifiedGroupKFold(folds, shuffle=True, random_state=drawn)
-            pairs = list(by_group.split(alone, data.labels, unit_of_rows(data.groups, len(data))))
+            pairs = list(
+                by_group.split(placeholder, data.labels, unit_of_rows(data.groups, len(data)))
+            )
     return [Split(repeat, fold, *_ascending(pair)) for fold, pair in enumerate(pairs)]
 
 
 def _forward(data: Labelled, times: NDArray[Any], folds: int, gap: int) -> list[Split]:
-    """Cut blocks of equal size in time; what came before each trains, `gap` rows left out.
+    """Test blocks of equal size in time, each trained on the rows before it minus `gap` rows.
 
-    Rows of the same time as the first tested one, and of its groups, never train.
+    Training rows are earlier than the first test row and share no group with a test row.
     """
     from sklearn.model_selection import TimeSeriesSplit
 
@@ -258,7 +293,7 @@ def _check_training(data: Labelled, splits: Sequence[Split]) -> None:
         if len(np.unique(data.labels[split.train])) < 2:
             raise DataError(
                 f"the training part of fold {split.fold + 1} holds rows of fewer than two classes; "
-                "take fewer folds, or another way to split"
+                "use fewer folds, or split differently"
             )
 
 

@@ -53,9 +53,10 @@ class EvaluationResult:
         return copy
 
     def to_frame(self) -> pd.DataFrame:
-        """Give a row an arm: means under the declared decision, and how it differs from nothing.
+        """Return one row per arm: means under the declared decision, and gains over `none`.
 
-        Columns: the metrics; "minus_none", "low", "high" of the primary one; "missing", why.
+        Columns: the metrics; "minus_none", "low", "high" of the primary metric; "missing", the
+        reason if the arm could not be judged.
         """
         import pandas as pd
 

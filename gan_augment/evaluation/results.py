@@ -1,4 +1,4 @@
-"""result.json from a journal: what each arm got right, contrasts, the verdict. Nothing is fitted.
+"""Build result.json from a journal: figures of the arms, contrasts, the verdict. Fits nothing.
 
 Times and dates are in timings.json, so that result.json holds reproducible content only.
 """
@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.splits import unit_of_rows
-from gan_augment.evaluation.arms import CHEAP_ARMS, ON_TOP, RIVALS
+from gan_augment.evaluation.decisions import METRICS, OF_RANKS, Counts, figures_of
 from gan_augment.evaluation.design import Column, Design
 from gan_augment.evaluation.diagnosis import (
     diagnostics_section,
     pictures_section,
     training_section,
 )
-from gan_augment.evaluation.figures import METRICS, OF_RANKS, Counts, figures_of
+from gan_augment.evaluation.options import CHEAP_ARMS, ON_TOP, RIVALS
 from gan_augment.evaluation.plan import duplicates_warning
 from gan_augment.evaluation.result import SCHEMA
 from gan_augment.evaluation.statistics import (
@@ -64,7 +64,7 @@ _ARM_KEYS = (
 
 @dataclass(frozen=True, eq=False)
 class ArmResult:
-    """What an arm got right in J splits. lines: its lines of the journal, in their order."""
+    """The figures of an arm in J splits. lines: the journal's lines of the arm, in order."""
 
     design: Design
     lines: Sequence[Line]
@@ -90,13 +90,18 @@ class ArmResult:
         """float64 (J, K), NaN without a value."""
         return np.array([line["average_precision"] for line in self.lines], np.float64)
 
-    def values(self, metric: str, column: Column) -> Values:
-        """Return a metric of every split; average precision is the mean over the rare classes."""
+    def values(self, metric: str, column: Column, classes: Sequence[int] | None = None) -> Values:
+        """Return a metric of every split; average precision is the mean over the rare classes.
+
+        classes: labels for the macro metrics; None for all evaluated classes.
+        """
         if metric in OF_RANKS:
             rare = self.average_precision[:, list(self.design.judged_rare)]
             known = [row[np.isfinite(row)] for row in rare]
             return self._placed([row.mean() if len(row) else np.nan for row in known])
-        return self._placed(figures_of(metric, self.confusions[column], self.design.evaluated))
+        return self._placed(
+            figures_of(metric, self.confusions[column], classes or self.design.evaluated)
+        )
 
     def spread(self, metric: str, column: Column) -> dict[str, Any]:
         """Return mean, standard deviation (n - 1) and values of a metric over the splits."""
@@ -107,10 +112,6 @@ class ArmResult:
             "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
             "values": [values.get(place) for place in self.places],
         }
-
-    def recalls(self, label: int, column: Column) -> Values:
-        """Return the recall of one class in every split that tests it."""
-        return self._placed(figures_of("balanced_accuracy", self.confusions[column], [label]))
 
     def log_losses(self) -> Values:
         """Return the log losses after correcting the class shares, in nats."""
@@ -140,7 +141,7 @@ class ArmResults:
 
     @cached_property
     def lines(self) -> list[Line]:
-        """The lines of the judged splits, in an order that does not depend on the workers."""
+        """Lines of the judged splits, in an order independent of the workers."""
         judged = {(split.repeat, split.fold) for split in self.design.protocol.splits}
         return [li for li in self.journal.lines() if (li["repeat"], li["fold"]) in judged]
 
@@ -152,7 +153,7 @@ class ArmResults:
 
     @cached_property
     def missing(self) -> dict[str, str]:
-        """{arm: why it could not be judged}: the first error, or that it changes nothing."""
+        """{arm: reason} of arms that could not be judged: an error, or nothing to add."""
         missing = {}
         for arm in self.design.arms:
             lines = self._lines(arm.name)
@@ -173,7 +174,7 @@ class ArmResults:
 
     @property
     def none(self) -> ArmResult:
-        """The arm that the others are compared with."""
+        """The baseline of all contrasts."""
         return self.arms["none"]
 
     @cached_property
@@ -183,32 +184,30 @@ class ArmResults:
         return min(self.design.judged_rare, key=lambda label: (units[names[label]], label))
 
     def difference(
-        self, one: ArmResult, other: ArmResult, metric: str, column: Column
+        self,
+        one: ArmResult,
+        other: ArmResult,
+        metric: str,
+        column: Column,
+        label: int | None = None,
     ) -> Contrast | None:
-        """Contrast one arm minus another by a metric; None if no split has both.
+        """Contrast two arms by a metric, `one` minus `other`; None if no split has both.
 
-        The standard error is at least the change that one flipped row of the smallest rare class
+        label: of the only class in the metric; None for all evaluated classes. The standard error
+        is at least the change that one flipped row, of that class or else of the smallest rare one,
         makes in the mean of `none`.
         """
         judged = self.design.judged_rare if metric in OF_RANKS else self.design.evaluated
-        least = one_flip(list(self.none.first(column)), metric, judged, self.smallest)
-        sampling = self._sampling(one, other, metric, column, judged)
-        return self.paired(
-            one.values(metric, column), other.values(metric, column), least, sampling
-        )
+        classes = None if label is None else [label]
+        flipped = self.smallest if label is None else label
+        least = one_flip(list(self.none.first(column)), metric, classes or judged, flipped)
+        sampling = self._sampling(one, other, metric, column, classes or judged)
+        first, second = (arm.values(metric, column, classes) for arm in (one, other))
+        return self.paired(first, second, least, sampling)
 
     def primary(self, one: ArmResult, other: ArmResult) -> Contrast | None:
-        """Contrast one arm minus another by the declared metric and decision."""
+        """Contrast two arms by the declared metric and decision, `one` minus `other`."""
         return self.difference(one, other, self.design.options.metric, self.column)
-
-    def recall_difference(self, one: ArmResult, label: int, column: Column) -> Contrast | None:
-        """Contrast the recall of one class with that of `none`."""
-        confusions = list(self.none.first(column))
-        least = one_flip(confusions, "balanced_accuracy", [label], label)
-        sampling = self._sampling(one, self.none, "balanced_accuracy", column, [label])
-        return self.paired(
-            one.recalls(label, column), self.none.recalls(label, column), least, sampling
-        )
 
     def paired(
         self,
@@ -407,7 +406,7 @@ def _guardrails(results: ArmResults, arm: ArmResult) -> tuple[Guardrail, ...]:
     accuracy = results.difference(arm, none, "accuracy", column)
     assert accuracy is not None, "every split tests a row"
     changes = {
-        design.data.names[label]: results.recall_difference(arm, label, column)
+        design.data.names[label]: results.difference(arm, none, "balanced_accuracy", column, label)
         for label in design.evaluated
         if design.data.names[label] not in design.rare
     }

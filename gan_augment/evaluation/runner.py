@@ -1,4 +1,4 @@
-"""`evaluate`: plan, fit, judge, and write the result. Start here.
+"""`evaluate`: plan, fit, judge, and write the result. The entry point of this package.
 
 Each fit is a line of a journal, made by `fit_generator`, `judge_arm` or `diagnose_split` in this
 process or in joblib's workers. `evaluate` calls `run`, `run` does all fits, `judge_arm` is one.
@@ -24,21 +24,27 @@ from joblib import effective_n_jobs
 
 from gan_augment import machine
 from gan_augment.errors import GanAugmentError, LeakError, OutputExistsError
-from gan_augment.evaluation.arms import Arm
-from gan_augment.evaluation.decisions import Labels, Scores, corrected, corrected_decision
+from gan_augment.evaluation.decisions import (
+    Labels,
+    Scores,
+    Values,
+    average_precisions,
+    calibration,
+    confusion,
+    corrected,
+    corrected_decision,
+)
 from gan_augment.evaluation.design import Design, TrainTestPart
 from gan_augment.evaluation.diagnosis import diagnose_split, diagnosed_splits
 from gan_augment.evaluation.estimators import one_thread
-from gan_augment.evaluation.figures import Values, average_precisions, calibration, confusion
-from gan_augment.evaluation.generators import MODELS, fit_generator, seen
+from gan_augment.evaluation.generators import MODELS, fit_generator, seen, training_set
 from gan_augment.evaluation.leaks import check_disjoint, check_not_leaking, copies
 from gan_augment.evaluation.learners import Fitted, Training, shares_of
-from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.evaluation.options import Arm, EvaluationOptions
 from gan_augment.evaluation.plan import Plan, prepare
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.result import REPORT, RESULT, TIMINGS, EvaluationResult
 from gan_augment.evaluation.results import build_result, build_timings
-from gan_augment.evaluation.training_sets import training_set
 from gan_augment.kinds.kind import Labelled
 from gan_augment.processes import end_with_parent
 from gan_augment.progress import Progress
@@ -48,9 +54,9 @@ from gan_augment.storage.lock import LOCK_FILE
 
 JOURNAL = "journal.jsonl"
 REPORT_S = 3.0
-"""Kept of a budget for the result and its page."""
+"""Part of a budget that is reserved for the result and its report."""
 MOST_LOSSES = 2
-"""Workers that may be lost in succession before an evaluation ends."""
+"""Consecutive losses of a worker that an evaluation survives."""
 _FILES = (JOURNAL, RESULT, TIMINGS, REPORT, MODELS)
 
 
@@ -115,12 +121,12 @@ def evaluate(
         if on_plan:
             on_plan(plan)
         due_s = None if options.budget_s is None else started_s + options.budget_s - REPORT_S
-        # absolute: workers that joblib kept from an earlier call may be in another folder
+        # absolute: reused joblib workers may have a different working directory
         design = run(plan.design, journal, folder.absolute(), options.n_jobs, progress, due_s)
         result = EvaluationResult(build_result(design, journal), build_timings(design, journal))
         if out is not None:
             result.save(folder)
-            for model in (folder / MODELS).glob("r[1-9]*"):  # those of the first repeat are kept
+            for model in (folder / MODELS).glob("r[1-9]*"):  # the first repeat is kept
                 _remove(model)
     return result
 
@@ -178,15 +184,15 @@ def run(
         protocol = replace(design.protocol, splits=tuple(judged))
         design = replace(design, protocol=protocol, left_out=(*design.left_out, what))
     if design.options.diagnostics:
-        looked_at = diagnosed_splits(design)
-        looks = [
+        diagnosed = diagnosed_splits(design)
+        diagnoses = [
             Task(("diagnosis", s.repeat, s.fold, None), diagnose_split, (s, folder))
-            for s in looked_at
+            for s in diagnosed
         ]
-        if design.keeps_generators and any(journal.get(look.key) is None for look in looks):
+        if design.keeps_generators and any(journal.get(one.key) is None for one in diagnoses):
             _forget_lost(journal, folder)
-            do(_generator_tasks(design, looked_at, folder), "fitting generators that were lost")
-        do(looks, "describing generated rows")
+            do(_generator_tasks(design, diagnosed, folder), "fitting generators that were lost")
+        do(diagnoses, "describing generated rows")
     return design
 
 
@@ -224,7 +230,7 @@ def judge_arm(design: Design, split: Split, arm: Arm, folder: Path) -> Line:
 def _judged(
     design: Design, arm: Arm, training: Training, part: TrainTestPart, scores: Scores
 ) -> dict[str, Any]:
-    """Return the line of an arm that was fitted, without what it is about."""
+    """Return the figures of a fitted arm."""
     trained, real = training.class_shares(even=design.learner.balances), shares_of(part.train)
     copied = None
     if arm.name == "gan" and training.generated is not None:
@@ -399,7 +405,7 @@ def _output_folder(out: str | Path | None, resume: bool, overwrite: bool) -> Ite
 
 
 def _make_room(folder: Path, overwrite: bool) -> None:
-    """Remove an evaluation that is to be replaced. Raises OutputExistsError for other files."""
+    """Remove an evaluation before it is replaced. Raises OutputExistsError for other files."""
     journal = folder / JOURNAL
     if journal.is_file() and Journal.is_torn(journal):  # killed in its first write
         _remove(journal)

@@ -14,8 +14,7 @@ from scipy.special import stdtr, stdtrit
 
 from gan_augment.data.splits import unit_of_rows
 from gan_augment.errors import UsageError
-from gan_augment.evaluation.decisions import Labels
-from gan_augment.evaluation.figures import OF_RANKS, confusion, figure, figures_of
+from gan_augment.evaluation.decisions import OF_RANKS, Labels, confusion, figure, figures_of
 from gan_augment.rng import rng_for
 
 CERTAIN, POWER = 0.95, 0.80

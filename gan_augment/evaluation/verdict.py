@@ -1,6 +1,6 @@
-"""One word and one sentence of an evaluation, from its contrasts. Nothing is measured here.
+"""Decide the verdict of an evaluation, a word and a sentence, from its contrasts.
 
-`decide` takes the first word that applies, in the order in which its checks are listed.
+`decide` returns the first word that applies, in the order of `_words`.
 """
 
 from __future__ import annotations
@@ -11,26 +11,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from gan_augment.evaluation.arms import CHEAP_ARMS, RIVALS
+from gan_augment.evaluation.options import CHEAP_ARMS, RIVALS
 from gan_augment.evaluation.statistics import CERTAIN, Contrast, holm
 from gan_augment.report.wording import ARMS, METRICS, percent, points, points_size, span
 
 State = Literal["broken", "held", "open"]
 
 FEWEST_UNITS = 30
-"""Independent rare rows or groups, below which no word but INSUFFICIENT DATA is said."""
+"""Fewer independent rare rows or groups give INSUFFICIENT DATA."""
 MARGINS = {"accuracy": 0.01, "recall": 0.02, "log_loss": 0.02}
-"""What may be lost at most: shares of rows, and nats."""
+"""Largest acceptable losses: shares of rows, and nats."""
 LONGEST_REASON = 120
 CHEAP = {name: ARMS[name] for name in (*CHEAP_ARMS, *RIVALS)}
 
 
 @dataclass(frozen=True)
 class Guardrail:
-    """Something that must not get worse. change: arm minus none; loss: of what, and its margin.
+    """A figure that must not get worse.
 
-    broken: P(loss > margin) >= .95, for several recalls after Holm; held: P(loss <= margin) >= .95;
-    else open. p_loss: P(loss > margin) as it is.
+    Parameters
+    ----------
+    what
+        The figure in words.
+    state
+        "broken" if P(loss > margin) >= .95 (Holm-adjusted for several recalls), "held" if
+        P(loss <= margin) >= .95, else "open".
+    change
+        The arm minus `none`.
+    p_loss
+        P(loss > margin), unadjusted.
+    margin
+        The largest acceptable loss.
     """
 
     what: str
@@ -40,7 +51,7 @@ class Guardrail:
     margin: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Make it ready for JSON."""
+        """Return the guardrail as JSON."""
         return {
             "state": self.state,
             "margin": self.margin,
@@ -51,7 +62,7 @@ class Guardrail:
 
 @dataclass(frozen=True)
 class Cheap:
-    """An arm that costs next to nothing. gan_over: gan minus this arm, None without the former."""
+    """Contrasts of a cheap arm. gan_over: gan minus this arm; None if gan was not judged."""
 
     over_none: Contrast
     gan_over: Contrast | None
@@ -59,20 +70,34 @@ class Cheap:
 
     @property
     def beaten(self) -> bool:
-        """Whether the GAN surely gains more."""
+        """Whether the GAN gains more with P >= .95."""
         return self.gan_over is not None and self.gan_over.above(0.0) >= CERTAIN
 
 
 @dataclass(frozen=True)
 class VerdictFacts:
-    """All that a verdict depends on.
+    """The input of `decide`.
 
-    gan: of the primary metric, gan minus none; None where it could not be judged. cheap: the cheap
-    arms that were judged; missing: {arm: why} of arms that could not be; not_asked: cheap arms that
-    were not tried, without which ADOPT is not said. on_top: {cheap arm: the GAN's rows under its
-    method minus that arm}, what they add to it; of repeats where both go to parity. copied: more
-    exact copies among generated rows than among held-out ones. rare_units: independent rows or
-    groups of the rare classes.
+    Parameters
+    ----------
+    metric, delta
+        The primary metric, and the smallest difference that matters, in 0..1.
+    gan
+        gan minus none by the primary metric; None if it could not be judged.
+    cheap
+        Contrasts of the judged cheap arms.
+    guardrails
+        The guardrails of the arm `gan`.
+    rare_units, unit
+        Number of independent rows or groups of the rare classes.
+    copied
+        Whether generated rows hold more exact copies than held-out rows.
+    missing
+        {arm: reason} of arms that could not be judged.
+    not_asked
+        Cheap arms that were not requested; they rule out ADOPT.
+    on_top
+        {cheap arm: contrast}: the GAN's rows with the arm's method, minus that arm.
     """
 
     metric: str
@@ -89,7 +114,7 @@ class VerdictFacts:
 
 
 class Verdict(NamedTuple):
-    """word: such as ADOPT or "USE smote". arm: the one to take. reasons: every check, in words."""
+    """The word (ADOPT, "USE smote", ...), the arm to use, a sentence, and all checks in words."""
 
     word: str
     arm: str
@@ -119,18 +144,18 @@ def guardrails(
 
 
 def decide(facts: VerdictFacts) -> Verdict:
-    """Say the first word that applies.
+    """Return the first word that applies.
 
-    INSUFFICIENT DATA, HARMFUL, ADOPT, USE <arm>, LIKELY HELPS, NO PRACTICAL DIFFERENCE, and where
-    none of these does, NO EVIDENCE.
+    In this order: INSUFFICIENT DATA, HARMFUL, ADOPT, USE <arm>, LIKELY HELPS, NO PRACTICAL
+    DIFFERENCE, NO EVIDENCE.
     """
     word, arm, why = next(_words(facts))
-    parts = [f"{word}: {why}", _measured(facts), _beside(facts), _absent(facts)]
+    parts = [f"{word}: {why}", _measured(facts), _cheap_gains(facts), _absent(facts)]
     return Verdict(word, arm, "; ".join(filter(None, parts)) + ".", list(_reasons(facts)))
 
 
 def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
-    """(word, arm, why) of all words that apply, the strongest first."""
+    """Yield (word, arm, reason) of all words that apply, the strongest first."""
     metric, least = METRICS.get(facts.metric, facts.metric), points_size(facts.delta)
     gan = facts.gan
     if facts.rare_units < FEWEST_UNITS:
@@ -166,7 +191,7 @@ def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
 
 
 def _but(gan: Contrast, facts: VerdictFacts, least: str) -> str:
-    """What keeps a gain from being adopted; empty where nothing does."""
+    """Return what prevents ADOPT; "" if nothing does."""
     rivals = [CHEAP[name] for name, arm in facts.cheap.items() if not arm.beaten]
     if rivals:
         return f", but {_and(rivals)} may do as well"
@@ -181,7 +206,7 @@ def _but(gan: Contrast, facts: VerdictFacts, least: str) -> str:
 
 
 def _cheap_to_use(facts: VerdictFacts) -> str | None:
-    """The cheap arm with the highest mean, where it surely gains more than delta."""
+    """Return the cheap arm with the highest mean if it gains more than delta with P >= .95."""
     if not facts.cheap:
         return None
     adjusted = holm(
@@ -193,7 +218,7 @@ def _cheap_to_use(facts: VerdictFacts) -> str | None:
 
 
 def _measured(facts: VerdictFacts) -> str:
-    """D, its interval, the rare units and what could have been seen."""
+    """Write the difference, its interval, the rare units and the detectable difference."""
     gan, units = facts.gan, f"{facts.rare_units:,} rare {facts.unit}"
     if gan is None:
         return units
@@ -206,20 +231,20 @@ def _measured(facts: VerdictFacts) -> str:
     )
 
 
-def _beside(facts: VerdictFacts) -> str:
-    """What the cheap arms gain, and what the GAN's rows add to the best of those they can."""
+def _cheap_gains(facts: VerdictFacts) -> str:
+    """Write the gains of the cheap arms, and what the GAN's rows add to the best of them."""
     gains = [f"{CHEAP[n]} {points(arm.over_none.mean)}" for n, arm in facts.cheap.items()]
-    said = [f"against none, {_and(gains)} points"] if gains else []
+    parts = [f"against none, {_and(gains)} points"] if gains else []
     shared = [name for name in facts.on_top if name in facts.cheap]
     if shared:
         best = max(shared, key=lambda name: facts.cheap[name].over_none.mean)
         added = facts.on_top[best]
         where = "against" if best == "oversample" else "on top of"
-        said.append(
+        parts.append(
             f"{where} {CHEAP[best]} the GAN's rows change it by {points(added.mean)} points"
             + (f" ({span(added.interval())})" if math.isfinite(added.error) else "")
         )
-    return "; ".join(said)
+    return "; ".join(parts)
 
 
 def _absent(facts: VerdictFacts) -> str:
@@ -233,13 +258,13 @@ def _absent(facts: VerdictFacts) -> str:
 
 
 def _first_words(why: str) -> str:
-    """A reason that fits a sentence: its first line, without the full stop."""
+    """Return the first line of a reason, shortened and without the full stop."""
     lines = why.strip().splitlines() or ["no reason given"]
     return textwrap.shorten(lines[0], LONGEST_REASON, placeholder=" …").rstrip(".")
 
 
 def _reasons(facts: VerdictFacts) -> Iterator[str]:
-    """Every check with its probability."""
+    """Yield every check with its probability."""
     gan, least = facts.gan, points_size(facts.delta)
     if gan is not None:
         yield (

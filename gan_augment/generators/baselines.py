@@ -5,7 +5,7 @@ Only this file and the scikit-learn face import imbalanced-learn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
 
@@ -21,6 +21,7 @@ from gan_augment.generators.generator import checked_counts, sample_ids
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
 
+MOST_NEIGHBOURS = 5
 MOST_SEED = 2**32 - 1
 
 
@@ -100,6 +101,20 @@ class Smote:
     ) -> None:
         self.k_neighbors = k_neighbors
         self.missing = missing
+
+    @classmethod
+    def fitted(
+        cls,
+        data: Labelled,
+        classes: Sequence[str],
+        *,
+        missing: Literal["raise", "fill"] = "raise",
+        schema: TableSchema | None = None,
+    ) -> Self:
+        """Fit SMOTE with 5 neighbours, or as many as the smallest of the classes has."""
+        sizes = [n for n in (data.counts[name] for name in classes) if n > 1]
+        neighbours = min(MOST_NEIGHBOURS, min(sizes, default=2) - 1)
+        return cls(neighbours, missing=missing).fit(data, schema=schema)
 
     def fit(self, data: Labelled, *, schema: TableSchema | None = None) -> Self:
         """Convert the data into numbers and codes; `schema` of a table is inferred if it is None.

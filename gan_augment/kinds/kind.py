@@ -105,6 +105,10 @@ class Kind(ABC):
     def sha256(self, data: Labelled, unlabelled: Labelled | None = None) -> str:
         """Return the fingerprint of the data as a hexadecimal string."""
 
+    def schema(self, data: Labelled, overrides: Any = None) -> Any:
+        """Return the columns as inferred from the rows of a table; None for other kinds."""
+        return None
+
     @abstractmethod
     def suffix(self, rate: int | None) -> str:
         """Return the suffix of the file of a generated row; rate: samples per second (Hz)."""

@@ -101,6 +101,12 @@ class TableKind(Kind):
 
         return table_sha256(data, unlabelled)
 
+    def schema(self, data: Labelled, overrides: Any = None) -> Any:
+        """Return the columns as inferred from the rows; overrides: chosen kinds of columns."""
+        from gan_augment.data.tables.inference import infer_schema
+
+        return infer_schema(data.frame, overrides)
+
     def suffix(self, rate: int | None) -> str:
         """Return ".csv": all rows go to one file."""
         return ".csv"

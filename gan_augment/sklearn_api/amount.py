@@ -1,4 +1,4 @@
-"""How much to add, and from which source: the candidates and the rule of `amount="auto"`."""
+"""Source and amount of added rows: the candidates and the rule of `amount="auto"`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from imblearn.over_sampling.base import BaseOverSampler
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import UsageError
 from gan_augment.generators.baselines import Repeats, Smote
@@ -31,7 +30,6 @@ LADDER: tuple[tuple[Source, float], ...] = (
 )
 """(source, fraction of the majority) of all candidates, from fewer rows to more."""
 DEFAULT: tuple[Source, float] = ("gan", 1.0)
-SMOTE_NEIGHBOURS = 5
 _MOST_KEPT = 8
 """Fitted GANs in memory, so that the amounts of one fold share one fit."""
 
@@ -83,7 +81,8 @@ class AmountSampler(BaseOverSampler):  # type: ignore[misc]
         if self.source == "gan" and plan.generated:
             generator = self._gan(parsed)
         elif self.source == "smote":
-            generator = _smote(parsed, classes)
+            schema = data.kind.schema(data, parsed.overrides)
+            generator = Smote.fitted(data, classes, schema=schema)
         else:
             generator = Repeats().fit(data)
         seed = draw_seed(self.augmenter.random_state)
@@ -126,21 +125,13 @@ def parsed_for(augmenter: GANAugmenter, X: Any, y: Any) -> ParsedInput:
     )
 
 
-def _smote(parsed: ParsedInput, classes: list[str]) -> Any:
-    """Return SMOTE with 5 neighbours, or as many as the smallest of the classes has."""
-    data: Any = parsed.data
-    sizes = [n for n in (data.counts[name] for name in classes) if n > 1]
-    neighbours = min(SMOTE_NEIGHBOURS, min(sizes, default=2) - 1)
-    schema = infer_schema(data.frame, parsed.overrides) if data.kind.tabular else None
-    return Smote(neighbours).fit(data, schema=schema)
-
-
 def best_amount(results: Mapping[str, Any], metric: str = "score") -> int:
     """Return the index of the chosen candidate in `GridSearchCV.cv_results_`.
 
-    The GAN to parity, unless another candidate is better by more than one standard error, or
-    nothing is at least as good. The standard error of a mean difference to the default is pooled
-    over the candidates and corrected for folds that share training rows:
+    The default is the GAN to parity. The best candidate replaces it if it is better by more than
+    one standard error, or if adding nothing is at least as good. The standard error of a mean
+    difference to the default is pooled over the candidates and corrected for folds that share
+    training rows:
     sqrt(mean_a s_a^2 (1 / J + 1 / (J - 1))) for J folds. Candidates that failed in a fold are
     ignored, as are folds that no candidate could be judged in.
 

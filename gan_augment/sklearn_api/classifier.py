@@ -1,4 +1,4 @@
-"""`AugmentedClassifier`: a classifier that tops up its own training rows, and so goes anywhere."""
+"""`AugmentedClassifier`: a classifier that tops up its training rows in `fit`."""
 
 from __future__ import annotations
 
@@ -49,35 +49,35 @@ def _estimator_has(method: str) -> Callable[[AugmentedClassifier], bool]:
 
 
 def _decides_by_itself(self: AugmentedClassifier) -> bool:
-    """Scores of a decision function know no prior that could be corrected."""
+    """Return whether `decision_function` exists: it has no prior to correct."""
     return not self.correct_prior and _estimator_has("decision_function")(self)
 
 
 class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier whose training rows are topped up, and only those: prediction changes nothing.
+    """A classifier that tops up its training rows in `fit`; prediction changes no rows.
 
-    It goes wherever a classifier goes: last in scikit-learn's own `Pipeline`, in `GridSearchCV`,
-    `cross_validate`, `CalibratedClassifierCV`, `TunedThresholdClassifierCV`. The rows that these
-    hold out are neither topped up nor seen by the generator.
+    It works as the last step of scikit-learn's `Pipeline`, and in `GridSearchCV`, `cross_validate`,
+    `CalibratedClassifierCV` and `TunedThresholdClassifierCV`. Rows that these hold out are neither
+    topped up nor seen by the generator.
 
     Parameters
     ----------
     estimator : classifier
-        scikit-learn's or one like it, a pipeline that ends in one included; it is cloned.
+        A scikit-learn compatible classifier, or a pipeline that ends in one; it is cloned.
     augmenter : sampler or None, default=None
-        Cloned and fitted in every `fit`; None is `GANAugmenter()`. Any over-sampler of
-        imbalanced-learn will do where `amount` is None.
+        Cloned and fitted in every `fit`; None is `GANAugmenter()`. If `amount` is None, any
+        over-sampler of imbalanced-learn works.
     amount : None or "auto", default=None
-        None: as the augmenter's `sampling_strategy` says. "auto": a `GridSearchCV` over nothing,
-        repeats, SMOTE and the GAN, up to 1/10, 1/4, 1/2 and all of the largest class, in 5 folds.
-        It takes the GAN to parity, unless another candidate is better by one standard error. A
-        source that cannot serve the data is left out. The GAN is fitted 6 times.
+        None uses the augmenter's `sampling_strategy`. "auto" runs a `GridSearchCV` (5 folds) over
+        nothing, repeats, SMOTE and the GAN, up to 1/10, 1/4, 1/2 and all of the largest class. It
+        chooses the GAN to parity, unless a candidate is better by one standard error. A source that
+        fails on the data is ignored. The GAN is fitted 6 times.
     scoring : str, callable or None, default=None
         The score of "auto", as in scikit-learn; None is "balanced_accuracy".
     correct_prior : bool, default=False
-        Whether probabilities are rescaled from the topped-up class shares to the real ones, and
-        predictions follow them: p(c|x) n_c / m_c, normalised, for n_c real and m_c training rows
-        (sums of weights). Source: Saerens et al. 2002, "Adjusting the outputs of a classifier to
+        Whether to rescale probabilities, and with them predictions, from the topped-up class shares
+        to the real ones: p(c|x) n_c / m_c, normalised, for n_c real and m_c training rows (sums of
+        weights). Source: Saerens et al. 2002, "Adjusting the outputs of a classifier to
         new a priori probabilities", eq. 2.4.
 
     Attributes
@@ -91,16 +91,19 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
     n_features_in_, feature_names_in_
         The estimator's.
     origin_ : ndarray of str
-        "real", "repeat", "synthetic" or "companion", of every training row; absent with samplers
-        that do not say so.
+        "real", "repeat", "synthetic" or "companion" for every training row; absent if the sampler
+        has none.
     search_ : GridSearchCV
-        Of "auto": `search_.best_params_` is what was added, `search_.cv_results_` the scores.
+        The search of "auto": `search_.best_params_` is the chosen source and amount,
+        `search_.cv_results_` holds the scores.
 
     Raises
     ------
     UsageError
-        for parameters, an estimator that takes no `sample_weight` where some are given, and one
-        without `predict_proba` where priors are to be corrected. DataError as the augmenter does.
+        For invalid parameters, for `sample_weight` with an estimator that does not support it, and
+        for `correct_prior` without `predict_proba`.
+    DataError
+        If the augmenter raises it.
 
     Examples
     --------
@@ -188,7 +191,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
     @available_if(_decides_by_itself)  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the estimator's own; absent with `correct_prior`, since it knows no prior."""
+        """Return the estimator's decision values; absent with `correct_prior`."""
         check_is_fitted(self, "estimator_")
         decided: NDArray[np.float64] = self.estimator_.decision_function(X)
         return decided
@@ -257,7 +260,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         if not (isinstance(augmenter, BaseOverSampler | None) or samples):
             raise UsageError(
                 f"the augmenter is a {type(augmenter).__name__}; expected GANAugmenter() or "
-                "another over-sampler, which keeps the rows given first and in order"
+                "an over-sampler that keeps the given rows first and in order"
             )
         scoring = self.scoring
         if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
@@ -284,15 +287,15 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
 
 def _weights_name(estimator: Any) -> str:
-    """Return what `fit` calls the weights. Raises UsageError where it takes none."""
+    """Return the argument of `fit` for weights. Raises UsageError if there is none."""
     prefix, last = "", estimator
     while isinstance(last, Pipeline):
         name, last = last.steps[-1]
         prefix += f"{name}__"
     if not has_fit_parameter(last, "sample_weight"):
         raise UsageError(
-            f"sample_weight was given; {type(last).__name__}.fit takes none. Leave it out, or take "
-            "an estimator that knows weights."
+            f"sample_weight was given; {type(last).__name__}.fit takes none. Leave it out, or use "
+            "an estimator that supports weights."
         )
     routed = get_config()["enable_metadata_routing"]  # by the requests of the steps, not by name
     return "sample_weight" if routed else f"{prefix}sample_weight"

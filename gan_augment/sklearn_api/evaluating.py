@@ -69,7 +69,7 @@ def evaluate(
         seeds of the classifier, 3 by default.
     augmenter
         GANAugmenter, ImageGAN, TabularGAN, or any object with `fit(data)` and `sample(counts,
-        random_state)`; None is `GANAugmenter()`. Its settings are used, never what it has learned.
+        random_state)`; None is `GANAugmenter()`. Only its settings are used.
     classes
         The classes to top up: "rare", "all", or labels. None takes those of the augmenter, or
         "rare".
@@ -152,7 +152,9 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Labelled, ClassLabels,
         )
     if isinstance(data, ReadImages | ReadTable):
         if y is not None:
-            raise UsageError(f"y was given beside a {type(data).__name__}; leave y out")
+            raise UsageError(
+                f"y was given with a {type(data).__name__}, which has labels; leave y out"
+            )
         rows: Labelled = data.table if isinstance(data, ReadTable) else data.data
         columns = data.schema.columns if isinstance(data, ReadTable) else ()
         kinds = {c.name: c.kind for c in columns if c.why.startswith("asked for")}

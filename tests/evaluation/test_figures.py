@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from gan_augment.errors import UsageError
-from gan_augment.evaluation.decisions import Scores, corrected_decision
-from gan_augment.evaluation.figures import (
+from gan_augment.evaluation.decisions import (
     METRICS,
+    Scores,
     average_precisions,
     calibration,
     confusion,
+    corrected_decision,
     figure,
     figures_of,
 )

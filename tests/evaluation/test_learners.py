@@ -31,7 +31,6 @@ from torch import nn
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.arms import RIVALS
 from gan_augment.evaluation.learners import (
     UPDATES,
     Learner,
@@ -39,6 +38,7 @@ from gan_augment.evaluation.learners import (
     Training,
     learner_of,
 )
+from gan_augment.evaluation.options import RIVALS
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
 from tests.evaluation import drawn

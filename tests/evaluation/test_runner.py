@@ -16,8 +16,8 @@ from sklearn.svm import LinearSVC
 from gan_augment.errors import UsageError
 from gan_augment.evaluation import plan as planning
 from gan_augment.evaluation import runner
-from gan_augment.evaluation.arms import ARMS, ON_TOP, RIVALS, arms_of
 from gan_augment.evaluation.generators import TrainingCurve
+from gan_augment.evaluation.options import ARMS, ON_TOP, RIVALS, arms_of
 from gan_augment.evaluation.plan import Costs, prepare
 from gan_augment.evaluation.runner import JOURNAL, evaluate, judge_arm
 from gan_augment.options import TopUp

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gan_augment.errors import UsageError
-from gan_augment.evaluation.figures import confusion, figure
+from gan_augment.evaluation.decisions import confusion, figure
 from gan_augment.evaluation.statistics import (
     DISAGREEMENT,
     Contrast,
