@@ -88,7 +88,7 @@ def splits_alone(design: Design) -> Iterator[tuple[Design, Split]]:
 
 
 def noted(data: Labelled, asked: EvaluationOptions) -> Iterator[tuple[Split, list[Any]]]:
-    """Of each split: (ids that any fit saw, ids that it was judged on or None), of all fits."""
+    """Return for each split (ids that a fit saw, ids that it was judged on or None) of all fits."""
     options = changed(asked, generator=RecordingGenerator(), samplers={"own": RecordingSampler()})
     whole = prepare(data, options).design
     by_value = dict(zip(data.frame["c"].tolist(), data.ids.tolist(), strict=True))

@@ -17,7 +17,7 @@ EVEN, RARE = np.array([0.5, 0.5]), np.array([0.9, 0.1])
 
 
 def scores(second: list[float]) -> Scores:
-    """Of two classes, from the probability of the second."""
+    """Return scores of two classes from the probability of the second."""
     p = np.array(second)
     return Scores((p > 0.5).astype(np.int64), np.stack([1 - p, p], axis=1), "probability")
 

@@ -1,4 +1,4 @@
-"""What an evaluation tells of generated rows: beside its verdict, and never in it."""
+"""Diagnostics of generated rows, which never change the verdict."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def brightness(pixels: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_the_verdict_is_the_same_with_and_without_a_look_which_may_be_taken_later(
+def test_diagnostics_change_no_verdict_and_may_be_added_on_resuming(
     tmp_path: Path,
 ) -> None:
     looked = evaluate(table(), SHORT).result
@@ -68,7 +68,7 @@ def test_the_verdict_is_the_same_with_and_without_a_look_which_may_be_taken_late
 
 
 @pytest.mark.slow
-def test_classes_beyond_those_that_are_looked_at_are_named() -> None:
+def test_classes_that_are_not_compared_are_named() -> None:
     many = table({f"c{i:02}": 16 for i in range(20)} | {"rare": 6, "z": 16})
     found = evaluate(many, SHORT).result["diagnostics"]
     assert next(iter(found["classes"])) == "rare"
@@ -77,7 +77,7 @@ def test_classes_beyond_those_that_are_looked_at_are_named() -> None:
 
 
 @pytest.mark.slow
-def test_a_generator_that_repeats_training_rows_is_told_of() -> None:
+def test_copying_of_training_rows_is_detected() -> None:
     found = evaluate(table(), changed(SHORT, generator=Repeating())).result["diagnostics"]
     assert not found["near_by_design"]
     rare = found["classes"]["rare"]
@@ -136,15 +136,15 @@ def test_a_module_is_an_extractor_and_its_weights_are_hashed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "words"),
     [
         (lambda pixels: pixels.mean(), "expected 90 rows of finite features"),
         (lambda pixels: np.full((len(pixels), 2), np.nan), "not finite"),
         (lambda pixels: np.full((len(pixels), 2), 1e120), "not finite in float32"),
     ],
 )
-def test_features_that_are_no_rows_of_numbers_are_refused(given: Any, said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_features_that_are_no_rows_of_numbers_are_refused(given: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words):
         user_features(given).of(digits(rows=78))
 
 
@@ -243,7 +243,7 @@ def test_folds_are_averaged_over_those_that_have_a_figure() -> None:
     found = averaged([first, {**empty, "caveat": "no rows"}, second])
     assert found["value"] == pytest.approx(0.3)
     assert found["interval"] == pytest.approx([0.2, 0.4])
-    # of two, the larger: the smaller one alone is below .05 in nearly one of ten perfect pairs
+    # the larger of two: the smaller one is below .05 in nearly one of ten perfect pairs
     assert (found["p"], found["caveat"]) == (0.5, "no rows")
     assert found["values"] == [0.2, None, 0.4]
 

@@ -1,4 +1,4 @@
-"""An evaluation as a whole: its folder, going on with it, and what is told of what failed."""
+"""An evaluation as a whole: its folder, resuming, and reports of failures."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_what_is_not_ours_is_never_written_over(finished: Path, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["notes.txt"]
 
 
-def test_an_evaluation_is_replaced_where_asked_and_files_beside_it_stay(
+def test_an_evaluation_is_replaced_on_request_and_other_files_stay(
     finished: Path, tmp_path: Path
 ) -> None:
     ours = copied(finished, tmp_path / "ours")

@@ -1,4 +1,4 @@
-"""No learner gains by topping up alone where there is nothing to gain: weights, scores, classes."""
+"""No learner gains from a top-up without information: weights, scores, classes."""
 
 from __future__ import annotations
 

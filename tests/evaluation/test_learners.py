@@ -1,4 +1,4 @@
-"""Learners: whom a user may name, that every fit is fresh and repeatable, what wrong ones say."""
+"""Learners: what a user may name, fresh and repeatable fits, and refusals."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ def _scores(learner: Learner, table: Labelled) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "words"),
     [
         ("boostin", r"no learner 'boostin'.*Did you mean 'boosting'"),
         ("cnn", r"no learner 'cnn'; expected boosting, logistic"),
@@ -298,20 +298,20 @@ def _scores(learner: Learner, table: Labelled) -> np.ndarray:
         (lambda: "text", "str, which is no classifier"),
     ],
 )
-def test_what_is_no_learner_is_refused_with_what_was_expected(given: object, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_an_unusable_learner_is_refused_with_what_was_expected(given: object, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
         learner_of(given, numbers())
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "words"),
     [
         ("mke", r"own_learners has no 'mke'.*Did you mean 'make'"),
         ("text", "the learner is 'no learner'"),
     ],
 )
-def test_what_a_module_does_not_hold_is_refused(own: str, name: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_what_a_module_does_not_hold_is_refused(own: str, name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
         learner_of(f"{own}:{name}", numbers())
 
 
@@ -487,7 +487,7 @@ def lacks_weights(data: Labelled, *, seed: int, updates: int) -> Any: ...
 
 
 @pytest.mark.parametrize(
-    ("given", "updates", "said"),
+    ("given", "updates", "words"),
     [
         ("boosting", None, "no learner 'boosting'; expected cnn, or module:name"),
         (
@@ -498,25 +498,25 @@ def lacks_weights(data: Labelled, *, seed: int, updates: int) -> Any: ...
         (GaussianNB(), 10, "updates=10: GaussianNB is not trained by updates"),
     ],
 )
-def test_wrong_learners_are_refused(given: object, updates: int | None, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_wrong_learners_are_refused(given: object, updates: int | None, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
         learner_of(given, pictures(), updates=updates)
 
 
 @pytest.mark.parametrize(
-    ("predicts", "said"),
+    ("predicts", "words"),
     [
         (lambda pixels: np.zeros((len(pixels), 3)), r"logits of shape \(64, 3\).*\(64, 2\)"),
         (lambda pixels: np.full((len(pixels), 2), np.nan), "a finite number per row"),
         (lambda pixels: 1 / 0, "failed in its predictions: ZeroDivisionError"),
     ],
 )
-def test_predictions_that_are_no_logits_are_refused(predicts: Any, said: str) -> None:
+def test_predictions_that_are_no_logits_are_refused(predicts: Any, words: str) -> None:
     def train(data: Labelled, *, seed: int, updates: int, weights: Any) -> Any:
         return predicts
 
     data = pictures()
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=words):
         learner_of(train, data).fit(Training(data, data), 0).scores(data)
 
 

@@ -20,7 +20,7 @@ def checked(protocol: Protocol, n: int, *, complete: bool = True) -> None:
             assert sorted(tested) == list(range(n))
 
 
-def test_rows_are_each_tested_once_a_repeat_and_never_trained_on_beside() -> None:
+def test_every_row_is_tested_once_a_repeat_and_not_trained_on_in_that_split() -> None:
     found = plan_protocol(pictures({"good": 60, "bad": 15}), ["bad"], folds=5, repeats=3)
     checked(found, 75)
     assert (found.kind, found.folds, found.repeats, found.shared) == ("rows", 5, 3, 0.25)

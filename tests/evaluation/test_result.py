@@ -171,21 +171,21 @@ def test_classes_are_counted_over_all_splits(design, result):
         assert rare["support"] == 40
         f1 = 2 * rare["recall"] * rare["precision"] / (rare["recall"] + rare["precision"])
         assert rare["f1"] == pytest.approx(f1)
-    told = arm["per_class"]["corrected"]["common"]["recall"]
+    reported = arm["per_class"]["corrected"]["common"]["recall"]
     mean = np.mean([_recall_of_common(design, split) for split in design.protocol.splits])
-    assert told == pytest.approx(mean)  # folds of equal size
+    assert reported == pytest.approx(mean)  # folds of equal size
     assert arm["average_precision"]["rare"]["base_rate"] == pytest.approx(0.2)
     assert result["arms"]["gan"]["rows"]["rare"]["synthetic"] == 1.5  # 0, 1, 2, 3
 
 
 def test_calibration_is_pooled_over_the_rows_of_all_splits(design, result):
-    told = result["arms"]["none"]["calibration"]
-    assert sum(n for n, _, _ in told["before"]["bins"]) == 400
+    reported = result["arms"]["none"]["calibration"]
+    assert sum(n for n, _, _ in reported["before"]["bins"]) == 400
     splits = [arm_line(design, split, "none") for split in design.protocol.splits]
     losses = [line["calibration"]["after"]["log_loss"] for line in splits]
-    assert told["after"]["log_loss"] == pytest.approx(np.mean(losses))
-    gaps = sum(n * abs(sure - right) for n, sure, right in told["after"]["bins"] if n) / 400
-    assert told["after"]["calibration_error"] == pytest.approx(gaps)
+    assert reported["after"]["log_loss"] == pytest.approx(np.mean(losses))
+    gaps = sum(n * abs(sure - right) for n, sure, right in reported["after"]["bins"] if n) / 400
+    assert reported["after"]["calibration_error"] == pytest.approx(gaps)
 
 
 # verdict
@@ -197,8 +197,8 @@ def test_the_verdict_stands_on_the_declared_contrast(result):
     assert verdict["arm"] == "gan"
     assert verdict["rare_units"] == 40
     assert set(verdict["guardrails"]) == {"accuracy", "recall of common", "log loss"}
-    told = Contrast(*(verdict["difference"][key] for key in ("mean", "error", "freedom", "n")))
-    assert verdict["difference"] == told.to_dict(0.01)
+    reported = Contrast(*(verdict["difference"][key] for key in ("mean", "error", "freedom", "n")))
+    assert verdict["difference"] == reported.to_dict(0.01)
     assert result["declared"]["decision"] == "corrected"
     assert len(result["declared"]["sha256"]) == 64
 
@@ -267,8 +267,8 @@ def test_average_precision_may_be_primary(lines):
     own = lines_of(design)
     found = build_result(design, journal_of(own))
     values = found["arms"]["gan"]["default"]["average_precision"]["values"]
-    told = [line["average_precision"][1] for line in own if line["arm"] == "gan"]
-    assert values == told
+    reported = [line["average_precision"][1] for line in own if line["arm"] == "gan"]
+    assert values == reported
     assert found["few_positives"]["bootstrap"] is None
     assert found["verdict"]["difference"]["mean"] == pytest.approx(
         np.mean(values) - found["arms"]["none"]["default"]["average_precision"]["mean"]
@@ -293,8 +293,8 @@ def test_few_positives_are_compared_on_the_first_repeat(design, result):
 
 def test_duplicates_on_both_sides_are_warned_of(design, lines):
     duplicates = {"exact": 7, "grouped": False}
-    told = replace(design, requested={**design.requested, "duplicates": duplicates})
-    warnings = build_result(told, journal_of(lines))["warnings"]
+    reported = replace(design, requested={**design.requested, "duplicates": duplicates})
+    warnings = build_result(reported, journal_of(lines))["warnings"]
     assert any(text.startswith("7 rows equal another") for text in warnings)
 
 
@@ -358,12 +358,12 @@ def test_a_frame_has_a_row_an_arm(design, lines, result):
 
 
 def test_timings_add_up(design, lines):
-    told = build_timings(design, journal_of(lines))
-    assert told["seconds"]["arms"]["none"] == pytest.approx(
+    reported = build_timings(design, journal_of(lines))
+    assert reported["seconds"]["arms"]["none"] == pytest.approx(
         {"make": 0.8, "fit": 1.6, "predict": 2.4}
     )
-    assert told["seconds"]["total"] == pytest.approx(0.6 * len(lines))
-    assert json.loads(result_bytes(told)) == told
+    assert reported["seconds"]["total"] == pytest.approx(0.6 * len(lines))
+    assert json.loads(result_bytes(reported)) == reported
 
 
 def _recall_of_common(design: Design, split: Any) -> float:

@@ -38,10 +38,10 @@ def test_the_error_and_the_interval_by_hand():
     assert found.error == pytest.approx(math.sqrt(0.0004 * (1 / 3 + 1 / 2)))
     assert (found.freedom, found.n) == (2, 3)
     assert found.interval() == pytest.approx((-0.0485552, 0.1085552), abs=1e-6)
-    told = found.to_dict(0.02)
-    assert told["interval"] == list(found.interval())
-    assert (told["p_below"], told["p_above"]) == (found.below(-0.02), found.above(0.02))
-    assert (told["p_within"], told["p_positive"]) == (found.within(0.02), found.above(0.0))
+    as_json = found.to_dict(0.02)
+    assert as_json["interval"] == list(found.interval())
+    assert (as_json["p_below"], as_json["p_above"]) == (found.below(-0.02), found.above(0.02))
+    assert (as_json["p_within"], as_json["p_positive"]) == (found.within(0.02), found.above(0.0))
 
 
 @given(several, st.sampled_from([1 / 4, 1 / 2, 0.11]), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
@@ -112,9 +112,9 @@ def test_one_difference_proves_nothing():
     assert found.freedom == 0
     assert found.interval() == (-math.inf, math.inf)
     assert (found.above(0.01), found.below(-0.01), found.within(0.01)) == (0.5, 0.5, 0)
-    told = found.to_dict(0.01)
-    assert told["error"] is told["interval"] is None
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    as_json = found.to_dict(0.01)
+    assert as_json["error"] is as_json["interval"] is None
+    assert json.loads(json.dumps(as_json, allow_nan=False)) == as_json
 
 
 @pytest.mark.parametrize("given_differences", [[], [0.1, math.nan], [[0.1, 0.2]]])
@@ -273,7 +273,7 @@ def test_the_same_calls_never_differ_and_swapped_ones_turn_around():
 
 
 def test_the_bootstrap_of_an_accuracy_has_its_binomial_spread():
-    """Of N rows with differences d in -1, 0, 1: the mean's standard error is sd(d) / sqrt(N)."""
+    """N rows with differences d in -1, 0, 1: the standard error of the mean is sd(d) / sqrt(N)."""
     labels, a, b = calls(2, n=1000)
     d = (a == labels).astype(float) - (b == labels)
     found = paired_bootstrap(labels, a, b, None, "accuracy", [0, 1], classes=2, seed=0)
@@ -297,9 +297,11 @@ def test_rows_of_a_group_are_drawn_together():
 
 def test_rows_without_a_group_stand_alone():
     labels, a, b = calls(4)
-    alone = np.full(200, -1)
+    ungrouped = np.full(200, -1)
     expected = paired_bootstrap(labels, a, b, None, "accuracy", [0, 1], classes=2, seed=5)
-    assert paired_bootstrap(labels, a, b, alone, "accuracy", [0, 1], classes=2, seed=5) == expected
+    assert (
+        paired_bootstrap(labels, a, b, ungrouped, "accuracy", [0, 1], classes=2, seed=5) == expected
+    )
 
 
 def test_without_an_evaluated_row_there_is_no_interval():

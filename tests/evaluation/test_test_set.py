@@ -1,4 +1,4 @@
-"""A test set of its own: its rows are tested, the others train, and one generator serves all."""
+"""A separate test set: its rows are tested, the others train, and one generator serves all."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def test_every_figure_is_of_the_test_rows_and_nothing_learns_from_them(result) -
 
 def test_the_plan_names_the_test_rows_and_counts_one_generator(result) -> None:
     plan = prepare(table(), changed(ASKED), test=table(OF_TEST, seed=1))
-    told = plan.lines()[0]
-    assert told.startswith("plan: 70 test rows, 3 seeds of the classifier; 1 generator fits (")
+    line = plan.lines()[0]
+    assert line.startswith("plan: 70 test rows, 3 seeds of the classifier; 1 generator fits (")
     assert np.isfinite(plan.design.detectable)
 
 
@@ -126,7 +126,7 @@ def test_images_of_another_size_are_refused() -> None:
         with_test_rows(few, replace(few, rows=np.zeros((10, 9, 8, 1), np.uint8)))
 
 
-def test_folds_and_ranks_have_no_place_beside_a_test_set() -> None:
+def test_folds_and_ranks_are_refused_with_a_test_set() -> None:
     with pytest.raises(UsageError, match="folds and times deal the rows of one data set"):
         plan_protocol(table(), ["rare"], folds=3, tested=np.arange(76) > 50)
     with pytest.raises(UsageError, match="no interval on a separate test set"):

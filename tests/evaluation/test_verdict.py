@@ -119,21 +119,21 @@ def test_the_best_cheap_arm_is_to_be_used_where_it_surely_gains_and_the_gan_is_n
 
 def test_a_cheap_arm_to_which_the_rows_add_is_not_said_to_be_all():
     arms = {"mixup": cheap(0.04, 0.0, 0.005)}
-    for gain, said in ((0.02, "the GAN's rows add to it"), (0.0, "not shown to be worth more")):
+    for gain, words in ((0.02, "the GAN's rows add to it"), (0.0, "not shown to be worth more")):
         found = decide(replace(GOOD, cheap=arms, on_top={"mixup": about(gain)}))
         assert found.word == "USE mixup"
-        assert said in found.sentence
+        assert words in found.sentence
 
 
 def test_a_cheap_arm_is_judged_after_holm():
-    """P(gain > delta) = .96 is enough alone and not for the best of three."""
+    """P(gain > delta) = .96 is enough for a single arm and not for the best of three."""
     error = 0.01 / 1.887  # t with 14 degrees: P(T < 1.887) = .96
-    alone = {"smote": Cheap(Contrast(0.02, error, 14, 15), about(0.0, 0.02))}
-    assert alone["smote"].over_none.above(0.01) == pytest.approx(0.96, abs=0.001)
-    facts = replace(NOTHING, cheap=alone)
+    single = {"smote": Cheap(Contrast(0.02, error, 14, 15), about(0.0, 0.02))}
+    assert single["smote"].over_none.above(0.01) == pytest.approx(0.96, abs=0.001)
+    facts = replace(NOTHING, cheap=single)
     assert decide(facts).word == "USE smote"
-    beside = {**alone, "oversample": cheap(0, 0, 0.02), "class_weight": cheap(0, 0, 0.02)}
-    assert decide(replace(facts, cheap=beside)).word == "NO EVIDENCE"
+    three = {**single, "oversample": cheap(0, 0, 0.02), "class_weight": cheap(0, 0, 0.02)}
+    assert decide(replace(facts, cheap=three)).word == "NO EVIDENCE"
 
 
 def test_a_cheap_arm_that_breaks_a_guardrail_is_not_to_be_used():
@@ -154,8 +154,8 @@ def test_a_likely_gain_names_the_cheap_arms_that_do_as_well():
     )
     assert found.word == "LIKELY HELPS"
     assert "but repeats may do as well" in found.sentence
-    alone = decide(replace(GOOD, gan=about(0.012)))
-    assert "by more than 1 point is not shown" in alone.sentence
+    single = decide(replace(GOOD, gan=about(0.012)))
+    assert "by more than 1 point is not shown" in single.sentence
 
 
 def test_a_difference_surely_within_delta_makes_no_practical_difference():
@@ -239,13 +239,13 @@ def test_an_arm_that_failed_is_named_and_does_not_stand_in_the_way():
 def test_a_long_reason_is_cut_to_fit_the_sentence():
     why = "it failed. " + "very long words about it " * 20 + "\nand a traceback"
     found = decide(replace(GOOD, missing={"smote": why}))
-    told = found.sentence[found.sentence.index("SMOTE could not") :]
-    assert len(told) < 200
-    assert "traceback" not in told
+    sentence = found.sentence[found.sentence.index("SMOTE could not") :]
+    assert len(sentence) < 200
+    assert "traceback" not in sentence
     assert "(no reason given)" in decide(replace(GOOD, missing={"smote": ""})).sentence
 
 
-def test_an_arm_that_nobody_asked_for_is_named():
+def test_a_cheap_arm_that_was_not_requested_is_named():
     found = decide(replace(GOOD, cheap={}, not_asked=("class_weight", "oversample", "smote")))
     assert found.word == "LIKELY HELPS"
     assert "not tried: class weights, repeats and SMOTE" in found.sentence
@@ -310,8 +310,8 @@ def test_log_loss_is_worse_when_it_is_higher():
 
 def test_of_many_recalls_one_is_broken_only_after_holm():
     falling = Contrast(-0.02 - 1.887 * 0.005, 0.005, 14, 15)  # P(loss > margin) = .96
-    alone = guardrails(about(0.0), {"a": falling}, None)
-    assert alone[1].state == "broken"
+    single = guardrails(about(0.0), {"a": falling}, None)
+    assert single[1].state == "broken"
     fine = {name: about(0.0) for name in "bcde"}
     among = {rail.what: rail for rail in guardrails(about(0.0), {"a": falling, **fine}, None)}
     assert among["recall of a"].state == "open"
