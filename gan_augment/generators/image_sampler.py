@@ -146,7 +146,7 @@ class ImageSampler:
             if not codes:
                 raise ModelFileError("this anchored model holds no anchors, so it cannot sample")
         if settings.from_rows:
-            sources = SourcePool.load(arrays, settings, geometry, classes)
+            sources = SourcePool.load(arrays, settings, geometry)
         if meta.recipe.discriminator.tells_classes:
             discriminator = restored_network(
                 lambda: new_discriminator(meta.recipe, geometry, classes),

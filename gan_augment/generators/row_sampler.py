@@ -345,10 +345,6 @@ def _loaded_anchors(
     fits = rows.shape[1:] == (encoding.width,) and labels.shape == (len(rows),) and near.ndim == 2
     fits = fits and len(near) == len(rows) and near.shape[1] > 0
     fits = fits and (lend is None or (lend.ndim == 2 and len(lend) == classes))
-    if fits and len(rows):
-        fits = bool((np.diff(labels) >= 0).all()) and labels[0] >= 0 and labels[-1] < classes
-        fits = fits and near.min() >= 0 and near.max() < len(rows)
-        fits = fits and (lend is None or bool(np.isin(lend, [-1, *np.unique(labels)]).all()))
     if not fits:
         raise ModelFileError("the saved anchor rows do not fit the columns or classes of the model")
     return anchors

@@ -65,9 +65,8 @@ class SourcePool:
         arrays: Mapping[str, NDArray[np.generic]],
         settings: GeneratorSettings,
         geometry: Geometry,
-        classes: int,
     ) -> SourcePool:
-        """Read the rows that a model kept; ModelFileError where they do not fit the model."""
+        """Read the rows that a model kept; ModelFileError if their shapes do not fit the model."""
         saved = below(arrays, "sources")
         if not {"pixels", "labels", "ids"} <= saved.keys() or not saved["pixels"].size:
             raise ModelFileError("this model starts from rows and holds none, so it cannot sample")
@@ -75,7 +74,7 @@ class SourcePool:
         ids = np.array(bytes(saved["ids"]).decode(errors="replace").split("\0"))
         fits = pixels.dtype == np.uint8 and pixels.shape[1:] == geometry.shape
         fits &= labels.dtype == np.int64 and labels.shape == ids.shape == (len(pixels),)
-        if not (fits and set(labels.tolist()) <= {*range(classes)}):
+        if not fits:
             raise ModelFileError(f"the saved rows {pixels.shape} do not fit this model")
         return cls(settings, geometry, pixels.astype(np.uint8), labels.astype(np.int64), ids)
 

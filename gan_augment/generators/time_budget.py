@@ -112,16 +112,16 @@ def check_useful(
     progress: Progress,
     size: Sequence[int] = (),
 ) -> None:
-    """Raise UsageError for a budget below 20 steps, warn of one that is hardly useful.
+    """Raise UsageError for a budget below 20 steps; warn about a budget that is hardly useful.
 
-    Both name a budget and an image size that would do. For large images a note compares the steps
-    with measured fits. fixed_s: seconds of a fit other than its steps. size: (height, width).
+    Both messages name a budget and an image size that suffice. For large images a note compares the
+    steps with measured fits. fixed_s: seconds of a fit other than its steps. size: (height, width).
     """
     useful = max(SMALLEST_RUN_STEPS, USEFUL_ROWS // batch)
     what = f"a budget of {budget_s:g} s buys {steps} steps here"
     if steps >= useful:
         if size and max(size) >= LARGE_PX:
-            progress.note(bought_in_words(steps, budget_s, size))
+            progress.note(f"{what}, at {size[1]} x {size[0]} px; {LARGE_MEASURED}")
         return
     needed_s = fixed_s + useful * step_s
     cure = f"--budget {duration(1.1 * needed_s)} (budget_s=)"
@@ -134,16 +134,6 @@ def check_useful(
     if steps < SMALLEST_RUN_STEPS:
         raise UsageError(f"{what}, and a run needs {SMALLEST_RUN_STEPS}; {cure}")
     progress.warn(f"{what}, and fewer than {useful} are hardly useful; {cure}")
-
-
-def bought_in_words(steps: int, budget_s: float, size: Sequence[int]) -> str:
-    """Say how many steps a budget buys at (height, width) px, with measured fits to compare.
-
-    >>> bought_in_words(400, 60.0, (48, 64))[:53]
-    'a budget of 60 s buys 400 steps here, at 64 x 48 px; '
-    """
-    bought = f"a budget of {budget_s:g} s buys {steps} steps here"
-    return f"{bought}, at {size[1]} x {size[0]} px; {LARGE_MEASURED}"
 
 
 def duration(seconds: float) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from gan_augment import ImageGAN
 from gan_augment.errors import UsageError
-from gan_augment.generators import image_sampler
+from gan_augment.generators import choose, image_sampler
 from gan_augment.generators.generator import RunContext
 from gan_augment.generators.image_sampler import BLOCK, drawn_codes
 from gan_augment.generators.time_budget import Forecast
+from gan_augment.machine import compute_config
 from gan_augment.networks.inputs import lenders_of
 from gan_augment.progress import Progress
-from gan_augment.recipes import CANDIDATES
+from gan_augment.recipes import CANDIDATES, resolve_recipe
 from gan_augment.training import monitor
+from gan_augment.training.images import build
 
 pytestmark = pytest.mark.usefixtures("quick_scoring")
 
@@ -48,9 +53,10 @@ def test_a_free_generator_contains_no_row_and_keeps_the_same_promises(toy, tmp_p
 @pytest.mark.slow
 def test_a_generator_that_chooses_is_of_the_usual_recipes(toy, monkeypatch):
     monkeypatch.setitem(CANDIDATES, "image", ("anchored", "free"))
-    monkeypatch.setattr(ImageGAN, "forecast", lambda *_: Forecast(20, 0.1, 0.01))
+    monkeypatch.setattr(ImageGAN, "forecast", lambda *_: Forecast(4, 0.1, 0.01))
+    monkeypatch.setattr(choose, "SMALLEST_RUN_STEPS", 2)
     settings = {"device": "cpu", "threads": 1, "selection": False}
-    gan = ImageGAN(recipe="choose", steps=20, classes=["good"], **settings).fit(toy)
+    gan = ImageGAN(recipe="choose", steps=4, classes=["good"], **settings).fit(toy)
     assert gan.recipe == "choose"
     assert gan.meta_.recipe.name in CANDIDATES["image"]
     assert gan.sample({"good": 3}).counts["good"] == 3
@@ -85,6 +91,18 @@ def test_other_sizes_and_channels_come_back_as_they_went_in(side, channels, make
     data = make_images({"many": 20, "few": 3}, side, channels)
     made = ImageGAN(steps=2, device="cpu", threads=1, selection=False).fit(data).sample({"few": 2})
     assert made.image_shape == (side, side, channels)
+
+
+def test_every_recipe_of_the_docs_can_be_built(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    assert len(shown) >= 4
+    path = tmp_path / "mine.toml"
+    for recipe in shown:
+        path.write_text(recipe, encoding="utf-8")
+        settings = resolve_recipe(str(path))
+        parts = build(settings, (32, 32, 3), 2, compute_config("cpu", "float32", 1))
+        assert parts.recipe == settings
 
 
 # which rows the samples of a block are mixed from

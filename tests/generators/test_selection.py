@@ -29,19 +29,17 @@ from gan_augment.generators.selection import (
 )
 from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, SelectionSettings, resolve_recipe
+from gan_augment.recipes import SelectionSettings, resolve_recipe
+from tests.generators.conftest import quick_scores
 
 EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
 """D alone decides, so that every class keeps some and rejects some however short the training."""
 
 
-def with_selection(settings: SelectionSettings, name: str = "auto") -> Recipe:
-    return resolve_recipe(name).model_copy(update={"selection": settings})
-
-
 def fit(data: Labelled, settings: SelectionSettings = EASY, name: str = "auto", **more):
-    recipe = with_selection(settings, name)
-    return ImageGAN(recipe=recipe, steps=3, device="cpu", threads=1, **more).fit(data)
+    recipe = resolve_recipe(name).model_copy(update={"selection": settings})
+    with quick_scores():
+        return ImageGAN(recipe=recipe, steps=3, device="cpu", threads=1, **more).fit(data)
 
 
 @pytest.fixture(scope="module")

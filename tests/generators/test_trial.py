@@ -67,10 +67,10 @@ def judged(generator_of, data: Labelled, **more) -> UsefulnessRecord | None:
 def test_rows_that_are_true_are_advised_and_those_of_other_classes_are_not():
     data = drawn(COUNTS, 1)
     good = judged(lambda *_: TrueRows(data.counts), data)
-    noise = judged(lambda *_: TrueRows(data.counts, shift=1), data, updates=10)
+    noise = judged(lambda *_: TrueRows(data.counts, shift=1), data)
     assert good.advised_share == 0.5
     assert noise.advised_share == 0
-    assert noise.balanced_accuracy[2] < -0.05
+    assert noise.balanced_accuracy[2] < 0
 
 
 @pytest.mark.slow
