@@ -1,12 +1,12 @@
 """Calibration of selection at the end of a fit: out-of-fold classifiers and thresholds.
 
-Each classifier is trained without one fold of the real rows. It can score these rows as unseen
-ones, and a candidate has to reach what most of them reach.
+Each classifier is trained without one fold of the real rows, so its scores of these rows are
+unbiased. A threshold is a quantile of these scores.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,15 +37,11 @@ LEAST_ACCEPTANCE = 0.1
 Rows = NDArray[np.int64]
 
 
-@dataclass
-class Unseen:
-    """The scores of real rows of one class by the classifiers that never saw them.
+Unseen = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""For each fold, the scores of one class's real rows by the classifier that never saw them.
 
-    label: p(class | image), one array a fold. distance: to the rows seen, one array a fold.
-    """
-
-    label: list[NDArray[np.float64]]
-    distance: list[NDArray[np.float64]]
+The scores are p(class | image) and the distance to the nearest row that the classifier saw.
+"""
 
 
 def select(
@@ -59,8 +55,8 @@ def select(
 ) -> Selection:
     """Decide which candidates of each class are kept.
 
-    Classes of under 8 training rows are refused, and so are classes of which under a tenth of the
-    candidates is kept. rows: the training rows. progress: advanced for each of `FOLDS` classifiers.
+    A class is refused if it has fewer than 8 training rows, or if under a tenth of its candidates
+    is kept. rows: the training rows. progress: advanced for each of `FOLDS` classifiers.
     """
     counts = np.bincount(data.labels[rows], minlength=len(data.names)).tolist()
     served = [label for label, n in enumerate(counts) if n >= LEAST_ROWS]
@@ -113,7 +109,7 @@ def _uncalibrated(
 ) -> tuple[Selection, dict[int, Unseen]]:
     """Train the classifiers of all folds, and score the rows that they never saw."""
     folds, classifiers, features_of = folds_of(data, rows, seed), [], []
-    unseen_of = {label: Unseen([], []) for label in served}
+    unseen_of: dict[int, Unseen] = {label: [] for label in served}
     for fold in range(FOLDS if served else 0):
         seen, unseen = rows[folds != fold], rows[folds == fold]
         seen = at_most_a_class(data.labels, seen, SCORER_ROWS_A_CLASS)  # they are copied
@@ -130,8 +126,7 @@ def _uncalibrated(
             known[label] = classifier.features(pixels[0])
             features = classifier.features(pixels[1])
             p = classifier.probabilities_of(features)[:, label].astype(np.float64)
-            unseen_of[label].label.append(p)
-            unseen_of[label].distance.append(nearest_distances(features, known[label]))
+            unseen_of[label].append((p, nearest_distances(features, known[label])))
         classifiers.append(classifier)
         features_of.append(known)
     return Selection(
@@ -148,20 +143,20 @@ def _uncalibrated(
 def _thresholds(
     settings: SelectionSettings, unseen: Unseen, scores: Scores, free: bool
 ) -> Thresholds:
-    """Set the thresholds of the criteria that are on; distances where each fold has unseen rows."""
+    """Set the thresholds of the active criteria; distances need unseen rows in every fold."""
     label = logit = None
     if settings.label:
-        reached = np.concatenate(unseen.label)
+        reached = np.concatenate([p for p, _ in unseen])
         reached = reached if len(reached) else np.zeros(1)
         label = max(float(np.quantile(reached, settings.label)), settings.label_least)
     if settings.logit:
         logit = float(np.quantile(scores.logit, settings.logit))
-    known = all(len(distance) for distance in unseen.distance)
+    known = all(len(distance) for _, distance in unseen)
 
     def at(quantile: float) -> tuple[float, ...] | None:
         if not (quantile and known):
             return None
-        return tuple(float(np.quantile(distance, quantile)) for distance in unseen.distance)
+        return tuple(float(np.quantile(distance, quantile)) for _, distance in unseen)
 
     near = at(settings.copy_guard) if free else None
     return Thresholds(label=label, far=at(settings.outlier), near=near, logit=logit)
@@ -170,7 +165,7 @@ def _thresholds(
 def _class_selection(
     name: str, thresholds: Thresholds, reasons: NDArray[np.str_]
 ) -> ClassSelection:
-    """Describe what selection does with the candidates of a class, and refuse hopeless classes."""
+    """Describe how selection treats the candidates of a class; refuse it if it keeps under 10 %."""
     shares = {why: round(float(np.mean(reasons == why)), 4) for why in ("", *CRITERIA)}
     acceptance, refused = shares.pop(""), None
     rejected = {why: share for why, share in shares.items() if share}

@@ -1,7 +1,7 @@
-"""Successive halving over recipes: fits on a part of the training rows, scored on the others.
+"""Successive halving over recipes: short fits on training rows, scored on held-out rows.
 
-Each round fits from scratch, with half of the recipes and twice the steps of the one before. The
-last two rounds use two seeds. `commands/choose.py` writes the folder.
+Each round fits from scratch, with half as many recipes and twice as many steps as the round before.
+The last two rounds use two seeds. `commands/choose.py` writes the folder.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ from gan_augment.storage.journal import Journal, Line
 from gan_augment.training.callbacks import StopRequested
 
 KEY = ("recipe", "steps", "seed")
-"""Names of what identifies a trial in a journal."""
+"""The fields that identify a trial in a journal."""
 PARTS = 4
-"""One of so many parts of the rows is held out."""
+"""Number of parts of the rows; one part is held out."""
 SEEDS, ROUNDS_OF_SEEDS = 2, 2
 NOISE = 2.0
-"""Standard errors of a difference below which two recipes count as equal."""
+"""Recipes that differ by fewer standard errors of the difference count as equal."""
 LEAST_HELD_OUT = 2
 CHOICE_SHARE = 0.5
-"""Share of a generator's budget that goes into the choice of its recipe."""
+"""Share of a generator's budget that the choice of its recipe takes."""
 
 Measure = Callable[[Any, int], float]
 """Scores a generator, given a seed, by held-out rows; lower is better."""

@@ -1,6 +1,6 @@
 """`SourcePool`: the real rows that samples of a translating model start from.
 
-A network without noise turns one row into exactly one sample of a class, so each row serves once.
+A network without noise maps a row to exactly one sample of a class, so each row is used once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gan_augment.training.parts import Arrays, below
 from gan_augment.training.translation import drawn_masks
 
 KEPT_BYTES = 1 << 28
-"""Memory of the rows that a model keeps."""
+"""Largest memory, in bytes, of the rows that a model keeps."""
 KEPT_A_CLASS = 4096
 
 Rows = NDArray[np.int64]
@@ -36,11 +36,11 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class SourcePool:
-    """Rows to start from, the model's or the user's.
+    """The rows from which samples start: rows of the model, or rows given by the user.
 
     pixels: uint8 (M, H, W, C); the user's rows for super-resolution have the smaller side.
     labels: int64 (M,), -1 for a class that the model does not know. ids: (M,).
-    own: the rows of the model, where this pool holds the user's.
+    own: the rows of the model, if this pool holds rows of the user.
     """
 
     settings: GeneratorSettings
@@ -79,7 +79,7 @@ class SourcePool:
         return cls(settings, geometry, pixels.astype(np.uint8), labels.astype(np.int64), ids)
 
     def arrays(self) -> Arrays:
-        """Return what is saved below "sources/"; ids as UTF-8 bytes, separated by 0."""
+        """Return the arrays to save below "sources/"; ids are UTF-8 bytes, separated by 0."""
         ids = np.frombuffer("\0".join(self.ids.tolist()).encode(), dtype=np.uint8).copy()
         parts: Arrays = {"pixels": self.pixels, "labels": self.labels, "ids": ids}
         return {f"sources/{name}": array for name, array in parts.items()}
@@ -108,7 +108,7 @@ class SourcePool:
         )
 
     def rows_for(self, label: int) -> Rows:
-        """List the rows that samples of a class start from: of other classes, or of the class."""
+        """List the rows, of this class or of the others, from which samples of a class start."""
         if self.settings.from_others:
             return np.flatnonzero(self.labels != label)
         if self.own is not None and self.settings.kind == "inpainting":
@@ -127,9 +127,9 @@ class SourcePool:
     def block(self, label: int, name: str, number: int, seed: int, stream: str, n: int) -> Rows:
         """Return the rows that the n candidates of block `number` of a class start from, (n,).
 
-        The user's rows are taken in their order, the model's in an order drawn for the class; after
-        the last row the first one comes again (see `fresh`). Raises DataError where there is no
-        row, TooFewAcceptedError where all rows were used and none may serve twice.
+        Rows of the user keep their order; rows of the model are shuffled for each class. After the
+        last row the sequence starts again (see `fresh`). Raises DataError if there is no row, and
+        TooFewAcceptedError if all rows were used and none may be used twice.
         """
         rows = self.rows_for(label)
         if not len(rows):
@@ -144,12 +144,12 @@ class SourcePool:
         return rows[(n * number + np.arange(n)) % len(rows)]
 
     def fresh(self, label: int, number: int, n: int) -> NDArray[np.bool_]:
-        """Return which candidates of a block are not repeats of a row that serves once, (n,)."""
+        """Return which candidates of a block do not repeat a row that may be used once, (n,)."""
         first = n * number + np.arange(n) < len(self.rows_for(label))
         return first | (not self.settings.once)
 
     def tensors(self, rows: Rows, label: int, rng: np.random.Generator) -> SourceRows:
-        """Make the input of the network; styles of class `label` and masks are drawn."""
+        """Make the input of the network; draw styles of class `label`, and masks."""
         kind, geometry, pixels = self.settings.kind, self.geometry, self.pixels[rows]
         if kind == "super-resolution":
             low = to_network(pixels, pixels.shape[1:3])
@@ -166,7 +166,7 @@ class SourcePool:
 
     @property
     def _styled(self) -> bool:
-        """Whether samples take the style of rows of their class."""
+        """Whether samples take their style from rows of their class."""
         return self.settings.kind in ("style", "fourier")
 
     def _without_rows(self, name: str) -> DataError:

@@ -23,9 +23,9 @@ from gan_augment.training.schedule import (
 )
 
 TIMING_SHARE = 0.1
-"""Share of a budget that timing may take."""
+"""Largest share of a budget that timing takes."""
 PROBE_S = 2.0
-"""Seconds that steps are timed for at most."""
+"""Longest time, in seconds, for which steps are timed."""
 LARGE_PX = 64
 LARGE_MEASURED = (
     "a CNN distinguished samples from real images with 66 % accuracy at 28 px after 5,110 steps, "
@@ -35,14 +35,14 @@ LARGE_MEASURED = (
 SMALLEST_RUN_STEPS = 20
 SMALLEST_SIDE = 8
 USEFUL_ROWS = 6400
-"""After fewer drawn rows an anchored generator hardly differs from interpolation."""
+"""With fewer drawn rows an anchored generator hardly differs from interpolation."""
 
 
 def step_seconds(parts: Parts, batches: Batches, probe_s: float) -> float:
     """Return the mean time of a step over a whole run, timed for about `probe_s` seconds.
 
-    A game that balances D takes a varying number of D steps; the largest is timed. WGAN's long D
-    steps that recur are part of the mean; those that open a run are not (`opening_s`).
+    A game that balances D takes a varying number of D steps; the largest number is timed. The mean
+    includes the recurring long D steps of WGAN, but not those at the start (`opening_s`).
     """
     recipe, state = parts.recipe, new_state(parts, seed=0)
     balanced = recipe.game.balanced
@@ -72,7 +72,7 @@ def step_seconds(parts: Parts, batches: Batches, probe_s: float) -> float:
 
 
 def opening_s(recipe: Recipe, step_s: float) -> float:
-    """Return the extra seconds of the long D steps that open a run of WGAN.
+    """Return the extra seconds of the long D steps at the start of a WGAN run.
 
     >>> from gan_augment.recipes import RECIPES
     >>> wgan = RECIPES["image"]["wgan"]
@@ -147,12 +147,15 @@ def duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Forecast:
-    """How long fits take. steps: of one fit. fixed_s: without its steps. step_s: of a step."""
+    """The expected duration of a fit.
+
+    steps: of the fit. fixed_s: seconds outside the steps. step_s: seconds per step.
+    """
 
     steps: int
     fixed_s: float
     step_s: float
 
     def seconds(self, steps: int | None = None) -> float:
-        """Return the seconds of a fit of so many steps; None is `steps`."""
+        """Return the seconds of a fit of the given number of steps, by default `steps`."""
         return self.fixed_s + (self.steps if steps is None else steps) * self.step_s
