@@ -64,7 +64,9 @@ def test_every_picture_of_the_gallery_is_there_small_and_shown() -> None:
 
 
 RUN_IN_THE_GATE = {
+    "01_folder.py",
     "04_table.py",
+    "05_pipeline_grid.py",
     "07_training_script.py",
     "12_photos.py",
     "13_signals.py",
