@@ -399,6 +399,7 @@ def _output_folder(out: str | Path | None, resume: bool, overwrite: bool) -> Ite
     folder = Path(out)
     with hold_folder(folder):
         clean_stale(folder, _FILES)
+        clean_stale(folder / MODELS)
         if not resume:
             _make_room(folder, overwrite)
         yield folder

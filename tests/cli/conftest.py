@@ -54,7 +54,7 @@ def answer(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return values
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def short_scorers() -> Iterator[None]:
     """Train scorers for 10 steps only: no test of a command looks at their figures."""
     with pytest.MonkeyPatch.context() as patch:

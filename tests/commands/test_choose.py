@@ -126,9 +126,9 @@ def fits(monkeypatch) -> list[tuple[Any, dict[str, Any]]]:
     for kind in (TabularGAN, ImageGAN):
         real = kind.fit
 
-        def fit_seen(gan, data, *, _real=real, **given):
+        def fit_seen(gan, data, run=None, *, _real=real, **given):
             seen.append((gan, given))
-            return _real(gan, data, **given)
+            return _real(gan, data, run, **given)
 
         monkeypatch.setattr(kind, "fit", fit_seen)
     return seen

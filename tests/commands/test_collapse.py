@@ -95,5 +95,5 @@ def test_a_run_stopped_before_it_collapses_goes_back_as_an_undisturbed_one(
     for kind in ("score", "rollback"):
         assert told(run, kind) == told(collapsed, kind)
     assert told(run, "stop")[-1] == told(collapsed, "stop")[-1]  # the first is the signal's
-    weights = Path("model", "tensors.safetensors")
+    weights = "model.safetensors"
     assert (run / weights).read_bytes() == (collapsed / weights).read_bytes()

@@ -136,4 +136,4 @@ def test_the_report_of_features_shows_the_nearest_photos_and_says_that_nothing_i
     strip = Image.open(BytesIO(base64.b64decode(shown["classes"]["rare"]["nearest"])))
     assert strip.size == (8 * 13 - 1, 12)
     assert "generated" not in shown["classes"]["rare"]
-    assert "<b>nothing is drawn</b>" in (run.out / "report.html").read_text()
+    assert "<b>no image is generated</b>" in (run.out / "report.html").read_text()

@@ -112,7 +112,7 @@ def untrained(monkeypatch):
 def test_a_run_folder_holds_its_settings_history_model_checkpoints_and_samples(whole):
     assert {entry.name for entry in whole.iterdir()} == {
         *("config.toml", "environment.json", "history.jsonl", "samples.png"),
-        *("checkpoints", "model"),
+        *("checkpoints", "model.safetensors"),
     }
     assert "step-20.safetensors" in {entry.name for entry in (whole / "checkpoints").iterdir()}
 
@@ -163,7 +163,7 @@ def test_a_run_is_named_after_its_data_then_numbered(data, tmp_path, monkeypatch
 
 
 def test_the_steps_that_a_budget_became_repeat_the_run(data, tmp_path, monkeypatch):
-    few = "gan_augment.generators.image_gan.check_useful"
+    few = "gan_augment.generators.gan.check_useful"
     monkeypatch.setattr(few, lambda *_: None)  # one second is refused
     budget = QUICK.model_copy(update={"steps": None, "budget_s": 1.0})
     first = fit(data, tmp_path / "first", budget)
@@ -249,13 +249,13 @@ def test_an_earlier_run_survives_an_overwriting_that_cannot_begin(data, done, ma
 
 
 def test_a_run_is_never_written_into_the_data(data, make_classes, tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="beside it"):
+    with pytest.raises(UsageError, match="never written into"):
         fit(data, data / "run", QUICK)
     here = make_classes(tmp_path / "here", COUNTS)
     before = contents(here)
     monkeypatch.chdir(here)
     for what in (fit, plan_fit):
-        with pytest.raises(UsageError, match="beside it"):
+        with pytest.raises(UsageError, match="never written into"):
             what(".", options=QUICK)
     assert contents(here) == before
 
@@ -408,7 +408,7 @@ def test_training_that_diverges_leaves_the_best_generator_so_far(data, tmp_path,
         run.steps = planned
         raise DivergedError("non-finite numbers")
 
-    monkeypatch.setattr(loop, "train", diverging)
+    monkeypatch.setattr("gan_augment.generators.gan.train", diverging)
     with pytest.raises(DivergedError):
         fit(data, tmp_path / "run", QUICK)
     assert load_model(tmp_path / "run").sample({"bad": 2}).counts["bad"] == 2

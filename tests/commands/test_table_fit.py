@@ -150,7 +150,7 @@ GIVEN = {
         ("t.csv", {"target": None}, UsageError, "path,label.*--target"),
         ("photos", {}, UsageError, "--target names a column"),
         ("x.npz", {}, UsageError, "--target names a column"),
-        ("ragged.csv", {}, DataError, "line 3"),
+        ("ragged.csv", {}, DataError, "a line has 1 cells"),
         ("even.csv", {}, NoRareClassError, "rare"),
         ("", {"target": "fraus"}, UsageError, "Did you mean 'fraud'"),
         ("", {"target": None, "columns": {"id": "numeric"}}, UsageError, "--target"),

@@ -263,7 +263,7 @@ def test_sample_of_such_a_model_names_sources_too_and_workers_write_the_same(
         sources = [row.source for row in rows if row.label == label]
         assert len(set(sources)) == others
         assert all((data / source).is_file() and not source.startswith(label) for source in sources)
-    with pytest.raises(TooFewAcceptedError, match="42 rows are there"):
+    with pytest.raises(TooFewAcceptedError, match="42 rows"):
         sample(translator, tmp_path / "more", counts={"bad_part": 43, "odd": 1})
     assert set(files(tmp_path / "more")) == {"odd/000000.png", "manifest.csv"}
 

@@ -98,7 +98,7 @@ def check_kills(
         kills += killed(home, (*flags, *OUT, *resume), lines, more_s)
         models = home / "rep" / "models"
         if models.is_dir():  # as a kill within a save leaves it
-            (models / "r0-f1.safetensors.tmp-1").write_bytes(b"cut")
+            (models / "r0-f1.safetensors.tmp-4194305").write_bytes(b"cut")
     ended = command(*flags, *OUT, "--resume", cwd=home)
     assert ended.returncode == 0, ended.stderr
     results = [(home / out / "result.json").read_bytes() for out in ("rep", "whole")]
