@@ -23,8 +23,8 @@ __version__ = "0.1.0"
 SPIN_COUNT = "10000"
 """Rounds that an idle OpenMP thread spins before it sleeps; libgomp's default is 300,000.
 
-A longer spin takes the cores that other processes need (examples/benchmarks/threads.md). libgomp
-reads the variable when torch is imported, and worker processes inherit it.
+A longer spin takes the cores that other processes need (see examples/benchmarks/threads.py).
+libgomp reads the variable when torch is imported, and worker processes inherit it.
 """
 if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)

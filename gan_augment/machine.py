@@ -17,7 +17,7 @@ from gan_augment.processes import available_cores, available_threads
 
 Precision = Literal["auto", "float32", "bf16"]
 ONE_THREAD_PX = 32 * 32
-"""Pixels per image up to which one thread is as fast as two (examples/benchmarks/threads.md)."""
+"""Pixels per image up to which one thread is the rule (see examples/benchmarks/threads.py)."""
 
 
 @dataclass(frozen=True)
