@@ -204,7 +204,7 @@ class GAN(ABC, Generic[Meta]):
         ----------
         counts
             Rows of each class, by name.
-        seed
+        random_state
             The seed of the rows, an int >= 0.
         source
             Rows to start from instead of the model's training rows, for recipes that start from
