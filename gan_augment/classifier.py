@@ -1,9 +1,9 @@
-"""A small CNN, the classifier behind scores and selection; a frozen random one beside it.
+"""A small CNN, the classifier behind scores and selection, and a frozen random feature network.
 
-Trained for a fixed number of updates on uint8 images of any size and channels from 8 px up, or on
-signals, float32 images one pixel high, by convolutions along their length.
-One thread always: beside other work two were ten times slower, and the bytes never depend on it.
-No generator, no metrics, no files.
+The classifier is trained for a fixed number of updates on uint8 images of any size and number of
+channels from 8 px up. Signals are float32 images one pixel high, convolved along their length.
+Always one thread: with other processes running, two threads were ten times slower. The bytes never
+depend on the number of threads. No generator, no metrics, no files.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class SmallCNN:
         return self.logits_of(self.features(pixels))
 
     def logits_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same from features that are known, float32 (N, 128) -> float32 (N, K)."""
+        """Class scores of known features, float32 (N, 128) -> float32 (N, K)."""
         with threads(1), torch.inference_mode():
             scores: Tensor = self._head(torch.from_numpy(features))
         return np.asarray(scores.numpy(), dtype=np.float32)
@@ -102,9 +102,9 @@ class SmallCNN:
 
 
 def new_layers(shape: tuple[int, int, int], classes: int) -> nn.Sequential:
-    """Trunk and head with weights yet to be set, for images (height, width, channels).
+    """Return trunk and head, not initialised, for images (height, width, channels).
 
-    Places are kept (4 x 4): one average took digits from .98 to .89.
+    The features keep 4 x 4 places: a global average took digits from .98 to .89.
     """
     linear = nn.Linear(16 * _WIDTHS[-1], FEATURES, bias=False)
     convolutions = _convolution_layers(shape, grid=4)
@@ -127,18 +127,15 @@ def train_classifier(
 ) -> SmallCNN:
     """Train a classifier by exactly `steps` updates of `batch` images; same arguments, same bytes.
 
-    balanced: every class with rows is drawn equally often; otherwise every row is.
-    weights: float32 (K,) > 0, what each class weighs in the loss; a batch's is a weighted mean.
-    augment: what a batch goes through before the network sees it, None for nothing.
-    balanced_softmax: the loss is of the logits plus the log of the class shares of `data`, so that
-    the network itself learns a decision for even classes (Ren et al. 2020, eq. 4).
+    balanced: draw all classes equally often, not all rows. augment: applied to every batch.
+    weights: float32 (K,) > 0, weight of each class in the loss, a weighted mean over the batch.
+    balanced_softmax: add the log class shares of `data` to the logits in the loss, so that the
+    network learns a decision for even classes (Ren et al. 2020, eq. 4).
     mix: "mixup" or "cmo" of two images and of their losses, see `_mixed_up` and `_pasted`.
-    on_step: told how many updates are done.
-    Raises DataError on fewer than two rows. The caller's arrays and generators stay as they are.
+    on_step: receives the number of finished updates. Raises DataError for fewer than two rows.
 
     >>> import numpy as np
-    >>> pixels = np.zeros((8, 8, 8, 1), np.uint8)
-    >>> pixels[4:] = 255
+    >>> pixels = np.repeat(np.array([0, 255], np.uint8), 4 * 64).reshape(8, 8, 8, 1)
     >>> ids = np.array([f"row-{i}" for i in range(8)])
     >>> from gan_augment.kinds.image import IMAGE
     >>> data = IMAGE.of(pixels, np.repeat([0, 1], 4), ids, class_names=("dark", "light"))
@@ -155,24 +152,14 @@ def train_classifier(
 
     def images(rows: NDArray[np.int64], stream: str, step: int) -> Tensor:
         pixels = data.pixels[rows]
-        if augment is not None:
-            pixels = augment(pixels, rng_for(seed, stream, step))
-        return unit_range(pixels)
+        return unit_range(augment(pixels, rng_for(seed, stream, step)) if augment else pixels)
 
     network = _new_network(data, derived_seed(seed, "judge-weights"))
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2, foreach=True)
     with threads(1):
         for step in range(steps):
             rows = draw(seed, step, batch)
-            x, share, others = images(rows, "judge-augment", step), 1.0, rows[:0]
-            rng = rng_for(seed, "judge-mix", step)
-            if mix == "mixup":
-                order = rng.permutation(batch)
-                others = rows[order]
-                x, share = _mixed_up(x, x[torch.from_numpy(order)], rng)
-            elif mix == "cmo" and _pastes(step, steps) and rng.random() < _PASTED_BATCHES:
-                others = draw_patches(derived_seed(seed, "judge-patches"), step, batch)
-                x, share = _pasted(x, images(others, "judge-augment-patches", step), rng)
+            x, share, others = _mixed(mix, images, rows, draw_patches, seed, step, steps)
             optimiser.param_groups[0]["lr"] = RATE * _rate_factor(step, steps)
             logits = network(x) if offset is None else network(x) + offset
             labels, other_labels = (torch.from_numpy(data.labels[of]) for of in (rows, others))
@@ -190,10 +177,10 @@ def train_classifier(
 def random_features(
     shape: tuple[int, int, int], seed: int
 ) -> Callable[[Pixels], NDArray[np.float32]]:
-    """A frozen random network as a feature map, uint8 (N, H, W, C) -> float32 (N, 256).
+    """Return a frozen random network as a feature map, uint8 (N, H, W, C) -> float32 (N, 256).
 
-    It knows no class, so it sees what a classifier has learned to ignore. The last
-    map is averaged over each of its four quarters, so that features keep a notion of place.
+    Without class labels, it sees what a classifier has learned to ignore. The last map is averaged
+    over each of its four quarters, so that the features keep places.
     """
     with torch.random.fork_rng(devices=[]):  # layers draw from the global generator
         network = _convolution_layers(shape, grid=2)
@@ -203,9 +190,9 @@ def random_features(
 
 
 def _convolution_layers(shape: tuple[int, int, int], grid: int) -> nn.Sequential:
-    """Three stages of convolution, batch norm, ReLU, averaged to grid x grid x 64 numbers.
+    """Return three stages of convolution, batch norm and ReLU, averaged to grid x grid x 64.
 
-    Of signals the grid's places are along the length.
+    For signals, the places of the grid lie along the length.
     """
     height, width, channels = shape
     flat = height == 1
@@ -224,7 +211,7 @@ def _convolution_layers(shape: tuple[int, int, int], grid: int) -> nn.Sequential
 
 
 def _new_network(data: Labelled, seed: int) -> nn.Sequential:
-    """Trunk and head with their first weights, of generators of their own; the head's are 0."""
+    """Return trunk and head with initial weights, each from a seed of its own; the head's are 0."""
     with torch.random.fork_rng(devices=[]):  # layers draw from the global generator
         network = new_layers(data.image_shape, len(data.names))
     trunk, head = network.children()
@@ -246,8 +233,32 @@ def _start(network: nn.Module, seed: int) -> None:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def _mixed(
+    mix: Mix | None,
+    images: Callable[[NDArray[np.int64], str, int], Tensor],
+    rows: NDArray[np.int64],
+    draw_patches: Callable[[int, int, int], NDArray[np.int64]],
+    seed: int,
+    step: int,
+    steps: int,
+) -> tuple[Tensor, float, NDArray[np.int64]]:
+    """Return the images of a batch after mixing, the share of its own rows, and the rows mixed in.
+
+    Patches are pasted into half of the batches, but not in the first and last 3 of 200 epochs.
+    """
+    x, rng = images(rows, "judge-augment", step), rng_for(seed, "judge-mix", step)
+    if mix == "mixup":
+        order = rng.permutation(len(rows))
+        return *_mixed_up(x, x[torch.from_numpy(order)], rng), rows[order]
+    pastes = mix == "cmo" and 3 / 200 <= step / steps < 1 - 3 / 200
+    if pastes and rng.random() < _PASTED_BATCHES:
+        others = draw_patches(derived_seed(seed, "judge-patches"), step, len(rows))
+        return *_pasted(x, images(others, "judge-augment-patches", step), rng), others
+    return x, 1.0, rows[:0]
+
+
 def _mixed_up(x: Tensor, others: Tensor, rng: np.random.Generator) -> tuple[Tensor, float]:
-    """(share x + (1 - share) others, share), share ~ Beta(1, 1) for the batch.
+    """Return share x + (1 - share) others, and the share ~ Beta(1, 1) of the batch.
 
     Shapes: float32 (N, C, H, W). Source: Zhang et al. 2018, "mixup", eq. 1 with alpha 1.
     """
@@ -256,11 +267,11 @@ def _mixed_up(x: Tensor, others: Tensor, rng: np.random.Generator) -> tuple[Tens
 
 
 def _pasted(x: Tensor, others: Tensor, rng: np.random.Generator) -> tuple[Tensor, float]:
-    """(x with one box of `others` at the same place, the share of the pixels that stay x's).
+    """Return x with one box of `others` at the same place, and the share of pixels kept from x.
 
-    Shapes: float32 (N, C, H, W). The box has 1 - Beta(1, 1) of the pixels, its centre anywhere;
-    what lies outside is cut off. Source: Park et al. 2022, "The Majority Can Help the Minority"
-    (CMO): CutMix whose patches are drawn from rows weighed by 1 / rows of their class.
+    Shapes: float32 (N, C, H, W). The box has 1 - Beta(1, 1) of the pixels and a random centre;
+    the part outside the image is cut off. Source: Park et al. 2022, "The Majority Can Help the
+    Minority" (CMO): CutMix with patches from rows drawn with weight 1 / rows of their class.
     """
     height, width = x.shape[2:]
     share = 1 - rng.beta(1, 1)
@@ -268,18 +279,13 @@ def _pasted(x: Tensor, others: Tensor, rng: np.random.Generator) -> tuple[Tensor
     spans = []
     for length in (height, width):
         centre, half = int(rng.integers(length)), int(side * length) // 2
-        half = half if length > 1 else 1  # of a signal all of its height
+        half = half if length > 1 else 1  # the whole height of a signal
         spans.append(slice(max(0, centre - half), min(length, centre + half)))
     box = (slice(None), slice(None), *spans)
     x = x.clone(memory_format=torch.preserve_format)
     x[box] = others[box]
     area = math.prod(span.stop - span.start for span in spans)
     return x, 1 - area / (height * width)
-
-
-def _pastes(step: int, steps: int) -> bool:
-    """Tell whether patches are pasted: not in the first and last three of 200 epochs."""
-    return 3 / 200 <= step / steps < 1 - 3 / 200
 
 
 def _balanced_rows(labels: NDArray[np.int64]) -> Callable[[int, int, int], NDArray[np.int64]]:
@@ -306,7 +312,7 @@ def _shuffled_rows(n: int) -> Callable[[int, int, int], NDArray[np.int64]]:
 
 
 def _rate_factor(step: int, steps: int) -> float:
-    """A tenth of the run of linear warm-up, then a cosine to zero."""
+    """Return the factor of the rate: linear warm-up for a tenth of the run, then a cosine to 0."""
     warm = max(1, steps // 10)
     if step < warm:
         return (step + 1) / warm

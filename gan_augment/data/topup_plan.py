@@ -288,15 +288,13 @@ def plan_topup(
 ) -> TopUpPlan:
     """Plan the final rows of every class.
 
-    A topped-up class of n rows ends with max(n, T) rows. T is given by `top_up.to`: the largest
-    count, the median count of the classes that hold rows, an integer, or a fraction of the largest
-    count. round(share * a) of the a added rows are synthetic, the rest repeats. A class of one row
-    gets only repeats, because no generator learns from one row.
+    A topped-up class of n rows ends with max(n, T) rows. `top_up.to` sets T: the largest count, the
+    median count of classes with rows, an integer, or a fraction of the largest count. If a rows are
+    added, round(share * a) are synthetic, the rest repeats. A class of one row gets only repeats.
 
     Companions: let s be the share of synthetic rows in all topped-up classes together. Every other
-    class of n rows gets round(n * s / (1 - s)) generated rows, so that it holds the share s too,
-    but at most max(T - n, 0): no class grows beyond T, and a class that is as large as T already
-    gets none. For companions in every class, choose a T above the largest count. Halves round up.
+    class of n rows gets min(round(n * s / (1 - s)), max(T - n, 0)) generated rows: the share s,
+    but never more than T rows. For companions in every class, choose a T above the largest count.
 
     Parameters
     ----------
@@ -309,7 +307,7 @@ def plan_topup(
     kind
         The kind of recipes, which decides what "auto" means.
     advised
-        The synthetic share that the model at hand advises for "auto", or None.
+        The synthetic share that the model advises for "auto", or None.
 
     Examples
     --------
@@ -321,8 +319,7 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=50))
     ClassPlan(real=20, repeats=5, synthetic=5, companions=0)
     """
     for name in classes:
-        if not counts.get(name):
-            _check_available(name, counts)
+        _check_available(name, counts)
     share, companions = top_up.resolved(kind, advised)
     if isinstance(classes, Mapping):
         added = dict(classes)

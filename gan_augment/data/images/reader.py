@@ -66,8 +66,7 @@ def read_images(
 ) -> ReadImages:
     """Read a folder of class folders, a `.csv` manifest or an `.npz` file.
 
-    Ids are paths below the root, or "row-000000" for arrays. Images with equal pixels share a
-    group.
+    Ids are paths below the root, or "row-000000" for arrays. Equal images share a group.
 
     Parameters
     ----------
@@ -108,6 +107,15 @@ def read_images(
     how = checked_resize(resize)
     size = None if image_size is None else checked_size(image_size)
     path, progress = Path(source), progress or Progress()
+    listing = _listing(path, labelled, columns)
+    if listing is None:
+        return _read_npz(path, size, how, progress)
+    size = size or _size_by_headers(listing, workers, progress)
+    return _decoded(listing, size, how, skip_bad, workers, map_above, progress)
+
+
+def _listing(path: Path, labelled: bool, columns: Sequence[str]) -> Listing | None:
+    """Return the image files of a folder or manifest; None for an .npz file."""
     check_there(path, "a folder of classes, a .csv or an .npz")
     if columns and path.suffix.lower() != ".csv":
         raise UsageError(
@@ -115,15 +123,12 @@ def read_images(
             f"manifest .csv of path,label,{columns[0]}"
         )
     if path.is_dir():
-        listing = list_folder(path) if labelled else list_unlabelled(path)
-    elif path.suffix.lower() == ".npz":
-        return _read_npz(path, size, how, progress)
-    elif path.suffix.lower() == ".csv":
-        listing = list_manifest(path, columns)
-    else:
-        raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
-    size = size or _size_by_headers(listing, workers, progress)
-    return _decoded(listing, size, how, skip_bad, workers, map_above, progress)
+        return list_folder(path) if labelled else list_unlabelled(path)
+    if path.suffix.lower() == ".npz":
+        return None
+    if path.suffix.lower() == ".csv":
+        return list_manifest(path, columns)
+    raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
 
 
 def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) -> tuple[int, int]:
@@ -150,13 +155,9 @@ def _decoded(
 ) -> ReadImages:
     """Decode the files of a listing at (height, width) px; raise if too many are bad."""
     paths = [listing.root / path for path, *_ in listing.files]
-    above = map_above_bytes() if map_above is None else map_above
-    store: TemporaryImages | None = None
-    if len(paths) * size[0] * size[1] * 3 > above:
-        store = TemporaryImages((len(paths), *size, _MOST_CHANNELS))
+    store = _temporary_images(len(paths), size, map_above)
+    if store is not None:
         progress.note(f"the pixels are in {str(store.path.parent)!r} while this process runs")
-    else:
-        _check_memory(len(paths), size)
     progress.phase("reading images", len(paths))
     entries: list[Entry] = []
     images, channels = [], 1
@@ -211,13 +212,22 @@ def _with_channels(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]
     return wide
 
 
-def _check_memory(images: int, size: tuple[int, int]) -> None:
-    """Raise DataError, before decoding, if three channels held twice exceed the memory."""
+def _temporary_images(
+    images: int, size: tuple[int, int], map_above: int | None
+) -> TemporaryImages | None:
+    """Return a temporary file for the pixels if three channels exceed `map_above` bytes.
+
+    Raises DataError for fewer bytes, before decoding, if they exceed the memory when held twice.
+    """
+    above = map_above_bytes() if map_above is None else map_above
+    if images * size[0] * size[1] * 3 > above:
+        return TemporaryImages((images, *size, _MOST_CHANNELS))
     if problem := memory_problem(images * size[0] * size[1] * 3 * 2):
         raise DataError(
             f"{images} images of {size[1]} x {size[0]} px need about {problem}. Take a "
             "smaller --image-size, or fewer images."
         )
+    return None
 
 
 def _read_npz(
