@@ -164,7 +164,11 @@ class Smote:
         labels = np.array([label for label, n in requested.items() for _ in range(n)], np.int64)
         rows = [self._X[:0]]
         if requested:
-            X, y = self._grown(requested, random_state)
+            y, sizes = self._data.labels, list(self.classes_.values())
+            ends = {label: sizes[label] + n for label, n in requested.items()}
+            sampler = self._imblearn(ends, self.k_neighbors, random_state)
+            grown, grown_y = sampler.fit_resample(self._X, y)  # the training rows come first
+            X, y = grown[len(y) :], grown_y[len(y) :]
             rows += [X[y == label] for label in requested]
         ids = sample_ids(counts)
         return self._as_data(np.concatenate(rows), labels, ids)
@@ -184,15 +188,6 @@ class Smote:
         }
         frame = output_frame(values, self.schema_, len(cells))
         return data.with_rows(frame, labels, ids)
-
-    def _grown(
-        self, requested: Mapping[int, int], random_state: int
-    ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-        """Draw new rows with imbalanced-learn, (sum of requested, columns), and their labels."""
-        y, sizes = self._data.labels, list(self.classes_.values())
-        ends = {label: sizes[label] + n for label, n in requested.items()}
-        X, labels = self._imblearn(ends, self.k_neighbors, random_state).fit_resample(self._X, y)
-        return X[len(y) :], labels[len(y) :]
 
     def _imblearn(self, ends: Mapping[int, int], k: int, random_state: int) -> Any:
         """Make imbalanced-learn's sampler. ends: {label: rows at the end}."""

@@ -60,8 +60,9 @@ class ImageGAN(GAN[ModelMeta]):
     callbacks
         Receive every event of training.
     selection
-        Whether only samples that pass the recipe's `selection` are drawn. A class with fewer than 8
-        images, or of which under a tenth passes, is refused. False keeps every candidate.
+        Whether only samples that pass the recipe's `selection` are drawn. A class is refused
+        if it has fewer than 8 images, or if fewer than a tenth of its candidates pass.
+        False keeps every candidate.
     advise
         Whether the end of a fit tries what generated rows add (`trial.py`). Fits of fewer than
         1,920 steps of 16 images and fits without selection try nothing. It takes about 15 % of the
@@ -333,6 +334,6 @@ def _chosen(training: Run) -> str:
     parts, best = training.parts, training.best
     if not best.arrays:
         return f"step {training.trained}"
-    anchored = parts.recipe.generator.kind == "anchored"
+    anchored = parts.recipe.generator.anchored
     untouched = anchored and best.step <= parts.first_steps(training.steps)
     return "interpolation" if untouched else f"step {best.step}"

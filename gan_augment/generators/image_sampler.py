@@ -117,7 +117,7 @@ class ImageSampler:
         """Make the sampler of a trained network. anchors: {label: rows of `data`} to start from."""
         geometry, codes = Geometry.of(data.image_shape), None
         settings = parts.recipe.generator
-        if settings.kind == "anchored":
+        if settings.anchored:
             anchored = cast("AnchoredGenerator", network)
             codes = encode_anchors(anchored, data.pixels, anchors, geometry, parts.compute)
         sources = SourcePool.of(data, anchors, settings) if settings.from_rows else None
@@ -141,7 +141,7 @@ class ImageSampler:
             compute.device,
         )
         codes = sources = discriminator = None
-        if settings.kind == "anchored":
+        if settings.anchored:
             codes = rows_by_label(arrays, "codes", classes, settings.code)
             if not codes:
                 raise ModelFileError("this anchored model holds no anchors, so it cannot sample")
@@ -200,7 +200,7 @@ class ImageSampler:
         at_once, size = images_at_once(self.geometry, self.settings), self.geometry.shape[:2]
         with torch.inference_mode(), self.compute.autocast():
             for start in range(0, BLOCK, at_once):
-                images: Tensor = self.network(_part(inputs, slice(start, start + at_once)))
+                images: Tensor = self.network(inputs.of(slice(start, start + at_once)))
                 parts.append(to_pixels(images, size))
         return np.concatenate(parts)
 
@@ -243,16 +243,6 @@ class ImageSampler:
     def _lenders(self) -> dict[int, tuple[int, ...]]:
         most, codes = self.settings.lenders if self.settings.borrowed else 0, self.codes or {}
         return {label: lenders_of(codes, label, most, self.sizes) for label in codes}
-
-
-def _part(inputs: GeneratorInput, rows: slice) -> GeneratorInput:
-    """Return the input of some samples of a block."""
-    source = inputs.source
-    if isinstance(source, Anchors):
-        source = Anchors(source.rows, source.index[rows], source.weight[rows])
-    elif source is not None:
-        source = source.of(rows)
-    return GeneratorInput(inputs.z[rows], inputs.y[rows], source)
 
 
 def class_probabilities(

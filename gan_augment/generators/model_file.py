@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import UsageError
+from gan_augment.kinds import kind_named
 from gan_augment.kinds.kind import Scale
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.recipes import Recipe
@@ -172,7 +173,7 @@ class ModelMeta(_Described):
     @property
     def unit(self) -> str:
         """The plural noun for samples."""
-        return "images" if self.kind == "image" else "windows"
+        return kind_named(self.kind).unit
 
     @property
     def refuses(self) -> dict[str, str]:

@@ -76,7 +76,7 @@ class RowSampler:
         discriminator: nn.Module | None = None,
     ) -> RowSampler:
         """Make the sampler of a trained network."""
-        if settings.kind == "free":
+        if settings.free:
             rows = np.flatnonzero(np.bincount(anchors.labels)[anchors.labels] < FEW_ROWS)
             near = np.searchsorted(rows, anchors.neighbours[rows])  # all of them are in `rows`
             anchors = AnchorRows(anchors.rows[rows], anchors.labels[rows], near)
@@ -151,7 +151,7 @@ class RowSampler:
         """
         rng = rng_for(seed, stream, name, number)
         start, stop = self.anchors.of(label)
-        free = self.settings.kind == "free"
+        free = self.settings.free
         if stop - start < FEW_ROWS and (stop > start or not free):
             return self._jittered(name, start, stop, rng)
         device, width = self.compute.device, cast(int, self.network.noise_width)
@@ -160,7 +160,7 @@ class RowSampler:
         with torch.inference_mode():
             if free:
                 rows: Tensor = self.network(z, y)
-            elif self.settings.kind == "features":
+            elif self.settings.borrows_moves:
                 rows = self.network(z, y, self._moved(label, rng), STRENGTH)
             else:
                 draw = self._around if self.settings.kind == "gaussian" else self._starts
@@ -332,7 +332,7 @@ def _loaded_anchors(
     """Read the anchor rows; ModelFileError where they are missing or of other shapes."""
     own, classes = below(arrays, "anchors"), len(meta.classes)
     needed = {"rows", "labels", "neighbours"}
-    needed |= {"lenders"} if meta.recipe.generator.kind == "features" else set()
+    needed |= {"lenders"} if meta.recipe.generator.borrows_moves else set()
     if absent := needed - own.keys():
         raise ModelFileError(f"this table model lacks its anchors: {', '.join(sorted(absent))}")
     kinds: dict[str, Any] = {"lenders": np.int64} | dict.fromkeys(needed, np.int64)

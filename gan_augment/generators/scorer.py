@@ -214,7 +214,7 @@ def training_batches(
 ) -> PairedBatches:
     """Return the batches of a recipe among the given rows, and of unlabelled rows."""
     other = None
-    if parts.recipe.generator.kind == "pairs":
+    if parts.recipe.generator.paired:
         other = partners(data)
         rows = rows[other[rows] >= 0]
     return PairedBatches(
@@ -272,7 +272,7 @@ class SpreadScorer:
         """Offer the interpolation before the first step; or take up a resumed run."""
         due = sorted(score_steps(run.steps, 0, self.SCORES))
         self._due = [step for step in due if step > run.state.step]
-        if run.state.step == 0 and self._settings.kind != "free":  # untrained, that is noise
+        if run.state.step == 0 and not self._settings.free:  # untrained, that is noise
             run.best.offer(Score(0.0), run.state)
 
     def score(self, network: nn.Module) -> Score:

@@ -47,8 +47,8 @@ class Generators(nn.Module):
         """Pass every row through one of the generators."""
         n = len(self.members)
         if n == 1:
-            alone: Tensor = self.members[0](z, y)
-            return alone
+            only: Tensor = self.members[0](z, y)
+            return only
         if self.training:
             which = torch.arange(len(y), device=y.device) // 2 % n
         else:
@@ -70,8 +70,8 @@ class Discriminators(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the logits of each discriminator."""
-        told = [member(x, y) for member in self.members]
-        return torch.cat(told) if self.training else torch.stack(told).mean(dim=0)
+        logits = [member(x, y) for member in self.members]
+        return torch.cat(logits) if self.training else torch.stack(logits).mean(dim=0)
 
 
 def routed(members: nn.ModuleList, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def routed(members: nn.ModuleList, which: Tensor, x: Tensor, y: Tensor) -> Tenso
 
 
 def mix_generators(network: nn.Module, coverage: Callable[[nn.Module], Tensor]) -> None:
-    """Set the mixing of several generators to what each covers of a class by itself.
+    """Set the mixing of several generators to the share of a class that each covers.
 
     coverage(network): (K,), 0..1, of samples of the network; classes with 0 get equal shares. A
     network without several generators is left unchanged.

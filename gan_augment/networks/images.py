@@ -157,10 +157,10 @@ class AnchoredGenerator(nn.Module):
             raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
         codes = self.encode(anchors.rows)
         mixed = torch.einsum("nk,nkc->nc", anchors.weight.to(codes.dtype), codes[anchors.index])
-        code = told = mixed + self.sigma * inputs.z[:, : self.width]
+        code = latent = mixed + self.sigma * inputs.z[:, : self.width]
         if self.row_styles:
-            told = torch.cat([code, codes[anchors.index[:, 1]], inputs.z[:, self.width :]], dim=1)
-        return self.decoder(told, inputs.y), code
+            latent = torch.cat([code, codes[anchors.index[:, 1]], inputs.z[:, self.width :]], dim=1)
+        return self.decoder(latent, inputs.y), code
 
     def encode(self, rows: Tensor) -> Tensor:
         """Encode images; codes are returned unchanged."""

@@ -25,6 +25,10 @@ class Anchors:
     index: Tensor
     weight: Tensor
 
+    def of(self, rows: slice) -> Anchors:
+        """Return a part of the samples, with all rows."""
+        return Anchors(self.rows, self.index[rows], self.weight[rows])
+
 
 @dataclass(frozen=True)
 class RowAnchors:
@@ -81,6 +85,11 @@ class GeneratorInput:
     y: Tensor
     source: Anchors | RowAnchors | SourceRows | None = None
 
+    def of(self, rows: slice) -> GeneratorInput:
+        """Return a part of the samples."""
+        source = None if self.source is None else self.source.of(rows)
+        return GeneratorInput(self.z[rows], self.y[rows], source)
+
 
 def mixture_weights(
     settings: GeneratorSettings,
@@ -110,8 +119,8 @@ def mixture_weights(
     if borrowed:
         borrows = rng.random(n) < borrowed
         amount = np.where(borrows, settings.reach * rng.random(n, dtype=np.float32), 0)
-        alone = np.where(borrows, 0, position)
-        columns = [1 - alone, alone, amount, -amount]
+        unborrowed = np.where(borrows, 0, position)
+        columns = [1 - unborrowed, unborrowed, amount, -amount]
     weights = np.stack(columns, axis=1).astype(np.float32)
     if own is not None:
         weights[own] = 0

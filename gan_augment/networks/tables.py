@@ -30,7 +30,7 @@ Span = tuple[int, int]
 class RowLayout:
     """The parts of an encoded row of `width` entries; entries outside the spans are numbers.
 
-    choices: one-hots, of which exactly one entry is 1. vectors: levels as points in space.
+    choices: one-hots; exactly one entry is 1. vectors: levels as points in space.
     """
 
     width: int

@@ -103,7 +103,7 @@ def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | N
         raise UsageError(
             f"the recipe {recipe.name!r} is not trained; take 'anchored', or no steps and budget"
         )
-    if recipe.generator.kind == "free" and steps == 0:
+    if recipe.generator.free and steps == 0:
         raise UsageError("a free generator of 0 steps is noise; give it steps, or take 'anchored'")
     return recipe
 

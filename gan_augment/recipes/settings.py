@@ -27,6 +27,7 @@ GeneratorKind = Literal[
 TABLE_KINDS = frozenset({"gaussian", "features"})
 UNTRAINED_KINDS = TABLE_KINDS | {"fourier"}
 OTHER_CLASS_KINDS = frozenset({"translation", "pairs", "style", "fourier"})
+STYLE_KINDS = frozenset({"style", "fourier"})
 SAME_CLASS_KINDS = frozenset({"inpainting", "super-resolution"})
 KNOWN_TARGET_KINDS = SAME_CLASS_KINDS | {"pairs"}
 OptimiserName = Literal["adam", "rmsprop", "sgd"]
@@ -75,11 +76,11 @@ class GeneratorSettings(Frozen):
     Parameters
     ----------
     network
-        Of images: `default`, `dcgan`, `growing` (PGGAN) or `style` (StyleGAN).
+        Images: `default`, `dcgan`, `growing` (PGGAN) or `style` (StyleGAN).
     skip_code
         Modulate every block by the code as well as by the class (BigGAN).
     style_mixing, truncation
-        Of the network `style`: share of training samples whose finer layers use another code, for
+        Network `style`: share of training samples whose finer layers use another code, for
         anchored generators that of the second row; share of a code's distance to its class's mean
         that sampling keeps.
     code, embedding
@@ -129,9 +130,44 @@ class GeneratorSettings(Frozen):
         return self.kind not in UNTRAINED_KINDS
 
     @property
+    def free(self) -> bool:
+        """Whether a sample starts from noise, not from rows."""
+        return self.kind == "free"
+
+    @property
+    def anchored(self) -> bool:
+        """Whether a sample mixes the codes of real rows of its class."""
+        return self.kind == "anchored"
+
+    @property
+    def borrows_moves(self) -> bool:
+        """Whether a row moves by differences of rows of its class and of near larger classes."""
+        return self.kind == "features"
+
+    @property
+    def paired(self) -> bool:
+        """Whether training needs pairs of images, one of each class."""
+        return self.kind == "pairs"
+
+    @property
+    def takes_style(self) -> bool:
+        """Whether a sample takes its style from a row of its class."""
+        return self.kind in STYLE_KINDS
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether a sample redraws a region of a row."""
+        return self.kind == "inpainting"
+
+    @property
+    def enlarges(self) -> bool:
+        """Whether a sample enlarges a row of a lower resolution."""
+        return self.kind == "super-resolution"
+
+    @property
     def row_styles(self) -> bool:
         """Whether a sample takes its finer styles from its second row."""
-        return (self.kind, self.network) == ("anchored", "style")
+        return self.anchored and self.network == "style"
 
     @property
     def from_rows(self) -> bool:
@@ -149,7 +185,7 @@ class GeneratorSettings(Frozen):
     @property
     def once(self) -> bool:
         """Whether a row makes one sample of a class: no noise, no style, no mask varies it."""
-        return self.kind in ("translation", "super-resolution")
+        return self.enlarges or self.kind == "translation"
 
     @property
     def from_others(self) -> bool:
@@ -168,7 +204,7 @@ class DiscriminatorSettings(Frozen):
     Parameters
     ----------
     network
-        Of images: `default`, `dcgan` or `growing` (PGGAN).
+        Images: `default`, `dcgan` or `growing` (PGGAN).
     condition
         How D uses the class: `projection`; `concatenation` of an embedding with the input; `none`;
         `auxiliary`, D also predicts the class; `classes`, D only predicts the class, and K logits l
@@ -401,7 +437,7 @@ def _of_several_networks(recipe: Recipe) -> Iterator[str]:
         yield "game.by_class and several generators or discriminators do not go together"
     if game.by_class and recipe.generator.kind not in ("free", "translation"):
         yield "game.by_class needs a generator 'free' or 'translation'"
-    if game.generators > 1 and recipe.generator.kind != "free":
+    if game.generators > 1 and not recipe.generator.free:
         yield "several generators need the kind 'free', which does not start from rows"
     if several_d and (d.tells_classes or recipe.objective.feature_matching):
         yield (

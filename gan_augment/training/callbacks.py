@@ -129,7 +129,9 @@ class ProgressCallback:
         """Show one event."""
         if event["event"] == "score":
             best = " (best)" if event["best"] else ""
-            self._score = f", score {_short(event['value'])}{best}"
+            value = float(str(event["value"]))
+            shown = f"{value:.3f}" if value < 1000 else "over 1000"  # early ones may be huge
+            self._score = f", score {shown}{best}"
             self._progress.took("scoring", float(str(event["seconds"])))
         elif event["event"] == "rollback":
             self._progress.warn(
@@ -141,9 +143,3 @@ class ProgressCallback:
             speed = f"{event['images_per_s']:.0f} {self._unit}/s"
             text = ", ".join([speed, *losses]) + self._score
             self._progress.advance(int(str(event["step"])), text)
-
-
-def _short(value: object) -> str:
-    """Format a score; early ones may be huge."""
-    number = float(str(value))
-    return f"{number:.3f}" if number < 1000 else "over 1000"

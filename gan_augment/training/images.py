@@ -68,7 +68,7 @@ def build(
 ) -> Parts:
     """Build the parts of a recipe. shape: (height, width, channels) of the images."""
     geometry = Geometry.of(shape)
-    with torch.device("meta"):  # asked for a number alone
+    with torch.device("meta"):  # only a number is needed
         noise_width = new_generator(recipe, geometry, classes).noise_width
 
     def grown(step: Step) -> Step:
@@ -91,7 +91,7 @@ def build(
             *([path_length] if recipe.objective.path_length > 0 else []),
         ),
     )
-    if recipe.generator.kind == "free":
+    if recipe.generator.free:
         return free
     if recipe.generator.from_rows:
         return translation_parts(free, geometry, classes, noise_width)
@@ -116,7 +116,7 @@ def new_generator(
     def decoder(classes: int) -> nn.Module:
         return GENERATORS[settings.network](geometry, classes, settings)
 
-    if settings.kind == "free":
+    if settings.free:
         return FreeGenerator(new_generators(recipe.game, classes, decoder))
     encoder = Encoder(geometry, settings.code, settings.encoder_width, settings.encoder_max_width)
     return AnchoredGenerator(encoder, decoder(classes), settings.sigma, settings.row_styles)
@@ -125,7 +125,7 @@ def new_generator(
 def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
     """Return the discriminator of a recipe, not yet initialised; for pairs it sees both images."""
     settings = recipe.discriminator
-    if recipe.generator.kind == "pairs":
+    if recipe.generator.paired:
         height, width, channels = geometry.shape
         geometry = replace(geometry, shape=(height, width, 2 * channels))
 

@@ -79,7 +79,7 @@ def path_length(
     for network in [m for m in state.generator.modules() if isinstance(m, StyleGenerator)]:
         z = torch.from_numpy(rng.standard_normal((half, network.noise_width), dtype=np.float32))
         z = z.to(y.device)
-        label = y % len(network.means)  # of a network for one class alone it is 0
+        label = y % len(network.means)  # 0 in a network for a single class
         w = network.mapping(z[:, : network.code], label)
         styles = w.expand(len(network.layers), -1, -1)
         images = network.draw(styles, z[:, 2 * network.code + 2 :])
@@ -131,8 +131,8 @@ def unrolled_loss(state: TrainState, parts: Parts, batch: Batch, output: Generat
     def logits(x: Tensor) -> Tensor:
         now = dict(zip(names, weights, strict=True)) | buffers
         with parts.compute.autocast():
-            told: Tensor = functional_call(network, now, (x, batch.y))
-        return split_verdict(told.float())[0]
+            verdicts: Tensor = functional_call(network, now, (x, batch.y))
+        return split_verdict(verdicts.float())[0]
 
     moments, steps_done = adam_moments(state.discriminator_optimiser)
     for k in range(1, parts.recipe.game.unrolled + 1):
@@ -141,8 +141,8 @@ def unrolled_loss(state: TrainState, parts: Parts, batch: Batch, output: Generat
         rate = float(state.discriminator_optimiser.param_groups[0]["lr"])
         weights, moments = moved(weights, slopes, moments, settings, rate, steps_done + k)
     fakes = logits(fake)
-    beside = logits(real) if parts.loss.generator_sees_reals else fakes[:0]
-    return parts.recipe.objective.adversary * generator_loss(parts, beside, fakes)
+    reals = logits(real) if parts.loss.generator_sees_reals else fakes[:0]
+    return parts.recipe.objective.adversary * generator_loss(parts, reals, fakes)
 
 
 def moved(

@@ -88,7 +88,7 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
     rows, settings = np.concatenate(chosen), recipe.generator
     around = min(max(5, len(table.encoding.numbers) + 1), MOST_AROUND)
     points = None
-    if settings.kind == "features":
+    if settings.borrows_moves:
         points = whitened(table.rows[rows][:, list(table.encoding.numbers)])
     anchors = anchor_rows(
         table.rows[rows],
@@ -110,7 +110,7 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
 def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Parts:
     """Build the parts of a recipe; `index` of a batch refers to the rows of `anchors`."""
     layout = layout_of(table.encoding)
-    with torch.device("meta"):  # asked for a number alone
+    with torch.device("meta"):  # only a number is needed
         noise_width = cast(int, new_row_generator(recipe, layout, table.classes).noise_width)
     starts = AnchorTensors.of(anchors, table.compute.device)
     return Parts(
@@ -155,7 +155,7 @@ def new_row_generator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Mod
     """Return the generator of a recipe, with weights not yet initialised."""
     settings = recipe.generator
     sizes = settings.code, settings.embedding, settings.width
-    if settings.kind != "free":
+    if not settings.free:
         return ResidualRowGenerator(layout, classes, *sizes)
     return new_generators(recipe.game, classes, lambda n: FreeRowGenerator(layout, n, *sizes))
 
@@ -188,7 +188,7 @@ def draw(
     """Draw noise (N, width); for an anchored generator also each row and one of its neighbours."""
     rng, n, device = rng_for(seed, "noise", step, turn), len(batch.y), batch.y.device
     z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32))
-    if recipe.generator.kind == "free":
+    if recipe.generator.free:
         return GeneratorInput(z.to(device), batch.y)
     which = torch.from_numpy(rng.integers(anchors.neighbours.shape[1], size=n)).to(device)
     position = torch.from_numpy(rng.random(n, dtype=np.float32)).to(device)

@@ -291,7 +291,7 @@ def _terms_alone(state: TrainState, parts: Parts, batch: Batch, output: Generato
     each = [term(state, parts, batch, output) for term in parts.generator_terms]
     loss = torch.stack([weighted_term for weighted_term, _ in each]).sum()
     update_generator(state, loss)
-    return {"g_loss": loss.detach()} | {k: v for _, told in each for k, v in told.items()}
+    return {"g_loss": loss.detach()} | {k: v for _, named in each for k, v in named.items()}
 
 
 def _drawn(state: TrainState, parts: Parts, rows: Tensor, labels: Tensor) -> Tensor:
