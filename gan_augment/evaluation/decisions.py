@@ -194,7 +194,7 @@ class Scores:
                 f"the learner's scores have the shape {self.values.shape} for {len(self.called)} "
                 "rows; expected one row of scores per row and one column per class."
             )
-        low, high = (0.0, 1 + 1e-6) if self.kind == "probability" else (-np.inf, _LARGEST)
+        low, high = (0.0, 1 + 1e-6) if self.are_probabilities else (-np.inf, _LARGEST)
         if not ((self.values >= low) & (self.values <= high)).all():  # NaN fails both comparisons
             raise DataError(
                 f"the learner's scores of kind {self.kind!r} hold NaN or values outside "
@@ -202,12 +202,17 @@ class Scores:
             )
 
     @property
+    def are_probabilities(self) -> bool:
+        """Whether the values are probabilities."""
+        return self.kind == "probability"
+
+    @property
     def ranking(self) -> Values | None:
         """Scores that rank the rows for each class, float64 (N, K); None without values.
 
         With decision values of two classes, each class scores its value minus the other's.
         """
-        if self.values is None or self.kind == "probability" or self.values.shape[1] != 2:
+        if self.values is None or self.are_probabilities or self.values.shape[1] != 2:
             return self.values
         second = self.values[:, 1] - self.values[:, 0]
         return np.stack([-second, second], axis=1)
@@ -263,7 +268,7 @@ def corrected_decision(scores: Scores, trained: Values, real: Values, metric: st
     >>> corrected_decision(scores, shares, shares, "balanced_accuracy").tolist()
     [1]
     """
-    if metric in OF_RANKS or scores.kind != "probability" or scores.values is None:
+    if metric in OF_RANKS or not scores.are_probabilities or scores.values is None:
         return None
     fair = np.log(np.clip(corrected(scores.values, trained, real), LEAST_PROBABILITY, 1.0))
     fair = np.where((trained <= 0) | (real <= 0), -np.inf, fair)

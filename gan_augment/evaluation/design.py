@@ -98,8 +98,8 @@ class Design:
     @property
     def learned(self) -> Labelled:
         """The rows that may train: all of them, or those outside a separate test set."""
-        test_set = self.protocol.kind == "test"
-        return self.data.take(self.protocol.splits[0].train) if test_set else self.data
+        protocol = self.protocol
+        return self.data.take(protocol.splits[0].train) if protocol.has_test_set else self.data
 
     @property
     def evaluated(self) -> tuple[int, ...]:
@@ -132,7 +132,7 @@ class Design:
             counts, metric, folds=protocol.folds, repeats=protocol.repeats, shared=protocol.shared
         )
         n = protocol.folds * protocol.repeats
-        if protocol.kind == "test":
+        if protocol.has_test_set:
             n = sum(counts.values())
         return Contrast(0.0, error, n - 1, n).detectable(self.options.delta)
 

@@ -46,7 +46,7 @@ class TableEncoder:
         from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
         self._columns = schema.learned
-        coded = [column.kind in ("categorical", "boolean") for column in self._columns]
+        coded = [column.has_levels for column in self._columns]
         levels = OneHotEncoder(
             max_categories=MOST_LEVELS,
             handle_unknown="infrequent_if_exist",
@@ -208,9 +208,12 @@ class FittedEstimator:
         x, classes = features_of(data, self.encoder), len(data.names)
         with one_thread(), failures_named(self.name, "its predictions"):
             kind, values = self._values(x)
-            own = values.argmax(axis=1) if self.argmax else np.asarray(self.estimator.predict(x))
+            if self.argmax and values is not None:
+                own = values.argmax(axis=1)
+            else:
+                own = np.asarray(self.estimator.predict(x))
         called = self.known[own.astype(np.int64)]
-        if kind == "none":
+        if values is None:
             return Scores(called=called, values=None, kind="none")
         if values.shape != (len(called), len(self.known)) or not np.isfinite(values).all():
             raise DataError(
@@ -221,8 +224,8 @@ class FittedEstimator:
         whole[:, self.known] = values
         return Scores(called=called, values=whole, kind=kind)
 
-    def _values(self, x: Any) -> tuple[ScoreKind, NDArray[np.float64]]:
-        """Return the kind of scores and their values (N, k), empty without scores."""
+    def _values(self, x: Any) -> tuple[ScoreKind, NDArray[np.float64] | None]:
+        """Return the kind of scores and their values (N, k), None without scores."""
         if hasattr(self.estimator, "predict_proba"):
             return "probability", np.asarray(self.estimator.predict_proba(x), dtype=np.float64)
         if hasattr(self.estimator, "decision_function"):
@@ -231,7 +234,7 @@ class FittedEstimator:
                 values = np.column_stack([np.zeros(len(values)), values])
             if values.shape[1] == len(self.known):  # otherwise one against one
                 return "decision", values
-        return "none", np.empty((0, 0))
+        return "none", None
 
 
 def fit_estimator(

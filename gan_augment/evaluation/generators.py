@@ -61,11 +61,11 @@ class TrainingCurve:
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """Record one event, in the order of training."""
-        kind, step = event["event"], event["step"]
-        if kind == "step":
+        what, step = event["event"], event["step"]
+        if what == "step":
             for name in (name for name in _LOSSES if name in event):
                 self._losses[name].append([step, event[name]])
-        elif kind == "score" and math.isfinite(event["value"]):
+        elif what == "score" and math.isfinite(event["value"]):
             self._scores.append([step, event["value"]])
         elif "failed_at" in event:
             kept = ("event", "step", "reason", "failed_at")

@@ -138,7 +138,7 @@ def _keys(data: Labelled, schema: TableSchema | None) -> list[bytes]:
     known = plain_columns(data.frame, schema.learned)
     for number, column in enumerate(schema.learned):
         values = known[column.name].astype(np.float64)
-        if column.kind in ("categorical", "boolean"):
+        if column.has_levels:
             there = data.frame[column.name].notna().to_numpy(dtype=bool)
             values[(values < 0) & there] = -2  # a level never seen
         cells[:, number] = values

@@ -81,7 +81,7 @@ class Training:
     def class_shares(self, *, even: bool = False) -> NDArray[np.float64]:
         """Return the class shares that the loss saw, float64 (K,), weights counted.
 
-        even: whether the learner gives every class the same weight by itself.
+        even: whether the learner gives every class the same weight on its own.
         """
         part = 1.0 if even or self.balanced else EVEN_PARTS.get(self.method, 0.0)
         shares = shares_of(self.data)
@@ -146,7 +146,6 @@ def learner_of(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from gan_augment import read_frame
     >>> table = read_frame(np.eye(12), y=["rare"] * 4 + ["common"] * 8).table
     >>> learner = learner_of("logistic", table)
@@ -166,12 +165,10 @@ def learner_of(
     if images and ours:
         return NetworkLearner(name, updates or UPDATES, signals=data.kind is SIGNAL)
     if images and _trains(loaded(source)):
-        name = name if named else _name(source)
-        return NetworkLearner(name, updates or UPDATES, source)
+        return NetworkLearner(name if named else _name(source), updates or UPDATES, source)
     source = _named(name) if ours else source
     example = new_estimator(source, 0)
-    if not named:
-        name = name_of(example)
+    name = name if named else name_of(example)
     if updates is not None:
         raise UsageError(
             f"updates={updates}: {name} is not trained by updates; "
@@ -222,7 +219,7 @@ class EstimatorLearner:
     weighing
         How class weights are passed, see `weighing_of`.
     balances
-        Whether it gives every class the same weight by itself.
+        Whether it gives every class the same weight on its own.
     named
         Whether it is one of ours.
     """

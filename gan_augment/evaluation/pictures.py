@@ -28,7 +28,6 @@ BINS = 16
 MOST_TABLE_CLASSES = 6
 MOST_COLUMNS = 12
 MOST_LEVELS = 12
-_CODES = ("categorical", "boolean")
 
 Floats = NDArray[np.float64]
 
@@ -147,7 +146,7 @@ def _strip(pixels: NDArray[Any], *, synthetic: bool) -> str:
 
 def _histogram(column: Column, real: Plain, generated: Plain) -> dict[str, Any]:
     name = str(column.name)
-    if column.kind in _CODES:
+    if column.has_levels:
         levels, shares = _levels(column, real, generated)
         return {"name": name, "kind": "categorical", "levels": levels} | shares
     both = np.concatenate([real, generated]).astype(np.float64)
@@ -159,7 +158,7 @@ def _histogram(column: Column, real: Plain, generated: Plain) -> dict[str, Any]:
     if edges[0] == edges[-1]:
         edges = np.linspace(edges[0] - 0.5, edges[0] + 0.5, BINS + 1)
     shares = {"real": _shares(real, edges), "generated": _shares(generated, edges)}
-    if column.kind == "numeric":
+    if column.unit is None:  # numbers, not moments
         at = [float(edge + column.origin) for edge in edges]
         return {"name": name, "kind": "numeric", "edges": at, **shares}
     begins = [str(cell) for cell in restored(np.round(edges[:-1]), column)]
@@ -196,7 +195,7 @@ def _matrix(columns: tuple[Column, ...], cells: list[Plain]) -> list[list[float]
     matrix = np.eye(len(columns))
     for i, j in itertools.combinations(range(len(columns)), 2):
         known = _known(cells[i]) & _known(cells[j])
-        codes = (columns[i].kind in _CODES, columns[j].kind in _CODES)
+        codes = (columns[i].has_levels, columns[j].has_levels)
         pair = [cells[at][known].astype(np.float64) for at in (i, j)]
         matrix[i, j] = matrix[j, i] = round(association(*pair, codes=codes), 4)
     return [[float(v) for v in row] for row in matrix]

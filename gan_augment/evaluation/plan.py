@@ -62,9 +62,8 @@ class Costs:
     def total_s(self, design: Design, processes: int) -> float:
         """Return the expected seconds of all fits; a diagnosis costs about two learner fits."""
         splits, first = design.protocol.splits, len(design.first_repeat)
-        generators = first if design.protocol.kind == "test" else len(splits)
         learners = len(splits) * len(design.arms) * LARGER + 2 * first * design.options.diagnostics
-        work_s = self.learner_s * learners + self.generator_s * generators
+        work_s = self.learner_s * learners + self.generator_s * design.protocol.generators
         return max(work_s / processes, self.split_s(design, processes))
 
 
@@ -87,8 +86,7 @@ class Plan:
     def fits(self) -> dict[str, int]:
         """Count the fits of generators and learners."""
         splits, design = len(self.design.protocol.splits), self.design
-        each = 1 if design.protocol.kind == "test" else splits
-        generators = each if design.keeps_generators else 0
+        generators = design.protocol.generators if design.keeps_generators else 0
         return {"generators": generators, "learners": splits * len(design.arms)}
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,7 +117,7 @@ class Plan:
         if self.fits["generators"]:
             fits = f"{self.fits['generators']} generator fits ({steps} each), {fits}"
         dealt = f"{protocol.folds} folds x {protocol.repeats}"
-        if protocol.kind == "test":
+        if protocol.has_test_set:
             tested = len(protocol.splits[0].test)
             dealt = f"{tested:,} test rows, {protocol.repeats} seeds of the classifier"
         processes = "1 process" if self.n_jobs == 1 else f"{self.n_jobs} processes"
@@ -192,8 +190,7 @@ def prepare(
             f"{duration(split_s)} after {duration(time.monotonic() - started_s)} of preparation; "
             "give a longer --budget (budget=), or fewer --arms (arms=)"
         )
-    seconds = costs.total_s(design, processes)
-    return Plan(design, seconds, processes, (*notes, *protocol.notes))
+    return Plan(design, costs.total_s(design, processes), processes, (*notes, *protocol.notes))
 
 
 def _timed(design: Design, processes: int, steps: int | None) -> tuple[Design, Costs]:
@@ -216,7 +213,7 @@ def _timed(design: Design, processes: int, steps: int | None) -> tuple[Design, C
         if steps is None and within_s is None and not design.data.kind.tabular and most:
             budget_s = design.options.budget_s or IMAGE_BUDGET_S
             learners_s = Costs(learner_s, 0.0, 0.0).total_s(design, processes)
-            fits = 1 if design.protocol.kind == "test" else len(design.protocol.splits)
+            fits = design.protocol.generators
             within_s = (budget_s - learners_s) * min(processes, fits) / fits
         if steps is None and within_s is not None and most:
             possible = range(1, most + 1)

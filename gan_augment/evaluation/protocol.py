@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,17 @@ class Protocol:
 
     def generator_split(self, split: Split) -> Split:
         """Return the split whose generator is used: the first repeat's for a separate test set."""
-        return replace(split, repeat=0) if self.kind == "test" else split
+        return replace(split, repeat=0) if self.has_test_set else split
+
+    @property
+    def has_test_set(self) -> bool:
+        """Whether all splits test the same separate test set."""
+        return self.kind == "test"
+
+    @property
+    def generators(self) -> int:
+        """The number of generators that the splits use."""
+        return 1 if self.has_test_set else len(self.splits)
 
 
 def plan_protocol(
@@ -101,16 +111,13 @@ def plan_protocol(
         All rows, those of a separate test set included.
     judged
         The classes to top up. One of them needs 4 units.
-    folds
-        5 by default (images 3), at most half the units of the smallest evaluated class.
-    repeats
-        3 by default (images 1); always 1 forward in time.
+    folds, repeats
+        5 and 3 by default, 3 and 1 for images. The number of folds is at most half the units of the
+        smallest evaluated class. Forward in time there is one repeat.
     times : (N,) or None
         Sortable times: training rows come before test rows.
-    gap
-        Rows left out between training and test rows in time.
-    seed
-        Seed of the folds.
+    gap, seed
+        Rows left out between training and test rows in time; the seed of the folds.
     tested : bool (N,) or None
         The rows of a separate test set. Rows that share a group with them do not train.
 
@@ -130,67 +137,17 @@ def plan_protocol(
     >>> plan.folds, [len(split.test) for split in plan.splits], plan.evaluated
     (2, [6, 6], ('good', 'bad'))
     """
-    kind = data.kind.recipes
-    units = _units(data if tested is None else data.take(np.flatnonzero(tested)))
-    unit = _unit_word(data)
-    left_out = {
-        name: f"{n} {unit}; judging needs {FEWEST_UNITS}"
-        for name, n in units.items()
-        if n < FEWEST_UNITS
-    }
-    evaluated = tuple(name for name in data.names if name not in left_out)
-    if len(evaluated) < 2 or not set(judged) & set(evaluated):
-        listed = ", ".join(f"{name} ({n})" for name, n in units.items())
-        raise DataError(
-            f"nothing can be judged: the {unit} of the classes are {listed}; expected two classes "
-            f"of {FEWEST_UNITS} {unit} or more, one of them among those to top up. Collect more."
-        )
-    most = min(units[name] for name in evaluated) // 2
-    k = folds or _FOLDS[kind]
-    notes: list[str] = []
-    if tested is not None:
-        k = 1
-    elif k > most:
-        if folds:
-            notes.append(f"{most} folds instead of {folds}: the smallest class fills no more")
-        k = most
-    how: Literal["rows", "groups", "time", "test"]
-    if tested is not None:
-        if folds or times is not None:
-            raise UsageError(
-                "folds and times deal the rows of one data set, and a test set was given"
+    test = data if tested is None else data.take(np.flatnonzero(tested))
+    classes = _judged_classes(data, test, judged)
+    most = min(classes.units[name] for name in classes.evaluated) // 2
+    dealt = _dealt(data, most, folds, repeats, times, gap, seed, tested)
+    for split in dealt.splits:
+        if len(np.unique(data.labels[split.train])) < 2:
+            raise DataError(
+                f"the training part of fold {split.fold + 1} holds rows of fewer than two classes; "
+                "use fewer folds, or split differently"
             )
-        repeats = repeats or TEST_REPEATS
-        train = _apart_from(data, tested)
-        if lost := int((~tested).sum()) - len(train):
-            notes.append(
-                f"{lost} rows that share a group with a test row, or repeat one, do not train"
-            )
-        splits = [Split(r, 0, train, np.flatnonzero(tested)) for r in range(repeats)]
-        shared, how = 1 - 1 / repeats, "test"
-    elif times is not None:
-        splits, shared = _forward(data, np.asarray(times), k, gap), 0.0
-        shared = float(np.mean([len(s.test) / max(1, len(s.train)) for s in splits]))
-        if repeats and repeats > 1:
-            notes.append("one repeat: rows in time can be dealt in one way only")
-        repeats, how = 1, "time"
-    else:
-        repeats = repeats or _REPEATS[kind]
-        splits = [s for r in range(repeats) for s in _dealt(data, k, r, seed)]
-        shared, how = 1 / (k - 1), "rows" if data.groups is None else "groups"
-    _check_training(data, splits)
-    return Protocol(
-        kind=how,
-        folds=k,
-        repeats=repeats,
-        shared=shared,
-        splits=tuple(splits),
-        unit=unit,
-        units=units,
-        evaluated=evaluated,
-        left_out=left_out,
-        notes=tuple(notes),
-    )
+    return Protocol(**dealt._asdict(), **classes._asdict())
 
 
 def with_test_rows(data: Labelled, test: Labelled) -> tuple[Labelled, NDArray[np.bool_]]:
@@ -224,28 +181,96 @@ def with_test_rows(data: Labelled, test: Labelled) -> tuple[Labelled, NDArray[np
     return rows, np.arange(len(rows)) >= len(data)
 
 
-def _apart_from(data: Labelled, tested: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the untested rows that share no group with a tested row."""
-    unit = unit_of_rows(data.groups, len(data))
-    return np.flatnonzero(~tested & ~np.isin(unit, unit[tested]))
+class _Classes(NamedTuple):
+    """The fields of a protocol about its classes."""
+
+    unit: Literal["rows", "groups"]
+    units: Mapping[str, int]
+    evaluated: tuple[str, ...]
+    left_out: Mapping[str, str]
 
 
-def _unit_word(data: Labelled) -> Literal["rows", "groups"]:
-    """Return the independent unit: groups if more than half of the rows have one."""
+def _judged_classes(data: Labelled, tested: Labelled, judged: Sequence[str]) -> _Classes:
+    """Count the independent rows of each class; raise DataError if no class can be judged.
+
+    The unit is groups if more than half of the rows have one. A group counts once.
+    """
     grouped = data.groups is not None and float((data.groups >= 0).mean()) > 0.5
-    return "groups" if grouped else "rows"
-
-
-def _units(data: Labelled) -> dict[str, int]:
-    """Count the independent rows of each class: a group counts once."""
-    unit = unit_of_rows(data.groups, len(data))
-    units = {
-        name: len(np.unique(unit[data.labels == label])) for label, name in enumerate(data.names)
+    unit: Literal["rows", "groups"] = "groups" if grouped else "rows"
+    own = unit_of_rows(tested.groups, len(tested))
+    counts = [len(np.unique(own[tested.labels == i])) for i in range(len(tested.names))]
+    units = {name: n for name, n in zip(tested.names, counts, strict=True) if n}
+    left_out = {
+        name: f"{n} {unit}; judging needs {FEWEST_UNITS}"
+        for name, n in units.items()
+        if n < FEWEST_UNITS
     }
-    return {name: n for name, n in units.items() if n}
+    evaluated = tuple(name for name in data.names if name not in left_out)
+    if len(evaluated) < 2 or not set(judged) & set(evaluated):
+        listed = ", ".join(f"{name} ({n})" for name, n in units.items())
+        raise DataError(
+            f"nothing can be judged: the {unit} of the classes are {listed}; expected two classes "
+            f"of {FEWEST_UNITS} {unit} or more, one of them among those to top up. Collect more."
+        )
+    return _Classes(unit, units, evaluated, left_out)
 
 
-def _dealt(data: Labelled, folds: int, repeat: int, seed: int) -> list[Split]:
+class _Dealt(NamedTuple):
+    """The fields of a protocol about its splits."""
+
+    kind: Literal["rows", "groups", "time", "test"]
+    folds: int
+    repeats: int
+    shared: float
+    splits: tuple[Split, ...]
+    notes: tuple[str, ...]
+
+
+def _dealt(
+    data: Labelled,
+    most: int,
+    folds: int | None,
+    repeats: int | None,
+    times: NDArray[Any] | None,
+    gap: int,
+    seed: int,
+    tested: NDArray[np.bool_] | None,
+) -> _Dealt:
+    """Split the rows as `plan_protocol` describes, into `most` folds at most."""
+    if tested is not None:
+        if folds or times is not None:
+            raise UsageError(
+                "folds and times deal the rows of one data set, and a test set was given"
+            )
+        return _on_test_set(data, tested, repeats or TEST_REPEATS)
+    k = min(folds or _FOLDS[data.kind.recipes], most)
+    notes: list[str] = []
+    if folds and folds > most:
+        notes.append(f"{most} folds instead of {folds}: the smallest class fills no more")
+    if times is not None:
+        forward = _forward(data, np.asarray(times), k, gap)
+        shared = float(np.mean([len(s.test) / max(1, len(s.train)) for s in forward]))
+        if repeats and repeats > 1:
+            notes.append("one repeat: rows in time can be dealt in one way only")
+        return _Dealt("time", k, 1, shared, tuple(forward), tuple(notes))
+    repeats = repeats or _REPEATS[data.kind.recipes]
+    splits = tuple(split for r in range(repeats) for split in _stratified(data, k, r, seed))
+    kind: Literal["rows", "groups"] = "rows" if data.groups is None else "groups"
+    return _Dealt(kind, k, repeats, 1 / (k - 1), splits, tuple(notes))
+
+
+def _on_test_set(data: Labelled, tested: NDArray[np.bool_], repeats: int) -> _Dealt:
+    """Train every repeat on the untested rows that share no group with a tested row."""
+    unit = unit_of_rows(data.groups, len(data))
+    train = np.flatnonzero(~tested & ~np.isin(unit, unit[tested]))
+    notes: list[str] = []
+    if lost := int((~tested).sum()) - len(train):
+        notes.append(f"{lost} rows that share a group with a test row, or repeat one, do not train")
+    splits = tuple(Split(r, 0, train, np.flatnonzero(tested)) for r in range(repeats))
+    return _Dealt("test", 1, repeats, 1 - 1 / repeats, splits, tuple(notes))
+
+
+def _stratified(data: Labelled, folds: int, repeat: int, seed: int) -> list[Split]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     drawn = derived_seed(seed, "evaluation-splits", repeat) % _MOST_SEED
@@ -286,15 +311,6 @@ def _forward(data: Labelled, times: NDArray[Any], folds: int, gap: int) -> list[
             train = train[~np.isin(data.groups[train], tested[tested >= 0])]
         splits.append(Split(0, fold, *_ascending((train, test))))
     return splits
-
-
-def _check_training(data: Labelled, splits: Sequence[Split]) -> None:
-    for split in splits:
-        if len(np.unique(data.labels[split.train])) < 2:
-            raise DataError(
-                f"the training part of fold {split.fold + 1} holds rows of fewer than two classes; "
-                "use fewer folds, or split differently"
-            )
 
 
 def _ascending(

@@ -221,7 +221,7 @@ class ArmResults:
         sampling: on a separate test set, the standard error from its rows and the number of units.
         """
         both = [one[place] - other[place] for place in other if place in one]
-        if self.design.protocol.kind == "test":
+        if self.design.protocol.has_test_set:
             return contrast_of_seeds(both, *sampling, least) if both and sampling else None
         return contrast(both, self.design.protocol.shared, least) if both else None
 
@@ -230,7 +230,7 @@ class ArmResults:
     ) -> tuple[float, int] | None:
         """Return the bootstrap error of a difference on a test set (first seed), and its units."""
         data, test = self.design.data, self.design.protocol.splits[0].test
-        if self.design.protocol.kind != "test" or metric in OF_RANKS:
+        if not self.design.protocol.has_test_set or metric in OF_RANKS:
             return None
         drawn = paired_bootstrap(
             data.labels[test],

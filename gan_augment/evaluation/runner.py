@@ -77,24 +77,18 @@ def evaluate(
 
     Parameters
     ----------
-    data
-        Labelled rows.
-    options
-        None for the defaults.
-    test
-        A separate test set of the same classes and shape. `data` is then not split: one generator
-        is fitted, and repeats are seeds of the learner.
+    data, test
+        Labelled rows, and a separate test set of the same classes and shape. With a test set `data`
+        is not split: one generator is fitted, and repeats are seeds of the learner.
+    options, started_s
+        None for the defaults; when the budget began, by `time.monotonic()`, None for now.
     photos
         If the rows are features of photos, with the same ids: the photos, for the report.
     out, resume, overwrite
         The folder for journal, generators and result (None: a temporary one); whether to resume
         the journal there, to the same bytes as without the interruption, or to replace it.
-    on_plan
-        Called with the plan before the first fit.
-    progress
-        Receives phases and warnings.
-    started_s
-        When the budget began, by `time.monotonic()`; None is now.
+    on_plan, progress
+        Called with the plan before the first fit; receives phases and warnings.
 
     Returns
     -------
@@ -104,9 +98,8 @@ def evaluate(
     ------
     DataError
         If nothing can be judged.
-    LeakError, UsageError, OutputExistsError, ResumeMismatchError, WriteFailedError,
-    FolderInUseError
-        And whatever the learner raises on real rows.
+    GanAugmentError
+        If rows leak, or options or folder do not fit. Errors of the learner on real rows pass.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
     started_s = time.monotonic() if started_s is None else started_s
@@ -125,10 +118,15 @@ def evaluate(
         design = run(plan.design, journal, folder.absolute(), options.n_jobs, progress, due_s)
         result = EvaluationResult(build_result(design, journal), build_timings(design, journal))
         if out is not None:
-            result.save(folder)
-            for model in (folder / MODELS).glob("r[1-9]*"):  # the first repeat is kept
-                _remove(model)
+            _save(result, folder)
     return result
+
+
+def _save(result: EvaluationResult, folder: Path) -> None:
+    """Write the result, and remove the generators of all repeats but the first."""
+    result.save(folder)
+    for model in (folder / MODELS).glob("r[1-9]*"):
+        _remove(model)
 
 
 @dataclass(frozen=True)
@@ -273,7 +271,7 @@ def split_figures(
         "corrected": corrected_decision(scores, trained, real, metric),
     }
     calibrations = None
-    if scores.kind == "probability" and scores.values is not None and len(labels):
+    if scores.are_probabilities and scores.values is not None and len(labels):
         after = corrected(scores.values, trained, real)
         calibrations = {
             "before": calibration(scores.values, labels),
