@@ -238,15 +238,12 @@ def _model(
     run: str | Path | None,
 ) -> tuple[Any, Path | None]:
     """Load or fit the model, and return it with its run; (None, None) if nothing is generated."""
-    if model:
-        held.describe(made_from)
-        return load_model(model, threads=1), Path(model)
-    if not job.plan.generated:
+    if not model and not job.plan.generated:
         held.describe(made_from)
         return None, None
     from gan_augment.commands.fit import fitted_for
 
-    gan, trained = fitted_for(held, made_from, source, job.data, run, job.progress)
+    gan, trained = fitted_for(held, made_from, source, job.data, model, run, job.progress)
     return gan or load_model(trained, threads=1), trained
 
 

@@ -16,8 +16,7 @@ from gan_augment.commands.source import IMAGES_A_CLASS, Source, read_data
 from gan_augment.commands.writing import (
     SAMPLES,
     Result,
-    check_apart,
-    new_run_folder,
+    folder_to_write,
     remove_named,
     run_folder,
 )
@@ -110,21 +109,12 @@ def choose(
     """
     started_s, progress = time.monotonic(), progress or Progress()
     options = options or FitOptions()
-    if resume and out is None:
-        raise UsageError("--resume needs --out, the folder of the choice that was stopped")
-    folder, chosen, kind = _inputs(data, out, options, recipes, progress)
+    folder = folder_to_write(data, out, "choices", resume=resume)
+    chosen, kind = _inputs(data, options, recipes, progress)
     budget_s = options.budget_s or 1200.0
-    header = {
-        "kind": "header",
-        "recipes": {name: one.model_dump(mode="json") for name, one in chosen.items()},
-        "topped_up": list(kind.topped_up),
-        "seed": options.seed,
-        "threads": options.threads or 1,
-        "data_sha256": kind.sha256,
-    }
     hint = "finished trials were kept; the same command with --out and --resume goes on"
     with run_folder(folder, resume=resume, overwrite=overwrite, ours=_is_choice):
-        journal = _journal(folder, header, resume)
+        journal = _journal(folder, kind, chosen, options, resume)
         for line in _lines(kind, chosen, folder):
             progress.note(line)
         with interruptible(lambda: hint), stop_on_signals() as stop:
@@ -191,36 +181,38 @@ def plan_choice(
 ) -> tuple[list[str], dict[str, Any]]:
     """Return what `choose` would try, in lines for people and as values. Writes nothing."""
     options = options or FitOptions()
-    folder, chosen, kind = _inputs(data, out, options, recipes, Progress())
+    folder = folder_to_write(data, out, "choices")
+    chosen, kind = _inputs(data, options, recipes, Progress())
     held_out(kind.data, kind.topped_up, options.seed)
     values = {"recipes": [*chosen], "rounds": round_sizes(len(chosen)), "folder": str(folder)}
     return _lines(kind, chosen, folder), values | {"topped_up": [*kind.topped_up], **kind.facts()}
 
 
 def _inputs(
-    data: str | Path,
-    out: str | Path | None,
-    options: FitOptions,
-    recipes: str | Sequence[str],
-    progress: Progress,
-) -> tuple[Path, dict[str, Recipe], Source]:
-    """Return the folder to write, the recipes by name, and the data.
-
-    Unlabelled rows are read as for the first recipe that uses them.
-    """
-    folder = new_run_folder(data, "choices") if out is None else Path(out)
-    check_apart(Path(data), folder)
+    data: str | Path, options: FitOptions, recipes: str | Sequence[str], progress: Progress
+) -> tuple[dict[str, Recipe], Source]:
+    """Return the recipes by name, and the data, unlabelled rows as for the first that uses them."""
     chosen = _recipes(recipes, options)
     if options.unlabelled is not None:
         taker = next((one for one in chosen.values() if takes_unlabelled(one)), None)
         if taker is None:
             check_unlabelled(next(iter(chosen.values())))
         options = options.model_copy(update={"recipe": taker})
-    return folder, chosen, read_data(data, options, progress)
+    return chosen, read_data(data, options, progress)
 
 
-def _journal(folder: Path, header: dict[str, Any], resume: bool) -> Journal:
+def _journal(
+    folder: Path, kind: Source, chosen: Mapping[str, Recipe], options: FitOptions, resume: bool
+) -> Journal:
     """Begin the journal of a choice, or read it. Raises ResumeMismatchError for another header."""
+    header = {
+        "kind": "header",
+        "recipes": {name: one.model_dump(mode="json") for name, one in chosen.items()},
+        "topped_up": list(kind.topped_up),
+        "seed": options.seed,
+        "threads": options.threads or 1,
+        "data_sha256": kind.sha256,
+    }
     journal = Journal(folder / JOURNAL, KEY)
     if not resume:
         remove_named(folder, FILES)

@@ -69,7 +69,6 @@ def embed(
     GanAugmentError
         For unreadable data, an unsuitable name, or a file that exists.
     """
-    from gan_augment.data.tables.export import ParquetFormat, ParquetRows
     from gan_augment.sklearn_api.features import FrozenFeatures
 
     source, out, progress = Path(source), Path(out), progress or Progress()
@@ -91,6 +90,16 @@ def embed(
     for note in read.notes:
         progress.note(note)
     table = embedded(read.data, features, progress)
+    _write(table, out, overwrite=overwrite)
+    n, width, seconds = len(read.data), features.n_features_out_, time.monotonic() - started_s
+    how = f"{n} images at {size[1]} x {size[0]} px, {features.precision_}, to {width} features each"
+    return EmbedResult(out, n, width, f"{how}: {seconds:.0f} s")
+
+
+def _write(table: Labelled, out: Path, *, overwrite: bool) -> None:
+    """Write label, group and id of each row, and its features."""
+    from gan_augment.data.tables.export import ParquetFormat, ParquetRows
+
     frame, ids = table.frame, table.ids.tolist()
     groups = [-1] * len(table) if table.groups is None else table.groups.tolist()
     named = [f"group-{g:06d}" if g >= 0 else id_ for g, id_ in zip(groups, ids, strict=True)]
@@ -101,9 +110,6 @@ def embed(
         rows = ParquetRows(file, ParquetFormat.plain(frame))
         rows.add(frame)
         rows.end()
-    n, width, seconds = len(read.data), features.n_features_out_, time.monotonic() - started_s
-    how = f"{n} images at {size[1]} x {size[0]} px, {features.precision_}, to {width} features each"
-    return EmbedResult(out, n, width, f"{how}: {seconds:.0f} s")
 
 
 def embedded(data: Labelled, features: FrozenFeatures, progress: Progress) -> Labelled:

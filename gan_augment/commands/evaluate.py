@@ -15,7 +15,7 @@ import numpy as np
 from gan_augment.commands.embed import embedded
 from gan_augment.commands.report import WrittenReport
 from gan_augment.commands.source import read_data
-from gan_augment.commands.writing import check_apart, new_run_folder
+from gan_augment.commands.writing import folder_to_write
 from gan_augment.data.images.resize import model_size, resize_batch
 from gan_augment.data.images.sources import PARTS, parts_of
 from gan_augment.errors import UsageError
@@ -80,36 +80,27 @@ def evaluate(
     data
         A folder of classes, a manifest, an `.npz` or a table.
     out
-        The folder for the result, the journal and models, by default `reports/<name of data>`, then
-        `-2`, `-3`.
+        The folder to write, by default `reports/<name of data>`, then `-2`, `-3`.
     options
         What is compared, and how.
     test
-        Data of the same kind to test on; `data` is then only trained on. By default the test (or
-        val) folder next to train in `data`, unless the options name folds.
+        Data of the same kind to test on. By default the test (or val) folder next to train in
+        `data`, unless the options name folds.
     features
-        A backbone of `FrozenFeatures`: images are judged as a table of its features, by the learner
-        "logistic" (the default), "mlp" or one of the user's.
-    resume
-        Continue what `out` began; the result has the bytes of an undisturbed run.
-    overwrite
-        Replace an earlier evaluation.
+        A backbone of `FrozenFeatures`: images are judged as a table of its features.
+    resume, overwrite
+        Continue what `out` began, to the same bytes; replace an earlier evaluation.
     progress
         Shows progress and notes.
 
     Raises
     ------
-    StopRequested
-        After Ctrl-C and SIGTERM; finished work is kept.
-    GanAugmentError
-        The errors of `gan_augment.errors`.
+    GanAugmentError, StopRequested
+        After Ctrl-C and SIGTERM finished work is kept.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
     started_s = time.monotonic()
-    if resume and out is None:
-        raise UsageError("--resume needs --out, the folder of the evaluation that was stopped")
-    folder = new_run_folder(data, "reports") if out is None else Path(out)
-    check_apart(Path(data), folder)
+    folder = folder_to_write(data, out, "reports", resume=resume)
     read = _read(Path(data), test, options, features, progress)
 
     def show(plan: Plan) -> None:

@@ -28,6 +28,7 @@ from gan_augment.commands.writing import (
     Output,
     Result,
     check_apart,
+    folder_to_write,
     is_run,
     new_run_folder,
     remove_named,
@@ -175,7 +176,7 @@ def plan_fit(
 
     resume: take the settings of the run in `out`.
     """
-    run, options = _run_path(data, out, resume), options or FitOptions()
+    run, options = folder_to_write(data, out, resume=resume), options or FitOptions()
     if resume:
         options = _begun_with(run, options, force=False)
     return _plan(data, read_data(data, options, sampled=True), run)
@@ -202,12 +203,11 @@ def fit(
         The run folder, by default `runs/<name of data>`, then `-2`, `-3`.
     options
         How to read the data and to train.
-    resume
+    resume, force
         Continue the run in `out` with its settings; the result has the bytes of an undisturbed run.
+        With `force`, although data or settings changed.
     overwrite
         Replace an earlier run, after the data was read.
-    force
-        Resume although data or settings changed.
     progress, callbacks
         Show progress, notes and warnings; observe training.
 
@@ -220,8 +220,7 @@ def fit(
 
     Notes
     -----
-    Under torchrun all ranks train together, and rank 0 writes. Restarted ranks continue the run in
-    `out`.
+    Under torchrun all ranks train together, and rank 0 writes. Restarted ranks continue the run.
     """
     options, (again, most) = options or FitOptions(), restarts()
     if most and out is None:
@@ -275,7 +274,7 @@ def fit_model(
 
     data: the content of `source`, if it was read already.
     """
-    run, requested = _run_path(source, out, resume), options
+    run, requested = folder_to_write(source, out, resume=resume), options
     progress = watch = Stopwatch(progress, "reading")
     with run_folder(run, resume=resume, overwrite=overwrite):
         if resume:
@@ -307,15 +306,18 @@ def fitted_for(
     made_from: Mapping[str, Any],
     source: Path,
     read: Source,
+    model: str | Path | None,
     run: str | Path | None,
     progress: Progress,
 ) -> tuple[ImageGAN | TabularGAN | None, Path]:
     """Fit a model of the data for an output, or continue what an earlier call began.
 
-    Returns the model, None if the earlier call had finished it, and the folder of its run.
+    Returns the model, None if it was finished already, and its run: `model`, if that is given.
     Raises ResumeMismatchError if the run was changed since.
     """
     held.describe(made_from)
+    if model:
+        return None, Path(model)
     earlier = held.record.run if held.record else None
     folder = Path(earlier or run or new_run_folder(source))
     check_apart(source, folder)
@@ -447,14 +449,6 @@ def _plan(source: str | Path, data: Source, run: Path) -> FitPlan:
     plan = FitPlan(str(source), run, data, recipe=data.recipe(), machine=data.machine())
     _ = plan.topped_up, data.unlabelled  # what is unknown is refused before anything is written
     return plan
-
-
-def _run_path(data: str | Path, out: str | Path | None, resume: bool) -> Path:
-    if resume and out is None:
-        raise UsageError("--resume needs --out RUN, the folder of the run that was stopped")
-    run = new_run_folder(data) if out is None else Path(out)
-    check_apart(Path(data), run)
-    return run
 
 
 def _write_settings(plan: FitPlan, steps: int | None, *, config: bool = True) -> None:

@@ -163,10 +163,8 @@ def inspect_data(
         The column of labels; with it the data is a table.
     columns
         {column: kind}, for columns whose kind is not to be inferred.
-    workers
-        Processes that decode images.
-    window
-        Samples that signals are cut to.
+    workers, window
+        Processes that decode images; samples that signals are cut to.
     skip_bad
         Whether a fit skips unusable files.
     progress
@@ -179,7 +177,6 @@ def inspect_data(
 
     Examples
     --------
-
     >>> import tempfile
     >>> import numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -196,12 +193,17 @@ def inspect_data(
         table = read_data(source, options, progress)
         return _table_report(str(source), table.read)
     check_no_table(Path(source), options)
-    if window is not None or holds_signals(Path(source)):
-        kind = read_data(source, options, progress)
-        lines = [kind.line()]
-        return DataReport(
-            str(source), kind.unit, dict(kind.counts), kind.facts(), lines, kind.notes
-        )
+    if window is None and not holds_signals(Path(source)):
+        return _image_report(source, skip_bad, workers, progress)
+    kind = read_data(source, options, progress)
+    lines = [kind.line()]
+    return DataReport(str(source), kind.unit, dict(kind.counts), kind.facts(), lines, kind.notes)
+
+
+def _image_report(
+    source: str | Path, skip_bad: bool, workers: int | None, progress: Progress | None
+) -> DataReport:
+    """Report the images of a source, also those that a fit would stop for."""
     read = read_images(source, skip_bad=True, workers=workers, progress=progress)
     scan, problem = read.scan, None
     try:

@@ -14,12 +14,7 @@ from pydantic import ValidationError
 
 from gan_augment.commands.source import Meta, model_sha256, read_meta
 from gan_augment.commands.writing import FILE_FORMAT, Output, Result, draw_images, output
-from gan_augment.data.images.png_folder import (
-    ManifestRow,
-    check_png_channels,
-    safe_names,
-    with_sources,
-)
+from gan_augment.data.images.png_folder import check_png_channels, safe_names
 from gan_augment.data.tables.columns import joined
 from gan_augment.data.tables.export import FileFormat, NewRows, check_out, write_table
 from gan_augment.data.topup_plan import check_planned, choose_classes, plan_topup
@@ -92,23 +87,17 @@ def sample(
 
     Parameters
     ----------
-    run
-        The folder of the run, or a saved model.
-    out
-        The folder or file to write.
+    run, out
+        The folder of the run, or a saved model; the folder or file to write.
     counts
         Rows of each class {name: n}, or one number for every class of `classes`. None brings each
         of them level with the largest class.
     classes
         As in `fit`; None for the classes that the run was fitted to top up.
-    seed
-        The seed of the rows.
-    workers
-        Threads that draw images; None for one per core.
-    mark
-        Whether a table gets a last column `synthetic`.
-    overwrite
-        Whether an earlier output is replaced.
+    seed, workers
+        The seed of the rows, and the threads that draw images; None for one per core.
+    mark, overwrite
+        Whether a table gets a last column `synthetic`; whether an earlier output is replaced.
     progress
         Shows progress and notes.
 
@@ -117,12 +106,6 @@ def sample(
     GanAugmentError
         OutputExistsError, UnknownClassError, ModelFileError, WriteFailedError; TooFewAcceptedError
         for a class that the model cannot draw (the others are written).
-
-    Examples
-    --------
-    >>> result = sample("runs/photos", "out", counts={"bad": 3})  # doctest: +SKIP
-    >>> sorted(path.name for path in Path("out/bad").iterdir())  # doctest: +SKIP
-    ['000000.png', '000001.png', '000002.png']
     """
     run, out, progress = Path(run), Path(out), progress or Progress()
     meta, started_s = read_meta(run), time.monotonic()
@@ -134,11 +117,12 @@ def sample(
         check_out(out)
     elif mark:
         raise UsageError(f"--mark is for tables, and this run is of {meta.unit}")
+    total = sum(target_counts.values())
     with output(out, "sample", table=table, overwrite=overwrite) as held:
-        held.check_room(0, 2 if table else sum(target_counts.values()))
+        held.check_room(0, 2 if table else total)
         gan: Any = load_model(run, threads=1)
         held.describe(made_from)
-        progress.phase("sampling", sum(target_counts.values()))
+        progress.phase("sampling", total)
         if table and not held.finished:
             _write_table(held, gan, run, target_counts, seed, mark, progress)
         elif not table:
@@ -196,13 +180,7 @@ def _write_folder(
     refused = draw_images(
         gan, held.part, paths, seed=seed, workers=workers, advance=progress.advance
     )
-    rows = [
-        ManifestRow(path, name, "synthetic", run.name, index)
-        for name, own in paths.items()
-        for index, path in enumerate(own)
-        if name not in refused
-    ]
-    held.finish_folder(with_sources(held.part, rows))
+    held.finish_drawn(paths, refused, run)
     if refused:
         raise TooFewAcceptedError("; ".join(refused.values()))
 

@@ -27,12 +27,7 @@ from gan_augment.commands.writing import (
     draw_images,
     output,
 )
-from gan_augment.data.images.png_folder import (
-    ManifestRow,
-    check_png_channels,
-    safe_names,
-    with_sources,
-)
+from gan_augment.data.images.png_folder import check_png_channels, safe_names
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
@@ -111,10 +106,8 @@ def translate(
 
     Parameters
     ----------
-    data
-        A folder of classes, a manifest or an `.npz`, which is only read.
-    out
-        The folder to write.
+    data, out
+        A folder of classes, a manifest or an `.npz`, which is only read; the folder to write.
     source, to
         The classes whose rows are drawn, "all" for all others, and the classes they are drawn as.
     counts
@@ -124,10 +117,8 @@ def translate(
     model
         A run to draw with. None fits one first, with `options` (recipe "auto" is "stargan"), into
         `run`, by default where `fit` puts it.
-    options
-        The options of the fit.
-    run
-        The folder of the run that is trained.
+    options, run
+        The options of the fit, and the folder of the run that is trained.
     overwrite
         Whether an earlier output is replaced.
     progress
@@ -145,16 +136,7 @@ def translate(
     with output(out, "translate", overwrite=overwrite) as held:
         plan = _plan(origin, source, to, counts, options or FitOptions(), meta, progress)
         held.check_room(0, sum(plan.counts.values()))
-        made_from = _made_from(plan, model)
-        trained: Path | None = Path(model) if model else None
-        gan: Any = None
-        if trained:
-            held.describe(made_from)
-        else:
-            from gan_augment.commands.fit import fitted_for
-
-            gan, trained = fitted_for(held, made_from, origin, plan.kind, run, progress)
-        gan = gan or _load(trained, plan.kind.options)
+        gan, trained = _model(held, plan, origin, model, run, progress)
         _write(held, plan, gan, trained, progress)
     chosen = gan.meta_.selection.classes if gan.meta_.selection else {}
     return TranslateResult(
@@ -299,22 +281,31 @@ def _counts(
     return wanted
 
 
-def _made_from(plan: TranslationPlan, model: str | Path | None) -> dict[str, Any]:
-    """Return what determines the output; a repeated call must give the same."""
-    return {
-        "data": plan.kind.sha256,
-        "sources": plan.sources.ids.tolist(),
-        "counts": dict(plan.counts),
-        "options": plan.kind.options.model_dump(mode="json", exclude=NOT_OF_THE_OUTPUT),
-        "model": model_sha256(model) if model else None,
-    }
-
-
-def _load(run: Path, options: FitOptions) -> ImageGAN:
+def _model(
+    held: Output,
+    plan: TranslationPlan,
+    origin: Path,
+    model: str | Path | None,
+    run: str | Path | None,
+    progress: Progress,
+) -> tuple[ImageGAN, Path]:
+    """Load or fit the model, and return it with its run."""
+    from gan_augment.commands.fit import fitted_for
     from gan_augment.generators import model_path
     from gan_augment.generators.image_gan import ImageGAN
 
-    return ImageGAN.load(model_path(run), device=options.device, threads=options.threads)
+    options = plan.kind.options
+    made_from = {  # a repeated call must give the same
+        "data": plan.kind.sha256,
+        "sources": plan.sources.ids.tolist(),
+        "counts": dict(plan.counts),
+        "options": options.model_dump(mode="json", exclude=NOT_OF_THE_OUTPUT),
+        "model": model_sha256(model) if model else None,
+    }
+    gan: Any
+    gan, trained = fitted_for(held, made_from, origin, plan.kind, model, run, progress)
+    gan = gan or ImageGAN.load(model_path(trained), device=options.device, threads=options.threads)
+    return gan, trained
 
 
 def _write(
@@ -335,13 +326,7 @@ def _write(
         workers=1,
         advance=progress.advance,
     )
-    rows = [
-        ManifestRow(path, label, "synthetic", run.name, i)
-        for label, own in paths.items()
-        for i, path in enumerate(own)
-        if label not in refused
-    ]
-    held.finish_folder(with_sources(held.part, rows))
+    held.finish_drawn(paths, refused, run)
     if refused:
         raise TooFewAcceptedError(
             f"{'; '.join(refused.values())}. The run {str(run)!r} is kept: --model draws with it "

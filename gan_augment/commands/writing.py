@@ -25,6 +25,7 @@ from gan_augment.data.images.png_folder import (
     ManifestRow,
     is_whole_png,
     read_manifest,
+    with_sources,
     write_manifest,
     write_part,
 )
@@ -177,6 +178,18 @@ class Output:
         with write_errors(self.path):  # last, so that a call that is killed before can be repeated
             (self.path / RECORD).unlink()
 
+    def finish_drawn(
+        self, paths: Mapping[str, Sequence[str]], refused: Mapping[str, str], run: Path
+    ) -> None:
+        """Finish a folder of generated files, {class: paths}, without the refused classes."""
+        rows = [
+            ManifestRow(path, name, "synthetic", run.name, index)
+            for name, own in paths.items()
+            for index, path in enumerate(own)
+            if name not in refused
+        ]
+        self.finish_folder(with_sources(self.part, rows))
+
     def finish_table(self) -> None:
         """Give the table and then its manifest their names, and remove the part folder."""
         named, table = self.table_named, self.part / self.path.name
@@ -268,25 +281,11 @@ def draw_images(
 ) -> dict[str, str]:
     """Draw generated images or signals into files, by threads.
 
-    Parameters
-    ----------
-    gan
-        The fitted model.
-    folder, paths
-        Row i of a class goes to `folder / paths[class][i]`. Whole files are skipped.
-    seed
-        The seed of the rows. Their bytes do not depend on the number of threads.
-    size
-        (height, width) in px of the files; None for the model's own.
-    workers
-        Threads; None for one per core.
-    advance
-        Called with the number of files that are done.
+    Row i of a class goes to `folder / paths[class][i]`; whole files are skipped. The bytes do not
+    depend on the number of threads, `workers`, by default one per core. size: (height, width) in
+    px, by default the model's. advance: called with the number of files that are done.
 
-    Returns
-    -------
-    dict
-        {class: reason} for the classes that the model refuses. They leave no file.
+    Returns {class: reason} for the classes that the model refuses. They leave no file.
     """
     span, refused = gan.recipe_.generator.span, _refused(gan, paths)
     tasks = [
@@ -395,6 +394,17 @@ def new_run_folder(data: str | Path, parent: str = "runs") -> Path:
         candidate = folder.with_name(f"{folder.name}-{number}")
         number += 1
     return candidate
+
+
+def folder_to_write(
+    data: str | Path, out: str | Path | None, parent: str = "runs", *, resume: bool = False
+) -> Path:
+    """Return `out`, by default a new folder in `parent`. Raises UsageError if it is unsuitable."""
+    if resume and out is None:
+        raise UsageError("--resume needs --out, the folder of what was stopped")
+    folder = new_run_folder(data, parent) if out is None else Path(out)
+    check_apart(Path(data), folder)
+    return folder
 
 
 @contextlib.contextmanager

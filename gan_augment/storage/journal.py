@@ -64,7 +64,7 @@ class Journal:
         if self.header is None:
             raise ResumeMismatchError(
                 f"{str(path)!r} does not begin as a journal does; leave --resume out and give "
-                "--overwrite to begin anew"
+                "--overwrite to begin again"
             )
         with write_errors(path), path.open("rb+") as file:
             file.truncate(whole)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_augment.commands import translate as room
+from gan_augment.commands import writing
 from gan_augment.commands.augment import augment
 from gan_augment.commands.evaluate import plan_evaluation
 from gan_augment.commands.fit import fit
@@ -72,7 +72,7 @@ def test_a_stopped_call_goes_on_to_the_same_bytes(data, translator, tmp_path, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(room, "with_sources", interrupted)
+        patch.setattr(writing, "with_sources", interrupted)
         with pytest.raises(StopRequested):
             translate(data, tmp_path / "out", counts=20, **how)
     (tmp_path / "out.part" / "bad_part" / "000003.png").unlink()
