@@ -251,6 +251,12 @@ class Labelled:
         return replace(self, rows=rows, labels=labels, ids=ids, groups=None, sources=None)
 
 
+def labelled_of(x: Any) -> Labelled | None:
+    """Return `Labelled` data, or that of an object which holds it as `data`; None for others."""
+    rows = x if isinstance(x, Labelled) else getattr(x, "data", None)
+    return rows if isinstance(rows, Labelled) else None
+
+
 def check_model_classes(data: Labelled, meta: Any) -> None:
     """Raise DataError if the data has a class that the model of `meta` does not know."""
     unknown = [name for name in data.names if name not in meta.classes]

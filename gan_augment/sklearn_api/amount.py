@@ -79,7 +79,14 @@ class AmountSampler(BaseOverSampler):  # type: ignore[misc]
             return X, y
         generator: Any
         if self.source == "gan" and plan.generated:
-            generator = self._gan(parsed)
+            # The augmenter's generator is fitted once per set of rows.
+            settings = sorted(self.augmenter.get_params(deep=False).items())
+            key = f"{data.kind.sha256(data)} {settings!r}"
+            if key not in _fitted:
+                _fitted[key] = clone(self.augmenter).fit(parsed)
+                while len(_fitted) > _MOST_KEPT:
+                    _fitted.popitem(last=False)
+            generator = _fitted[key].generator_
         elif self.source == "smote":
             schema = data.kind.schema(data, parsed.overrides)
             generator = Smote.fitted(data, classes, schema=schema)
@@ -94,16 +101,6 @@ class AmountSampler(BaseOverSampler):  # type: ignore[misc]
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         return self.fit_resample(X, y)
-
-    def _gan(self, parsed: ParsedInput) -> Any:
-        """Return the augmenter's generator for these rows, fitted once per set of rows."""
-        params = sorted(self.augmenter.get_params(deep=False).items())
-        key = f"{parsed.data.kind.sha256(parsed.data)} {params!r}"
-        if key not in _fitted:
-            _fitted[key] = clone(self.augmenter).fit(parsed)
-            while len(_fitted) > _MOST_KEPT:
-                _fitted.popitem(last=False)
-        return _fitted[key].generator_
 
 
 _fitted: OrderedDict[str, GANAugmenter] = OrderedDict()

@@ -307,13 +307,19 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         ------
         NotFittedError, UsageError, UnknownClassError
         """
-        model = self._model()
+        if not hasattr(self, "generator_"):
+            raise NotFittedError("this GANAugmenter is not fitted; call fit(X, y) first")
+        if self.generator_ is None:
+            raise NotFittedError(
+                "no generated row was requested, so no model was trained; call fit(X, y), which "
+                "always trains, or raise synthetic_share"
+            )
         if not isinstance(counts, Mapping):
             raise UsageError(f"sample({counts!r}); expected counts by label, {{label: n}}")
         labels = self._output.labels
         names = {labels.name_of(label): n for label, n in counts.items()}
         seed = self._seed if random_state is None else checked_seed(random_state)
-        samples = model.sample(names, random_state=seed)
+        samples = self.generator_.sample(names, random_state=seed)
         codes = np.array([labels.names.index(samples.names[i]) for i in samples.labels], dtype=int)
         return self._output.rows(samples), labels.take(codes)
 
@@ -325,16 +331,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             categorical_features=self.categorical_features,
             kind=self.kind,
         )
-
-    def _model(self) -> GAN:
-        if not hasattr(self, "generator_"):
-            raise NotFittedError("this GANAugmenter is not fitted; call fit(X, y) first")
-        if self.generator_ is None:
-            raise NotFittedError(
-                "no generated row was requested, so no model was trained; call fit(X, y), which "
-                "always trains, or raise synthetic_share"
-            )
-        return self.generator_
 
     def _train(self, parsed: ParsedInput, names: Sequence[str], options: FitOptions) -> None:
         seed = draw_seed(self.random_state)

@@ -1,21 +1,23 @@
-"""`evaluate` from Python: X, y and settings become `Labelled` and `EvaluationOptions`."""
+"""`evaluate` from Python: X, y and settings become `Labelled` and `EvaluationOptions`.
+
+The same data, seed and steps give the same result, byte for byte, for every `n_jobs`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.inference import column_names
-from gan_augment.data.tables.reader import ReadTable, read_frame
+from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.generators.image_gan import ImageGAN
-from gan_augment.generators.tabular_gan import TabularGAN
-from gan_augment.kinds.kind import Labelled
+from gan_augment.generators.gan import GAN
+from gan_augment.kinds.kind import Labelled, labelled_of
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress, StderrProgress
 from gan_augment.sklearn_api.augmenter import (
@@ -51,96 +53,67 @@ def evaluate(
 ) -> EvaluationResult:
     """Measure whether topping up the rare classes helps a classifier on this data.
 
-    The rows are split. In every split all fits see the training part only: the classifier is
-    trained with and without generated rows, and with cheaper remedies (class weights, repeats,
-    SMOTE), and is tested on real rows.
+    Classifiers trained with and without added rows are tested on held-out rows. Raises DataError
+    for data that cannot be judged, UsageError for settings that cannot be used.
 
     Parameters
     ----------
-    data
-        X as for `GANAugmenter.fit_resample`, or data with labels: a `Labelled`, the result of
-        `read_images`, `read_frame` or `read_table`, a map-style torch Dataset or a DataLoader.
-    y : (N,) or str or None
-        Labels, or the name of their column in a frame; None if data has labels.
-    options : EvaluationOptions or None
-        All settings at once; None for the defaults.
+    data, y
+        X and y as for `GANAugmenter.fit_resample`; a frame and the name of its label column; or
+        data with labels (`Labelled`, a `read_...` result, a torch Dataset or DataLoader) and None.
+    options, **settings
+        `EvaluationOptions`; its fields and those of `FitOptions` as arguments, which win.
     test
-        A separate test set: (X, y), or data with labels. `data` is then not split; repeats are
-        seeds of the classifier, 3 by default.
+        A separate test set, (X, y) or data with labels: `data` is then not split.
     augmenter
         GANAugmenter, ImageGAN, TabularGAN, or any object with `fit(data)` and `sample(counts,
         random_state)`; None is `GANAugmenter()`. Only its settings are used.
     classes
-        The classes to top up: "rare", "all", or labels. None takes those of the augmenter, or
-        "rare".
-    out
-        Folder for result, journal and models; None for a temporary one.
-    resume, overwrite
-        Whether to resume the evaluation in `out`, or to replace it.
+        What to top up: "rare", "all", or labels. None: as the augmenter, or "rare".
     progress
         Receives phases; None shows warnings only.
-    **settings
-        Fields of `EvaluationOptions` (`learner`, `metric`, `arms`, `folds`, `n_jobs`, ...) and of
-        `FitOptions` (`steps`, `seed`, ...), which win over `options`.
-
-    Returns
-    -------
-    EvaluationResult
-        With `.verdict`, `.sentence`, `.to_frame()`, `.to_html(path)`, `.save(folder)`.
-
-    Raises
-    ------
-    DataError
-        If the data cannot be judged: fewer than 4 rows (or groups) of every rare class, one class,
-        a plug-in that leaks test rows.
-    UsageError
-        For unknown or contradicting settings.
-
-    Notes
-    -----
-    The same data, seed and steps give the same result, byte for byte, for every `n_jobs`.
+    out, resume, overwrite
+        Folder for result, journal and models (None: temporary); whether to resume or replace it.
 
     Examples
     --------
     >>> from sklearn.datasets import make_classification
-    >>> import gan_augment
-    >>> X, y = make_classification(90, weights=[0.8], random_state=0)
-    >>> found = gan_augment.evaluate(  # far too small for a verdict
-    ...     X, y, learner="logistic", folds=2, repeats=1, steps=2, arms="oversample"
-    ... )
-    >>> found.verdict
+    >>> X, y = make_classification(90, weights=[0.8], random_state=0)  # too few for a verdict
+    >>> evaluate(X, y, learner="logistic", folds=2, repeats=1, steps=2, arms="oversample").verdict
     'INSUFFICIENT DATA'
-    >>> found.to_frame().index.tolist()
-    ['none', 'oversample', 'gan']
     """
     from gan_augment.evaluation.runner import evaluate as run
 
     rows, labels, overrides = _labelled(data, y, augmenter)
     chosen, fit = _settings_of(augmenter, rows, labels)
-    if classes is not None:
-        fit["classes"] = _names(classes, labels)
-    fitted = set(FitOptions.model_fields) - set(EvaluationOptions.model_fields)
-    fit |= {name: settings.pop(name) for name in fitted & set(settings)}
-    if "n_jobs" in settings:
-        settings["n_jobs"] = threads(settings["n_jobs"])
-    given = {} if options is None else {n: getattr(options, n) for n in options.model_fields_set}
-    given_fit = {} if options is None else options.fit.model_dump(exclude_unset=True)
-    fit = {**given_fit, "columns": overrides.columns, **fit}
-    checked = EvaluationOptions.checked({**chosen, **given, **settings, "fit": fit}, "evaluate")
+    fit |= {} if classes is None else {"classes": _names(classes, labels)}
+    checked = _merged(chosen, {"columns": overrides.columns, **fit}, options, settings)
     tested = None
     if test is not None:
         named = y if isinstance(y, str | int) else None
         of_test, y_test = test if isinstance(test, tuple) else (test, named)
         tested, _, _ = _labelled(of_test, y_test, augmenter)
+    shown = progress or StderrProgress("evaluate")
     return run(
-        rows,
-        checked,
-        test=tested,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-        progress=progress or StderrProgress("evaluate"),
+        rows, checked, test=tested, out=out, resume=resume, overwrite=overwrite, progress=shown
     )
+
+
+def _merged(
+    chosen: Mapping[str, Any],
+    fit: dict[str, Any],
+    options: EvaluationOptions | None,
+    settings: dict[str, Any],
+) -> EvaluationOptions:
+    """Return the options of an evaluation; arguments win over `options` and the augmenter."""
+    fitted = set(FitOptions.model_fields) - set(EvaluationOptions.model_fields)
+    fit = fit | {name: settings.pop(name) for name in fitted & set(settings)}
+    if "n_jobs" in settings:
+        settings["n_jobs"] = threads(settings["n_jobs"])
+    given = {} if options is None else {n: getattr(options, n) for n in options.model_fields_set}
+    given_fit = {} if options is None else options.fit.model_dump(exclude_unset=True)
+    values = {**chosen, **given, **settings, "fit": {**given_fit, **fit}}
+    return EvaluationOptions.checked(values, "evaluate")
 
 
 def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Labelled, ClassLabels, Overrides]:
@@ -150,18 +123,12 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Labelled, ClassLabels,
             f"data is the path {str(data)!r}; read it first, with gan_augment.read_images(path) or "
             "gan_augment.read_table(path, target), or take gan_augment.commands.evaluate.evaluate"
         )
-    if isinstance(data, ReadImages | ReadTable):
-        if y is not None:
-            raise UsageError(
-                f"y was given with a {type(data).__name__}, which has labels; leave y out"
-            )
-        rows: Labelled = data.table if isinstance(data, ReadTable) else data.data
-        columns = data.schema.columns if isinstance(data, ReadTable) else ()
-        kinds = {c.name: c.kind for c in columns if c.why.startswith("asked for")}
-        return rows, ClassLabels.of(rows.names, rows.names), Overrides(columns=kinds)
     own = read_labelled(data, y)
     if own is not None:
-        return own.data, own.labels, Overrides()
+        is_read_table = labelled_of(data) is not None and hasattr(data, "schema")
+        columns = data.schema.columns if is_read_table else ()
+        kinds = {c.name: c.kind for c in columns if c.why.startswith("asked for")}
+        return own.data, own.labels, Overrides(columns=kinds)
     ours = augmenter if isinstance(augmenter, GANAugmenter) else GANAugmenter()
     if isinstance(y, str | int):
         read = read_frame(data, y)
@@ -184,7 +151,7 @@ def _settings_of(
     augmenter: Any, data: Labelled, labels: ClassLabels
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of an augmenter for the evaluation and for its fits."""
-    if isinstance(augmenter, ImageGAN | TabularGAN):
+    if isinstance(augmenter, GAN):
         names = ("classes", "steps", "budget_s")
         return {"generator": augmenter}, {name: getattr(augmenter, name) for name in names}
     if not isinstance(augmenter, GANAugmenter):

@@ -18,10 +18,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from gan_augment.data.arrays import to_uint8
 from gan_augment.data.images.pool import decode_files
-from gan_augment.data.images.reader import ReadImages, read_images
+from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.resize import checked_size, resize_image
 from gan_augment.errors import DataError, NotFittedError, UsageError
-from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.kind import labelled_of
 from gan_augment.progress import Progress, StderrProgress
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     X is a list or array of paths, arrays (N, H, W) or (N, H, W, C) of pixels, a `Labelled`,
-    what `read_images` gave, or the path of a folder of classes, a manifest or an .npz file. Grey
+    a result of `read_images`, or the path of a folder of classes, a manifest or an .npz file. Grey
     images become three equal channels; opacity is ignored.
 
     Examples
@@ -157,15 +157,12 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         size = self.image_size_
         if isinstance(images, str | Path):
             images = read_images(images, image_size=size)
-        if isinstance(images, ReadImages):
-            images = images.data
-        if isinstance(images, Labelled):
-            images = images.pixels
+        labelled = labelled_of(images)
         try:
-            values = np.asarray(images)
+            values = np.asarray(images if labelled is None else labelled.pixels)
         except ValueError:
             raise DataError("X holds images of several sizes; give their paths instead") from None
-        if values.dtype.kind in "OUT" and values.ndim and isinstance(values.flat[0], str | Path):
+        if values.ndim and values.size and isinstance(values.flat[0], str | Path):
             return values.size, _decoded([Path(path) for path in values.flat], size)
         pixels, _ = to_uint8(values)
         return len(pixels), (_coloured(resize_image(one, size)) for one in pixels)

@@ -40,7 +40,7 @@ from gan_augment.data.tables.inference import (
 from gan_augment.data.tables.schema import Name, Overrides, TableSchema
 from gan_augment.data.topup_plan import Layout
 from gan_augment.errors import DataError, UnknownClassError, UsageError, did_you_mean, warn
-from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.kind import Labelled, labelled_of
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.kinds.table import TABLE
 from gan_augment.recipes import DataKind
@@ -255,7 +255,7 @@ def read_input(
     flattened arrays with `image_shape` are images; everything else is a table. Raises DataError;
     UsageError for parameters that do not fit X.
     """
-    if _is_dataset(x) or isinstance(x, Labelled):
+    if _is_dataset(x) or labelled_of(x) is not None:
         raise UsageError(
             f"fit_resample was given a {type(x).__name__}; expected arrays or frames: X is its "
             "pixels or its frame, y its labels. fit takes it as it is; AugmentedDataset and "
@@ -293,7 +293,8 @@ def read_labelled(x: Any, y: Any = None, *, kind: str = "auto") -> ParsedInput |
     "signal" for items that are signals. Raises UsageError for an additional `y`, DataError for a
     dataset without images or rows.
     """
-    if not isinstance(x, Labelled | ParsedInput) and not _is_dataset(x):
+    rows = labelled_of(x)
+    if rows is None and not _is_dataset(x):
         return None
     if y is not None:
         raise UsageError(
@@ -301,23 +302,23 @@ def read_labelled(x: Any, y: Any = None, *, kind: str = "auto") -> ParsedInput |
         )
     if isinstance(x, ParsedInput):
         return x
-    if isinstance(x, Labelled):
-        return ParsedInput(x, plain_output(x, ClassLabels.of(x.names, x.names)))
+    if rows is not None:
+        return ParsedInput(rows, _plain_output(rows, ClassLabels.of(rows.names, rows.names)))
     from gan_augment.torch_api.read import read_dataset
 
     data, form = read_dataset(x, signal=kind == SIGNAL.name)
     labels = ClassLabels.of(data.names, tuple(map(python_scalar, form.labels)))
-    return ParsedInput(data, plain_output(data, labels))
+    return ParsedInput(data, _plain_output(data, labels))
 
 
-def plain_output(source: Any, labels: ClassLabels) -> OutputFormat:
-    """Return the format of rows without an X: uint8 images (N, H, W, C) or pandas frames."""
-    shape = getattr(source, "image_shape_", None)
-    if isinstance(source, Labelled) and not source.kind.tabular:
-        shape = source.image_shape
-    pixels = None if shape is None else PixelFormat(shape, "|u1", "0..255")
-    if shape is not None and shape[0] == 1:  # a signal: (1, L, C) -> (C, L)
-        pixels = PixelFormat((shape[2], shape[1]), "<f4", "signal")
+def _plain_output(data: Labelled, labels: ClassLabels) -> OutputFormat:
+    """Return the format of rows without an X; `read_labelled` describes it."""
+    if data.kind.tabular:
+        return OutputFormat(labels)
+    pixels = PixelFormat(data.image_shape, "|u1", "0..255")
+    if data.kind is SIGNAL:
+        _, length, channels = data.image_shape
+        pixels = PixelFormat((channels, length), "<f4", "signal")
     return OutputFormat(labels, pixels=pixels)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,27 +32,25 @@ def rows_to_add(strategy: Any, labels: ClassLabels, codes: NDArray[np.int64]) ->
     present = {name: n for name, n in zip(labels.names, counts, strict=True) if n}
     if callable(strategy):
         strategy = strategy(labels.values[codes])
+    largest = max(present.values(), default=0)
     if isinstance(strategy, Mapping):
         totals = {labels.name_of(label): total for label, total in strategy.items()}
         added = {n: _lacking(t, present.get(n, 0), labels.label_of(n)) for n, t in totals.items()}
     elif isinstance(strategy, list | tuple | set | frozenset | np.ndarray):
         if not len(strategy):
             raise UsageError("sampling_strategy names no class; expected one label or more")
-        added = _up_to_the_largest([labels.name_of(label) for label in strategy], present)
+        named = {labels.name_of(label) for label in strategy}
+        added = {name: largest - n for name, n in present.items() if name in named}
     elif isinstance(strategy, str) and strategy == "rare":
         if not (rare := rare_classes(present)):
             raise NoRareClassError(
                 f"no class is rare ({explain_rare(present)}). Name classes, as sampling_strategy="
                 f"[{labels.labels[0]!r}], or use sampling_strategy='auto' for all but the largest."
             )
-        added = _up_to_the_largest(rare, present)
+        added = {name: largest - present[name] for name in rare}
     else:
         added = _as_imbalanced_learn(strategy, labels, codes)
     return {name: added[name] for name in labels.names if name in added}
-
-
-def _up_to_the_largest(names: Sequence[str], counts: Mapping[str, int]) -> dict[str, int]:
-    return {name: max(counts.values()) - n for name, n in counts.items() if name in names}
 
 
 def _lacking(total: Any, n: int, label: Any) -> int:
