@@ -4,8 +4,8 @@
 
 Real rows lie on two half moons. One generator is perfect, one repeats its training rows, one draws
 a single moon, one draws both moons at the wrong place. Each fault moves the figures made for it:
-copies raise the share nearer to training rows than to held-out rows, the lost moon lowers recall
-and coverage, the shift lowers precision too. Judged by precision, copies would be perfect.
+copies raise the share nearer to training rows than to held-out rows, the lost moon lowers
+coverage, the shift lowers density too. Judged by density and coverage, copies would be perfect.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from sklearn.datasets import make_moons
 
 from gan_augment.metrics import (
     coverage,
+    density,
     expected_coverage,
     frechet_distance,
     nearer_share,
-    precision,
-    recall,
     two_sample_test,
 )
 
@@ -57,8 +56,7 @@ def figures(real: Rows, synthetic: Rows, held_out: Rows) -> dict[str, float]:
     """Diagnostics by name; `real` are the rows that the generator was fitted on."""
     return {
         "Frechet": frechet_distance(real, synthetic),
-        "precision": precision(real, synthetic),
-        "recall": recall(real, synthetic),
+        "density": density(real, synthetic),
         "coverage": coverage(real, synthetic),
         "two-sample": two_sample_test(real, synthetic).value,
         "nearer": nearer_share(real, synthetic, held_out).value,

@@ -173,10 +173,8 @@ FAULTS = {
     ("metrics/distances.py", "metrics/test_distances.py"): (
         ("(within_a - own_a) / (n * (n - 1))", "within_a / (n * n)"),
     ),
-    ("metrics/densities.py", "metrics/test_densities.py"): (
-        ("<= reach).any(axis=1)", "<= reach).all(axis=1)"),
-    ),
-    ("metrics/copies.py", "metrics/test_copies.py"): (
+    ("metrics/neighbours.py", "metrics/test_neighbours.py"): (
+        ("inside.any(axis=0)", "inside.all(axis=0)"),
         ("(distances < threshold) | (distances == 0)", "distances < threshold"),
     ),
     # files

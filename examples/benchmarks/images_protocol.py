@@ -25,8 +25,8 @@ from gan_augment.generators.baselines import Repeats
 from gan_augment.generators.topup import added_rows, with_added
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
-from gan_augment.metrics.copies import copied_share, copy_threshold
 from gan_augment.metrics.distances import mean_pairwise_distance
+from gan_augment.metrics.neighbours import copied_share, copy_threshold
 
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]

@@ -53,6 +53,7 @@ from images_protocol import (
     training_set,
 )
 from images_rivals import Journal
+from scipy.special import rel_entr
 from step_costs import RESULT as COSTS
 from step_costs import steps_within
 
@@ -61,8 +62,7 @@ from gan_augment.commands.choose import choose
 from gan_augment.errors import DivergedError, SmallSampleWarning
 from gan_augment.kinds.image import IMAGE
 from gan_augment.machine import compute_config
-from gan_augment.metrics import inception_score, kernel_distance
-from gan_augment.metrics.distances import frechet_between
+from gan_augment.metrics import frechet_distance, kernel_distance
 from gan_augment.options import FitOptions
 from gan_augment.recipes import AUTO, CANDIDATES, RECIPES
 from gan_augment.storage import write_file
@@ -194,12 +194,13 @@ def beside_real(task: Task, judge: Judge, made: Mapping[str, Pixels]) -> dict[st
     network = judge.network
     fake = network.features(np.concatenate(drawn)).astype(np.float64)
     real = network.features(task.test.pixels).astype(np.float64)
+    shares = network.probabilities_of(fake.astype(np.float32))
     with warnings.catch_warnings(action="ignore", category=SmallSampleWarning):
-        score = inception_score(network.probabilities_of(fake.astype(np.float32)), splits=1)
+        frechet = frechet_distance(real, fake)
     return {
-        "frechet": frechet_between(real, fake),
+        "frechet": frechet,
         "kernel": kernel_distance(real, fake),
-        "inception": score.mean,
+        "inception": float(np.exp(rel_entr(shares, shares.mean(axis=0)).sum(axis=1).mean())),
     }
 
 

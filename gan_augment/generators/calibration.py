@@ -19,7 +19,7 @@ from gan_augment.generators.model_file import ClassSelection, SelectionRecord, T
 from gan_augment.generators.scorer import SCORER_ROWS_A_CLASS, SCORER_STEPS, at_most_a_class
 from gan_augment.generators.selection import CRITERIA, Scores, Selection, failed
 from gan_augment.kinds.kind import Labelled
-from gan_augment.metrics.copies import nearest_distances
+from gan_augment.metrics.neighbours import nearest_distances
 from gan_augment.progress import Progress
 from gan_augment.recipes import SelectionSettings
 from gan_augment.rng import derived_seed, rng_for

@@ -17,9 +17,8 @@ from gan_augment.generators.image_sampler import BLOCK, ImageSampler
 from gan_augment.generators.row_sampler import FEW_ROWS, ROW_BLOCK, RowSampler
 from gan_augment.generators.source_rows import partners
 from gan_augment.kinds.kind import Labelled
-from gan_augment.metrics.copies import copied_share, copy_threshold
-from gan_augment.metrics.densities import density_and_coverage
 from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
+from gan_augment.metrics.neighbours import copied_share, copy_threshold, coverage
 from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
@@ -135,7 +134,7 @@ class ImageScorer:
             name = self._data.names[reference.label]
             drawn = sampler.rows(reference.label, name, 0, self._rows, self._seed, "coverage")
             features = self._spaces[0](drawn)
-            _, covered[reference.label] = density_and_coverage(reference.features[0], features)
+            covered[reference.label] = coverage(reference.features[0], features)
         return covered
 
     def _reference(self, label: int, held_out: Rows | None, weight: float) -> Reference:
@@ -297,7 +296,7 @@ class SpreadScorer:
             if stop - start >= FEW_ROWS:
                 real = self._anchors.rows[start : min(stop, start + ROW_BLOCK)].astype(np.float64)
                 drawn = sampler.block(label, str(label), 0, 0, "coverage").astype(np.float64)
-                _, covered[label] = density_and_coverage(real, drawn)
+                covered[label] = coverage(real, drawn)
         return covered
 
     def _spreads(self, network: nn.Module) -> dict[str, float]:

@@ -23,7 +23,7 @@ from gan_augment.generators.image_sampler import BLOCK, ImageSampler, rows_by_la
 from gan_augment.generators.model_file import ModelMeta, SelectionRecord, Thresholds
 from gan_augment.generators.source_rows import SourcePool
 from gan_augment.machine import ComputeConfig
-from gan_augment.metrics.copies import nearest_distances
+from gan_augment.metrics.neighbours import nearest_distances
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.layers import split_verdict
 from gan_augment.training.images import new_discriminator

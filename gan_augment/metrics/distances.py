@@ -1,8 +1,6 @@
-"""Distances between sets of features: kernel, Frechet, spread; nearest rows; checks of arrays."""
+"""Distances between two sets of features, and the checks that all metrics share."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,44 +33,11 @@ def feature_rows(values: ArrayLike, name: str, least: int = 1) -> Rows:
 
 def feature_sets(least: int = 1, **sets: ArrayLike) -> list[Rows]:
     """Check several sets of one width by `feature_rows`; the keywords are their names."""
-    first, *others = (feature_rows(values, name, least) for name, values in sets.items())
-    for other in others:
-        if other.shape[1] != first.shape[1]:
-            raise DataError(
-                f"{first.shape[1]} features against {other.shape[1]}; expected one feature map for "
-                "both."
-            )
-    return [first, *others]
-
-
-def distance_chunks(x: Rows, to: Rows) -> Iterator[Rows]:
-    """Yield the distances of x (N, d) to every row of `to` (M, d) in chunks (n, M).
-
-    Computed by subtraction, so that two rows have the same distance in every chunk and order.
-    """
-    from scipy.spatial.distance import cdist
-
-    size = max(1, _CELLS // max(1, len(to)))
-    for start in range(0, len(x), size):
-        yield cdist(x[start : start + size], to)
-
-
-def nearest_rows(x: Rows, to: Rows, k: int = 1) -> tuple[NDArray[np.intp], Rows]:
-    """Find the k-th nearest row of `to` (M, d) for each row of x (N, d): index and distance, (N,).
-
-    Where `x is to`, a row is not its own neighbour; an equal row is one, at distance 0. The search
-    expands the square, which loses digits far from the origin, so rows are centred first and the
-    distance is computed again by subtraction.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    if not len(x):
-        return np.empty(0, dtype=np.intp), np.empty(0)
-    centre = to.mean(axis=0)
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(to - centre)
-    wanted = None if x is to else x - centre
-    at = search.kneighbors(wanted, return_distance=False)[:, k - 1]
-    return at, np.linalg.norm(x - to[at], axis=1)
+    rows = [feature_rows(values, name, least) for name, values in sets.items()]
+    widths = [one.shape[1] for one in rows]
+    if len(set(widths)) > 1:
+        raise DataError(f"the sets have {widths} features; expected one feature map for all.")
+    return rows
 
 
 def in_order(rows: Rows) -> Rows:
@@ -92,10 +57,23 @@ def draw_rows(rows: Rows, n: int, rng: np.random.Generator) -> Rows:
 def kernel_distance(x: ArrayLike, y: ArrayLike) -> float:
     """Compute the unbiased squared maximum mean discrepancy with k(a, b) = (a.b / d + 1)^3.
 
-    Shapes: x (N, d), y (M, d), N and M >= 2 -> one number, in the unit of the kernel. Its mean is 0
-    if both sets come from one distribution, so it may be slightly negative.
+    Parameters
+    ----------
+    x, y
+        Features (N, d) and (M, d), N and M >= 2.
+
+    Returns
+    -------
+    float
+        In the unit of the kernel. Its mean is 0 for two sets of one distribution, so it may be
+        slightly negative.
+
+    Notes
+    -----
     Source: Binkowski et al. 2018, "Demystifying MMD GANs", eq. 4 and section 3.
 
+    Examples
+    --------
     >>> kernel_distance([[0.0], [0.0]], [[1.0], [1.0]])
     7.0
     """
@@ -112,11 +90,24 @@ def kernel_test(
     """Compute the p-value of the kernel distance by relabelling rows at random.
 
     p = (1 + #{permuted >= observed}) / (1 + permutations), so it is never 0 and holds its level.
-    Shapes: real (N, d), synthetic (M, d), N and M >= 2 -> 0..1. It needs a matrix (N+M, N+M) in
-    memory; draw rows first if that is too large. The order of the rows does not matter.
-    Source: Gretton et al. 2012, "A kernel two-sample test", section 6 (permutations); the + 1 is
-    from Phipson & Smyth 2010, "Permutation p-values should never be zero".
 
+    Parameters
+    ----------
+    real, synthetic
+        Features (N, d) and (M, d), N and M >= 2. The kernel matrix (N + M, N + M) is held in
+        memory. The order of the rows does not matter.
+    seed
+        Seed of the relabellings.
+    permutations
+        Number of relabellings.
+
+    Notes
+    -----
+    Sources: Gretton et al. 2012, "A kernel two-sample test", section 6; Phipson & Smyth 2010,
+    "Permutation p-values should never be zero" (the + 1).
+
+    Examples
+    --------
     >>> apart = [[float(i)] for i in range(8)]
     >>> kernel_test(apart, [[row[0] + 50] for row in apart], permutations=99) < 0.05
     True
@@ -125,12 +116,19 @@ def kernel_test(
         raise UsageError(f"permutations={permutations}; expected 1 or more, 999 is usual.")
     a, b = feature_sets(2, real=real, synthetic=synthetic)
     rows = np.concatenate([in_order(a), in_order(b)])
-    products = rows @ rows.T
-    products /= rows.shape[1]
-    products += 1
+    n, m = len(a), len(b)
+    products = rows @ rows.T / rows.shape[1] + 1
     kernel = products * products * products  # ten times as fast as a power
     np.fill_diagonal(kernel, 0)
-    values = _relabelled_distances(kernel, _labellings(len(a), len(rows), seed, permutations))
+    labels = np.zeros((n + m, 1 + permutations))  # 1 for real; the first column is the observed one
+    labels[:n, 0] = 1
+    rng = rng_for(seed, "kernel test", n, n + m)
+    for column in range(1, 1 + permutations):
+        labels[rng.permutation(n + m)[:n], column] = 1
+    inside_a = (labels * (kernel @ labels)).sum(axis=0)
+    across = kernel.sum(axis=1) @ labels - inside_a
+    inside_b = kernel.sum() - inside_a - 2 * across
+    values = inside_a / (n * (n - 1)) + inside_b / (m * (m - 1)) - 2 * across / (n * m)
     # Relabellings that exchange equal rows repeat the observed value, up to rounding.
     slack = 1e-12 * np.abs(kernel).max()
     return float((1 + (values[1:] >= values[0] - slack).sum()) / (1 + permutations))
@@ -139,39 +137,44 @@ def kernel_test(
 def frechet_distance(real: ArrayLike, synthetic: ArrayLike) -> float:
     """Compute |m1 - m2|^2 + tr S1 + tr S2 - 2 sum sqrt(eig(S1 S2)) of means m and covariances S.
 
-    Shapes: real (N, d), synthetic (M, d), N and M >= 2 -> one number >= 0, in the squared unit of
-    the features. Covariances divide by N - 1. It is biased upwards, more so with few rows: compare
-    only values of equal sizes. It is FID only in Inception features: see `fid`.
-    Source: Heusel et al. 2017, "GANs trained by a two time-scale update rule", eq. 6; the distance
-    is from Dowson & Landau 1982.
-    Warns with SmallSampleWarning below 10 rows per feature.
+    It is biased upwards, more so with few rows: compare only values of equal sizes. It is FID only
+    in Inception features: see `fid`.
 
+    Parameters
+    ----------
+    real, synthetic
+        Features (N, d) and (M, d), N and M >= 2. Covariances divide by N - 1.
+
+    Returns
+    -------
+    float
+        At least 0, in the squared unit of the features.
+
+    Warns
+    -----
+    SmallSampleWarning
+        Below 10 rows per feature.
+
+    Notes
+    -----
+    Sources: Heusel et al. 2017, "GANs trained by a two time-scale update rule", eq. 6; Dowson &
+    Landau 1982.
+
+    Examples
+    --------
     >>> import warnings
     >>> with warnings.catch_warnings(action="ignore"):
     ...     frechet_distance([[0.0], [2.0]], [[5.0], [7.0]])
     25.0
     """
     a, b = feature_sets(2, real=real, synthetic=synthetic)
-    limit = frechet_limit(len(a), len(b), a.shape[1])
-    if limit:
-        warn(limit, SmallSampleWarning)
-    return frechet_between(a, b)
-
-
-def frechet_limit(n_real: int, n_synthetic: int, width: int) -> str | None:
-    """Explain why a Frechet distance of these sizes means little; None from 10 rows per feature."""
-    fewest = min(n_real, n_synthetic)
-    if fewest >= 10 * width:
-        return None
-    return (
-        f"Frechet distance of {n_real} and {n_synthetic} rows in {width} features is not "
-        f"interpretable: its covariances need {10 * width} rows (10 per feature). "
-        "Use kernel_distance, which is unbiased at any size."
-    )
-
-
-def frechet_between(a: Rows, b: Rows) -> float:
-    """Compute the Frechet distance of checked rows (N, d) and (M, d), N and M >= 2."""
+    if min(len(a), len(b)) < 10 * a.shape[1]:
+        warn(
+            f"Frechet distance of {len(a)} and {len(b)} rows in {a.shape[1]} features is not "
+            f"interpretable: its covariances need {10 * a.shape[1]} rows (10 per feature). "
+            "Use kernel_distance, which is unbiased at any size.",
+            SmallSampleWarning,
+        )
     shift = a.mean(axis=0) - b.mean(axis=0)
     root_a, root_b = _covariance_root(a), _covariance_root(b)
     # eig(A'A B'B) are the squared singular values of A B': no square root of a singular matrix.
@@ -181,31 +184,20 @@ def frechet_between(a: Rows, b: Rows) -> float:
 
 
 def mean_pairwise_distance(x: ArrayLike) -> float:
-    """Compute the mean Euclidean distance over all pairs of different rows.
+    """Compute the mean Euclidean distance over all pairs of different rows (N, d), N >= 2.
 
-    Shapes: x (N, d), N >= 2 -> one number, in the unit of the features; 0 if all rows are equal.
+    The ratio of the values of synthetic and real rows shows lost variety: below 0.3 is collapse.
 
     >>> mean_pairwise_distance([[0.0, 0.0], [3.0, 4.0]])
     5.0
     """
+    from scipy.spatial.distance import cdist
+
     rows = feature_rows(x, "x", least=2)
-    total = sum(float(chunk.sum()) for chunk in distance_chunks(rows, rows))
+    size = max(1, _CELLS // len(rows))
+    parts = (rows[start : start + size] for start in range(0, len(rows), size))
+    total = sum(float(cdist(part, rows).sum()) for part in parts)
     return total / (len(rows) * (len(rows) - 1))
-
-
-def spread_ratio(real: ArrayLike, synthetic: ArrayLike) -> float:
-    """Divide the mean pairwise distance of the synthetic rows by that of the real rows; ideal: 1.
-
-    Shapes: real (N, d), synthetic (M, d), N and M >= 2 -> one number >= 0; below 0.3: collapse.
-    Raises DataError if all real rows are equal.
-
-    >>> spread_ratio([[0.0], [4.0]], [[1.0], [2.0]])
-    0.25
-    """
-    a, b = feature_sets(2, real=real, synthetic=synthetic)
-    if (a == a[0]).all():
-        raise DataError(f"all {len(a)} real rows are equal, so there is no spread to compare with.")
-    return mean_pairwise_distance(b) / mean_pairwise_distance(a)
 
 
 def _kernel_sums(a: Rows, b: Rows) -> tuple[float, float]:
@@ -217,28 +209,6 @@ def _kernel_sums(a: Rows, b: Rows) -> tuple[float, float]:
         total += float(chunk.sum())
         diagonal += float(chunk.trace(offset=start))
     return total, diagonal
-
-
-def _labellings(n: int, of: int, seed: int, permutations: int) -> Rows:
-    """Return labels (of, 1 + permutations), 1 for real: the observed ones, then random ones."""
-    labels = np.zeros((of, 1 + permutations))
-    labels[:n, 0] = 1
-    rng = rng_for(seed, "kernel test", n, of)
-    for column in range(1, 1 + permutations):
-        labels[rng.permutation(of)[:n], column] = 1
-    return labels
-
-
-def _relabelled_distances(kernel: Rows, labels: Rows) -> Rows:
-    """Compute the unbiased squared distance of each column of labels; kernel diagonal 0."""
-    n = labels[:, 0].sum()
-    m = len(labels) - n
-    inside_a = (labels * (kernel @ labels)).sum(axis=0)
-    rows_a = kernel.sum(axis=1) @ labels
-    across = rows_a - inside_a
-    inside_b = kernel.sum() - rows_a - across
-    values: Rows = inside_a / (n * (n - 1)) + inside_b / (m * (m - 1)) - 2 * across / (n * m)
-    return values
 
 
 def _covariance_root(rows: Rows) -> Rows:

@@ -1,10 +1,9 @@
-"""FID and Inception score: only the verified file is opened; hand values and invariants."""
+"""FID: only the verified file is opened; invariants of its features."""
 
 from __future__ import annotations
 
 import hashlib
 import sys
-import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,20 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.stats import entropy
 
-from gan_augment.errors import DataError, ModelFileError, SmallSampleWarning, UsageError
-from gan_augment.metrics import (
-    Inception,
-    fid,
-    frechet_distance,
-    inception,
-    inception_score,
-    inception_score_limit,
-)
-from gan_augment.metrics import inception_score as score
+from gan_augment.errors import DataError, ModelFileError, UsageError
+from gan_augment.metrics import Inception, fid, frechet_distance, inception
 
-pytestmark = pytest.mark.filterwarnings("ignore:Frechet distance of", "ignore:Inception score of")
+pytestmark = pytest.mark.filterwarnings("ignore:Frechet distance of")
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(40, 9, 7, 3), dtype=np.uint8)
 
 
@@ -34,15 +24,14 @@ class Stand(torch.nn.Module):
 
     def __init__(self, name: str, features: list[str], feature_extractor_weights_path: Any) -> None:
         super().__init__()
-        assert features == ["2048", "logits_unbiased"]
+        assert features == ["2048"]
         self.opened = feature_extractor_weights_path.read()
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
         assert x.dtype == torch.uint8
         assert x.shape[1] == 3
         halves = [x[..., :3].float().mean((2, 3)), x[..., 3:].float().mean((2, 3))]
-        pooled = torch.cat(halves, dim=1)  # (B, 3) twice -> (B, 6)
-        return pooled, pooled / 50
+        return (torch.cat(halves, dim=1),)  # (B, 3) twice -> (B, 6)
 
 
 @pytest.fixture
@@ -88,9 +77,7 @@ def test_the_bytes_that_were_verified_are_those_that_are_opened(weights: Path) -
     assert network._network.opened == b"weights"
 
 
-def test_fid_is_the_frechet_distance_of_features_and_the_score_takes_probabilities(
-    weights: Path,
-) -> None:
+def test_fid_is_the_frechet_distance_of_features(weights: Path) -> None:
     network = Inception(weights)
     darker = IMAGES // 2
     features, others = network.features(IMAGES), network.features(darker)
@@ -98,7 +85,6 @@ def test_fid_is_the_frechet_distance_of_features_and_the_score_takes_probabiliti
         np.concatenate([IMAGES[:, :, :3].mean((1, 2)), IMAGES[:, :, 3:].mean((1, 2))], axis=1)
     )
     assert fid(IMAGES, darker, network) == frechet_distance(features, others)
-    assert score(network.probabilities(IMAGES), splits=2).mean > 1
 
 
 def test_features_depend_neither_on_the_number_of_images_nor_on_their_order(weights: Path) -> None:
@@ -121,30 +107,3 @@ def test_grey_images_are_shown_in_three_channels(weights: Path) -> None:
 def test_other_images_are_refused(weights: Path, images: np.ndarray) -> None:
     with pytest.raises(DataError, match="expected uint8"):
         Inception(weights).features(images)
-
-
-SHARES = np.random.default_rng(0).dirichlet(np.full(7, 0.3), size=200)
-
-
-def test_sure_and_varied_scores_the_number_of_classes_and_unsure_or_uniform_one() -> None:
-    assert inception_score(np.eye(4), splits=1).mean == pytest.approx(4)
-    assert inception_score(np.full((10, 5), 0.2), splits=2) == pytest.approx((1, 0))
-    assert inception_score([[1.0, 0.0]] * 6, splits=1).mean == 1
-    # p(y) = (3/4, 1/4): KL = log(4/3) thrice, log(4) once
-    assert inception_score([[1.0, 0.0]] * 3 + [[0.0, 1.0]], splits=1).mean == pytest.approx(
-        np.exp((3 * np.log(4 / 3) + np.log(4)) / 4)
-    )
-
-
-def test_it_agrees_with_entropies_from_scipy() -> None:
-    expected = np.exp(entropy(SHARES.mean(axis=0)) - entropy(SHARES, axis=1).mean())
-    assert inception_score(SHARES, splits=1).mean == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.filterwarnings("default:Inception score of")
-def test_few_images_are_warned_of() -> None:
-    with pytest.warns(SmallSampleWarning, match="200 images in 10 splits.*kernel_distance"):
-        inception_score(SHARES)
-    with warnings.catch_warnings(action="error"):
-        inception_score(np.repeat(SHARES, 25, axis=0), splits=1)
-    assert inception_score_limit(50_000) is None
