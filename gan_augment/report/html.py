@@ -1,14 +1,13 @@
 """The report of an evaluation as one self-contained HTML file. Start at `render`.
 
-Rows of numbers come from `tables.py`, wording from `wording.py`, charts from `charts.py`. The prose
-and the layout are in `templates/`, which escape every text.
+Tables come from `tables.py`, wording from `wording.py`, charts from `charts.py`. The prose and the
+layout are in `templates/`, which escape every text.
 """
 
 from __future__ import annotations
 
-import base64
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -23,13 +22,13 @@ from gan_augment.report.wording import Result
 GENERATOR = "gan-augment"
 """The value of the page's `generator` tag, which identifies a report."""
 
-_OPTIONAL = ("diagnostics", "pictures", "training", "few_positives", "warnings")
+_OPTIONAL = ("diagnostics", "pictures", "training", "warnings")
 _MOST_SHOWN = 20
 """Rows of a table that are visible; the rest is folded."""
-_STRIPS = {"real": "real", "generated": "generated", "nearest": "nearest real"}
-_STRIP_PX = 48
-"""Smallest height of a shown image; smaller images are enlarged by a whole factor."""
-
+_FILTERS = (
+    *(wording.arm_name, wording.chance, wording.count, wording.number, wording.percent),
+    *(wording.plural, wording.points, wording.points_size, wording.span),
+)
 Charts = Mapping[str, charts.Chart]
 
 
@@ -83,22 +82,6 @@ def is_report(page: bytes) -> bool:
     return f'<meta name="generator" content="{GENERATOR} '.encode() in page[:512]
 
 
-def strips(pictures: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Lay out the rows of images of a class, each image enlarged by a whole factor; sizes in px."""
-    one, factor = pictures["classes"][name], max(1, round(_STRIP_PX / pictures["height"]))
-    rows = []
-    for key, title in _STRIPS.items():
-        if not one.get(key):
-            continue
-        head = base64.b64decode(one[key][:32], validate=True)
-        if head[:4] != b"\x89PNG":
-            raise ValueError("a picture is not a PNG file")
-        width = int.from_bytes(head[16:20]) * factor
-        alt = f"{name}: {title}, up to {pictures['shown']} images side by side"
-        rows.append({"title": title, "png": one[key], "alt": alt, "width": width})
-    return rows
-
-
 @contextmanager
 def _checked() -> Iterator[None]:
     """Raise ModelFileError where a result lacks what the page needs."""
@@ -134,27 +117,11 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    numbers = "chance count number p_value percent points seconds span"
-    filters = {name: _typographic(getattr(wording, name)) for name in numbers.split()}
-    filters["spread"] = _typographic(lambda figure: wording.spread(*figure))
-    texts = (wording.arm_name, wording.plural, wording.points_size, wording.signed)
-    environment.filters |= filters | {text.__name__: text for text in texts}
+    environment.filters |= {text.__name__: text for text in _FILTERS}
     environment.globals |= {
         "generator": GENERATOR,
         "most": _MOST_SHOWN,
-        "charts": charts,
-        "strips": strips,
         "tables": tables,
         "wording": wording,
     }
     return environment
-
-
-def _typographic(word: Callable[..., str]) -> Callable[..., str]:
-    """Add a true minus sign, and a dash for absent values."""
-
-    def filtered(*values: Any) -> str:
-        text = word(*values)
-        return "–" if text == wording.ABSENT else wording.signed(text)
-
-    return filtered

@@ -1,34 +1,62 @@
-"""A result's arms, classes and figures as rows of numbers, for the terminal, the page and a frame.
+"""The tables of a report, each as rows of text that the terminal and the page print.
 
-Numbers stay numbers, and no HTML is written. Topped-up classes come first, then the others; both
-groups are sorted by their number of rows.
+`arm_rows` has the numbers behind the charts and the frame. Topped-up classes come first, then the
+others; both groups are sorted by their number of rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gan_augment.report.wording import METRICS, NOTHING, OURS, Result
+from gan_augment.report.wording import (
+    DECISIONS,
+    METRICS,
+    NOTHING,
+    ORIGINS,
+    OURS,
+    Result,
+    arm_name,
+    chance,
+    count,
+    decision_name,
+    metric_name,
+    number,
+    percent,
+    points,
+    points_size,
+    span,
+    splits,
+    spread,
+)
 
 STATES = ("broken", "open", "held")
-_MOST_CONFUSED = 12
-_ROWS_OF = dict.fromkeys(("mixup", "trivial_augment"), "oversample")
+MOST_CONFUSED = 12
+SAME_ROWS = dict.fromkeys(("mixup", "trivial_augment"), "oversample")
+"""{arm: the arm whose rows it trains on}; `gan+...` trains on those of `gan`."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text; the first cell names its row. texts: trailing columns that are aligned left."""
+
+    caption: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    texts: int = 0
 
 
 @dataclass(frozen=True)
 class ArmRow:
-    """An arm: the reason why it is missing, or its figures under the declared decision.
+    """An arm under the declared decision, or the reason why it is missing.
 
-    spreads: {decision: (mean, standard deviation)} of the primary metric. means: of every metric.
-    change, interval, by_split: the difference to the arm `none`; None for that arm itself.
-    log_loss: after correcting class shares.
+    means: of every metric. change, interval, by_split: the gain over the arm `none` by the primary
+    metric; None for that arm itself. log_loss: after correcting the class shares.
     """
 
     name: str
     missing: str | None
-    spreads: Mapping[str, tuple[float | None, float | None]]
     means: Mapping[str, float | None]
     change: float | None
     interval: Sequence[float] | None
@@ -36,40 +64,132 @@ class ArmRow:
     log_loss: float | None
 
 
-@dataclass(frozen=True)
-class ClassRow:
-    """A tested class: its rows, and {arm: figure} of the compared arms; None if unknown.
-
-    ranks: average precision. base_rate: the average precision of random ranks.
-    """
-
-    name: str
-    rare: bool
-    rows: int
-    support: int
-    recall: Mapping[str, float | None]
-    precision: Mapping[str, float | None]
-    ranks: Mapping[str, float | None]
-    base_rate: float | None
-
-
-def decisions(result: Result) -> list[str]:
-    """List the decisions of a result: the default one, and the declared one."""
-    return list(dict.fromkeys(["default", result["declared"]["decision"]]))
-
-
 def arm_rows(result: Result) -> list[ArmRow]:
     """Read every arm, including the missing ones."""
-    return [_arm_row(result, name) for name in result["arms"]]
+    metric, decision = result["declared"]["metric"], result["declared"]["decision"]
+    none = ((result["arms"].get(NOTHING) or {}).get(decision) or {}).get(metric) or {}
+    rows = []
+    for name, arm in result["arms"].items():
+        figures = arm[decision] or {}
+        gain = ((arm["minus_none"] or {}).get(decision) or {}).get(metric) or {}
+        values = (figures.get(metric) or {}).get("values") or []
+        pairs = zip(values, none.get("values") or [], strict=False)
+        row = ArmRow(
+            name=name,
+            missing=arm["missing"],
+            means={m: (figures.get(m) or {}).get("mean") for m in METRICS},
+            change=gain.get("mean"),
+            interval=gain.get("interval"),
+            by_split=[a - b for a, b in pairs if a is not None and b is not None],
+            log_loss=((arm["calibration"] or {}).get("after") or {}).get("log_loss"),
+        )
+        rows.append(row)
+    return rows
 
 
-def metric_columns(rows: Sequence[ArmRow], primary: str) -> list[str]:
-    """List the metrics of any arm, without the primary one."""
-    return [
-        metric
-        for metric in METRICS
-        if metric != primary and any(row.means.get(metric) is not None for row in rows)
+def arms(result: Result) -> Table:
+    """Show the primary metric of every judged arm by decision, and its gain over `none`."""
+    metric = result["declared"]["metric"]
+    decisions = list(dict.fromkeys(["default", result["declared"]["decision"]]))
+    cells = []
+    for row in arm_rows(result):
+        if row.missing is None:
+            change = ["", ""] if row.change is None else [points(row.change), span(row.interval)]
+            found = [(result["arms"][row.name][kind] or {}).get(metric) or {} for kind in decisions]
+            cells.append([row.name, *change, *(spread(f.get("mean"), f.get("sd")) for f in found)])
+    heads = [f"{DECISIONS.get(kind, kind)} decision" for kind in decisions]
+    caption = (
+        f"{metric_name(result)} in percent, mean ± standard deviation over {splits(result)}; "
+        f"differences of the {decision_name(result)} decision in points"
+    )
+    return Table(caption, ["arm", "minus nothing", "95 % interval", *heads], cells)
+
+
+def missing_arms(result: Result) -> list[str]:
+    """Say why arms are missing."""
+    arms = result["arms"].items()
+    return [f"{name} is missing: {arm['missing']}" for name, arm in arms if arm["missing"]]
+
+
+def other_metrics(result: Result) -> Table:
+    """Show the exploratory metrics that any arm has, and log loss."""
+    rows = [row for row in arm_rows(result) if row.missing is None]
+    primary = result["declared"]["metric"]
+    there = [m for m in METRICS if any(row.means[m] is not None for row in rows) and m != primary]
+    with_loss = any(row.log_loss is not None for row in rows)
+    cells = [
+        [
+            row.name,
+            *(percent(row.means[m]) for m in there),
+            *[number(row.log_loss)] * with_loss,
+        ]
+        for row in rows
     ]
+    caption = f"exploratory, {decision_name(result)} decision, in percent"
+    caption += "; log loss after correcting the class shares, lower is better" if with_loss else ""
+    heads = ["arm", *(METRICS[m] for m in there), *["log loss"] * with_loss]
+    return Table(caption, heads, cells if len(heads) > 1 else [])
+
+
+def gains(caption: str, changes: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Show differences of arms with their intervals and probabilities."""
+    rows = [
+        [
+            name,
+            points(one["mean"]),
+            span(one["interval"]),
+            chance(one["p_positive"]),
+        ]
+        for name, one in changes.items()
+    ]
+    return Table(caption, ["arm", "points", "95 % interval", "P(gain)"], rows)
+
+
+def rivals(result: Result) -> Table:
+    """Show the differences of the arm `gan` to the arms without its rows, except `none`."""
+    others = {
+        name: change
+        for name, change in result["gan_minus"].items()
+        if name != NOTHING and not name.startswith(f"{OURS}+")
+    }
+    return gains("The GAN's rows minus another arm", others)
+
+
+def on_top(result: Result) -> Table:
+    """Show what the GAN's rows add to each method of training."""
+    changes = result["verdict"].get("on_top") or {}
+    caption = "Each method of training with the GAN's rows minus without them; repeats give the "
+    return gains(f"{caption}same class shares as the GAN's rows", changes)
+
+
+def guardrails(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
+    """Read the guardrails, the broken ones first."""
+    rails = result["verdict"]["guardrails"]
+    return sorted(rails.items(), key=lambda rail: STATES.index(rail[1]["state"]))
+
+
+def rails(result: Result) -> Table:
+    """Show the guardrails with their margins and probabilities."""
+    rows = []
+    for what, rail in guardrails(result):
+        change, ends, margin = rail["change"]["mean"], rail["change"]["interval"], rail["margin"]
+        cells = [points(change), span(ends), points_size(margin)]
+        if what == "log loss":
+            text = f"{number(ends[0])} to {number(ends[1])}" if ends else "unknown"
+            cells = [number(change), text, f"{margin:g}"]
+        rows.append([what, *cells, chance(rail["p_loss"]), rail["state"]])
+    caption = (
+        "The GAN's rows minus nothing added; log loss in nats after correcting the class shares, "
+        "other figures in points."
+    )
+    heads = ["guardrail", "change", "95 % interval", "margin", "P(loss > margin)", "state"]
+    return Table(caption, heads, rows, texts=1)
+
+
+def reasons(result: Result) -> list[str]:
+    """Read the reasons of the verdict in words, without those of guardrails."""
+    about = tuple(f"{what}: " for what in result["verdict"]["guardrails"])
+    return [text for text in result["verdict"]["reasons"] if not text.startswith(about)]
 
 
 def classes_by_rarity(result: Result) -> list[str]:
@@ -85,53 +205,35 @@ def compared_arms(result: Result) -> list[str]:
     return [name for name in names if name in arms and arms[name]["missing"] is None]
 
 
-def class_rows(result: Result) -> list[ClassRow]:
-    """Read recall, precision and average precision of every tested class, by arm."""
-    decision, counts = result["declared"]["decision"], result["data"]["classes"]
-    arms = {name: result["arms"][name] for name in compared_arms(result)}
+def class_figures(result: Result, figure: str) -> dict[str, dict[str, float | None]]:
+    """Read {tested class: {compared arm: recall, precision or support}}."""
+    decision, names = result["declared"]["decision"], compared_arms(result)
+    found = {arm: result["arms"][arm]["per_class"][decision] for arm in names}
+    return {
+        name: {arm: (one.get(name) or {}).get(figure) for arm, one in found.items()}
+        for name in classes_by_rarity(result)
+        if any(name in one for one in found.values())
+    }
+
+
+def classes(result: Result, names: Sequence[str]) -> Table:
+    """Show recall and precision of every tested class in the named arms."""
+    recall, precision = class_figures(result, "recall"), class_figures(result, "precision")
+    supports = class_figures(result, "support")
     rows = []
-    for name in classes_by_rarity(result):
-        judged = {arm: one["per_class"][decision].get(name) for arm, one in arms.items()}
-        supports = [one["support"] for one in judged.values() if one is not None]
-        if not supports:
-            continue
-        ranks = {arm: one["average_precision"].get(name) for arm, one in arms.items()}
-        rows.append(
-            ClassRow(
-                name=name,
-                rare=name in result["data"]["rare"],
-                rows=counts[name],
-                support=supports[0],
-                recall={arm: one and one["recall"] for arm, one in judged.items()},
-                precision={arm: one and one["precision"] for arm, one in judged.items()},
-                ranks={arm: one and one["mean"] for arm, one in ranks.items()},
-                base_rate=next((one["base_rate"] for one in ranks.values() if one), None),
-            )
-        )
-    return rows
+    for name in recall:
+        star = "*" if name in result["data"]["rare"] else ""
+        tested = next((n for n in supports[name].values() if n is not None), 0)
+        sizes = [count(result["data"]["classes"][name]), count(tested)]
+        found = [percent(one[name][arm]) for one in (recall, precision) for arm in names]
+        rows.append([f"{star}{name}", *sizes, *found])
+    heads = [f"{figure} {arm}" for figure in ("recall", "precision") for arm in names]
+    caption = f"classes in percent, {decision_name(result)} decision; * topped up"
+    return Table(caption, ["class", "rows", "tested", *heads], rows)
 
 
-def rivals(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
-    """Read the differences of the arm `gan` to its rivals: no `none`, no `gan+...`."""
-    own = (NOTHING, *(name for name in result["gan_minus"] if name.startswith(f"{OURS}+")))
-    return [(name, change) for name, change in result["gan_minus"].items() if name not in own]
-
-
-def guardrails(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
-    """Read the guardrails, the broken ones first."""
-    rails = result["verdict"]["guardrails"]
-    return sorted(rails.items(), key=lambda rail: STATES.index(rail[1]["state"]))
-
-
-def reasons(result: Result) -> list[str]:
-    """Read the reasons of the verdict in words, without those of guardrails."""
-    verdict = result["verdict"]
-    about = tuple(f"{what}: " for what in verdict["guardrails"])
-    return [text for text in verdict["reasons"] if not text.startswith(about)]
-
-
-def training_rows(result: Result) -> dict[str, Mapping[str, Mapping[str, float]]]:
-    """Read {arm: {class: {origin: rows of a training part}}} of `none` and all arms that add rows.
+def training_rows(result: Result) -> Table:
+    """Show the rows of a training part by class and origin, for `none` and all arms that add rows.
 
     An arm with another method of training is left out if the arm with the same rows is present.
     """
@@ -139,73 +241,72 @@ def training_rows(result: Result) -> dict[str, Mapping[str, Mapping[str, float]]
     adding = {
         name: rows
         for name, rows in known.items()
-        if name == NOTHING
-        or any(n for one in rows.values() for origin, n in one.items() if origin != "real")
+        if name == NOTHING or any(n for one in rows.values() for o, n in one.items() if o != "real")
     }
-    base = {name: OURS if name.startswith(f"{OURS}+") else _ROWS_OF.get(name) for name in adding}
-    return {n: rows for n, rows in adding.items() if adding.get(base[n] or "") != rows}
+    base = {name: OURS if name.startswith(f"{OURS}+") else SAME_ROWS.get(name) for name in adding}
+    shown = {n: rows for n, rows in adding.items() if adding.get(base[n] or "") != rows}
+    cells = []
+    for name in classes_by_rarity(result):
+        row = []
+        for rows in shown.values():
+            own = {ORIGINS[o]: n for o, n in (rows.get(name) or {}).items() if n and o in ORIGINS}
+            parts = ", ".join(f"{count(n)} {origin}" for origin, n in own.items())
+            row.append(f"{count(sum(own.values()))} ({parts})" if len(own) > 1 else parts)
+        cells.append([name, *row])
+    heads = ["class", *map(arm_name, shown)]
+    return Table("", heads, cells if shown else [], texts=len(shown))
 
 
-def confusions(result: Result) -> list[dict[str, Any]]:
-    """Read the confusion matrices of `none` and `gan` under the declared decision.
+def confusions(result: Result) -> Iterator[dict[str, Any]]:
+    """Yield the confusion matrices of `none` and `gan` under the declared decision.
 
     At most twelve classes, the rarest, have columns of their own; the last column sums the others.
     """
     names, decision = list(result["data"]["classes"]), result["declared"]["decision"]
-    shown = classes_by_rarity(result)[:_MOST_CONFUSED]
+    shown = classes_by_rarity(result)[:MOST_CONFUSED]
     more = len(names) - len(shown)
     places = [names.index(name) for name in shown]
-    matrices = []
     for arm in (NOTHING, OURS):
         counts = ((result["arms"].get(arm) or {}).get("confusion") or {}).get(decision)
-        if not counts:
-            continue
         rows = {}
-        for name, place in zip(shown, places, strict=True):
-            whole = sum(counts[place])
+        for name, place in zip(shown, places, strict=True) if counts else ():
             cells = [counts[place][at] for at in places]
-            cells += [whole - sum(cells)] if more else []
-            if whole:
-                rows[name] = [(n, n / whole) for n in cells]
-        heads = [*shown, *([f"{more} others"] if more else [])]
-        matrices.append({"arm": arm, "heads": heads, "rows": rows})
-    return matrices
+            cells += [sum(counts[place]) - sum(cells)] if more else []
+            if sum(cells):
+                rows[name] = [(n, n / sum(cells)) for n in cells]
+        if rows:
+            heads = [*shown, *([f"{more} others"] if more else [])]
+            yield {"arm": arm, "heads": heads, "rows": rows}
 
 
-def calibrations(result: Result) -> dict[str, Mapping[str, Any]]:
-    """Read {arm: losses before and after correcting class shares} for arms with probabilities."""
-    known = {name: arm["calibration"] or {} for name, arm in result["arms"].items()}
-    return {name: one for name, one in known.items() if one.get("before")}
+def calibration(result: Result) -> Table:
+    """Show losses before and after correcting the class shares, for arms with probabilities."""
+    known = {name: arm["calibration"] for name, arm in result["arms"].items()}
+    figures = ("log_loss", "brier", "calibration_error")
+    rows = [
+        [
+            arm_name(name),
+            *(number(one[when][f]) for f in figures for when in ("before", "after")),
+        ]
+        for name, one in known.items()
+        if one
+    ]
+    names = ("log loss", "Brier score", "calibration error")
+    heads = [f"{name} {when}" for name in names for when in ("before", "after")]
+    return Table("", ["arm", *heads], rows)
 
 
-def costs(timings: Mapping[str, Any]) -> list[tuple[str, list[float]]]:
-    """List the seconds of each arm: (arm, [generator, making rows, classifier, total])."""
+def costs(timings: Mapping[str, Any]) -> Table:
+    """Show the seconds of each arm on one thread; the generators count as a cost of `gan`."""
     spent = timings.get("seconds") or {}
     rows = []
     for name, parts in (spent.get("arms") or {}).items():
-        generator_s = spent.get("generators") or 0.0 if name == OURS else 0.0
         make_s = parts.get("make", 0.0)
-        classifier_s = sum(parts.values()) - make_s
-        rows.append((name, [generator_s, make_s, classifier_s, generator_s + sum(parts.values())]))
-    return sorted(rows, key=lambda row: (row[0] != NOTHING, row[0] != OURS))
-
-
-def _arm_row(result: Result, name: str) -> ArmRow:
-    arm, declared = result["arms"][name], result["declared"]
-    metric, decision = declared["metric"], declared["decision"]
-    columns = {kind: arm[kind] or {} for kind in decisions(result)}
-    primary = {kind: column.get(metric) or {} for kind, column in columns.items()}
-    change = ((arm["minus_none"] or {}).get(decision) or {}).get(metric) or {}
-    none = ((result["arms"].get(NOTHING) or {}).get(decision) or {}).get(metric) or {}
-    pairs = zip(primary[decision].get("values") or [], none.get("values") or [], strict=False)
-    after = (arm["calibration"] or {}).get("after") or {}
-    return ArmRow(
-        name=name,
-        missing=arm["missing"],
-        spreads={kind: (one.get("mean"), one.get("sd")) for kind, one in primary.items()},
-        means={m: (columns[decision].get(m) or {}).get("mean") for m in METRICS},
-        change=change.get("mean"),
-        interval=change.get("interval"),
-        by_split=[a - b for a, b in pairs if a is not None and b is not None],
-        log_loss=after.get("log_loss"),
+        generator_s = spent.get("generators") or 0.0 if name == OURS else 0.0
+        seconds = [generator_s, make_s, sum(parts.values()) - make_s]
+        rows.append([name, *(f"{s:,.1f}" for s in (*seconds, sum(seconds)))])
+    total, finished = spent.get("total") or 0.0, timings.get("finished")
+    caption = f"Seconds on one thread; {total:,.0f} in total" + (
+        f", finished {finished}" if finished else ""
     )
+    return Table(caption, ["arm", "generator", "making rows", "classifier", "total"], rows)

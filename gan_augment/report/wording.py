@@ -1,11 +1,7 @@
-"""The wording of numbers, metrics and arms, for the terminal and the page. No HTML, no layout.
-
-Texts are ASCII; `signed` sets the true minus signs of a page.
-"""
+"""The wording of numbers, metrics and arms, for the terminal and the page. No HTML, no layout."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,28 +20,19 @@ ARMS = {
     "class_weight": "class weights",
     "oversample": "repeats",
     "smote": "SMOTE",
-    "gaussian_smote": "Gaussian SMOTE",
-    "smote_tuned": "SMOTE of a tuned k",
-    "gaussian_borrow": "Gaussian borrow",
-    "gan": "the GAN’s rows",
-    "auto": "chosen by itself",
-    "gan_parity": "the GAN’s rows to parity",
-    "permuted": "control: permuted labels",
-    "plain": "no classical augmentation",
+    "gan": "the GAN's rows",
     "balanced_softmax": "balanced softmax",
     "mixup": "repeats with mixup",
     "mixup_balanced_softmax": "mixup with balanced softmax",
     "cmo": "pasted patches (CMO)",
     "trivial_augment": "repeats with TrivialAugment",
-    "features": "features of a pretrained network",
-    "gan+balanced_softmax": "the GAN’s rows, balanced softmax",
-    "gan+mixup": "the GAN’s rows with mixup",
-    "gan+mixup_balanced_softmax": "the GAN’s rows, mixup with balanced softmax",
-    "gan+cmo": "the GAN’s rows, pasted patches (CMO)",
-    "gan+trivial_augment": "the GAN’s rows with TrivialAugment",
+    "gan+balanced_softmax": "the GAN's rows, balanced softmax",
+    "gan+mixup": "the GAN's rows with mixup",
+    "gan+mixup_balanced_softmax": "the GAN's rows, mixup with balanced softmax",
+    "gan+cmo": "the GAN's rows, pasted patches (CMO)",
+    "gan+trivial_augment": "the GAN's rows with TrivialAugment",
 }
 """{arm: its name}; a user's own arm keeps its name."""
-
 DECISIONS = {"default": "own", "corrected": "corrected"}
 """{decision: its name}; "own" is the learner's default decision."""
 ORIGINS = {
@@ -66,6 +53,12 @@ def metric_name(result: Result) -> str:
 def arm_name(name: str) -> str:
     """Name an arm; a user's own arm keeps its name."""
     return ARMS.get(name, name)
+
+
+def decision_name(result: Result) -> str:
+    """Name the declared decision of a result."""
+    decision = str(result["declared"]["decision"])
+    return DECISIONS.get(decision, decision)
 
 
 def splits(result: Result) -> str:
@@ -113,9 +106,7 @@ def spread(mean: float | None, deviation: float | None) -> str:
     >>> spread(0.7, 0.02), spread(0.7, None)
     ('70.0 ± 2.0', '70.0')
     """
-    if mean is None or deviation is None:
-        return percent(mean)
-    return f"{percent(mean)} ± {percent(deviation)}"
+    return percent(mean) if deviation is None else f"{percent(mean)} ± {percent(deviation)}"
 
 
 def count(n: float) -> str:
@@ -124,32 +115,18 @@ def count(n: float) -> str:
     >>> count(4265.4), count(8738.0), count(0.25)
     ('4,265', '8,738', '0.2')
     """
-    whole = n >= 100 or float(n).is_integer()
-    return f"{n:,.0f}" if whole else f"{n:.1f}"
-
-
-def origins(rows: Mapping[str, float]) -> list[str]:
-    """Write the rows of a class by origin: ["20 real", "314 repeated"]."""
-    return [f"{count(rows[origin])} {name}" for origin, name in ORIGINS.items() if rows.get(origin)]
+    return f"{n:,.0f}" if n >= 100 or float(n).is_integer() else f"{n:.1f}"
 
 
 def number(value: float | None) -> str:
     """Write a figure with three significant digits.
 
     >>> number(0.012345), number(1234.5), number(-2.0), number(None)
-    ('0.0123', '1,234', '-2.00', '-')
+    ('0.0123', '1,234', '-2', '-')
     """
     if value is None:
         return ABSENT
-    size = abs(value)
-    if not size:
-        return "0"
-    if size < 1e-4 or size >= 1e7:
-        return f"{value:.2e}"
-    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
-    if size < 0.1:
-        digits = 4
-    return f"{value:,.{digits}f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def chance(p: float | None) -> str:
@@ -165,33 +142,6 @@ def chance(p: float | None) -> str:
     return "> 0.999" if p > 0.999 else f"{p:.3f}"
 
 
-def p_value(p: float | None) -> str:
-    """Write the p-value of a test, "" for None.
-
-    >>> p_value(0.25), p_value(1e-4), p_value(None)
-    ('p = 0.250', 'p < 0.001', '')
-    """
-    if p is None:
-        return ""
-    return f"p {chance(p)}" if chance(p)[0] in "<>" else f"p = {chance(p)}"
-
-
-def seconds(spent_s: float) -> str:
-    """Write a duration.
-
-    >>> seconds(0.02), seconds(42.4), seconds(793.7), seconds(7300)
-    ('0.0 s', '42 s', '13 min 14 s', '2 h 1 min')
-    """
-    if spent_s < 10:
-        return f"{spent_s:.1f} s"
-    whole = round(spent_s)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def plural(n: int, what: str) -> str:
     """Write a number with its noun.
 
@@ -199,12 +149,3 @@ def plural(n: int, what: str) -> str:
     ('1 fold', '1,200 rows', '2 classes')
     """
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}{'es' if what.endswith('s') else 's'}"
-
-
-def signed(text: str) -> str:
-    """Set true minus signs before the numbers of a text.
-
-    >>> signed("a-1 falls by -0.5 (-1.0 to +2)")
-    'a-1 falls by −0.5 (−1.0 to +2)'
-    """
-    return re.sub(r"(^|(?<=[\s(]))-(?=\d)", "−", text)

@@ -116,7 +116,7 @@ def own(n: int = N) -> np.ndarray:
 
 def other(n: int) -> np.ndarray:
     """Return rows of the neighbouring class, along the first feature."""
-    return FAULTS.normal(size=(n, 4)) + [7, 0, 0, 0]
+    return FAULTS.normal(size=(n, 4)) + np.array([7, 0, 0, 0])
 
 
 CLASS_REAL, CLASS_HELD = own(), own()
@@ -125,7 +125,7 @@ GENERATED: dict[str, Callable[[], np.ndarray]] = {
     "collapse": lambda: MODES[0] + FAULTS.normal(size=(N, 4)),
     "copies": lambda: FAULTS.permutation(CLASS_REAL),
     "noise": lambda: np.concatenate([own(N * 6 // 10), other(N * 4 // 10)]),
-    "shift": lambda: own() + [0, 0, 1.6, 1.6],
+    "shift": lambda: own() + np.array([0, 0, 1.6, 1.6]),
 }
 ORDER = ("collapse", "copies", "noise", "shift")
 MOVES = {  # the least change that counts, and the sign of it in each of ORDER
