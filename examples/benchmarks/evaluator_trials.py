@@ -40,7 +40,7 @@ from sklearn.pipeline import make_pipeline
 from gan_augment.errors import LeakError
 from gan_augment.evaluation.options import CHEAP_ARMS, EvaluationOptions
 from gan_augment.evaluation.plan import prepare
-from gan_augment.evaluation.results import ArmResult, build_result
+from gan_augment.evaluation.results import JudgedArm, build_result
 from gan_augment.evaluation.runner import evaluate, run
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
@@ -192,8 +192,8 @@ def true_gain(share: float, rare: int, draws: int, jobs: int) -> tuple[float, fl
             run(design, journal, Path(folder), 1, Progress())
         figures = {"none": [], "gan": []}
         for line in journal.lines():
-            arm = ArmResult(design, [line])
-            figures[line["arm"]] += arm.values(design.options.metric, "corrected").values()
+            arm = JudgedArm(design, [line], "corrected")
+            figures[line["arm"]] += arm.values(design.options.metric).values()
         return float(np.mean(figures["gan"]) - np.mean(figures["none"]))
 
     found = Parallel(n_jobs=jobs)(delayed(one)(draw) for draw in range(draws))

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_augment import machine
-from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.design import Design, TrainTestPart
 from gan_augment.evaluation.estimators import one_thread
@@ -24,26 +21,20 @@ from gan_augment.evaluation.feature_maps import FeatureMap, learned_features
 from gan_augment.evaluation.generators import generator_for, seen
 from gan_augment.evaluation.leaks import copies
 from gan_augment.evaluation.learners import UPDATES, Fitted, Training, small_cnn
-from gan_augment.evaluation.pictures import PictureRows, pictures
+from gan_augment.evaluation.pictures import histograms, strips
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.statistics import LEVEL, identical_chance
-from gan_augment.generators.baselines import Smote
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.diagnostics import Figure, copying, diagnose
-from gan_augment.metrics.distances import draw_rows
-from gan_augment.metrics.two_sample import class_fidelity
 from gan_augment.rng import derived_seed, rng_for
 from gan_augment.storage.journal import Line
 
 MOST_CLASSES = 20
-MOST_REAL = 1000
-"""Real rows of a class that are compared, drawn at random; all pairs of distances are computed."""
-MOST_COPIED = 5000
-"""Real rows of a class among which near copies are searched."""
+MOST_REAL = 5000
+"""Real rows of a class that are compared, drawn at random."""
 MOST_GENERATED = 200
 """Generated rows of a class that are compared."""
 
-Floats = NDArray[np.float64]
 Facts = Mapping[str, Any]
 
 
@@ -76,23 +67,25 @@ def _diagnosis(design: Design, split: Split, folder: Path) -> dict[str, Any]:
     generator = generator_for(design, part, folder)
     counts = {name: n for name, n in part.train.counts.items() if n}
     names = sorted(counts, key=lambda name: (name not in design.rare, counts[name]))
-    generated, refused = _sampled(generator, names[:MOST_CLASSES], seed)
-    rare = [name for name in design.rare if name in counts]
-    try:
-        smote_model = Smote.fitted(part.train, rare, missing="fill", schema=part.schema)
-        smote = _sampled(smote_model, rare, seed)[0]
-    except DataError:
-        smote = {}
-    sets = ComparisonSets(part.train, part.test, generated, smote, part.schema, seed)
+    generated, refused = {}, {}
+    for name in names[:MOST_CLASSES]:
+        try:
+            generated[name] = generator.sample({name: MOST_GENERATED}, random_state=seed)
+        except DataError as error:  # too few rows, or none good enough
+            refused[name] = str(error)
     shown = None
     if split.fold == 0:
-        rows = PictureRows(part.train, generated, part.schema, seed)
-        shown = pictures(rows, learned, design.photos)
+        if part.schema is None or design.photos is not None:
+            shown = strips(part.train, generated, learned, seed, design.photos)
+        else:
+            shown = histograms(part.train, generated, part.schema)
     return {
         "extractor": {"name": learned.name, "sha256": learned.sha256},
         "near_by_design": starts_from_rows(generator),
-        "overall": {"two_sample": sets.real_or_generated(learned).to_dict()},
-        "classes": {name: sets.class_figures(name, learned, fitted) for name in generated},
+        "classes": {
+            name: class_figures(part, name, rows, learned, fitted, seed)
+            for name, rows in generated.items()
+        },
         "refused": refused,
         "beyond": names[MOST_CLASSES:],
         "pictures": shown,
@@ -121,19 +114,6 @@ def _classifier(design: Design, part: TrainTestPart) -> tuple[Fitted, FeatureMap
     return fitted, learned_features(part.train, part.schema, design.options.extractor, network)
 
 
-def _sampled(
-    generator: Any, names: Sequence[str], seed: int
-) -> tuple[dict[str, Labelled], dict[str, str]]:
-    """Return generated rows of each class, and {class: reason} of classes that are refused."""
-    generated, refused = {}, {}
-    for name in names:
-        try:
-            generated[name] = generator.sample({name: MOST_GENERATED}, random_state=seed)
-        except DataError as error:  # too few rows, or none good enough
-            refused[name] = str(error)
-    return generated, refused
-
-
 def starts_from_rows(generator: Any) -> bool:
     """Return whether a fitted generator moves training rows, so that its rows are near them.
 
@@ -143,113 +123,51 @@ def starts_from_rows(generator: Any) -> bool:
     return meta is not None and meta.anchors > 0 and meta.recipe.generator.kind != "free"
 
 
-@dataclass(frozen=True)
-class ComparisonSets:
-    """The rows to compare.
+def class_figures(
+    part: TrainTestPart,
+    name: str,
+    generated: Labelled,
+    learned: FeatureMap,
+    fitted: Fitted,
+    seed: int,
+) -> dict[str, Any]:
+    """Return numbers of rows and figures of a class as JSON.
 
-    Parameters
-    ----------
-    real, held_out
-        Training rows, and real rows that no fit saw.
-    generated, smote
-        {class: rows} of the generator and of SMOTE on the same training rows.
-    schema
-        Columns of a table, None otherwise.
-    seed
-        For drawing rows.
+    generated: rows of the class. fitted: the classifier trained on the real training rows only.
     """
-
-    real: Labelled
-    held_out: Labelled
-    generated: Mapping[str, Labelled]
-    smote: Mapping[str, Labelled]
-    schema: TableSchema | None
-    seed: int
-
-    def real_or_generated(self, learned: FeatureMap) -> Figure:
-        """Run the two-sample test over all classes, with equal numbers of real and generated rows.
-
-        Its floor is the same test of training against held-out rows, so classes without held-out
-        rows are left out if others have some.
-        """
-        pools: tuple[list[Floats], list[Floats], list[Floats]] = ([], [], [])
-        some_held = any(self.held_out.counts[name] for name in self.generated)
-        seed = derived_seed(self.seed, "two-sample")
-        for name, generated in self.generated.items():
-            features = self._features(name, learned, generated)
-            n = min(len(rows) for rows in (features if some_held else features[:2]))
-            for which, (pool, rows) in enumerate(zip(pools, features, strict=True)):
-                # neighbouring rows of a file may be alike
-                pool.append(draw_rows(rows, n, rng_for(seed, "class", name, which)))
-        if not sum(len(rows) for rows in pools[0]):
-            return Figure(None, caveat="no class has both generated and real rows")
-        return diagnose(*(np.concatenate(pool) for pool in pools), seed=seed)["two_sample"]
-
-    def class_figures(self, name: str, learned: FeatureMap, fitted: Fitted) -> dict[str, Any]:
-        """Return numbers of rows and figures of a class as JSON.
-
-        fitted: the classifier trained on `real` only.
-        """
-        generated, seed = self.generated[name], derived_seed(self.seed, "diagnosis", name)
-        features = near = self._features(name, learned, generated)
-        if max(data.counts[name] for data in (self.real, self.held_out)) > MOST_REAL:
-            near = self._features(name, learned, generated, MOST_COPIED)
-        smote_figures = None
-        if name in self.smote:
-            smote = self.smote[name]
-            smote_near = [near[0], learned.of(smote), near[2]]
-            smote_figures = as_json(self._copying(name, smote, smote_near, seed))
-        fidelity, floor = (
-            class_fidelity(rows.labels, fitted.scores(rows).called) if len(rows) else None
-            for rows in (generated, self._of_class(self.held_out, name, MOST_REAL))
-        )
-        figures = {"class_fidelity": Figure(fidelity, floor=floor, ideal=floor)}
-        figures |= diagnose(*features, seed=seed)
-        return {
-            "rows": dict(zip(("real", "synthetic", "held_out"), map(len, features), strict=True)),
-            "figures": as_json(figures),
-            "copying": as_json(self._copying(name, generated, near, seed)),
-            "copying_smote": smote_figures,
-        }
-
-    def _features(
-        self, name: str, space: FeatureMap, generated: Labelled, most: int = MOST_REAL
-    ) -> list[Floats]:
-        """Return features of real training rows, generated rows, and held-out rows of a class.
-
-        A user's map is never called with no rows: it may not know its width then.
-        """
-        features = space.of(generated)
-        real, held = (self._of_class(data, name, most) for data in (self.real, self.held_out))
-        known = [space.of(rows) if len(rows) else features[:0] for rows in (real, held)]
-        return [known[0], features, known[1]]
-
-    def _copying(
-        self, name: str, generated: Labelled, features: Sequence[Floats], seed: int
-    ) -> dict[str, Figure]:
-        """Return copying figures; exact copies are counted among all rows of the class.
-
-        Their p is that of the verdict's flag: Fisher's exact test against held-out rows.
-        """
-        real, held = (self._of_class(data, name) for data in (self.real, self.held_out))
-        exact = copies(generated, real, held, self.schema)
-        floor = exact["held_identical"] / exact["held"] if exact["held"] else None
-        share, p = exact["identical"] / exact["generated"], identical_chance(exact)
-        identical = Figure(share, floor, ideal=floor, p=p)
-        return {**copying(*features, seed=seed), "identical": identical}
-
-    def _of_class(self, data: Labelled, name: str, most: int | None = None) -> Labelled:
-        """Return the rows of a class, at most `most` of them, drawn at random."""
-        rows = np.flatnonzero(data.labels == data.names.index(name))
-        if most is not None and len(rows) > most:
-            rng = rng_for(self.seed, "diagnosis rows", name, len(rows))
-            rows = np.sort(rng.permutation(rows)[:most])
-        return data.take(rows)
+    label, seed = part.train.names.index(name), derived_seed(seed, "diagnosis", name)
+    real, held = (_of_class(data, name, seed) for data in (part.train, part.test))
+    made = learned.of(generated)
+    # a user's map is never called with no rows: it may not know its width then
+    sets = [learned.of(real), made, learned.of(held) if len(held) else made[:0]]
+    fidelity, recall = (
+        float((fitted.scores(rows).called == label).mean()) if len(rows) else None
+        for rows in (generated, held)
+    )
+    figures = {"class_fidelity": Figure(fidelity, floor=recall, ideal=recall)}
+    figures |= diagnose(*sets, seed=seed)
+    # exact copies by all values, among all rows; their p is that of the verdict's flag
+    whole = (_of_class(data, name) for data in (part.train, part.test))
+    exact = copies(generated, *whole, part.schema)
+    floor = exact["held_identical"] / exact["held"] if exact["held"] else None
+    identical = Figure(
+        exact["identical"] / exact["generated"], floor, floor, p=identical_chance(exact)
+    )
+    copied = copying(*sets, seed=seed) | {"identical": identical}
+    return {
+        "rows": dict(zip(("real", "synthetic", "held_out"), map(len, sets), strict=True)),
+        "figures": {key: figure.to_dict() for key, figure in figures.items()},
+        "copying": {key: figure.to_dict() for key, figure in copied.items()},
+    }
 
 
-def as_json(figures: Mapping[str, Figure]) -> dict[str, Any]:
-    """Return figures as JSON."""
-    return {name: figure.to_dict() for name, figure in figures.items()}
+def _of_class(data: Labelled, name: str, seed: int | None = None) -> Labelled:
+    """Return the rows of a class; with a seed, at most 5,000 of them, drawn at random."""
+    rows = np.flatnonzero(data.labels == data.names.index(name))
+    if seed is not None and len(rows) > MOST_REAL:
+        rng = rng_for(seed, "diagnosis rows", name, len(rows))
+        rows = np.sort(rng.permutation(rows)[:MOST_REAL])
+    return data.take(rows)
 
 
 def diagnostics_section(lines: Sequence[Line]) -> dict[str, Any] | None:
@@ -257,9 +175,17 @@ def diagnostics_section(lines: Sequence[Line]) -> dict[str, Any] | None:
     lines = _diagnoses(lines)
     if not lines:
         return None
-    names = dict.fromkeys(name for line in lines for name in line["classes"])
     near = any(line["near_by_design"] for line in lines)
-    classes = {name: _class_means([line["classes"].get(name) for line in lines]) for name in names}
+    classes = {}
+    for name in dict.fromkeys(name for line in lines for name in line["classes"]):
+        folds = [line["classes"][name] for line in lines if name in line["classes"]]
+        classes[name] = {
+            "rows": {key: [fold["rows"][key] for fold in folds] for key in folds[0]["rows"]},
+            **{
+                group: {f: averaged([fold[group][f] for fold in folds]) for f in folds[0][group]}
+                for group in ("figures", "copying")
+            },
+        }
     return {
         "extractor": {
             "name": lines[0]["extractor"]["name"],
@@ -267,7 +193,6 @@ def diagnostics_section(lines: Sequence[Line]) -> dict[str, Any] | None:
         },
         "folds": len(lines),
         "near_by_design": near,
-        "overall": _figure_means([line["overall"] for line in lines]),
         "classes": classes,
         "notes": list(_notes(lines, classes, near)),
     }
@@ -294,62 +219,30 @@ def training_section(lines: Sequence[Line]) -> list[dict[str, Any]]:
     ]
 
 
-def averaged(figures: Sequence[Facts | None]) -> dict[str, Any]:
+def averaged(figures: Sequence[Facts]) -> dict[str, Any]:
     """Average one figure over folds: means of value, floor, ideal and interval ends; median p."""
-    known = [figure for figure in figures if figure is not None]
-    values = [figure["value"] for figure in known]
-    intervals = [figure["interval"] for figure in known if figure["interval"] is not None]
-    p = sorted(figure["p"] for figure in known if figure["p"] is not None)
-    return {
-        "value": _mean(values),
-        "floor": _mean(figure["floor"] for figure in known),
-        "ideal": _mean(figure["ideal"] for figure in known),
-        "interval": [_mean(ends) for ends in zip(*intervals, strict=True)] or None,
-        "p": p[len(p) // 2] if p else None,
-        "caveat": next((figure["caveat"] for figure in known if figure["caveat"]), None),
-        "values": values,
-    }
+    means: dict[str, Any] = {}
+    for key in ("value", "floor", "ideal", "interval"):
+        known = [figure[key] for figure in figures if figure[key] is not None]
+        means[key] = np.mean(known, axis=0).tolist() if known else None
+    p = sorted(figure["p"] for figure in figures if figure["p"] is not None)
+    caveat = next((figure["caveat"] for figure in figures if figure["caveat"]), None)
+    return {**means, "p": p[len(p) // 2] if p else None, "caveat": caveat}
 
 
-def copied(copying: Facts | None) -> bool:
+def copied(copying: Facts) -> bool:
     """Return whether generated rows copy training rows beyond chance.
 
     Either they lie nearer to training rows than to as many held-out ones, or they repeat training
     rows more often than held-out rows do.
     """
-    if copying is None:
-        return False
-    nearer, same = copying["nearer_share"], copying["identical"]
-    low = None if nearer["interval"] is None else nearer["interval"][0]
-    repeats = same["p"] is not None and same["p"] <= LEVEL
-    return repeats or (low is not None and low > 0.5)
+    nearer, same = copying["nearer_share"]["interval"], copying["identical"]["p"]
+    return (same is not None and same <= LEVEL) or (nearer is not None and nearer[0] > 0.5)
 
 
 def _diagnoses(lines: Sequence[Line]) -> list[Line]:
     """Return the diagnoses that did not fail."""
     return [line for line in lines if line["kind"] == "diagnosis" and line["error"] is None]
-
-
-def _class_means(folds: Sequence[Facts | None]) -> dict[str, Any]:
-    """Average the figures of a class over the folds that have generated rows of it."""
-    known = [fold for fold in folds if fold is not None]
-    means: dict[str, Any] = {
-        "rows": {key: [fold["rows"][key] for fold in known] for key in known[0]["rows"]}
-    }
-    for group in ("figures", "copying", "copying_smote"):
-        there = [fold[group] for fold in known if fold[group] is not None]
-        means[group] = _figure_means(there) if there else None
-    return means
-
-
-def _figure_means(folds: Sequence[Facts]) -> dict[str, Any]:
-    names = dict.fromkeys(name for fold in folds for name in fold)
-    return {name: averaged([fold.get(name) for fold in folds]) for name in names}
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _notes(lines: Sequence[Line], classes: Facts, near_by_design: bool) -> Iterator[str]:
@@ -366,8 +259,7 @@ def _notes(lines: Sequence[Line], classes: Facts, near_by_design: bool) -> Itera
     if near_by_design:
         yield (
             "near by design: every generated row starts from real training rows, so copying "
-            "figures are shown with SMOTE's and flag nothing, and distances to those rows look "
-            "better than they are"
+            "figures flag nothing, and distances to those rows look better than they are"
         )
         return
     detected = [name for name, figures in classes.items() if copied(figures["copying"])]

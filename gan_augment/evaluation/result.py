@@ -6,6 +6,7 @@ It is built from a journal in `results.py`.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,11 +64,10 @@ class EvaluationResult:
         rows = {}
         for row in tables.arm_rows(self.result):
             low, high = row.interval or (None, None)
-            change = {"minus_none": row.change, "low": low, "high": high}
-            rows[row.name] = {**row.means, **change, "missing": row.missing}
-        frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm")
-        numbers = [name for name in frame.columns if name != "missing"]
-        return frame.astype(dict.fromkeys(numbers, "float64"))
+            numbers = {**row.means, "minus_none": row.change, "low": low, "high": high}
+            values = {name: math.nan if n is None else n for name, n in numbers.items()}
+            rows[row.name] = {**values, "missing": row.missing}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm")
 
     def lines(self) -> list[str]:
         """Write the result as text for a terminal."""
@@ -117,13 +117,12 @@ class EvaluationResult:
         path = Path(path)
         check_there(path, "the folder that `evaluate` wrote, or its result.json")
         file = path / RESULT if path.is_dir() else path
-        result = _read(file)
+        result, timings = _read(file), file.with_name(TIMINGS)
         if result.get("schema") != SCHEMA or "verdict" not in result:
             raise ModelFileError(
                 f"{str(file)!r} is of schema {result.get('schema')!r}; this version reads schema "
                 f"{SCHEMA}. Evaluate again, or take the version that wrote it."
             )
-        timings = file.with_name(TIMINGS)
         return cls(result, _read(timings) if timings.is_file() else {})
 
     def __repr__(self) -> str:
@@ -138,12 +137,12 @@ def result_bytes(result: dict[str, Any]) -> bytes:
 def _read(file: Path) -> dict[str, Any]:
     try:
         content = parsed_json(read_regular(file))
+        if not isinstance(content, dict):
+            raise ValueError("it holds no JSON object")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise ModelFileError(
             f"{str(file)!r} is no readable result of an evaluation ({why}); expected the folder "
             "that `evaluate` wrote, or its result.json"
         ) from None
-    if not isinstance(content, dict):
-        raise ModelFileError(f"{str(file)!r} holds no JSON object; expected result.json")
     return content

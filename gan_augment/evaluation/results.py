@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.splits import unit_of_rows
-from gan_augment.evaluation.decisions import METRICS, OF_RANKS, Counts, figures_of
+from gan_augment.evaluation.decisions import METRICS, OF_RANKS, Counts, Labels, figures_of
 from gan_augment.evaluation.design import Column, Design
 from gan_augment.evaluation.diagnosis import (
     diagnostics_section,
@@ -50,90 +50,76 @@ from gan_augment.evaluation.verdict import (
 from gan_augment.rng import derived_seed
 from gan_augment.storage.journal import Journal, Line, unpack_labels
 
-Place = tuple[int, int]
-Values = dict[Place, float]
+Values = dict[tuple[int, int], float]
 """A figure by (repeat, fold); splits without a value are absent."""
 ERROR_DRAWS = 500
 """Draws of a bootstrap that only estimates a standard error."""
-_NOTHING_ADDED = "no row is added to this data"
 _ARM_KEYS = (
-    *("missing", "rows", "default", "corrected", "per_class", "average_precision"),
-    *("calibration", "confusion", "minus_none"),
+    *("missing", "rows", "default", "corrected", "per_class", "calibration", "confusion"),
+    "minus_none",
 )
 
 
 @dataclass(frozen=True, eq=False)
-class ArmResult:
-    """The figures of an arm in J splits. lines: the journal's lines of the arm, in order."""
+class JudgedArm:
+    """An arm at one decision in J splits. lines: the journal's lines of the arm, in order."""
 
     design: Design
     lines: Sequence[Line]
+    column: Column
 
     @cached_property
-    def places(self) -> tuple[Place, ...]:
-        """(repeat, fold) of each split."""
-        return tuple((line["repeat"], line["fold"]) for line in self.lines)
-
-    @cached_property
-    def confusions(self) -> dict[Column, Counts]:
-        """int64 (J, K, K) of each decision; without probabilities both are the learner's own."""
+    def confusions(self) -> Counts:
+        """int64 (J, K, K); without probabilities every decision is the learner's own."""
         counts = [line["confusion"] for line in self.lines]
-        fair = [one["corrected"] or one["default"] for one in counts]
-        own = [one["default"] for one in counts]
-        return {
-            "default": np.asarray(own, dtype=np.int64),
-            "corrected": np.asarray(fair, dtype=np.int64),
-        }
+        return np.asarray([one[self.column] or one["default"] for one in counts], dtype=np.int64)
 
-    @cached_property
-    def average_precision(self) -> NDArray[np.float64]:
-        """float64 (J, K), NaN without a value."""
-        return np.array([line["average_precision"] for line in self.lines], np.float64)
+    @property
+    def first(self) -> Counts:
+        """The confusions of the first repeat, int64 (k, K, K)."""
+        return self.confusions[[line["repeat"] == 0 for line in self.lines]]
 
-    def values(self, metric: str, column: Column, classes: Sequence[int] | None = None) -> Values:
+    @property
+    def first_called(self) -> Labels:
+        """The predicted labels of the first repeat's test rows, split by split."""
+        called = (line["called"] for line in self.lines if line["repeat"] == 0)
+        return np.concatenate([unpack_labels(one[self.column] or one["default"]) for one in called])
+
+    def values(self, metric: str, classes: Sequence[int] | None = None) -> Values:
         """Return a metric of every split; average precision is the mean over the rare classes.
 
         classes: labels for the macro metrics; None for all evaluated classes.
         """
-        if metric in OF_RANKS:
-            rare = self.average_precision[:, list(self.design.judged_rare)]
-            known = [row[np.isfinite(row)] for row in rare]
-            return self._placed([row.mean() if len(row) else np.nan for row in known])
-        return self._placed(
-            figures_of(metric, self.confusions[column], classes or self.design.evaluated)
-        )
+        if metric not in OF_RANKS:
+            return self._placed(
+                figures_of(metric, self.confusions, classes or self.design.evaluated)
+            )
+        ranks = np.array([line["average_precision"] for line in self.lines], dtype=np.float64)
+        known = (row[np.isfinite(row)] for row in ranks[:, list(self.design.judged_rare)])
+        return self._placed(row.mean() if len(row) else math.nan for row in known)
 
-    def spread(self, metric: str, column: Column) -> dict[str, Any]:
+    def log_losses(self) -> Values:
+        """Return the log losses after correcting the class shares, in nats."""
+        known = (line["calibration"] for line in self.lines)
+        return self._placed(math.nan if c is None else c["after"]["log_loss"] for c in known)
+
+    def figure(self, metric: str) -> dict[str, Any]:
         """Return mean, standard deviation (n - 1) and values of a metric over the splits."""
-        values = self.values(metric, column)
+        values = self.values(metric)
         known = list(values.values())
         return {
             "mean": float(np.mean(known)) if known else None,
             "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
-            "values": [values.get(place) for place in self.places],
+            "values": [values.get((line["repeat"], line["fold"])) for line in self.lines],
         }
 
-    def log_losses(self) -> Values:
-        """Return the log losses after correcting the class shares, in nats."""
-        calibrations = (line["calibration"] for line in self.lines)
-        return self._placed(np.nan if c is None else c["after"]["log_loss"] for c in calibrations)
-
-    def first(self, column: Column) -> Counts:
-        """Return the confusions of the first repeat: int64 (k, K, K)."""
-        return self.confusions[column][[repeat == 0 for repeat, _ in self.places]]
-
-    def first_called(self, column: Column) -> NDArray[np.int64]:
-        """Return the predicted labels of the first repeat's test rows, split by split."""
-        called = (line["called"] for line in self.lines if line["repeat"] == 0)
-        return np.concatenate([unpack_labels(one[column] or one["default"]) for one in called])
-
     def _placed(self, values: Iterable[Any]) -> Values:
-        pairs = zip(self.places, values, strict=True)
-        return {place: float(value) for place, value in pairs if np.isfinite(value)}
+        pairs = zip(self.lines, values, strict=True)
+        return {(li["repeat"], li["fold"]): float(v) for li, v in pairs if math.isfinite(v)}
 
 
 @dataclass(frozen=True, eq=False)
-class ArmResults:
+class Results:
     """All arms of an evaluation whose journal is complete."""
 
     design: Design
@@ -144,12 +130,6 @@ class ArmResults:
         """Lines of the judged splits, in an order independent of the workers."""
         judged = {(split.repeat, split.fold) for split in self.design.protocol.splits}
         return [li for li in self.journal.lines() if (li["repeat"], li["fold"]) in judged]
-
-    @cached_property
-    def arms(self) -> dict[str, ArmResult]:
-        """The arms that could be judged."""
-        lines = {arm.name: self._lines(arm.name) for arm in self.design.arms}
-        return {n: ArmResult(self.design, own) for n, own in lines.items() if n not in self.missing}
 
     @cached_property
     def missing(self) -> dict[str, str]:
@@ -163,7 +143,7 @@ class ArmResults:
             elif not lines:
                 missing[arm.name] = f"{self.design.learner.name} does not support class weights"
             elif arm.source not in ("none", "sampler") and not any(map(_adds, lines)):
-                missing[arm.name] = _NOTHING_ADDED
+                missing[arm.name] = "no row is added to this data"
         return missing
 
     @cached_property
@@ -172,42 +152,54 @@ class ArmResults:
         known = [line["confusion"]["corrected"] for line in self._lines("none")]
         return "corrected" if any(known) else "default"
 
-    @property
-    def none(self) -> ArmResult:
-        """The baseline of all contrasts."""
-        return self.arms["none"]
-
     @cached_property
-    def smallest(self) -> int:
-        """The label of the rare class with the fewest independent rows."""
-        units, names = self.design.protocol.units, self.design.data.names
-        return min(self.design.judged_rare, key=lambda label: (units[names[label]], label))
+    def arms(self) -> dict[str, dict[Column, JudgedArm]]:
+        """{arm: {decision: figures}} of the arms that could be judged."""
+        columns = list[Column](dict.fromkeys(["default", self.column]))
+        lines = {arm.name: self._lines(arm.name) for arm in self.design.arms}
+        return {
+            name: {column: JudgedArm(self.design, own, column) for column in columns}
+            for name, own in lines.items()
+            if name not in self.missing
+        }
+
+    def arm(self, name: str) -> JudgedArm | None:
+        """Return an arm at the declared decision; None if it could not be judged."""
+        return self.arms[name][self.column] if name in self.arms else None
+
+    @property
+    def none(self) -> JudgedArm:
+        """The baseline of all contrasts, at the declared decision."""
+        return self.arms["none"][self.column]
 
     def difference(
         self,
-        one: ArmResult,
-        other: ArmResult,
-        metric: str,
-        column: Column,
+        one: JudgedArm,
+        other: JudgedArm,
+        metric: str | None = None,
         label: int | None = None,
     ) -> Contrast | None:
-        """Contrast two arms by a metric, `one` minus `other`; None if no split has both.
+        """Contrast two arms, each at its decision, `one` minus `other`; None if no split has both.
 
-        label: of the only class in the metric; None for all evaluated classes. The standard error
-        is at least the change that one flipped row, of that class or else of the smallest rare one,
-        makes in the mean of `none`.
+        metric: None for the declared one. label: of the only class in the metric; None for all
+        evaluated classes. The standard error is at least the change that one flipped row, of that
+        class or else of the smallest rare one, makes in the mean of `none`.
         """
-        judged = self.design.judged_rare if metric in OF_RANKS else self.design.evaluated
+        design, units = self.design, self.design.protocol.units
+        metric = metric or design.options.metric
+        judged = design.judged_rare if metric in OF_RANKS else design.evaluated
         classes = None if label is None else [label]
-        flipped = self.smallest if label is None else label
-        least = one_flip(list(self.none.first(column)), metric, classes or judged, flipped)
-        sampling = self._sampling(one, other, metric, column, classes or judged)
-        first, second = (arm.values(metric, column, classes) for arm in (one, other))
-        return self.paired(first, second, least, sampling)
-
-    def primary(self, one: ArmResult, other: ArmResult) -> Contrast | None:
-        """Contrast two arms by the declared metric and decision, `one` minus `other`."""
-        return self.difference(one, other, self.design.options.metric, self.column)
+        if label is None:
+            names = design.data.names
+            label = min(design.judged_rare, key=lambda rare: (units[names[rare]], rare))
+        baseline = self.arms["none"][other.column]
+        least = one_flip(list(baseline.first), metric, classes or judged, label)
+        sampling = None
+        if design.protocol.has_test_set and metric not in OF_RANKS:
+            sampling = self._sampling(one, other, metric, classes or judged)
+        return self.paired(
+            one.values(metric, classes), other.values(metric, classes), least, sampling
+        )
 
     def paired(
         self,
@@ -226,16 +218,14 @@ class ArmResults:
         return contrast(both, self.design.protocol.shared, least) if both else None
 
     def _sampling(
-        self, one: ArmResult, other: ArmResult, metric: str, column: Column, judged: Sequence[int]
+        self, one: JudgedArm, other: JudgedArm, metric: str, judged: Sequence[int]
     ) -> tuple[float, int] | None:
         """Return the bootstrap error of a difference on a test set (first seed), and its units."""
         data, test = self.design.data, self.design.protocol.splits[0].test
-        if not self.design.protocol.has_test_set or metric in OF_RANKS:
-            return None
         drawn = paired_bootstrap(
             data.labels[test],
-            one.first_called(column),
-            other.first_called(column),
+            one.first_called,
+            other.first_called,
             None if data.groups is None else data.groups[test],
             metric,
             judged,
@@ -251,55 +241,54 @@ class ArmResults:
         return [line for line in lines if line is not None]
 
 
-def _adds(line: Line) -> bool:
-    """Return whether an arm has any rows that are not real."""
-    return any(n for origins in line["rows"].values() for o, n in origins.items() if o != "real")
-
-
 def build_result(design: Design, journal: Journal) -> dict[str, Any]:
     """Return result.json of a complete journal; the same bytes for the same evaluation."""
-    results = ArmResults(design, journal)
-    copied, gan, delta = copies_section(results), results.arms.get("gan"), design.options.delta
-    gains: dict[str, Contrast | None] = {}
-    if gan is not None:
-        gains = {n: results.primary(gan, arm) for n, arm in results.arms.items() if arm is not gan}
+    results, asked, protocol = Results(design, journal), design.header["asked"], design.protocol
+    copied, gan, delta = copies_section(results), results.arm("gan"), design.options.delta
+    others = {name: results.arm(name) for name in results.arms if gan is not None and name != "gan"}
+    gains = {n: results.difference(gan, arm) for n, arm in others.items() if gan and arm}
     return {
         "schema": SCHEMA,
-        "library": design.header["asked"]["library"],
+        "library": asked["library"],
         "declared": _declared(results),
         "data": _data(design),
-        "protocol": _protocol(design),
+        "protocol": {
+            "splits": protocol.kind,
+            "folds": protocol.folds,
+            "repeats": protocol.repeats,
+            "seed": design.options.fit.seed,
+            "learner": asked["learner"],
+            "augmenter": {**asked["generator"], "steps": design.steps},
+            "to": design.options.top_up.to,
+            "splits_sha256": asked["splits"],
+            "left_out": list(design.left_out),
+            "notes": list(protocol.notes),
+        },
         "verdict": verdict_section(results, copied=copied["flag"]),
         "arms": {arm.name: arm_section(results, arm.name) for arm in design.arms},
         "gan_minus": {name: c.to_dict(delta) for name, c in gains.items() if c is not None},
-        "few_positives": few_positives_section(results),
         "copies": copied,
         "training": training_section(results.lines),
         "diagnostics": diagnostics_section(results.lines),
         "pictures": pictures_section(results.lines),
         "warnings": list(_warnings(results, copied["flag"])),
-        "seen": _seen(results.lines),
     }
 
 
 def build_timings(design: Design, journal: Journal) -> dict[str, Any]:
     """Return timings.json: seconds of all fits in one thread, by arm, and the machine."""
-    arms: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    others = {"generator": 0.0, "diagnosis": 0.0}
-    for line in ArmResults(design, journal).lines:
+    spent: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    lines = Results(design, journal).lines
+    for line in lines:
         for what, spent_s in line["seconds"].items():
-            if line["kind"] == "arm":
-                arms[line["arm"]][what] += spent_s
-            else:
-                others[line["kind"]] += spent_s
-    of_arms = sum(sum(spent.values()) for spent in arms.values())
+            spent[line["arm"] if line["kind"] == "arm" else f"{line['kind']}s"][what] += spent_s
+    judged = {line["arm"] for line in lines if line["kind"] == "arm"}
     return {
         "schema": SCHEMA,
         "seconds": {
-            "total": sum(others.values()) + of_arms,
-            "generators": others["generator"],
-            "diagnoses": others["diagnosis"],
-            "arms": {name: dict(spent) for name, spent in arms.items()},
+            "total": sum(sum(parts.values()) for parts in spent.values()),
+            "generators": sum(spent["generators"].values()),
+            "arms": {name: dict(parts) for name, parts in spent.items() if name in judged},
         },
         "machine": {"system": platform.system(), "processor": platform.machine()},
         "python": platform.python_version(),
@@ -307,7 +296,7 @@ def build_timings(design: Design, journal: Journal) -> dict[str, Any]:
     }
 
 
-def _declared(results: ArmResults) -> dict[str, Any]:
+def _declared(results: Results) -> dict[str, Any]:
     """Return what was fixed before any fit, with a hash of it and of the whole request."""
     design = results.design
     declared = {
@@ -323,9 +312,9 @@ def _declared(results: ArmResults) -> dict[str, Any]:
 
 
 def _data(design: Design) -> dict[str, Any]:
-    requested, protocol, learned = design.header["asked"], design.protocol, design.learned
+    asked, protocol, learned = design.header["asked"], design.protocol, design.learned
     return {
-        "kind": requested["kind"],
+        "kind": asked["kind"],
         "rows": len(learned),
         "classes": {name: int(n) for name, n in learned.counts.items()},
         "rare": list(design.rare),
@@ -333,80 +322,73 @@ def _data(design: Design) -> dict[str, Any]:
         "left_out": dict(protocol.left_out),
         "unit": protocol.unit,
         "units": {name: int(n) for name, n in protocol.units.items()},
-        "sha256": requested["data"],
-        "duplicates": requested["duplicates"],
+        "sha256": asked["data"],
+        "duplicates": asked["duplicates"],
     }
 
 
-def _protocol(design: Design) -> dict[str, Any]:
-    requested, protocol = design.header["asked"], design.protocol
-    return {
-        "splits": protocol.kind,
-        "folds": protocol.folds,
-        "repeats": protocol.repeats,
-        "seed": design.options.fit.seed,
-        "learner": requested["learner"],
-        "augmenter": {**requested["generator"], "steps": design.steps},
-        "to": design.options.top_up.to,
-        "splits_sha256": requested["splits"],
-        "left_out": list(design.left_out),
-        "notes": list(protocol.notes),
-    }
-
-
-def verdict_section(results: ArmResults, *, copied: bool) -> dict[str, Any]:
+def verdict_section(results: Results, *, copied: bool) -> dict[str, Any]:
     """Return the verdict under the declared metric and decision, with its contrasts."""
-    design, none, gan = results.design, results.none, results.arms.get("gan")
+    facts = _facts(results, copied=copied)
+    least = math.inf if facts.gan is None else facts.gan.detectable(facts.delta)
+    decided, protocol = decide(facts), results.design.protocol
+    planned = protocol.folds * protocol.repeats
+    if len(protocol.splits) < planned:
+        rests = f" It rests on {len(protocol.splits)} of {planned} splits: the budget was spent."
+        decided = decided._replace(sentence=decided.sentence + rests)
+    return {
+        **decided._asdict(),
+        "difference": None if facts.gan is None else facts.gan.to_dict(facts.delta),
+        "detectable": least if math.isfinite(least) else None,
+        "rare_units": facts.rare_units,
+        "guardrails": {rail.what: rail.to_dict() for rail in facts.guardrails},
+        "on_top": {n: c.to_dict(facts.delta) for n, c in facts.on_top.items()},
+    }
+
+
+def _facts(results: Results, *, copied: bool) -> VerdictFacts:
+    """Return the contrasts that the verdict rests on."""
+    design, none, gan = results.design, results.none, results.arm("gan")
     cheap = {}
     for name in CHEAP:
-        arm = results.arms.get(name)
-        gains = None if arm is None else results.primary(arm, none)
+        arm = results.arm(name)
+        gains = None if arm is None else results.difference(arm, none)
         if arm is not None and gains is not None:
-            gan_over = None if gan is None else results.primary(gan, arm)
+            gan_over = None if gan is None else results.difference(gan, arm)
             cheap[name] = Cheap(gains, gan_over, _guardrails(results, arm))
-    difference = None if gan is None else results.primary(gan, none)
     on_top: dict[str, Contrast] = {}
     for name, rival in ({"gan": "oversample"} | ON_TOP).items():  # of the same size
-        if name in results.arms and rival in results.arms:
-            change = results.primary(results.arms[name], results.arms[rival])
+        with_rows, without = results.arm(name), results.arm(rival)
+        if with_rows is not None and without is not None:
+            change = results.difference(with_rows, without)
             on_top |= {} if change is None else {rival: change}
     asked = {arm.name for arm in design.arms}
     known = (*CHEAP_ARMS, *(arm for arm in RIVALS if arm in design.learner.methods))
-    facts = VerdictFacts(
+    tested = np.unique(np.concatenate([split.test for split in design.first_repeat]))
+    rare = tested[np.isin(design.data.labels[tested], design.judged_rare)]
+    units = unit_of_rows(design.data.groups, len(design.data))
+    return VerdictFacts(
         metric=design.options.metric,
         delta=design.options.delta,
-        gan=difference,
+        gan=None if gan is None else results.difference(gan, none),
         cheap=cheap,
         guardrails=() if gan is None else _guardrails(results, gan),
-        rare_units=_rare_units(design),
+        rare_units=len(np.unique(units[rare])),
         unit=design.protocol.unit,
         copied=copied,
         missing={n: why for n, why in results.missing.items() if n in (*CHEAP, "gan")},
         not_asked=tuple(name for name in known if name not in asked),
         on_top=on_top,
     )
-    least = math.inf if difference is None else difference.detectable(facts.delta)
-    decided, planned = decide(facts), design.protocol.folds * design.protocol.repeats
-    if len(design.protocol.splits) < planned:
-        rests = f" It rests on {len(design.protocol.splits)} of {planned} splits: the budget was"
-        decided = decided._replace(sentence=f"{decided.sentence}{rests} spent.")
-    return {
-        **decided._asdict(),
-        "difference": None if difference is None else difference.to_dict(facts.delta),
-        "detectable": least if math.isfinite(least) else None,
-        "rare_units": facts.rare_units,
-        "guardrails": {rail.what: rail.to_dict() for rail in facts.guardrails},
-        "on_top": {n: c.to_dict(facts.delta) for n, c in on_top.items()},
-    }
 
 
-def _guardrails(results: ArmResults, arm: ArmResult) -> tuple[Guardrail, ...]:
+def _guardrails(results: Results, arm: JudgedArm) -> tuple[Guardrail, ...]:
     """Contrast accuracy, the recall of the other classes and log loss of an arm with `none`."""
-    design, none, column = results.design, results.none, results.column
-    accuracy = results.difference(arm, none, "accuracy", column)
+    design, none = results.design, results.none
+    accuracy = results.difference(arm, none, "accuracy")
     assert accuracy is not None, "every split tests a row"
     changes = {
-        design.data.names[label]: results.difference(arm, none, "balanced_accuracy", column, label)
+        design.data.names[label]: results.difference(arm, none, "balanced_accuracy", label)
         for label in design.evaluated
         if design.data.names[label] not in design.rare
     }
@@ -414,20 +396,12 @@ def _guardrails(results: ArmResults, arm: ArmResult) -> tuple[Guardrail, ...]:
     return guardrails(accuracy, recalls, results.paired(arm.log_losses(), none.log_losses()))
 
 
-def _rare_units(design: Design) -> int:
-    """Count independent rows, or groups, of the judged rare classes among the tested rows."""
-    data = design.data
-    rows = np.unique(np.concatenate([split.test for split in design.first_repeat]))
-    own = rows[np.isin(data.labels[rows], design.judged_rare)]
-    return len(np.unique(unit_of_rows(data.groups, len(data))[own]))
-
-
-def copies_section(results: ArmResults) -> dict[str, Any]:
+def copies_section(results: Results) -> dict[str, Any]:
     """Count generated rows that equal a training row, over the first repeat.
 
     flag: whether their share exceeds that of held-out real rows, by Fisher's exact test at .05.
     """
-    gan = results.arms.get("gan")
+    gan = results.arm("gan")
     lines = () if gan is None else gan.lines
     known = [line["copies"] for line in lines if line["copies"] and line["repeat"] == 0]
     names = ("generated", "identical", "held", "held_identical")
@@ -435,34 +409,18 @@ def copies_section(results: ArmResults) -> dict[str, Any]:
     return {**counts, "flag": more_identical(counts)}
 
 
-def few_positives_section(results: ArmResults) -> dict[str, Any]:
-    """Bootstrap gan minus none on the pooled test rows of the first repeat; not in the verdict."""
-    design, gan = results.design, results.arms.get("gan")
-    data, metric = design.data, design.options.metric
-    if gan is None or metric in OF_RANKS:
-        return {"bootstrap": None}
-    rows = np.concatenate([split.test for split in design.first_repeat])
-    bootstrap = paired_bootstrap(
-        data.labels[rows],
-        gan.first_called(results.column),
-        results.none.first_called(results.column),
-        None if data.groups is None else data.groups[rows],
-        metric,
-        design.evaluated,
-        classes=len(data.names),
-        seed=derived_seed(design.options.fit.seed, "evaluation-bootstrap"),
-    )
-    return {"bootstrap": bootstrap}
-
-
-def arm_section(results: ArmResults, name: str) -> dict[str, Any]:
+def arm_section(results: Results, name: str) -> dict[str, Any]:
     """Return all figures of one arm; only the reason if it is missing."""
     if name in results.missing:
         return {**dict.fromkeys(_ARM_KEYS), "missing": results.missing[name]}
-    arm, columns = results.arms[name], list[Column](dict.fromkeys(["default", results.column]))
-    rows = [line["rows"] for line in arm.lines]
-    figures = {c: {m: arm.spread(m, c) for m in METRICS} for c in columns}
-    minus = {c: _minus_none(results, arm, c) for c in columns} if name != "none" else None
+    judged, delta = results.arms[name], results.design.options.delta
+    rows = [line["rows"] for line in judged[results.column].lines]
+    figures = {c: {m: arm.figure(m) for m in METRICS} for c, arm in judged.items()}
+    gains = {
+        c: {m: results.difference(arm, results.arms["none"][c], m) for m in METRICS}
+        for c, arm in judged.items()
+        if name != "none"
+    }
     return {
         "missing": None,
         "rows": {
@@ -471,76 +429,56 @@ def arm_section(results: ArmResults, name: str) -> dict[str, Any]:
         },
         "default": figures["default"],
         "corrected": figures.get("corrected"),
-        "per_class": {c: _per_class(arm, c) for c in columns},
-        "average_precision": _average_precision(arm),
-        "calibration": _calibration(arm),
-        "confusion": {c: arm.first(c).sum(axis=0).tolist() for c in columns},
-        "minus_none": minus,
+        "per_class": {c: _per_class(arm) for c, arm in judged.items()},
+        "calibration": _calibration([line["calibration"] for line in judged[results.column].lines]),
+        "confusion": {c: arm.first.sum(axis=0).tolist() for c, arm in judged.items()},
+        "minus_none": {
+            c: {m: one.to_dict(delta) for m, one in by_metric.items() if one is not None}
+            for c, by_metric in gains.items()
+        }
+        or None,
     }
 
 
-def _minus_none(results: ArmResults, arm: ArmResult, column: Column) -> dict[str, Any]:
-    contrasts = {m: results.difference(arm, results.none, m, column) for m in METRICS}
-    delta = results.design.options.delta
-    return {m: change.to_dict(delta) for m, change in contrasts.items() if change is not None}
-
-
-def _per_class(arm: ArmResult, column: Column) -> dict[str, Any]:
-    """Return figures of each class over all splits; precision 0 for a class never predicted.
+def _per_class(arm: JudgedArm) -> dict[str, Any]:
+    """Return recall and precision of each class over all splits; 0 for a class never predicted.
 
     support: its rows in the first repeat.
     """
-    whole, once = arm.confusions[column].sum(axis=0), arm.first(column).sum(axis=0)
+    whole, once = arm.confusions.sum(axis=0), arm.first.sum(axis=(0, 2))
     figures = {}
     for label, name in enumerate(arm.design.data.names):
         right, rows, called = whole[label, label], whole[label].sum(), whole[:, label].sum()
         if rows:
             figures[name] = {
-                "support": int(once[label].sum()),
+                "support": int(once[label]),
                 "recall": float(right / rows),
                 "precision": float(right / called) if called else 0.0,
-                "f1": float(2 * right / (rows + called)),
             }
     return figures
 
 
-def _average_precision(arm: ArmResult) -> dict[str, Any]:
-    """Return the mean of each class over the splits, and its share of the test rows."""
-    counts = arm.confusions["default"].sum(axis=(0, 2))
-    section = {}
-    for label, name in enumerate(arm.design.data.names):
-        values = arm.average_precision[:, label]
-        known = values[np.isfinite(values)]
-        if len(known):
-            base_rate = float(counts[label] / counts.sum())
-            section[name] = {"mean": float(known.mean()), "base_rate": base_rate}
-    return section
+def _calibration(splits: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """Return mean losses over the splits, and the calibration error of all rows."""
+    pooled: dict[str, Any] = {}
+    for when in ("before", "after"):
+        known = [one[when] for one in splits if one is not None]
+        if len(known) < len(splits):
+            return None
+        bins = np.array(
+            [one["bins"] for one in known], dtype=np.float64
+        )  # (J, bins, 3), NaN: empty
+        rows = bins[..., 0]
+        sums: NDArray[np.float64] = np.nansum(bins[..., 1:] * rows[..., None], axis=0)
+        pooled[when] = {
+            "log_loss": float(np.mean([one["log_loss"] for one in known])),
+            "brier": float(np.mean([one["brier"] for one in known])),
+            "calibration_error": float(np.abs(sums[:, 0] - sums[:, 1]).sum() / rows.sum()),
+        }
+    return pooled
 
 
-def _calibration(arm: ArmResult) -> dict[str, Any] | None:
-    """Return mean losses over the splits, with bins and calibration error of all rows."""
-    splits = [line["calibration"] for line in arm.lines]
-    if None in splits:
-        return None
-    return {when: _pooled([one[when] for one in splits]) for when in ("before", "after")}
-
-
-def _pooled(splits: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    bins: list[list[Any]] = []
-    for together in zip(*(one["bins"] for one in splits), strict=True):
-        n = sum(count for count, _, _ in together)
-        sums = [sum(b[0] * b[at] for b in together if b[0]) for at in (1, 2)]
-        bins.append([n, sums[0] / n, sums[1] / n] if n else [0, None, None])
-    gaps = sum(n * abs(confidence - right) for n, confidence, right in bins if n)
-    return {
-        "log_loss": float(np.mean([one["log_loss"] for one in splits])),
-        "brier": float(np.mean([one["brier"] for one in splits])),
-        "calibration_error": gaps / sum(n for n, _, _ in bins),
-        "bins": bins,
-    }
-
-
-def _warnings(results: ArmResults, copied: bool) -> Iterator[str]:
+def _warnings(results: Results, copied: bool) -> Iterator[str]:
     duplicates = results.design.header["asked"]["duplicates"]
     if duplicates["exact"] and not duplicates["grouped"]:
         yield duplicates_warning(duplicates["exact"])
@@ -555,7 +493,6 @@ def _warnings(results: ArmResults, copied: bool) -> Iterator[str]:
         yield f"{who} failed in {len(why)} fits, first because: {why[0]}"
 
 
-def _seen(lines: Sequence[Line]) -> dict[str, Any]:
-    """Count the fits that recorded their training ids, and hash all these records."""
-    hashes = [line["seen"]["sha256"] for line in lines if line.get("seen")]
-    return {"fits": len(hashes), "sha256": hashlib.sha256("".join(hashes).encode()).hexdigest()}
+def _adds(line: Line) -> bool:
+    """Return whether an arm has any rows that are not real."""
+    return any(n for origins in line["rows"].values() for o, n in origins.items() if o != "real")
