@@ -160,7 +160,7 @@ class RowSampler:
         with torch.inference_mode():
             if free:
                 rows: Tensor = self.network(z, y)
-            elif self.settings.borrows_moves:
+            elif self.settings.kind == "features":
                 rows = self.network(z, y, self._moved(label, rng), STRENGTH)
             else:
                 draw = self._around if self.settings.kind == "gaussian" else self._starts
@@ -332,7 +332,7 @@ def _loaded_anchors(
     """Read the anchor rows; ModelFileError where they are missing or of other shapes."""
     own, classes = below(arrays, "anchors"), len(meta.classes)
     needed = {"rows", "labels", "neighbours"}
-    needed |= {"lenders"} if meta.recipe.generator.borrows_moves else set()
+    needed |= {"lenders"} if meta.recipe.generator.kind == "features" else set()
     if absent := needed - own.keys():
         raise ModelFileError(f"this table model lacks its anchors: {', '.join(sorted(absent))}")
     kinds: dict[str, Any] = {"lenders": np.int64} | dict.fromkeys(needed, np.int64)

@@ -22,6 +22,7 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import SourceRows
 from gan_augment.networks.translation import lowered
 from gan_augment.recipes import GeneratorSettings, Recipe
+from gan_augment.recipes.settings import OTHER_CLASS_KINDS, STYLE_KINDS
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import Arrays, below
 from gan_augment.training.translation import drawn_masks
@@ -90,7 +91,7 @@ class SourcePool:
         Raises UsageError where the rows have another shape than the model needs.
         """
         height, width, channels = self.geometry.shape
-        scale = self.settings.scale if self.settings.enlarges else 1
+        scale = self.settings.scale if self.settings.kind == "super-resolution" else 1
         expected = (height // scale, width // scale, channels)
         if source.image_shape != expected:
             raise UsageError(
@@ -109,9 +110,9 @@ class SourcePool:
 
     def rows_for(self, label: int) -> Rows:
         """List the rows, of this class or of the others, from which samples of a class start."""
-        if self.settings.from_others:
+        if self.settings.kind in OTHER_CLASS_KINDS:
             return np.flatnonzero(self.labels != label)
-        if self.own is not None and self.settings.inpaints:
+        if self.own is not None and self.settings.kind == "inpainting":
             return np.arange(len(self.labels))  # the user chose the rows
         return np.flatnonzero(self.labels == label)
 
@@ -134,7 +135,7 @@ class SourcePool:
         rows = self.rows_for(label)
         if not len(rows):
             raise self._without_rows(name)
-        if self.settings.takes_style and label not in (self.own or self).labels:
+        if self.settings.kind in STYLE_KINDS and label not in (self.own or self).labels:
             raise DataError(f"class {name!r} has no row to take the style of; fit with some")
         if self.own is None:
             rows = rng_for(seed, stream, "source order", name).permutation(rows)
@@ -151,21 +152,21 @@ class SourcePool:
     def tensors(self, rows: Rows, label: int, rng: np.random.Generator) -> SourceRows:
         """Make the input of the network; draw styles of class `label`, and masks."""
         settings, geometry, pixels = self.settings, self.geometry, self.pixels[rows]
-        if settings.enlarges:
+        if settings.kind == "super-resolution":
             low = to_network(pixels, pixels.shape[1:3])
             return SourceRows(low if self.own else lowered(low, settings.scale))
         styles = masks = None
-        if settings.takes_style:
+        if settings.kind in STYLE_KINDS:
             own = self.own or self
             of_class = np.flatnonzero(own.labels == label)
             drawn = of_class[rng.integers(len(of_class), size=len(pixels))]
             styles = to_network(own.pixels[drawn], geometry.padded)
-        if settings.inpaints:
+        if settings.kind == "inpainting":
             masks = torch.from_numpy(drawn_masks(len(pixels), geometry.padded, rng))
         return SourceRows(to_network(pixels, geometry.padded), None, styles, masks)
 
     def _without_rows(self, name: str) -> DataError:
-        others = "another class" if self.settings.from_others else "the class"
+        others = "another class" if self.settings.kind in OTHER_CLASS_KINDS else "the class"
         return DataError(
             f"samples of {name!r} start from rows of {others}, and there are none; fit with such "
             "rows, or give them as `source`"
@@ -218,23 +219,23 @@ def checked_data(recipe: Recipe, data: Labelled) -> Labelled:
             f"the recipe {recipe.name!r} is for images, but the data is signals; use 'anchored', "
             "'free' or another recipe that draws from noise"
         )
-    if settings.from_others and len(held) < 2:
+    if settings.kind in OTHER_CLASS_KINDS and len(held) < 2:
         raise DataError(
             f"the recipe {recipe.name!r} translates rows between classes, but the data has "
             f"{len(held)} class{'es' * (len(held) != 1)} with rows; add another class"
         )
-    of_two = settings.paired or (settings.from_rows and recipe.game.by_class)
+    of_two = settings.kind == "pairs" or (settings.from_rows and recipe.game.by_class)
     if of_two and len(data.names) != 2:
         raise UsageError(
             f"the recipe {recipe.name!r} is for one pair of classes, but the data has "
             f"{len(data.names)}: use 'stargan', or `translate --from A --to B`"
         )
-    if settings.enlarges and (height % settings.scale or width % settings.scale):
+    if settings.kind == "super-resolution" and (height % settings.scale or width % settings.scale):
         raise UsageError(
             f"the sides of images of {width} x {height} px are not multiples of {settings.scale}; "
             "use an --image-size whose sides are"
         )
-    if not settings.paired:
+    if settings.kind != "pairs":
         return data
     other = partners(data)
     pairs = np.flatnonzero(other >= 0)

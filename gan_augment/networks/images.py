@@ -25,20 +25,23 @@ from gan_augment.networks.layers import (
 )
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
+ENCODER_WIDTH = 32
+
 
 class Encoder(nn.Module):
     """Stride-2 4x4 convolutions to the base resolution, then one linear layer.
 
     Shapes: (N, C, H, W) float -1..1 of the padded size -> (N, code).
     Batch normalisation: group normalisation of the same maps took 7 % of a whole step on CPU. When
-    evaluating, running averages make a row's code independent of its batch.
+    evaluating, running averages make a row's code independent of its batch. It is at most 32
+    channels wide at half the side, fewer than the generator.
     """
 
-    def __init__(self, geometry: Geometry, code: int, width: int, max_width: int) -> None:
+    def __init__(self, geometry: Geometry, settings: GeneratorSettings) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before = geometry.shape[2]
-        for after in geometry.widths(width, max_width):
+        for after in geometry.widths(min(ENCODER_WIDTH, settings.width), settings.max_width):
             layers += [
                 convolution(before, after, 4, signal=geometry.signal, stride=2, bias=False),
                 nn.BatchNorm2d(after),
@@ -46,7 +49,7 @@ class Encoder(nn.Module):
             ]
             before = after
         self.features = nn.Sequential(*layers)
-        self.head = nn.Linear(before * geometry.base[0] * geometry.base[1], code)
+        self.head = nn.Linear(before * geometry.base[0] * geometry.base[1], settings.code)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the codes of a batch."""
@@ -108,9 +111,8 @@ class Decoder(nn.Module):
         embedding: Tensor = self.embed(y)
         both = torch.cat([z, embedding], dim=1)
         h = self.start(both)
-        h = h.unflatten(1, (*self.base, -1)).permute(
-            0, 3, 1, 2
-        )  # (N, width, h, w), channels last in memory
+        h = h.unflatten(1, (*self.base, -1))  # (N, h, w, width), channels last in memory
+        h = h.permute(0, 3, 1, 2)
         for block in self.blocks:
             h = block(h, both if self.skip_code else embedding)
         return torch.tanh(shuffled(self.to_pixels(h)))
@@ -136,19 +138,14 @@ class AnchoredGenerator(nn.Module):
     code = sum_k w_k E(a_k) + sigma z; image = G(code, y). Two rows of the class, weighted
     1 - lambda and lambda: interpolation of autoencoder codes as in DeepSMOTE (Dablain et al. 2021),
     made real by an adversary. A row, and the difference of two rows of another class: that class's
-    variation, borrowed, as in the delta-encoder (Schwartz et al. 2018). row_styles: the decoder
-    mixes styles, and takes the finer ones from the second row of a sample.
+    variation, borrowed, as in the delta-encoder (Schwartz et al. 2018).
     """
 
-    def __init__(
-        self, encoder: Encoder, decoder: nn.Module, sigma: float, row_styles: bool = False
-    ) -> None:
+    def __init__(self, encoder: Encoder, decoder: nn.Module, sigma: float) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.row_styles = row_styles
-        self.sigma, self.width = sigma, encoder.head.out_features
-        self.noise_width = self.width + 2 * row_styles
+        self.sigma, self.noise_width = sigma, encoder.head.out_features
 
     def draw(self, inputs: GeneratorInput) -> tuple[Tensor, Tensor]:
         """Return images and their noisy mixed codes (N, code). TypeError without rows."""
@@ -157,10 +154,8 @@ class AnchoredGenerator(nn.Module):
             raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
         codes = self.encode(anchors.rows)
         mixed = torch.einsum("nk,nkc->nc", anchors.weight.to(codes.dtype), codes[anchors.index])
-        code = latent = mixed + self.sigma * inputs.z[:, : self.width]
-        if self.row_styles:
-            latent = torch.cat([code, codes[anchors.index[:, 1]], inputs.z[:, self.width :]], dim=1)
-        return self.decoder(latent, inputs.y), code
+        code = mixed + self.sigma * inputs.z
+        return self.decoder(code, inputs.y), code
 
     def encode(self, rows: Tensor) -> Tensor:
         """Encode images; codes are returned unchanged."""

@@ -89,10 +89,9 @@ class StyleGenerator(nn.Module):
     """z (N, noise_width), y int64 (N,) -> (N, C, H, W) of the padded size; no tanh.
 
     z: a code, the code of a second style, how styles are mixed (2 entries), and each layer's noise.
-    In training a share `mixing` of the samples takes the second style from some layer on. Codes of
-    real rows come without noise, and are mixed in evaluation as well; a single code is not.
-    `means` (K, code) are running means of styles; when evaluating, w is at mean + truncation
-    (w - mean) of its class.
+    In training a share `mixing` of the samples takes the second style from some layer on. `means`
+    (K, code) are running means of styles; when evaluating, w is at mean + truncation (w - mean) of
+    its class.
     """
 
     first_std = 1.0
@@ -125,10 +124,10 @@ class StyleGenerator(nn.Module):
         """Draw one image per row."""
         code, second = z[:, : self.code], z[:, self.code : 2 * self.code]
         noise, w = z[:, 2 * self.code + 2 :], self.style(code, y)
+        styles = w.expand(len(self.layers), -1, -1)
         if self.training:
             self._follow(w.detach().float(), y)
-        styles = w.expand(len(self.layers), -1, -1)
-        if self.mixing and second.shape[1] and (self.training or not noise.shape[1]):
+        if self.training and self.mixing:
             mixed, place = torch.special.ndtr(z[:, 2 * self.code :][:, :2].float()).T  # uniform
             place = torch.where(mixed < self.mixing, 1 + place * (len(self.layers) - 1), 1e9)
             finer = torch.arange(len(self.layers), device=z.device)[:, None] >= place.floor()
@@ -141,16 +140,14 @@ class StyleGenerator(nn.Module):
         return w if self.training else torch.lerp(self.means[y].to(w.dtype), w, self.truncation)
 
     def draw(self, styles: Tensor, noise: Tensor) -> Tensor:
-        """Draw images of styles (layers, N, code) with noise (N, entries), or (N, 0) for none."""
+        """Draw images of styles (layers, N, code) with noise (N, entries)."""
         h = self.constant.expand(styles.shape[1], -1, -1, -1)
         image = h.new_zeros(())
-        of_layers = torch.split(noise, self.noise_sizes, dim=1) if noise.shape[1] else ()
+        noises = torch.split(noise, self.noise_sizes, dim=1)
         for number, layer in enumerate(self.layers):
             if number % 2:
                 h = doubled(h, mode="bilinear")
-            added: Tensor | float = 0.0
-            if of_layers:
-                added = self.strength[number] * of_layers[number].view(-1, 1, *self.sizes[number])
+            added = self.strength[number] * noises[number].view(-1, 1, *self.sizes[number])
             h = F.leaky_relu(layer(h, styles[number], added), 0.2) * 2**0.5
             if number % 2 == 0:
                 colours = self.to_rgb[number // 2](h, styles[number])

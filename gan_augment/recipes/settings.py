@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -80,12 +79,11 @@ class GeneratorSettings(Frozen):
     skip_code
         Modulate every block by the code as well as by the class (BigGAN).
     style_mixing, truncation
-        Network `style`: share of training samples whose finer layers use another code, for
-        anchored generators that of the second row; share of a code's distance to its class's mean
-        that sampling keeps.
+        Network `style`: share of training samples whose finer layers use another code; share of a
+        code's distance to its class's mean that sampling keeps.
     code, embedding
         Sizes of z and of a class embedding.
-    width, max_width, encoder_width, encoder_max_width
+    width, max_width
         Images: channels at half the side, doubled towards the base up to the maximum. Tables:
         `width` of both hidden layers.
     sigma
@@ -111,8 +109,6 @@ class GeneratorSettings(Frozen):
     embedding: int = Field(default=32, ge=1, le=1024)
     width: int = Field(default=48, ge=1, le=1024)
     max_width: int = Field(default=96, ge=1, le=2048)
-    encoder_width: int = Field(default=32, ge=1, le=1024)
-    encoder_max_width: int = Field(default=96, ge=1, le=2048)
     sigma: float = Field(default=0.1, ge=0)
     extrapolation: float = Field(default=0.0, ge=0, le=2)
     borrowed: float = Field(default=0.0, ge=0, le=1)
@@ -135,44 +131,14 @@ class GeneratorSettings(Frozen):
         return self.kind == "free"
 
     @property
-    def anchored(self) -> bool:
-        """Whether a sample mixes the codes of real rows of its class."""
-        return self.kind == "anchored"
-
-    @property
-    def borrows_moves(self) -> bool:
-        """Whether a row moves by differences of rows of its class and of near larger classes."""
-        return self.kind == "features"
-
-    @property
-    def paired(self) -> bool:
-        """Whether training needs pairs of images, one of each class."""
-        return self.kind == "pairs"
-
-    @property
-    def takes_style(self) -> bool:
-        """Whether a sample takes its style from a row of its class."""
-        return self.kind in STYLE_KINDS
-
-    @property
-    def inpaints(self) -> bool:
-        """Whether a sample redraws a region of a row."""
-        return self.kind == "inpainting"
-
-    @property
-    def enlarges(self) -> bool:
-        """Whether a sample enlarges a row of a lower resolution."""
-        return self.kind == "super-resolution"
-
-    @property
-    def row_styles(self) -> bool:
-        """Whether a sample takes its finer styles from its second row."""
-        return self.anchored and self.network == "style"
-
-    @property
     def from_rows(self) -> bool:
         """Whether a sample starts from one real row."""
-        return self.from_others or self.kind in SAME_CLASS_KINDS
+        return self.kind in OTHER_CLASS_KINDS | SAME_CLASS_KINDS
+
+    @property
+    def once(self) -> bool:
+        """Whether a row makes one sample of a class: no noise, no style, no mask varies it."""
+        return self.kind in ("super-resolution", "translation")
 
     @property
     def span(self) -> int:
@@ -181,21 +147,6 @@ class GeneratorSettings(Frozen):
         All where a row makes one sample, since two spans could start from the same row.
         """
         return sys.maxsize if self.once else SPAN
-
-    @property
-    def once(self) -> bool:
-        """Whether a row makes one sample of a class: no noise, no style, no mask varies it."""
-        return self.enlarges or self.kind == "translation"
-
-    @property
-    def from_others(self) -> bool:
-        """Whether a sample starts from a row of another class."""
-        return self.kind in OTHER_CLASS_KINDS
-
-    @property
-    def knows_target(self) -> bool:
-        """Whether the image that a sample should be is known in training."""
-        return self.kind in KNOWN_TARGET_KINDS
 
 
 class DiscriminatorSettings(Frozen):
@@ -396,95 +347,97 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for conflicts in (_of_the_kind, _of_several_networks, _of_the_game, _of_slopes):
-            for text in conflicts(self):
+        conflicts = {**_of_the_kind(self), **_of_the_game(self)}
+        for text, there in conflicts.items():
+            if there:
                 raise ValueError(text)
         return self
 
 
-def _of_the_kind(recipe: Recipe) -> Iterator[str]:
-    """Yield the problem of settings for other data or for another kind of generator."""
-    objective, generator, table = recipe.objective, recipe.generator, recipe.data == "table"
-    kind, network = generator.kind, generator.network
-    if kind in TABLE_KINDS and not table:
-        yield f"the generator {kind!r} is for tables"
-    if generator.from_rows and table:
-        yield f"the generator {kind!r} is for images"
-    if (objective.cycle or objective.identity or recipe.game.pool) and kind != "translation":
-        yield f"objective.cycle, objective.identity and game.pool do not fit the generator {kind!r}"
-    if (objective.content or objective.style) and kind != "style":
-        yield f"objective.content and objective.style do not fit the generator {kind!r}"
-    if generator.from_rows and network != "default":
-        yield f"the generator {kind!r} has its own network; leave out generator.network"
-    if table and {network, recipe.discriminator.network} != {"default"}:
-        yield "generator.network and discriminator.network are for images"
-    if table and (recipe.discriminator.minibatch_std or generator.skip_code):
-        yield "discriminator.minibatch_std and generator.skip_code are for images"
-    if table and (recipe.stop.score or recipe.stop.patience):
-        yield (
-            "stop.score and stop.patience are for images, since tables have no held-out score; "
-            "choose the length by steps"
-        )
-    if recipe.batch % 2:
-        yield f"batch {recipe.batch} is odd; batches are made of same-class pairs"
-
-
-def _of_several_networks(recipe: Recipe) -> Iterator[str]:
-    """Yield the problem of several networks in a game that does not support them."""
-    game, d = recipe.game, recipe.discriminator
-    several_d = game.by_class or game.discriminators > 1
-    if game.by_class and max(game.generators, game.discriminators) > 1:
-        yield "game.by_class and several generators or discriminators do not go together"
-    if game.by_class and recipe.generator.kind not in ("free", "translation"):
-        yield "game.by_class needs a generator 'free' or 'translation'"
-    if game.generators > 1 and not recipe.generator.free:
-        yield "several generators need the kind 'free', which does not start from rows"
-    if several_d and (d.tells_classes or recipe.objective.feature_matching):
-        yield (
-            "game.by_class or several discriminators, and a discriminator that predicts classes or "
-            "shows its features (feature_matching) do not go together"
-        )
-    if game.by_class and d.condition != "none":
-        yield "game.by_class needs discriminator.condition 'none'"
-
-
-def _of_the_game(recipe: Recipe) -> Iterator[str]:
-    """Yield the problem of other parts of a game that exclude each other."""
-    game, objective, d = recipe.game, recipe.objective, recipe.discriminator
-    penalised = bool(objective.r1 or objective.r2 or objective.gradient_penalty)
-    if game.unrolled:
-        if penalised or objective.lecam or objective.clip or objective.drift or d.tells_classes:
-            yield "game.unrolled and penalties, lecam, clip, drift or classes do not go together"
-        if game.by_class or recipe.generator.from_rows:
-            yield "game.unrolled and by_class, or samples that start from rows, do not go together"
-        if recipe.discriminator_optimiser.name == "rmsprop":
-            yield "game.unrolled needs an optimiser of D that is adam or sgd"
-    if game.grow and {recipe.generator.network, d.network} != {"growing"}:
-        yield "game.grow needs generator.network and discriminator.network 'growing'"
-    if d.network == "dcgan" and penalised:
-        yield (
-            "discriminator.network 'dcgan' (its batch norm mixes samples) and penalties on the "
-            "slope of each sample (r1, r2, gradient_penalty) do not go together"
-        )
-    if objective.path_length and recipe.generator.network != "style":
-        yield "objective.path_length needs generator.network 'style'"
-    if game.balanced and recipe.d_steps != 1:
-        yield "game.balanced chooses the number of D steps; leave out d_steps"
-
-
-def _of_slopes(recipe: Recipe) -> Iterator[str]:
-    """Yield the problem of several limits on the slope of D, or of none where one is needed."""
-    objective = recipe.objective
-    limits = {
+def _of_the_kind(recipe: Recipe) -> dict[str, object]:
+    """Return {conflict in words: whether it is there} of a generator with data and networks."""
+    objective, generator, d = recipe.objective, recipe.generator, recipe.discriminator
+    kind, network, table = generator.kind, generator.network, recipe.data == "table"
+    slopes = {
         "objective.clip": objective.clip,
         "objective.gradient_penalty": objective.gradient_penalty,
-        "discriminator.spectral_norm": recipe.discriminator.spectral_norm,
+        "discriminator.spectral_norm": d.spectral_norm,
     }
-    used = [name for name, value in limits.items() if value]
-    if len(used) > 1:
-        yield (
-            f"{' and '.join(used)} each limit the slope of D and undo each other; keep one "
-            "(spectral_norm is true unless a recipe says false)"
-        )
-    if objective.loss == "wasserstein" and not used:
-        yield f"the wasserstein loss needs one of {', '.join(limits)}"
+    used = [name for name, value in slopes.items() if value]
+    translated = objective.cycle or objective.identity or recipe.game.pool
+    networks = {network, d.network} != {"default"} or d.minibatch_std or generator.skip_code
+    return {
+        f"the generator {kind!r} is for tables": kind in TABLE_KINDS and not table,
+        f"the generator {kind!r} is for images": generator.from_rows and table,
+        "generator.network, discriminator.network, discriminator.minibatch_std and "
+        "generator.skip_code are for images": table and networks,
+        "stop.score and stop.patience are for images, since tables have no held-out score; choose "
+        "the length by steps": table and (recipe.stop.score or recipe.stop.patience),
+        f"the generator {kind!r} has its own network; leave out generator.network": (
+            generator.from_rows and network != "default"
+        ),
+        "generator.network 'style' needs the generator 'free'": (
+            network == "style" and kind != "free"
+        ),
+        f"objective.cycle, objective.identity and game.pool do not fit the generator {kind!r}": (
+            translated and kind != "translation"
+        ),
+        f"objective.content and objective.style do not fit the generator {kind!r}": (
+            (objective.content or objective.style) and kind != "style"
+        ),
+        f"batch {recipe.batch} is odd; batches are made of same-class pairs": recipe.batch % 2,
+        f"{' and '.join(used)} each limit the slope of D and undo each other; keep one "
+        "(spectral_norm is true unless a recipe says false)": len(used) > 1,
+        f"the wasserstein loss needs one of {', '.join(slopes)}": (
+            objective.loss == "wasserstein" and not used
+        ),
+        "objective.path_length needs generator.network 'style'": (
+            objective.path_length and network != "style"
+        ),
+    }
+
+
+def _of_the_game(recipe: Recipe) -> dict[str, object]:
+    """Return {conflict in words: whether it is there} of the parts of a game."""
+    game, objective, d = recipe.game, recipe.objective, recipe.discriminator
+    penalised = objective.r1 or objective.r2 or objective.gradient_penalty
+    several_d = game.by_class or game.discriminators > 1
+    limited = penalised or objective.lecam or objective.clip or objective.drift or d.tells_classes
+    growing = {recipe.generator.network, d.network} == {"growing"}
+    return {
+        "game.by_class and several generators or discriminators do not go together": (
+            game.by_class and max(game.generators, game.discriminators) > 1
+        ),
+        "game.by_class needs a generator 'free' or 'translation'": (
+            game.by_class and recipe.generator.kind not in ("free", "translation")
+        ),
+        "game.by_class needs discriminator.condition 'none'": (
+            game.by_class and d.condition != "none"
+        ),
+        "several generators need the kind 'free', which does not start from rows": (
+            game.generators > 1 and not recipe.generator.free
+        ),
+        "game.by_class or several discriminators, and a discriminator that predicts classes or "
+        "shows its features (feature_matching) do not go together": (
+            several_d and (d.tells_classes or objective.feature_matching)
+        ),
+        "game.unrolled and penalties, lecam, clip, drift or classes do not go together": (
+            game.unrolled and limited
+        ),
+        "game.unrolled and by_class, or samples that start from rows, do not go together": (
+            game.unrolled and (game.by_class or recipe.generator.from_rows)
+        ),
+        "game.unrolled needs an optimiser of D that is adam or sgd": (
+            game.unrolled and recipe.discriminator_optimiser.name == "rmsprop"
+        ),
+        "game.grow needs generator.network and discriminator.network 'growing'": (
+            game.grow and not growing
+        ),
+        "discriminator.network 'dcgan' (its batch norm mixes samples) and penalties on the slope "
+        "of each sample (r1, r2, gradient_penalty) do not go together": (
+            d.network == "dcgan" and penalised
+        ),
+        "game.balanced chooses the number of D steps; leave out d_steps": (
+            game.balanced and recipe.d_steps != 1
+        ),
+    }

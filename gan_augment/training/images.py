@@ -118,14 +118,14 @@ def new_generator(
 
     if settings.free:
         return FreeGenerator(new_generators(recipe.game, classes, decoder))
-    encoder = Encoder(geometry, settings.code, settings.encoder_width, settings.encoder_max_width)
-    return AnchoredGenerator(encoder, decoder(classes), settings.sigma, settings.row_styles)
+    encoder = Encoder(geometry, settings)
+    return AnchoredGenerator(encoder, decoder(classes), settings.sigma)
 
 
 def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
     """Return the discriminator of a recipe, not yet initialised; for pairs it sees both images."""
     settings = recipe.discriminator
-    if recipe.generator.paired:
+    if recipe.generator.kind == "pairs":
         height, width, channels = geometry.shape
         geometry = replace(geometry, shape=(height, width, 2 * channels))
 
@@ -153,16 +153,13 @@ def draw_mixtures(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch)
     Every second sample stays at its row, in its own style, to be compared with it.
     """
     rng, n, device = rng_for(seed, "noise", step, turn), len(batch.y), batch.y.device
-    width = recipe.generator.code + 2 * recipe.generator.row_styles
-    z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32))
+    z = torch.from_numpy(rng.standard_normal((n, recipe.generator.code), dtype=np.float32))
     rows = RECONSTRUCTED
     z[rows] *= RECONSTRUCTION_NOISE
     borrowed = BORROWED_IN_TRAINING * recipe.generator.borrowed
     weight = mixture_weights(recipe.generator, n, rng, borrowed=borrowed, own=rows)
     first = np.arange(n)
     index = [first, first ^ 1]
-    if recipe.generator.row_styles:
-        index[1][rows] = first[rows]
     if weight.shape[1] > 2:
         pair = 2 * rng.integers(n // 2, size=n)  # two rows of one class, whichever it is
         index += [pair, pair + 1]

@@ -31,6 +31,7 @@ from gan_augment.networks.translation import (
     moments,
 )
 from gan_augment.recipes import Recipe
+from gan_augment.recipes.settings import KNOWN_TARGET_KINDS
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 from gan_augment.training.step import (
@@ -76,7 +77,7 @@ def translation_parts(parts: Parts, geometry: Geometry, classes: int, width: int
         cycle_term: objective.cycle,
         identity_term: objective.identity,
         style_term: objective.content + objective.style,
-        pixel_term: objective.reconstruction * recipe.generator.knows_target,
+        pixel_term: objective.reconstruction * (recipe.generator.kind in KNOWN_TARGET_KINDS),
     }
     held = (*(term for term, weight in terms.items() if weight), *parts.generator_terms)
     step, first = parts.step, terms_step

@@ -22,9 +22,7 @@ from gan_augment.training.parts import new_state
 from gan_augment.training.tables import EncodedTable, anchor_batches, build_table
 
 TINY = {
-    "generator": GeneratorSettings(
-        code=8, embedding=4, width=8, max_width=8, encoder_width=8, encoder_max_width=8
-    ),
+    "generator": GeneratorSettings(code=8, embedding=4, width=8, max_width=8),
     "discriminator": DiscriminatorSettings(width=8, max_width=8),
     "batch": 8,
 }
