@@ -30,7 +30,7 @@ class Way:
 
 
 def changed(recipe: Recipe, **values: Any) -> Recipe:
-    """A recipe with settings of its groups replaced: changed(ANCHORED, generator={"sigma": .3})."""
+    """A recipe with settings of its groups replaced: changed(ANCHORED, generator={"reach": .5})."""
     update = {
         name: type(old := getattr(recipe, name)).model_validate(old.model_dump() | value)
         if isinstance(value, dict)

@@ -47,6 +47,8 @@ CELLS_AT_ONCE = 1 << 22
 """Cells of the neighbourhoods of a block that are held in memory at a time."""
 FEW_ROWS = 10
 """Smaller classes of a table are not learned: their rows are jittered, a lone row is repeated."""
+JITTER = 0.2
+"""Noise on such rows, in standard deviations."""
 
 Cells = dict[Name, NDArray[np.generic]]
 
@@ -187,7 +189,7 @@ class RowSampler:
         if stop - start == 1:
             return rows
         noise = rng.standard_normal(rows.shape, dtype=np.float32)
-        return rows + np.float32(self.settings.jitter) * self._spread * noise
+        return rows + np.float32(JITTER) * self._spread * noise
 
     def _starts(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
         """Draw an anchor, one of its neighbours and a position between them for each row."""

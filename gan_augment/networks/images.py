@@ -26,6 +26,8 @@ from gan_augment.networks.layers import (
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
 ENCODER_WIDTH = 32
+SIGMA = 0.1
+"""Standard deviation of the noise that is added to a code."""
 
 
 class Encoder(nn.Module):
@@ -141,11 +143,11 @@ class AnchoredGenerator(nn.Module):
     variation, borrowed, as in the delta-encoder (Schwartz et al. 2018).
     """
 
-    def __init__(self, encoder: Encoder, decoder: nn.Module, sigma: float) -> None:
+    def __init__(self, encoder: Encoder, decoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.sigma, self.noise_width = sigma, encoder.head.out_features
+        self.noise_width = encoder.head.out_features
 
     def draw(self, inputs: GeneratorInput) -> tuple[Tensor, Tensor]:
         """Return images and their noisy mixed codes (N, code). TypeError without rows."""
@@ -154,7 +156,7 @@ class AnchoredGenerator(nn.Module):
             raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
         codes = self.encode(anchors.rows)
         mixed = torch.einsum("nk,nkc->nc", anchors.weight.to(codes.dtype), codes[anchors.index])
-        code = mixed + self.sigma * inputs.z
+        code = mixed + SIGMA * inputs.z
         return self.decoder(code, inputs.y), code
 
     def encode(self, rows: Tensor) -> Tensor:

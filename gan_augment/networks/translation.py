@@ -19,6 +19,8 @@ from gan_augment.recipes import GeneratorSettings
 
 HALVINGS = 2
 """Halvings of the side before the residual blocks; one below 16 px."""
+BLOCKS = 3
+"""Residual blocks."""
 
 
 class TranslationGenerator(nn.Module):
@@ -101,7 +103,7 @@ class Translator(nn.Module):
             )
             for before, after in pairwise(widths)
         )
-        self.blocks = nn.ModuleList(ResidualBlock(widths[-1]) for _ in range(settings.blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(widths[-1]) for _ in range(BLOCKS))
         self.up = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, 3, padding=1, bias=False),
@@ -151,7 +153,7 @@ class Restyler(nn.Module):
         for before, after in pairwise(widths):
             self.encoder.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
         self.blocks = nn.ModuleList(
-            ResidualBlock(widths[-1], normalised=False) for _ in range(settings.blocks)
+            ResidualBlock(widths[-1], normalised=False) for _ in range(BLOCKS)
         )
         self.up = nn.ModuleList(
             nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(widths[::-1])
@@ -188,9 +190,7 @@ class SuperResolver(nn.Module):
         super().__init__()
         self.scale, width = settings.scale, settings.width
         self.first = nn.Conv2d(channels, width, 3, padding=1)
-        self.blocks = nn.ModuleList(
-            ResidualBlock(width, normalised=False) for _ in range(settings.blocks)
-        )
+        self.blocks = nn.ModuleList(ResidualBlock(width, normalised=False) for _ in range(BLOCKS))
         self.up = nn.ModuleList(
             nn.Conv2d(width, 4 * width, 3, padding=1) for _ in range(self.scale.bit_length() - 1)
         )
@@ -214,7 +214,7 @@ class FrequencyMixer(nn.Module):
     Soatto 2020, "FDA: Fourier Domain Adaptation", eq. 3.
     """
 
-    def __init__(self, band: float) -> None:
+    def __init__(self, band: float = 0.1) -> None:
         super().__init__()
         self.band = band
 

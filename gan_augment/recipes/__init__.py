@@ -60,31 +60,32 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
     >>> resolve_recipe("auto").name
     'anchored'
     """
+    name = requested.name if isinstance(requested, Recipe) else requested
+    known = ["auto", *RECIPES[data]]
     if isinstance(requested, Recipe):
-        return _for(data, requested, requested.name)
-    if requested == "auto":
-        return RECIPES[data][AUTO]
-    if requested in RECIPES[data]:
-        return RECIPES[data][requested]
-    if requested.endswith(".toml"):
+        recipe = requested
+    elif requested in known:
+        recipe = RECIPES[data][AUTO if requested == "auto" else requested]
+    elif requested.endswith(".toml"):
         recipe = Recipe.checked(read_toml(Path(requested)), requested)
-        return _for(data, recipe, requested)
-    if requested == CHOOSE:
+    elif requested == CHOOSE:
         raise UsageError(
             "recipe 'choose' is known once a fit has begun: `gan-augment choose DATA` writes the "
             "recipe.toml that can be named here"
         )
-    known = ["auto", *RECIPES[data]]
-    for other, recipes in RECIPES.items():
-        if requested in recipes:
+    else:
+        recipe = next((own[requested] for own in RECIPES.values() if requested in own), Recipe())
+        if recipe.name != requested:
             raise UsageError(
-                f"the recipe {requested!r} is for {other}s, not for {data}s; expected "
-                f"{', '.join(known)} or the path of a .toml file"
+                f"there is no recipe {requested!r}; expected {', '.join(known)} or the path of a "
+                f".toml file.{did_you_mean(requested, known)}"
             )
-    raise UsageError(
-        f"there is no recipe {requested!r}; expected {', '.join(known)} or the path of a .toml "
-        f"file.{did_you_mean(requested, known)}"
-    )
+    if recipe.data != data:
+        raise UsageError(
+            f"the recipe {name!r} is for {recipe.data}s, not for {data}s; expected "
+            f'{", ".join(known)}, or a .toml file with data = "{data}"'
+        )
+    return recipe
 
 
 def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | None) -> Recipe:
@@ -121,13 +122,3 @@ def check_unlabelled(recipe: Recipe) -> None:
             f"the discriminator of the recipe {recipe.name!r} needs the class of every row, and "
             "unlabelled rows were given; take 'semi-supervised' or 'acgan', or leave them out"
         )
-
-
-def _for(data: DataKind, recipe: Recipe, name: str) -> Recipe:
-    """Return the recipe if it is for this kind of data. Raises UsageError."""
-    if recipe.data != data:
-        raise UsageError(
-            f"the recipe {name!r} is for {recipe.data}s, not for {data}s; a recipe says "
-            f'data = "{data}" at its top if it is'
-        )
-    return recipe

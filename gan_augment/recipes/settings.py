@@ -67,7 +67,7 @@ class GeneratorSettings(Frozen):
     - `translation`: draws the row as the requested class.
     - `pairs`: the same, learned from pairs of images.
     - `style`: gives the row the style of a row of the class, by moments of its features.
-    - `fourier` (not trained): the same by amplitudes of frequencies up to `band`.
+    - `fourier` (not trained): the same by amplitudes of low frequencies.
 
     Kinds that start from a row of the class itself (images): `inpainting` redraws a region,
     `super-resolution` a copy at 1 / `scale` of the side.
@@ -86,18 +86,15 @@ class GeneratorSettings(Frozen):
     width, max_width
         Images: channels at half the side, doubled towards the base up to the maximum. Tables:
         `width` of both hidden layers.
-    sigma
-        Standard deviation of the noise added to a code.
     extrapolation, reach
         How the rows of an anchored sample are mixed (`networks.inputs`).
     borrowed, lenders
         Share of a class's samples that take their variation from `lenders` larger classes (half
         that share in training). For `features`: share moved as two near rows of a lender differ.
-    neighbours, jitter
-        Tables: the second row is one of the `neighbours` nearest of the class; noise on rows of
-        classes too small to learn, in standard deviations.
-    blocks
-        Residual blocks of the networks that start from one row.
+    neighbours
+        Tables: the second row is one of the so many nearest of the class.
+    scale
+        Of `super-resolution`.
     """
 
     kind: GeneratorKind = "anchored"
@@ -109,15 +106,11 @@ class GeneratorSettings(Frozen):
     embedding: int = Field(default=32, ge=1, le=1024)
     width: int = Field(default=48, ge=1, le=1024)
     max_width: int = Field(default=96, ge=1, le=2048)
-    sigma: float = Field(default=0.1, ge=0)
     extrapolation: float = Field(default=0.0, ge=0, le=2)
     borrowed: float = Field(default=0.0, ge=0, le=1)
     reach: float = Field(default=1.0, ge=0, le=2)
     lenders: int = Field(default=2, ge=1, le=1000)
     neighbours: int = Field(default=15, ge=1, le=1000)
-    jitter: float = Field(default=0.2, ge=0, le=1)
-    blocks: int = Field(default=3, ge=0, le=32)
-    band: float = Field(default=0.1, gt=0, le=0.5)
     scale: Literal[2, 4] = 2
 
     @property

@@ -59,7 +59,7 @@ DISCRIMINATORS: Mapping[str, type[Discriminator | DCGANDiscriminator | GrowingDi
 }
 RECONSTRUCTED = slice(0, None, 2)
 """Rows of a batch that are decoded from their own code; D sees mixtures on the others only."""
-RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
+RECONSTRUCTION_NOISE = 0.5  # of the noise of a code: .05
 BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with themselves
 
 
@@ -118,8 +118,7 @@ def new_generator(
 
     if settings.free:
         return FreeGenerator(new_generators(recipe.game, classes, decoder))
-    encoder = Encoder(geometry, settings)
-    return AnchoredGenerator(encoder, decoder(classes), settings.sigma)
+    return AnchoredGenerator(Encoder(geometry, settings), decoder(classes))
 
 
 def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:

@@ -54,7 +54,7 @@ def new_translator(recipe: Recipe, geometry: Geometry, classes: int) -> Translat
         case "style":
             network = Restyler(geometry, settings)
         case "fourier":
-            network = FrequencyMixer(settings.band)
+            network = FrequencyMixer()
         case "super-resolution":
             network = SuperResolver(channels, settings)
         case "inpainting":
