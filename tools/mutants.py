@@ -37,11 +37,11 @@ class Mutant(NamedTuple):
 
 FAULTS = {
     # losses and penalties
-    ("losses/adversarial.py", "losses/test_adversarial.py"): (
+    ("losses/adversarial.py", "losses/test_losses.py"): (
         ("F.relu(1 + fake).mean()", "F.relu(fake).mean()"),
         ("return F.softplus(real - fake)", "return F.softplus(fake - real)"),
     ),
-    ("losses/penalties.py", "losses/test_penalties.py"): (
+    ("losses/penalties.py", "losses/test_losses.py"): (
         ("torch.lerp(fake, real,", "torch.lerp(real, fake,"),
         ("F.relu(mean_real.detach() - fake)", "F.relu(mean_fake.detach() - fake)"),
     ),

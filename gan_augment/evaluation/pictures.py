@@ -103,8 +103,10 @@ def _histogram(column: Column, real: Plain, generated: Plain) -> dict[str, Any]:
         n = len(column.levels)
         counts = [np.bincount(np.where(c < 0, n, c), minlength=n + 1) for c in both]
         often = np.sort(np.argsort(-counts[0][:n], kind="stable")[:MOST_LEVELS])
-        levels = [*(str(column.levels[code]) for code in often), "others or missing"]
-        counts = [np.append(c[often], c.sum() - c[often].sum()) for c in counts]
+        levels = [str(column.levels[code]) for code in often]
+        if any(c.sum() > c[often].sum() for c in counts):
+            levels.append("others or missing")
+        counts = [np.append(c[often], c.sum() - c[often].sum())[: len(levels)] for c in counts]
         return {"levels": levels, **_shares(both, counts)}
     known = [cells[~np.isnan(cells)].astype(np.float64) for cells in both]
     edges = np.histogram_bin_edges(np.concatenate(known), BINS)

@@ -74,12 +74,13 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
             "recipe.toml that can be named here"
         )
     else:
-        recipe = next((own[requested] for own in RECIPES.values() if requested in own), Recipe())
-        if recipe.name != requested:
+        others = [own[requested] for own in RECIPES.values() if requested in own]
+        if not others:
             raise UsageError(
                 f"there is no recipe {requested!r}; expected {', '.join(known)} or the path of a "
                 f".toml file.{did_you_mean(requested, known)}"
             )
+        (recipe,) = others
     if recipe.data != data:
         raise UsageError(
             f"the recipe {name!r} is for {recipe.data}s, not for {data}s; expected "

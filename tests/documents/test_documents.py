@@ -1,18 +1,35 @@
-"""Every link from one document to another leads somewhere, and numbers are those of a result."""
+"""Links, numbers, the notebook and the reference: what the documents promise is there."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("*.md", "docs/*.md", "examples/**/*.md", "examples/*.ipynb")
 DOCUMENTS = sorted(path for place in PLACES for path in ROOT.glob(place))
 VERDICTS = ROOT / "examples" / "benchmarks" / "verdicts"
+NOTEBOOK = ROOT / "examples" / "walkthrough.ipynb"
+PUBLIC = (
+    "gan_augment",
+    "gan_augment.sklearn_api",
+    "gan_augment.torch_api",
+    "gan_augment.metrics",
+)
+
+
+def text_of(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
 
 
 def links(text: str) -> Iterator[tuple[str, str]]:
@@ -41,27 +58,67 @@ def test_every_link_between_documents_leads_somewhere(document: Path) -> None:
 
 
 def test_every_page_of_the_documentation_is_in_its_index_and_in_the_readme() -> None:
-    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
-    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [page for page in sorted(pages) if f"({page})" not in index] == []
-    assert [page for page in sorted(pages) if f"docs/{page}" not in readme] == []
+    pages = sorted({path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"})
+    index, readme = text_of("docs/README.md"), text_of("README.md")
+    assert [page for page in pages if f"({page})" not in index] == []
+    assert [page for page in pages if f"docs/{page}" not in readme] == []
 
 
-def test_the_verdict_that_is_explained_is_a_committed_one() -> None:
-    page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+def test_how_to_read_the_report_quotes_a_committed_verdict_and_explains_every_part() -> None:
+    page = text_of("docs/report.md")
     quoted = " ".join(re.findall(r"^> (.*)$", page, flags=re.MULTILINE))
     result = json.loads((VERDICTS / "mammography.json").read_text(encoding="utf-8"))
     assert quoted == result["verdict"]["sentence"]
-
-
-def test_how_to_read_the_report_has_a_part_for_every_part_of_the_report() -> None:
-    templates = ROOT / "gan_augment" / "report" / "templates"
-    parts = {
-        part
-        for template in templates.glob("*.html")
-        for part in re.findall(r"<h2>([^<{]+)</h2>", template.read_text(encoding="utf-8"))
-    }
-    page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+    templates = (ROOT / "gan_augment" / "report" / "templates").glob("*.html")
+    heads = [re.findall(r"<h2>([^<{]+)</h2>", path.read_text("utf-8")) for path in templates]
+    parts = sorted({part for found in heads for part in found})
     assert len(parts) > 8
-    assert [part for part in sorted(parts) if f"## {part}\n" not in page] == []
+    assert [part for part in parts if f"## {part}\n" not in page] == []
+
+
+def test_the_notebook_is_stored_with_its_outputs_and_names_no_place_of_a_machine() -> None:
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    shown = {kind for cell in code for output in cell.outputs for kind in output.get("data", {})}
+    assert {"image/png", "text/html"} <= shown
+    assert NOTEBOOK.stat().st_size <= 200_000
+    texts = [str(output) for cell in cells for output in cell.get("outputs", [])]
+    assert [text for text in texts if re.search(r"(/root|/home|/tmp|/Users)/", text)] == []
+
+
+@pytest.mark.campaign
+def test_the_notebook_runs(tmp_path: Path) -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, resources=resources).execute()
+    errors = [o for c in notebook.cells for o in c.get("outputs", []) if o.get("name") == "stderr"]
+    assert errors == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_name_says_what_it_does(module: str) -> None:
+    found = import_module(module)
+    values = {name: getattr(found, name) for name in found.__all__ if name != "__version__"}
+    assert [name for name, value in values.items() if not inspect.getdoc(value)] == []
+
+
+@pytest.mark.slow
+def test_make_docs_writes_an_entry_for_every_public_name_and_closes_the_network(
+    tmp_path: Path,
+) -> None:
+    makefile = text_of("Makefile")
+    pages = re.findall(r"gan_augment[\w.]*", makefile.partition("PAGES :=")[2].partition("\n\n")[0])
+    command = re.search(r"^docs:.*\n\t\S+ (.*) -o ", makefile, flags=re.MULTILINE)
+    assert command is not None
+    line = [sys.executable, *command[1].split(), "-o", str(tmp_path), *pages]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    for module in PUBLIC:
+        page = (tmp_path / f"{module.replace('.', '/')}.html").read_text(encoding="utf-8")
+        names = import_module(module).__all__
+        assert [name for name in names if f'id="{name}"' not in page] == []
+    for path in tmp_path.rglob("*.html"):
+        wanted = re.findall(r"<(?:script|img|link)[^>]*(?:src|href)=\"([^\"]+)\"", path.read_text())
+        assert [url for url in wanted if re.match(r"(https?:)?//", url)] == [], path.name

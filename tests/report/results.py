@@ -36,7 +36,7 @@ def images() -> Result:
     result["training"][1]["curve"]["events"] = [
         {"event": "rollback", "step": 120, "failed_at": 200, "reason": "no variety in 'Bag'"}
     ]
-    result["diagnostics"]["classes"]["Bag"]["figures"]["recall"] |= {
+    result["diagnostics"]["classes"]["Bag"]["figures"]["coverage"] |= {
         "value": None,
         "caveat": "4 real, 4 held-out rows; it needs 6 real.",
     }
@@ -62,15 +62,12 @@ def table() -> Result:
     columns.append(
         {
             "name": "side",
-            "kind": "categorical",
             "levels": ["left", "right", "missing"],
             "real": [0.5, 0.4, 0.1],
             "generated": [0.7, 0.3, 0.0],
         }
     )
-    names = [column["name"] for column in columns]
-    squares = {key: rng.random((7, 7)).round(3).tolist() for key in ("real", "generated")}
-    one = {"columns": columns, "associations": {"columns": names, **squares}}
+    one = {"columns": columns}
     classes = dict.fromkeys(result["data"]["rare"], one)
     result["pictures"] = {"kind": "columns", "fold": 0, "classes": classes}
     return result
@@ -88,7 +85,6 @@ def timings() -> dict[str, Any]:
         "seconds": {
             "total": 1779.78,
             "generators": 793.73,
-            "diagnoses": 4.68,
             "arms": {
                 "smote": {"make": 8.2, "fit": 177.7, "predict": 0.85},
                 "gan": {"make": 46.59, "fit": 167.1, "predict": 0.98},
@@ -127,7 +123,6 @@ def many_classes(n: int) -> Result:
         old = next(iter(arm["per_class"][decision].values()))
         arm["per_class"] = {kind: dict.fromkeys(names, old) for kind in ("default", decision)}
         arm["rows"] = dict.fromkeys(names, next(iter(arm["rows"].values())))
-        arm["average_precision"] = {}
         arm["confusion"] = {"default": None, decision: np.eye(n, dtype=int).tolist()}
     rail = found["verdict"]["guardrails"]["accuracy"]
     found["verdict"]["guardrails"] = {f"recall of {name}": rail for name in names}
@@ -141,7 +136,6 @@ def numeric(name: str, rng: np.random.Generator) -> dict[str, Any]:
     shares = [np.histogram(x, edges)[0] / 400 for x in drawn]
     return {
         "name": name,
-        "kind": "numeric",
         "edges": edges.tolist(),
         "real": shares[0].tolist(),
         "generated": shares[1].tolist(),

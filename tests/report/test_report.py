@@ -72,7 +72,7 @@ def test_a_committed_result_is_rendered_with_its_sentence(name: str) -> None:
     assert not shown.open
     word, _, why = result["verdict"]["sentence"].partition(": ")
     assert word in shown.text
-    assert why[1:].replace("-", "−") in shown.text.replace("-", "−")
+    assert why[1:] in shown.text
 
 
 def test_a_page_is_self_contained_and_small(page: str) -> None:
@@ -112,21 +112,19 @@ def test_names_that_are_html_are_shown_as_text(hostile: str) -> None:
         assert HOSTILE in shown.text
 
 
-def test_charts_follow_the_theme_and_have_their_numbers_as_a_label(page: str) -> None:
+def test_charts_follow_the_theme_and_have_a_title(page: str) -> None:
     found = Elements(page).found
     drawn = [str(attributes["aria-label"]) for tag, attributes in found if tag == "svg"]
-    assert len(drawn) == 5
-    points = 100 * results.images()["verdict"]["difference"]["mean"]
-    assert any(f"the GAN’s rows {points:+.1f}".replace("-", "−") in label for label in drawn)
+    assert len(drawn) == 3
+    assert drawn[0] == "Differences to nothing added, in points"
     assert not [colour for colour in VARIABLES if colour in page]
     assert all(attributes.get("alt") for tag, attributes in found if tag == "img")
 
 
-def test_charts_of_a_table_show_columns_and_associations_and_are_png_files_too() -> None:
+def test_charts_of_a_table_show_its_columns_and_are_png_files_too() -> None:
     before = dict(mpl.rcParams)
     charts = draw(results.table())
-    assert {"arms", "classes", "rows", "columns-0", "associations-0"} <= set(charts)
-    assert "side 20.0 %" in charts["columns-0"].says
+    assert set(charts) == {"arms", "classes", "training", "columns-0"}
     assert charts["columns-0"].png().startswith(b"\x89PNG")
     assert dict(mpl.rcParams) == before
 
@@ -142,27 +140,27 @@ def test_every_section_of_a_result_is_shown(page: str) -> None:
         "calibration error",
         "rollback at step 200, back to 120: no variety in 'Bag'",
         "4 real, 4 held-out rows; it needs 6 real.",
-        "13 min 14 s",
-        "29 min 40 s in total, including 4.7 s",
+        "793.7",
+        "1,780 in total",
         "SHA-256 of the data",
         "Left out: ",
     ):
         assert part in text, part
     scopes = {attributes.get("scope") for tag, attributes in Elements(page).found if tag == "th"}
-    assert scopes == {"row", "col", "colgroup"}
+    assert scopes == {"row", "col"}
 
 
 def test_a_hundred_classes_are_folded_beyond_twenty() -> None:
     shown = Elements(render(results.many_classes(100)))
     assert not shown.open
-    for folded in ("80 more classes", "88 others", "80 more guardrails"):
+    for folded in ("80 more rows", "88 others"):
         assert folded in shown.text
 
 
 @pytest.mark.parametrize(
     ("word", "arm", "tone", "plain"),
     [
-        ("ADOPT", "gan", "good", "Add the GAN’s rows"),
+        ("ADOPT", "gan", "good", "Add the GAN's rows"),
         ("USE smote", "smote", "cheap", "SMOTE"),
         ("LIKELY HELPS", "gan", "good", "probably help"),
         ("NO PRACTICAL DIFFERENCE", "none", "calm", "no difference that matters"),
@@ -177,7 +175,7 @@ def test_each_verdict_has_its_colour_and_its_plain_words(
     shown = fragment(glass)
     assert f'class="verdict {tone}"' in shown
     assert f'<span class="word">{word}</span>' in shown
-    assert plain in shown
+    assert plain in Elements(shown).text
     assert "<p>Because.</p>" in shown
 
 
@@ -189,11 +187,11 @@ def test_one_split_without_probabilities_and_without_a_gan_is_shown(glass: dict[
         if name != "none":
             arm["minus_none"][decision]["balanced_accuracy"] = one
             arm[decision]["balanced_accuracy"]["sd"] = None
-    assert "gan 66.2 ± 5.0 66.2 +3.1 unknown" in cells(glass)
+    assert "gan +3.1 unknown 66.2 ± 5.0 66.2" in cells(glass)
     missing(glass, "gan", "6 rows <1")
     glass["verdict"] |= {"difference": None, "detectable": None, "guardrails": {}}
     glass |= {"gan_minus": {}, "copies": {"generated": 0, "flag": False}}
-    assert "missing: 6 rows &lt;1" in render(glass)
+    assert "gan is missing: 6 rows &lt;1" in render(glass)
     assert "- gan is missing: 6 rows <1" in lines(glass)
 
 
@@ -204,17 +202,6 @@ def test_one_split_without_probabilities_and_without_a_gan_is_shown(glass: dict[
         {"schema": 1, "verdict": {}},
         {**results.real("glass"), "arms": 3},
         {**results.real("glass"), "training": [{"fold": 0, "curve": {"scores": [3]}}]},
-        {
-            **results.real("glass"),
-            "pictures": {
-                "kind": "images",
-                "fold": 0,
-                "shown": 8,
-                "height": 32,
-                "width": 32,
-                "classes": {"a": {"real": "bm90IGEgcGljdHVyZSBhdCBhbGwgYnV0IHRleHQu"}},
-            },
-        },
     ],
 )
 def test_other_dictionaries_are_refused(broken: dict[str, Any]) -> None:
@@ -274,15 +261,15 @@ def test_text_has_a_line_per_arm_and_per_class_and_ends_with_warnings(
     glass["protocol"]["left_out"] = ["diagnostics"]
     text = lines(glass)
     assert "none 63.5 ± 9.8 73.2 ± 6.1" in cells(glass)
-    assert "gan 66.2 ± 5.0 66.2 ± 5.0 -7.0 -30.7 to +16.7" in cells(glass)
+    assert "gan -7.0 -30.7 to +16.7 66.2 ± 5.0 66.2 ± 5.0" in cells(glass)
     at = next(i for i, line in enumerate(text) if line.startswith("classes in percent"))
-    names = [line.split()[0] for line in text[at + 3 : at + 9]]
+    names = [line.split()[0] for line in text[at + 2 : at + 8]]
     assert names == [
-        *("tableware*", "containers*", "vehicle_float*"),
+        *("*tableware", "*containers", "*vehicle_float"),
         *("headlamps", "building_float", "building_nonfloat"),
     ]
-    assert text[at + 3].split() == ["tableware*", "9", "88.9", "55.6", "80.0", "71.4"]
-    assert text[at + 9] == "- lone is left out: 2 rows; expected at least 4"
+    assert text[at + 2].split() == ["*tableware", "9", "9", "88.9", "55.6", "80.0", "71.4"]
+    assert text[at + 8] == "- lone is left out: 2 rows; expected at least 4"
     assert any(line.startswith("- warning: 2 rows equal another") for line in text)
     assert text[-1] == "- left out: diagnostics"
 
@@ -311,8 +298,7 @@ def test_text_fits_a_hundred_columns_with_long_names_and_many_classes() -> None:
     assert "- 180 more classes are in result.json" in text
 
 
-def test_the_generator_counts_as_a_cost_of_the_gan_and_nothing_comes_first() -> None:
-    found = dict(costs(results.timings()))
-    assert list(found) == ["none", "gan", "smote"]
-    assert found["gan"] == pytest.approx([793.73, 46.59, 168.08, 1008.4])
-    assert found["none"][0] == 0
+def test_the_generator_counts_as_a_cost_of_the_gan() -> None:
+    found = {name: seconds for name, *seconds in costs(results.timings()).rows}
+    assert found["gan"] == ["793.7", "46.6", "168.1", "1,008.4"]
+    assert found["none"][0] == "0.0"
