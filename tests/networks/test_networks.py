@@ -1,4 +1,4 @@
-"""Networks of images, mixtures of rows, spectral normalisation: shapes, invariants, spectra."""
+"""Networks of images and tables, mixtures of rows, spectral norm: shapes and invariants."""
 
 from __future__ import annotations
 
@@ -16,17 +16,23 @@ from gan_augment.networks.images import (
     Encoder,
     with_minibatch_std,
 )
-from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
+from gan_augment.networks.inputs import Anchors, GeneratorInput, RowAnchors, mixture_weights
 from gan_augment.networks.layers import initialise, spectrally_normalised
+from gan_augment.networks.tables import (
+    FreeRowGenerator,
+    ResidualRowGenerator,
+    RowDiscriminator,
+    RowLayout,
+)
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.images import build
 
+SIZES = GeneratorSettings(code=6, embedding=4, width=8, max_width=16)
 SHAPES = [(8, 8, 1), (28, 28, 1), (20, 32, 3), (33, 17, 2), (64, 48, 4)]
 
 
 def decoder(shape=(8, 8, 1), classes=3) -> Decoder:
-    sizes = GeneratorSettings(code=6, embedding=4, width=8, max_width=16)
-    network = Decoder(Geometry.of(shape), classes, sizes)
+    network = Decoder(Geometry.of(shape), classes, SIZES)
     initialise(network, 0)
     return network.eval()
 
@@ -45,15 +51,8 @@ def test_every_image_shape_passes_through_all_networks(shape):
     images = decoder(shape)(torch.zeros(2, 6), y)
     assert tuple(images.shape) == (2, shape[2], *geometry.padded)
     assert tuple(discriminator(shape)(images, y).shape) == (2,)
-    encoder = Encoder(geometry, code=6, width=8, max_width=16).eval()
+    encoder = Encoder(geometry, SIZES).eval()
     assert tuple(encoder(images).shape) == (2, 6)
-
-
-@pytest.mark.parametrize(
-    ("side", "base"), [(8, 4), (15, 8), (20, 5), (28, 7), (31, 8), (32, 4), (48, 6), (64, 4)]
-)
-def test_the_base_has_four_to_eight_pixels(side, base):
-    assert Geometry.of((side, side, 1)).base == (base, base)
 
 
 def test_a_generated_image_does_not_depend_on_its_batch_when_sampling():
@@ -62,24 +61,14 @@ def test_a_generated_image_does_not_depend_on_its_batch_when_sampling():
     torch.testing.assert_close(network(z, y)[:1], network(z[:1], y[:1]))
 
 
-def test_equal_embeddings_make_the_discriminator_blind_to_the_label():
-    network = discriminator(spectral_norm=False)
-    with torch.no_grad():
-        network.embed.weight.copy_(network.embed.weight[:1].expand_as(network.embed.weight))
-    x = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(
-        network(x, torch.tensor([0, 1, 2])), network(x, torch.zeros(3).long())
-    )
-
-
 def test_identical_images_have_the_smallest_minibatch_deviation():
     x = torch.ones(5, 3, 4, 4)
     torch.testing.assert_close(with_minibatch_std(x)[:, 3], torch.full((5, 4, 4), 1e-4))
 
 
 def test_a_weight_of_one_is_the_row_itself_and_a_difference_moves_it():
-    encoder = Encoder(Geometry.of((8, 8, 1)), code=6, width=8, max_width=16).eval()
-    network = AnchoredGenerator(encoder, decoder(), sigma=0.5)
+    encoder = Encoder(Geometry.of((8, 8, 1)), SIZES).eval()
+    network = AnchoredGenerator(encoder, decoder())
     codes = torch.randn(2, 6, generator=torch.Generator().manual_seed(1))
     index = torch.tensor([[0, 1, 1, 0]] * 3)
     weight = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0.5, -0.5]])
@@ -172,3 +161,116 @@ def test_the_scale_is_computed_in_float32_under_autocast():
     layer = planted(0.5)
     with torch.autocast("cpu", torch.bfloat16):
         assert layer.weight.dtype == torch.float32
+
+
+# tables
+
+LAYOUT = RowLayout(9, choices=((1, 4), (5, 7)), vectors=((7, 9),))  # numbers: 0 and 4
+CLASSES = 3
+
+
+def rows_of(n: int, seed: int = 0) -> torch.Tensor:
+    """Rows of LAYOUT with exact one-hots, (n, 9)."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, LAYOUT.width)).astype(np.float32)
+    for start, stop in LAYOUT.choices:
+        rows[:, start:stop] = np.eye(stop - start)[rng.integers(0, stop - start, n)]
+    return torch.from_numpy(rows)
+
+
+def inputs(n: int = 16) -> tuple[torch.Tensor, torch.Tensor, RowAnchors]:
+    torch_rng = torch.Generator().manual_seed(0)
+    z = torch.randn(n, 5, generator=torch_rng)
+    y = torch.arange(n) % CLASSES
+    position = torch.rand(n, generator=torch_rng)
+    return z, y, RowAnchors(rows_of(n, 1), rows_of(n, 2), rows_of(n, 3), position)
+
+
+def residual(seed: int = 0) -> ResidualRowGenerator:
+    generator = ResidualRowGenerator(LAYOUT, CLASSES, code=5, embedding=4, width=16)
+    initialise(generator, seed)
+    return generator
+
+
+def disturbed(generator: torch.nn.Module) -> torch.nn.Module:
+    """Its weights as after some training: none of them zero."""
+    torch_rng = torch.Generator().manual_seed(3)
+    initialise(generator, seed=0)  # an embedding has no weights before
+    with torch.no_grad():
+        for weight in generator.parameters():
+            weight.add_(torch.randn(weight.shape, generator=torch_rng))
+    return generator
+
+
+def free(layout: RowLayout = LAYOUT) -> FreeRowGenerator:
+    return FreeRowGenerator(layout, CLASSES, code=5, embedding=4, width=16)
+
+
+def test_one_hots_are_exactly_one_hot_whatever_the_weights():
+    z, y, anchors = inputs(200)
+    moved = disturbed(residual())(z, y, anchors)
+    for rows in (moved, disturbed(free())(z, y)):
+        for start, stop in LAYOUT.choices:
+            part = rows[:, start:stop]
+            assert ((part == 0) | (part == 1)).all()
+            assert (part.sum(dim=1) == 1).all()
+    assert not torch.equal(moved[:, 1:4], anchors.levels[:, 1:4])
+    assert free(RowLayout(3))(z, y).shape == (200, 3)  # without any choice
+
+
+def test_before_training_the_residual_generator_interpolates_between_its_rows():
+    z, y, anchors = inputs()
+    made, numbers = residual()(z, y, anchors), list(LAYOUT.numbers)
+    assert numbers == [0, 4]
+    between = torch.lerp(anchors.first, anchors.second, anchors.position[:, None])
+    torch.testing.assert_close(made[:, numbers], between[:, numbers])
+    levels = [i for i in range(LAYOUT.width) if i not in numbers]
+    assert torch.equal(made[:, levels], anchors.levels[:, levels])
+
+
+def test_a_gradient_through_a_choice_is_that_of_its_softmax_and_reaches_no_other_part():
+    logits = torch.tensor([[0.0, 1.0, 0.5, -1.0, 0, 2.0, 2.5, 0, 0]], requires_grad=True)
+    free().choices(logits)[0, 2].backward()
+    p = logits[0, 1:4].softmax(dim=0)
+    torch.testing.assert_close(logits.grad[0, 1:4], p[1] * (torch.eye(3)[1] - p))
+    generator = disturbed(residual())
+    generator(*inputs())[:, 1].sum().backward()
+    slope = generator.residual.weight.grad
+    assert slope[1:4].abs().sum() > 0
+    assert slope[[0, 4, 5, 6, 7, 8]].abs().sum() == 0
+
+
+def test_rows_do_not_depend_on_each_other():
+    z, y, anchors = inputs()
+    generator = disturbed(residual()).double().eval()
+    doubled = RowAnchors(*(getattr(anchors, k).double() for k in vars(anchors)))
+    whole = generator(z.double(), y, doubled)
+    part = RowAnchors(*(getattr(doubled, k)[:5] for k in vars(doubled)))
+    torch.testing.assert_close(generator(z[:5].double(), y[:5], part), whole[:5])
+
+
+def test_the_discriminator_projects_on_the_class():
+    d = RowDiscriminator(LAYOUT.width, CLASSES, width=16)
+    initialise(d, 0)
+    x, y = rows_of(6), torch.tensor([0, 1, 2, 0, 1, 2])
+    phi = d.features(x, y)
+    embedded = d.class_affine.weight[y]
+    expected = phi @ d.linear.weight[0] + d.linear.bias + (embedded * phi).sum(dim=1)
+    torch.testing.assert_close(d(x, y), expected)
+    with torch.no_grad():
+        d.class_affine.weight.copy_(d.class_affine.weight[:1].expand(CLASSES, -1))
+    torch.testing.assert_close(d(x, y), d(x, y.flip(0)))  # equal embeddings: blind to the label
+
+
+def test_spectral_norm_reaches_every_layer_where_the_recipe_asks_for_it():
+    d = RowDiscriminator(LAYOUT.width, CLASSES, width=16, spectral_norm=True)
+    initialise(d, 0)
+    with torch.no_grad():
+        for weight in d.parameters():
+            weight.mul_(50)
+    for _ in range(30):
+        d.train()(rows_of(4), torch.zeros(4, dtype=torch.long))
+    linear = [layer for layer in d.eval().body.layers if isinstance(layer, torch.nn.Linear)]
+    for layer in (*linear, d.linear, d.class_affine):
+        largest = torch.linalg.matrix_norm(layer.weight.detach(), 2).item()
+        assert largest == pytest.approx(1, abs=0.1)
