@@ -147,8 +147,8 @@ def class_figures(
     figures = {"class_fidelity": Figure(fidelity, floor=recall, ideal=recall)}
     figures |= diagnose(*sets, seed=seed)
     # exact copies by all values, among all rows; their p is that of the verdict's flag
-    whole = (_of_class(data, name) for data in (part.train, part.test))
-    exact = copies(generated, *whole, part.schema)
+    every, tested = (_of_class(data, name) for data in (part.train, part.test))
+    exact = copies(generated, every, tested, part.schema)
     floor = exact["held_identical"] / exact["held"] if exact["held"] else None
     identical = Figure(
         exact["identical"] / exact["generated"], floor, floor, p=identical_chance(exact)

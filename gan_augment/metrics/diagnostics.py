@@ -172,9 +172,9 @@ def _figure(
     if min(len(real), len(synthetic)) < least:
         have = f"{len(real)} real and {len(synthetic)} synthetic rows"
         return Figure(None, caveat=f"{have}; the figure needs {least} of each.")
-    value, interval = metric(real, synthetic), None
+    found = metric(real, synthetic)
     floor = metric(real, held_out) if len(held_out) >= least else None
-    if isinstance(value, Proportion):
-        value, interval = value.value, (value.low, value.high)
     floor = floor.value if isinstance(floor, Proportion) else floor
-    return Figure(value, floor, ideal, interval, caveat=caveat)
+    if isinstance(found, Proportion):
+        return Figure(found.value, floor, ideal, (found.low, found.high), caveat=caveat)
+    return Figure(found, floor, ideal, caveat=caveat)

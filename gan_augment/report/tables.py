@@ -268,8 +268,10 @@ def confusions(result: Result) -> Iterator[dict[str, Any]]:
     places = [names.index(name) for name in shown]
     for arm in (NOTHING, OURS):
         counts = ((result["arms"].get(arm) or {}).get("confusion") or {}).get(decision)
+        if not counts:
+            continue
         rows = {}
-        for name, place in zip(shown, places, strict=True) if counts else ():
+        for name, place in zip(shown, places, strict=True):
             cells = [counts[place][at] for at in places]
             cells += [sum(counts[place]) - sum(cells)] if more else []
             if sum(cells):
