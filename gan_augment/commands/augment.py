@@ -49,9 +49,8 @@ from gan_augment.data.images.png_folder import (
 from gan_augment.data.images.sources import root_of
 from gan_augment.data.tables import TABLE_SUFFIXES, manifest_path
 from gan_augment.data.tables.columns import joined, with_new_ids
-from gan_augment.data.tables.csv import MARK
 from gan_augment.data.tables.export import (
-    FileFormat,
+    MARK,
     NewRows,
     check_mark,
     check_out,
@@ -444,7 +443,7 @@ def _write_file(
     job.progress.phase("writing rows", job.plan.added)
     write_table(
         held.part / held.path.name,
-        FileFormat.of(read.source),
+        read.source.dialect,
         joined(read.table.frame.iloc[:1], read.table.labels[:1], read.schema),
         _new_rows(job, gan, run.name if run else ""),
         original=read.source,

@@ -98,7 +98,8 @@ def embed(
 
 def _write(table: Labelled, out: Path, *, overwrite: bool) -> None:
     """Write label, group and id of each row, and its features."""
-    from gan_augment.data.tables.export import ParquetFormat, ParquetRows
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     frame, ids = table.frame, table.ids.tolist()
     groups = [-1] * len(table) if table.groups is None else table.groups.tolist()
@@ -107,9 +108,7 @@ def _write(table: Labelled, out: Path, *, overwrite: bool) -> None:
     frame.insert(1, "group", named)
     frame.insert(2, "id", ids)
     with new_file(out, replace=overwrite) as file:
-        rows = ParquetRows(file, ParquetFormat.plain(frame))
-        rows.add(frame)
-        rows.end()
+        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file)
 
 
 def embedded(data: Labelled, features: FrozenFeatures, progress: Progress) -> Labelled:

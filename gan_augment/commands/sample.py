@@ -16,7 +16,8 @@ from gan_augment.commands.source import Meta, model_sha256, read_meta
 from gan_augment.commands.writing import FILE_FORMAT, Output, Result, draw_images, output
 from gan_augment.data.images.png_folder import check_png_channels, safe_names
 from gan_augment.data.tables.columns import joined
-from gan_augment.data.tables.export import FileFormat, NewRows, check_out, write_table
+from gan_augment.data.tables.csv import Dialect
+from gan_augment.data.tables.export import NewRows, check_out, write_table
 from gan_augment.data.topup_plan import check_planned, choose_classes, plan_topup
 from gan_augment.errors import ModelFileError, TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.generators import load_model, model_path
@@ -197,7 +198,7 @@ def _write_table(
     first = gan.rows(next(iter(gan.classes_)), 0, 1, seed).frame
     write_table(
         held.part / held.path.name,
-        _file_format(run),
+        _dialect(run),
         joined(first, np.zeros(1, int), gan.schema_),
         _table_rows(gan, counts, seed, run.name),
         mark=mark,
@@ -221,13 +222,13 @@ def _table_rows(
             number += stop - start
 
 
-def _file_format(run: Path) -> FileFormat:
-    """Return the format of the file that a run learned from; a plain one for a model without."""
+def _dialect(run: Path) -> Dialect | None:
+    """Return the dialect of the CSV that a run learned from; None for other data."""
     path = model_path(run).parent / FILE_FORMAT
     try:
-        return FileFormat.model_validate_json(read_regular(path))
+        return Dialect.model_validate_json(read_regular(path))
     except FileNotFoundError:
-        return FileFormat()
+        return None
     except (OSError, ValidationError) as error:
         raise ModelFileError(
             f"{str(path)!r} cannot be read ({type(error).__name__}); remove it to have plain CSV."

@@ -264,11 +264,10 @@ class Source:
         if not self.kind.tabular:
             write_file(run / SAMPLES, self._samples_sheet(gan))
             return
-        from gan_augment.data.tables.export import FileFormat
-
-        stored = FileFormat.of(self.read.source)
-        write_file(run / FILE_FORMAT, stored.model_dump_json(exclude_defaults=True).encode())
-        write_file(run / TABLE_SAMPLES, self._samples_csv(gan, stored))
+        dialect = self.read.source.dialect
+        if dialect is not None:
+            write_file(run / FILE_FORMAT, dialect.model_dump_json(exclude_defaults=True).encode())
+        write_file(run / TABLE_SAMPLES, self._samples_csv(gan, dialect))
 
     def _shown(self, gan: Any, most: int) -> Iterator[tuple[str, int, NDArray[np.int64]]]:
         """Yield name, count and at most `most` drawn rows per class, topped-up classes first."""
@@ -291,14 +290,14 @@ class Source:
             rows.append(SheetRow(name, note, self.data.pixels[shown], samples))
         return png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
 
-    def _samples_csv(self, gan: Any, stored: Any) -> bytes:
-        """Return a CSV file of real and synthetic rows per class, in the training file's format.
+    def _samples_csv(self, gan: Any, dialect: Any) -> bytes:
+        """Return a CSV file of real and synthetic rows per class, in the training file's dialect.
 
         The columns `class` and `origin` come first.
         """
         import pandas as pd
 
-        from gan_augment.data.tables.csv import CellFormat, CsvFormat, format_rows, plain_format
+        from gan_augment.data.tables.csv import Dialect
 
         parts, labels, origins = [], [], []
         for name, _, shown in self._shown(gan, ROWS_A_CLASS):
@@ -307,16 +306,12 @@ class Source:
             labels += [name] * (len(shown) + len(samples))
             origins += ["real"] * len(shown) + ["synthetic"] * len(samples)
         frame = pd.concat(parts, ignore_index=True)
-        plain = plain_format(frame)
-        known = {column.name: column for column in (stored.csv or plain).columns}
         for place, (name, cells) in enumerate((("class", labels), ("origin", origins))):
             while name in frame.columns:
                 name += "_"
             frame.insert(place, name, cells)
-        own = [known.get(c.name, c) for c in plain.columns]
-        first = [CellFormat(name=name) for name in frame.columns[:2]]
-        how = CsvFormat.of([*first, *own], (stored.csv or plain).dialect)
-        return how.first_line() + format_rows(frame, how)
+        how = dialect or Dialect()
+        return bytes(how.lines([list(map(str, frame.columns))]) + how.frame_lines(frame))
 
 
 def read_data(

@@ -91,9 +91,9 @@ class TableKind(Kind):
 
     def row_keys(self, data: Labelled) -> list[str]:
         """Return one key per row; equal cells have equal keys."""
-        from gan_augment.data.tables.columns import row_hashes
+        import pandas as pd
 
-        return [str(value) for value in row_hashes(data.frame).tolist()]
+        return [str(value) for value in pd.util.hash_pandas_object(data.frame, index=False)]
 
     def sha256(self, data: Labelled, unlabelled: Labelled | None = None) -> str:
         """Return the fingerprint of cells, labels, ids, groups and class names."""

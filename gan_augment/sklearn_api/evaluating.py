@@ -134,7 +134,7 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Labelled, ClassLabels,
         read = read_frame(data, y)
         cells = read.schema.target
         assert cells is not None
-        form = ClassLabels.of(read.table.names, tuple(cells.cells.levels))
+        form = ClassLabels.of(read.table.names, tuple(cells.levels))
         overrides = categorical_overrides(ours.categorical_features, column_names(read.table.frame))
         return read.table, form, overrides
     parsed = read_input(

@@ -402,7 +402,7 @@ def _read_labels(y: Any, n: int) -> tuple[ReadTarget, ClassLabels, Any]:
         )
     column, y = _one_column(y)
     series = as_series(column, n)
-    target = read_target(series, None)
+    target = read_target(series, separate=True)
     if len({isinstance(label, str) for label in target.levels}) > 1:
         raise DataError(
             "y holds both texts and numbers, which have no order; make all labels one type, for "

@@ -1,7 +1,4 @@
-"""Columns as plain numbers and codes, and back in the dtype of the training data.
-
-`read_cells` brings every dtype into one of five canonical forms; everything else sees these only.
-"""
+"""Columns as plain numbers and codes, and back in the dtype of the training data."""
 
 from __future__ import annotations
 
@@ -13,27 +10,20 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.data.tables.schema import Column, Name, Scalar, TableSchema, dtype_text
+from gan_augment.data.tables.containers import normalised
+from gan_augment.data.tables.schema import Column, Name, Scalar, TableSchema
 from gan_augment.errors import DataError
 from gan_augment.kinds.kind import Labelled
 
-Family = Literal["integer", "float", "boolean", "datetime", "levels", "empty"]
-Mask = NDArray[np.bool_]
-Codes = NDArray[np.int32]
+Family = Literal["integer", "float", "boolean", "datetime", "levels"]
 Plain = NDArray[np.float64] | NDArray[np.int32]
 FEW_COLUMNS = 90  # pandas warns at an insertion into a frame of more separate columns
 EXACT = 2**53  # whole numbers up to here are float64s
 
-_BY_KIND: dict[str, Family] = {"i": "integer", "u": "integer", "f": "float", "b": "boolean"}
-_BY_KIND |= {"M": "datetime"}
-_BY_OBJECTS: dict[str, Family] = {"integer": "integer", "floating": "float", "boolean": "boolean"}
-_BY_OBJECTS |= {"mixed-integer-float": "float", "integer-na": "integer", "date": "datetime"}
-_BY_OBJECTS |= {"datetime": "datetime", "datetime64": "datetime", "string": "levels"}
-_BY_OBJECTS |= {"mixed": "levels", "mixed-integer": "levels", "empty": "empty"}
-_STORED = {"integer": np.int64, "float": np.float64, "boolean": np.bool_}
+_FAMILIES: dict[str, Family] = {"i": "integer", "u": "integer", "f": "float", "b": "boolean"}
+_FAMILIES |= {"M": "datetime", "O": "levels"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +36,9 @@ class Cells:
 
     series: pd.Series
     family: Family
-    missing: Mask
+    missing: NDArray[np.bool_]
     values: NDArray[Any]
     levels: tuple[Scalar, ...] = ()
-    dates: bool = False
 
     @property
     def known(self) -> NDArray[Any]:
@@ -73,33 +62,31 @@ class Cells:
 
 def read_cells(series: pd.Series) -> Cells:
     """Read the cells of a column. Raises DataError for a dtype or a cell that is not supported."""
+    series = normalised(series)
     dtype: Any = series.dtype
     missing = series.isna().to_numpy(dtype=bool)
-    if dtype == np.dtype(object):
-        return _read_objects(series, missing)
-    text = isinstance(dtype, pd.StringDtype) or dtype.kind == "U"
-    if text or isinstance(dtype, pd.CategoricalDtype):
-        return _read_levels(series, missing)
-    family = None if isinstance(dtype, pd.SparseDtype) else _BY_KIND.get(dtype.kind)
-    if family is None:
-        if missing.all() and dtype_text(dtype) == "arrow:null":
-            return Cells(series, "empty", missing, np.zeros(len(series)))
-        raise _unsupported(series, str(dtype))
+    family = _FAMILIES[dtype.kind]
+    if isinstance(dtype, pd.CategoricalDtype):
+        codes, distinct = series.cat.codes.to_numpy().astype(np.int64), dtype.categories
+        used = np.unique(codes[codes >= 0])
+        places = np.full(len(distinct) + 1, -1)
+        places[used] = np.arange(len(used))
+        return Cells(series, "levels", missing, places[codes], tuple(distinct[used].tolist()))
+    if family == "levels":
+        codes, distinct = pd.factorize(series)
+        levels = sorted(distinct.tolist())
+        place = {level: number for number, level in enumerate(levels)}
+        places = np.array([*(place[level] for level in distinct.tolist()), -1], dtype=np.int64)
+        return Cells(series, "levels", missing, places[codes], tuple(levels))
     if family == "datetime":
-        moments = series
-        if isinstance(dtype, pd.ArrowDtype):
-            moments = pd.Series(pa.array(series.array).to_pandas(date_as_object=False))
-        if isinstance(moments.dtype, pd.DatetimeTZDtype):
-            moments = moments.dt.tz_convert("UTC").dt.tz_localize(None)
+        zoned = isinstance(dtype, pd.DatetimeTZDtype)
+        moments = series.dt.tz_convert("UTC").dt.tz_localize(None) if zoned else series
         return Cells(series, family, missing, moments.to_numpy())
     if family == "float":
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
         return Cells(series, family, np.isnan(values), values)
-    stored = np.uint64 if dtype.kind == "u" else _STORED[family]
-    values = series.to_numpy(dtype=stored, na_value=False if family == "boolean" else 0)
-    if dtype.kind == "u" and (values >= 2**63).any():
-        raise _unsupported(series, f"{dtype} beyond 2^63")
-    return Cells(series, family, missing, values.astype(_STORED[family], copy=False))
+    stored: Any = np.bool_ if family == "boolean" else np.int64
+    return Cells(series, family, missing, series.to_numpy(dtype=stored, na_value=stored(0)))
 
 
 def plain(series: pd.Series, column: Column) -> Plain:
@@ -115,8 +102,8 @@ def plain(series: pd.Series, column: Column) -> Plain:
         codes, own = cells.coded
         index = {level: code for code, level in enumerate(column.levels)}
         return np.array([*(index.get(level, -1) for level in own), -1], dtype=np.int32)[codes]
-    moments = cells.family == "datetime"
-    if cells.family == "levels" or (moments != bool(column.unit) and cells.family != "empty"):
+    moments, gone = cells.family == "datetime", bool(cells.missing.all())
+    if not gone and (cells.family == "levels" or moments != (column.unit is not None)):
         raise DataError(
             f"column {column.name!r} was learned as {column.kind} ({column.dtype}) and holds "
             f"{series.dtype} here; convert it to {column.dtype}"
@@ -149,31 +136,26 @@ def restored(values: ArrayLike, column: Column) -> pd.Series:
     become missing cells; the dtype must have room for them. The values of a constant are ignored.
     """
     array, dtype = np.asarray(values), column.pandas_dtype
-    cells: Any
     if not column.learned:
         array = np.full(len(array), 0 if column.levels or column.unit else -1)
-    if column.has_numbers or column.unit is not None:
-        missing = np.isnan(array)
-        numbers = _rounded(np.where(missing, 0.0, array), column)
-        if column.unit is not None:
-            cells = _moments(numbers, missing, column)
-        elif isinstance(dtype, np.dtype) and dtype.kind == "f":
-            cells = np.where(missing, np.nan, numbers).astype(dtype)
-        else:
-            masked = (
-                pd.arrays.IntegerArray if numbers.dtype.kind == "i" else pd.arrays.FloatingArray
-            )
-            cells = pd.Series(masked(numbers, missing)).astype(dtype)
+    if not column.has_numbers and column.unit is None:
+        gap = [np.nan if dtype == np.dtype(object) else None] if (array < 0).any() else []
+        known = [*column.levels, *gap]
+        cells = pd.Series(known, dtype=dtype).take(array)
+        return cells.reset_index(drop=True).rename(column.name)
+    missing = np.isnan(array)
+    numbers = _rounded(np.where(missing, 0.0, array), column)
+    if column.unit is None:
+        series = pd.Series(numbers).astype(dtype)
     else:
-        missing = array < 0
-        known = [*column.levels, None] if missing.any() else column.levels
-        distinct = np.fromiter(known, dtype=object, count=len(known))
-        objects = dtype == np.dtype(object)
-        cells = distinct[array] if objects else pd.Series(distinct, dtype=dtype).array.take(array)
-    series = pd.Series(cells, name=column.name, copy=False, dtype=dtype)
-    if dtype == np.dtype(object) and missing.any() and (column.none or column.unit is None):
-        series[missing] = None if column.none else np.nan
-    return series
+        unit = "s" if column.unit in ("D", "h", "m") else column.unit  # pandas' coarsest unit
+        ticks = numbers.astype(np.int64).view(f"M8[{column.unit}]")
+        moments = pd.Series(ticks.astype(f"M8[{unit}]"))
+        zoned = isinstance(dtype, pd.DatetimeTZDtype)
+        series = (moments.dt.tz_localize("UTC") if zoned else moments).astype(dtype)
+    if missing.any():
+        series[missing] = None
+    return series.rename(column.name)
 
 
 def output_frame(
@@ -189,10 +171,8 @@ def output_frame(
         constants = {c.name: np.full(n, (*c.levels, np.nan)[0]) for c in columns if not c.learned}
         every: Any = {**values, **constants}
         numbers = np.stack([_digits(every[c.name], c.decimals) for c in columns], axis=1)
-        low, high = (
-            [getattr(c, end) or 0 if c.learned else endless for c in columns]
-            for end, endless in (("low", -np.inf), ("high", np.inf))
-        )
+        low = [-np.inf if c.low is None else c.low for c in columns]
+        high = [np.inf if c.high is None else c.high for c in columns]
         near = np.clip(numbers, low, high) + 0.0  # no -0.0
         names, dtype = [column.name for column in columns], columns[0].pandas_dtype
         return pd.DataFrame(near.astype(dtype), columns=names, copy=False)
@@ -210,13 +190,11 @@ def joined(frame: pd.DataFrame, labels: NDArray[np.int64], schema: TableSchema) 
 
     labels: (N,) class indices. Returns the frame itself where the labels came without a column.
     """
-    target = schema.target
-    if target is None or target.position is None:
+    if schema.target is None or schema.position is None:
         return frame
-    column = restored(labels, target.cells)
-    column.index = frame.index
+    column = restored(labels, schema.target).set_axis(frame.index)
     whole = frame.copy(deep=len(frame.columns) > FEW_COLUMNS)
-    whole.insert(min(target.position, len(whole.columns)), target.name, column)
+    whole.insert(min(schema.position, len(whole.columns)), schema.target.name, column)
     return whole
 
 
@@ -243,7 +221,7 @@ def table_sha256(table: Labelled, unlabelled: Labelled | None = None) -> str:
     total = hashlib.sha256(repr((len(table), table.names)).encode())
     for number, name in enumerate(table.frame.columns):
         column = table.frame.iloc[:, number]
-        total.update(repr((name, dtype_text(column.dtype))).encode("utf-8", "surrogatepass"))
+        total.update(repr((name, str(column.dtype))).encode("utf-8", "surrogatepass"))
         total.update(pd.util.hash_pandas_object(column, index=False).to_numpy().data)
     total.update(np.ascontiguousarray(table.labels.astype("<i8")).data)
     total.update("\0".join(table.ids.tolist()).encode())
@@ -252,84 +230,6 @@ def table_sha256(table: Labelled, unlabelled: Labelled | None = None) -> str:
     if unlabelled is not None:
         total.update(b"\0unlabelled" + table_sha256(unlabelled).encode())
     return total.hexdigest()
-
-
-def row_hashes(frame: pd.DataFrame) -> NDArray[np.uint64]:
-    """Hash rows, (N,): equal for rows with equal cells; two missing cells are equal."""
-    hashes: NDArray[np.uint64] = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    return hashes
-
-
-def _read_objects(series: pd.Series, missing: Mask) -> Cells:
-    """Read an object column by the common type of its cells."""
-    found = pd.api.types.infer_dtype(series, skipna=True)
-    family = _BY_OBJECTS.get(found)
-    if family is None:
-        raise _unsupported(series, f"{found} objects")
-    if family == "levels":
-        return _read_levels(series, missing)
-    if family == "datetime":
-        try:
-            moments = pd.to_datetime(series)
-            if isinstance(moments.dtype, pd.DatetimeTZDtype):
-                raise ValueError
-        except (ValueError, OverflowError):  # several zones, or years out of range
-            raise _unsupported(series, "Python datetimes with a time zone") from None
-        return Cells(series, family, missing, moments.to_numpy(), dates=found == "date")
-    values: NDArray[Any] = np.zeros(len(series), dtype=_STORED.get(family, np.float64))
-    try:
-        values[~missing] = series.to_numpy()[~missing].astype(values.dtype)
-    except OverflowError:  # beyond 64 bits
-        return _read_levels(series, missing)
-    return Cells(series, family, missing, values)
-
-
-def _read_levels(series: pd.Series, missing: Mask) -> Cells:
-    """Code text, categories and mixed objects. Raises DataError for cells of other types."""
-    ordered = isinstance(series.dtype, pd.CategoricalDtype)
-    try:
-        if ordered:
-            codes, distinct = series.cat.codes.to_numpy().astype(int), series.cat.categories
-        else:
-            codes, distinct = pd.factorize(series)
-        levels = [level_of(cell) for cell in distinct]
-    except (TypeError, ValueError) as error:
-        raise _unsupported(series, f"cells that are not plain values ({error})") from None
-    used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(levels))).tolist()
-    order = (
-        used
-        if ordered
-        else sorted(used, key=lambda code: (type(levels[code]).__name__, levels[code]))
-    )
-    places = np.full(len(levels) + 1, -1)
-    places[order] = np.arange(len(order))
-    return Cells(series, "levels", missing, places[codes], tuple(levels[code] for code in order))
-
-
-def level_of(cell: Any) -> Scalar:
-    """Return a cell as Python's text, boolean or number.
-
-    Raises TypeError for other cells, ValueError for text that UTF-8 cannot hold.
-
-    >>> level_of(np.int8(3))
-    3
-    """
-    value = cell.item() if isinstance(cell, np.generic) else cell
-    if isinstance(value, str):
-        value.encode()
-        return str(value)
-    for kind in (bool, int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    raise TypeError(f"a {type(cell).__name__}")
-
-
-def _unsupported(series: pd.Series, what: str) -> DataError:
-    return DataError(
-        f"column {series.name!r} holds {what}, which is not supported; convert it first: to "
-        "numbers with astype(float), to dates with pandas.to_datetime, to text with astype(str). "
-        "Or drop it."
-    )
 
 
 def _is_float(column: Column) -> bool:
@@ -341,18 +241,6 @@ def _digits(values: ArrayLike, decimals: int | None) -> NDArray[np.float64]:
     """Round to so many digits after the point; None keeps all digits."""
     numbers = np.asarray(values, dtype=np.float64)
     return numbers if decimals is None else np.round(numbers, decimals)
-
-
-def _moments(ticks: NDArray[Any], missing: Mask, column: Column) -> Any:
-    """Turn ticks (N,) in UTC into cells of the column's dtype."""
-    unit = "s" if column.unit in ("D", "h", "m") else column.unit  # pandas has no coarser unit
-    moments = ticks.astype(np.int64).view(f"M8[{column.unit}]").astype(f"M8[{unit}]")
-    moments[missing] = np.datetime64("NaT")
-    cells, dtype = pd.Series(moments), column.pandas_dtype
-    if dtype == np.dtype(object):
-        return (cells.dt.date if column.dates else cells).astype(object)
-    zone = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
-    return (cells.dt.tz_localize("UTC") if zone else cells).astype(dtype)
 
 
 def _rounded(values: NDArray[np.float64], column: Column) -> NDArray[np.float64 | np.int64]:
@@ -368,24 +256,16 @@ def _rounded(values: NDArray[np.float64], column: Column) -> NDArray[np.float64 
 def _new_ids(column: Column, dtype: Any, n: int, first: int) -> pd.Series:
     """Make n new ids for the synthetic rows number `first` on; none occurs in training.
 
-    Integers continue after `last`; above the dtype's maximum they count down from below `low`.
-    Raises DataError where no number is left.
+    Raises DataError where the dtype has no number left.
     """
-    last, low = int(column.last or 0), int(column.low or 0)
-    ids: list[Any] = [None] * n
-    if column.refill == "strings":
-        ids = [f"synthetic-{last + 1 + number:06d}" for number in range(first, first + n)]
-    elif column.refill == "integers":
-        stored = np.dtype(getattr(dtype, "numpy_dtype", dtype))
-        limits = np.iinfo(np.int64 if stored.kind == "O" else stored)
-        above = int(limits.max) - last
-        if first + n - above > low - int(limits.min):
-            raise DataError(
-                f"id column {column.name!r} is {column.dtype}, which has no numbers left for "
-                f"{first + n:,} synthetic rows; make it int64 before fitting"
-            )
-        ids = [
-            last + 1 + number if number < above else low - 1 + above - number
-            for number in range(first, first + n)
-        ]
-    return pd.Series(ids, dtype=dtype)
+    if column.last is None:
+        return pd.Series([None] * n, dtype=dtype)
+    numbers = range(column.last + 1 + first, column.last + 1 + first + n)
+    if dtype.kind not in "iu":
+        return pd.Series([f"synthetic-{number:06d}" for number in numbers], dtype=dtype)
+    if numbers.stop - 1 > np.iinfo(getattr(dtype, "numpy_dtype", dtype)).max:
+        raise DataError(
+            f"id column {column.name!r} is {dtype}, which has no numbers left for "
+            f"{first + n:,} synthetic rows; make it int64 before fitting, or drop it"
+        )
+    return pd.Series(numbers, dtype=dtype)

@@ -1,7 +1,8 @@
 """Containers of rows: lists, arrays, sparse matrices, pandas, polars, Arrow.
 
-Frames other than pandas go through Arrow, which keeps the types of whole numbers with gaps, dates
-and categories.
+`as_frame` is the door: behind it every column has one of pandas' plain dtypes, which are numbers
+and booleans of NumPy or nullable ones, datetime64, text, and categories of Python scalars.
+`rows_like` casts new rows to the container and the dtypes of the input.
 """
 
 from __future__ import annotations
@@ -14,50 +15,49 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gan_augment.data.tables.schema import Scalar
 from gan_augment.errors import DataError
 
 MOST_DENSE_BYTES = 256 << 20
 """Largest dense copy of a sparse table."""
+_OBJECTS = {"integer": "Int64", "integer-na": "Int64", "floating": "float64"}
+_OBJECTS |= {"mixed-integer-float": "float64", "boolean": "boolean", "empty": "float64"}
 
 
 def as_frame(x: Any) -> pd.DataFrame:
-    """Read a table (N, columns) as a pandas frame; the data is not changed.
+    """Read a table (N, columns) as a pandas frame of plain dtypes; the data is not changed.
 
     x: an eager frame that narwhals knows (pandas, polars, Arrow, ...), a list of rows, an array
     (columns are called 0 to C - 1), or a sparse matrix of at most 256 MiB when dense. Raises
     DataError for anything else.
     """
     if isinstance(x, list | tuple):
-        lengths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in x}
-        if len(lengths) > 1:
-            raise DataError(
-                f"the rows of X are of different lengths: they hold {min(lengths)} to "
-                f"{max(lengths)} values; expected the same number in each"
-            )
-        if lengths - {0}:
-            return pd.DataFrame([list(row) for row in x])
-        x = np.asarray(x)
+        x = _frame_of_rows(x)
     if isinstance(x, np.ndarray):
-        if x.ndim != 2:
-            cure = "x.reshape(-1, 1)" if x.ndim == 1 else "x.reshape(len(x), -1)"
-            raise DataError(f"the array has shape {x.shape}; expected (N, columns). Pass {cure}.")
-        if x.dtype.kind not in "biufOUMm":
-            raise DataError(f"the array is {x.dtype}; expected numbers, booleans or text")
-        return pd.DataFrame(x, dtype=object if x.dtype.kind == "O" else None)  # None stays None
-    if hasattr(x, "toarray"):
+        x = _frame_of_array(x)
+    elif hasattr(x, "toarray"):
         _check_dense_size(x.shape[0] * x.shape[1] * x.dtype.itemsize)
-        return pd.DataFrame(x.toarray())
-    if not isinstance(x, pd.DataFrame):
+        x = pd.DataFrame(x.toarray())
+    elif not isinstance(x, pd.DataFrame):
         try:
-            return arrow_frame(nw.from_native(x, eager_only=True).to_arrow())
+            x = arrow_frame(nw.from_native(x, eager_only=True).to_arrow())
         except TypeError:
             raise DataError(
                 f"the table is a {type(x).__name__}; expected a pandas or polars frame, an Arrow "
                 "table or an array of shape (N, columns). Collect a lazy frame: x.collect()"
             ) from None
-    sparse = _sparse_dtypes(x)
-    _check_dense_size(sum(len(x) * dtype.subtype.itemsize for dtype in sparse.values()))
-    return x.astype({name: dtype.subtype for name, dtype in sparse.items()}) if sparse else x
+    if all(isinstance(dtype, np.dtype) and dtype.kind in "ifbM" for dtype in x.dtypes):
+        return x
+    if sparse := _sparse_dtypes(x):
+        _check_dense_size(sum(len(x) * dtype.subtype.itemsize for dtype in sparse.values()))
+        x = x.astype({name: dtype.subtype for name, dtype in sparse.items()})
+    columns = [x.iloc[:, i] for i in range(len(x.columns))]
+    plain = [normalised(column) for column in columns]
+    if all(new is old for new, old in zip(plain, columns, strict=True)):
+        return x
+    frame = pd.DataFrame(dict(enumerate(plain)), index=x.index, copy=False)
+    frame.columns = x.columns
+    return frame
 
 
 def as_series(y: Any, n: int) -> pd.Series:
@@ -83,22 +83,50 @@ def as_series(y: Any, n: int) -> pd.Series:
     return series
 
 
-def arrow_frame(table: pa.Table) -> pd.DataFrame:
-    """Read an Arrow table as a frame of Arrow dtypes; dictionaries become pandas categories.
+def normalised(series: pd.Series) -> pd.Series:
+    """Return the cells in a plain dtype; the series itself where it has one.
 
-    pandas' metadata in the table is ignored. Raises DataError for damaged dictionaries.
+    Objects become the type that all of them share; text among them keeps its dtype, with NaN for
+    missing cells. Raises DataError for other dtypes and cells.
+    """
+    dtype: Any = series.dtype
+    if dtype == np.dtype(object):
+        return _from_objects(series)
+    if isinstance(dtype, pd.ArrowDtype):
+        cells = arrow_frame(pa.table({"x": pa.array(series.array)}))["x"]
+        return normalised(pd.Series(cells.array, index=series.index, name=series.name))
+    if isinstance(dtype, pd.CategoricalDtype):
+        try:
+            levels = pd.Index([_level(level) for level in dtype.categories])
+        except TypeError as error:
+            raise _unsupported(series, f"categories that are {error}") from None
+        if levels.dtype == dtype.categories.dtype:
+            return series
+        cells = pd.Categorical.from_codes(series.cat.codes.to_numpy(), levels, dtype.ordered)
+        return pd.Series(cells, index=series.index, name=series.name)
+    if dtype.kind not in "biufM" and not isinstance(dtype, pd.StringDtype):
+        raise _unsupported(series, str(dtype))
+    if isinstance(dtype, pd.SparseDtype):
+        raise _unsupported(series, str(dtype))
+    if dtype.kind == "u" and (series >= 2**63).any():
+        raise _unsupported(series, f"{dtype} beyond 2^63")
+    return series
+
+
+def arrow_frame(table: pa.Table) -> pd.DataFrame:
+    """Read an Arrow table as a frame: nullable whole numbers and booleans, plain other dtypes.
+
+    Dictionaries become categories; pandas' metadata is ignored. Raises DataError for damaged ones.
     """
     views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
     fields = [field.with_type(views.get(field.type, field.type)) for field in table.schema]
     table = table.cast(pa.schema(fields)).unify_dictionaries()
-
-    def dtype_of(kind: Any) -> pd.ArrowDtype | None:
-        return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
-
     try:
-        frame: pd.DataFrame = table.to_pandas(types_mapper=dtype_of, ignore_metadata=True)
+        frame: pd.DataFrame = table.to_pandas(
+            types_mapper=_nullable, ignore_metadata=True, date_as_object=False
+        )
     except ValueError as error:
-        raise DataError(f"a dictionary column of the table is damaged: {error}") from None
+        raise DataError(f"a column of the table is damaged: {error}") from None
     return frame
 
 
@@ -163,31 +191,90 @@ def template_of(x: Any) -> Any:
 
 
 def rows_like(template: Any, frame: pd.DataFrame, sparse_format: str = "") -> Any:
-    """Return new rows in the container of a template."""
+    """Return new rows in the container and the dtypes of a template."""
     if template is None:
         return frame
     if isinstance(template, list):
-        return frame.astype(object).to_numpy().tolist()  # Python scalars
+        return frame.to_numpy(dtype=object, na_value=np.nan).tolist()  # Python scalars
     if isinstance(template, np.ndarray):
+        if template.dtype == object:
+            return frame.to_numpy(dtype=object, na_value=np.nan)
         text = template.dtype.kind == "U"  # of any length
         return frame.to_numpy().astype("U" if text else template.dtype, copy=False)
     if hasattr(template, "iloc"):
-        sparse = _sparse_dtypes(template)
-        return frame.astype(sparse) if sparse else frame
+        same = frame.dtypes.equals(template.dtypes)
+        return frame if same else frame.astype(template.dtypes.to_dict())
     if hasattr(template, "tocsr"):
         values = frame.to_numpy().astype(template.dtype, copy=False)
         return type(template)(values).asformat(sparse_format or template.format)
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    schema: Any = getattr(template, "schema", None)
     if isinstance(template, pa.Table):
-        fields = {field.name: field for field in schema}
-        return table.cast(pa.schema([fields.get(field.name, field) for field in table.schema]))
-    backend: Any = nw.from_native(template, eager_only=True).implementation
-    native: Any = nw.from_arrow(table, backend=backend).to_native()
-    if not backend.is_polars():
-        return native
-    dtypes = dict(schema)
-    return native.cast({name: dtypes[name] for name in native.columns if name in dtypes})
+        return table.cast(template.schema.remove_metadata())
+    native: Any = nw.from_arrow(
+        table, backend=nw.from_native(template, eager_only=True).implementation
+    ).to_native()
+    return native.cast(dict(template.schema)) if hasattr(native, "cast") else native
+
+
+def _frame_of_rows(x: Any) -> Any:
+    lengths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in x}
+    if len(lengths) > 1:
+        raise DataError(
+            f"the rows of X are of different lengths: they hold {min(lengths)} to {max(lengths)} "
+            "values; expected the same number in each"
+        )
+    return pd.DataFrame([list(row) for row in x]) if lengths - {0} else np.asarray(x)
+
+
+def _frame_of_array(x: NDArray[Any]) -> pd.DataFrame:
+    if x.ndim != 2:
+        cure = "x.reshape(-1, 1)" if x.ndim == 1 else "x.reshape(len(x), -1)"
+        raise DataError(f"the array has shape {x.shape}; expected (N, columns). Pass {cure}.")
+    if x.dtype.kind not in "biufOUMm":
+        raise DataError(f"the array is {x.dtype}; expected numbers, booleans or text")
+    return pd.DataFrame(x)
+
+
+def _from_objects(series: pd.Series) -> pd.Series:
+    """Return objects as the dtype of all of them; text stays objects."""
+    found = pd.api.types.infer_dtype(series, skipna=True)
+    try:
+        if found == "string":
+            "".join(series.dropna()).encode()
+            return series.where(series.notna(), np.nan) if series.hasnans else series
+        if found in ("date", "datetime", "datetime64"):
+            moments: pd.Series = pd.to_datetime(series)
+            if moments.dtype.kind == "M":
+                return moments
+        elif found in _OBJECTS:
+            return series.astype(_OBJECTS[found])
+    except (ValueError, OverflowError, TypeError):  # several zones, beyond 64 bits, no UTF-8
+        pass
+    raise _unsupported(series, f"{found} objects")
+
+
+def _nullable(kind: pa.DataType) -> Any:
+    """Return the nullable dtype of whole numbers and booleans; None for pandas' default."""
+    if pa.types.is_boolean(kind):
+        return pd.BooleanDtype()
+    if pa.types.is_integer(kind):
+        return pd.api.types.pandas_dtype(str(kind).replace("i", "I").replace("u", "U"))
+    return None
+
+
+def _level(cell: Any) -> Scalar:
+    value = cell.item() if isinstance(cell, np.generic) else cell
+    if not isinstance(value, str | bool | int | float):
+        raise TypeError(f"a {type(cell).__name__}")
+    return value
+
+
+def _unsupported(series: pd.Series, what: str) -> DataError:
+    return DataError(
+        f"column {series.name!r} holds {what}, which is not supported; convert it first: to "
+        "numbers with astype(float), to dates with pandas.to_datetime, to text with astype(str). "
+        "Or drop it."
+    )
 
 
 def _sparse_dtypes(frame: pd.DataFrame) -> dict[Any, Any]:

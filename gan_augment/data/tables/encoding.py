@@ -41,8 +41,8 @@ Cells = Mapping[Name, NDArray[np.generic]]
 class NumericColumn:
     """A learned column of numbers.
 
-    values, scores: (K,) ascending knots and their normal scores. spikes: values that hold at least
-    5 % of the cells. missing: whether some cells are NaN.
+    values, scores: (K,) ascending knots and their normal scores. spikes: frequent values. missing:
+    whether some cells are NaN.
     """
 
     values: Floats
@@ -75,7 +75,7 @@ class NumericColumn:
         """Encode numbers (N,), NaN where missing, as (N, width)."""
         out = np.zeros((len(cells), self.width), dtype=np.float32)
         known = ~np.isnan(cells)
-        out[known, 0] = _interpolated(cells[known], self.values, self.scores)
+        out[known, 0] = np.interp(cells[known], self.values, self.scores)
         if self.states:
             state = np.zeros(len(cells), dtype=np.int64)
             for number, spike in enumerate(self.spikes, 1):
@@ -86,7 +86,7 @@ class NumericColumn:
 
     def decode(self, encoded: Matrix) -> Floats:
         """Decode (N, width) as (N,), within the range of the training cells."""
-        cells = _interpolated(encoded[:, 0], self.scores, self.values)
+        cells = np.interp(encoded[:, 0], self.scores, self.values)
         if self.states:
             state = encoded[:, 1:].argmax(axis=1)
             for number, spike in enumerate(self.spikes, 1):
@@ -138,20 +138,6 @@ class LevelColumn:
             entry = nearest_level(encoded, self.embedding)
         missing = self.missing & (entry == self.levels)
         return np.where(missing, -1, entry).astype(np.int32)
-
-
-def _interpolated(x: NDArray[np.floating], knots: Floats, values: Floats) -> Floats:
-    """Interpolate like `np.interp`; use the nearest knot where a slope overflows."""
-    y = np.interp(x, knots, values)
-    odd = ~np.isfinite(y)
-    if odd.any():
-        right = np.minimum(np.searchsorted(knots, x[odd]), len(knots) - 1)
-        left = np.maximum(right - 1, 0)
-        half = x[odd] / 2  # differences of halves are finite
-        nearer = half - knots[left] / 2 < knots[right] / 2 - half
-        y[odd] = values[np.where(nearer, left, right)]
-    within: Floats = np.clip(y, values[0], values[-1])
-    return within
 
 
 EncodedColumn = NumericColumn | LevelColumn
@@ -282,9 +268,18 @@ def fit_encoding(
             )
         else:
             columns[name] = LevelColumn(levels, bool((own < 0).any()))  # type: ignore[operator]
+    few = {name: one for name, one in columns.items() if one.entries <= MOST_LEVELS_ONE_HOT}
     for name, many in columns.items():
-        if isinstance(many, LevelColumn) and many.entries > MOST_LEVELS_ONE_HOT:
-            columns[name] = replace(many, embedding=_embedding(name, many, columns, cells))
+        if name not in few and isinstance(many, LevelColumn):
+            most = MOST_COUNTED // many.entries
+            bins = np.cumsum([1 + one.entries for one in few.values()])
+            context = [
+                one.entry_of(cells[other])
+                for (other, one), counted in zip(few.items(), bins, strict=True)
+                if counted <= most
+            ]
+            embedding = embed_levels(many.entry_of(cells[name]), many.entries, context)
+            columns[name] = replace(many, embedding=embedding)
     return TableEncoding(columns)
 
 
@@ -300,21 +295,6 @@ def encoded_width(schema: TableSchema) -> int:
             entries = LevelColumn(len(column.levels), missing).entries
             width += entries if entries <= MOST_LEVELS_ONE_HOT else SIZE
     return width
-
-
-def _embedding(
-    name: Name, column: LevelColumn, columns: Mapping[Name, EncodedColumn], cells: Cells
-) -> Matrix:
-    """Embed the levels of a column by their co-occurrence with as many columns as memory allows."""
-    context: list[NDArray[np.integer]] = []
-    counted = 0
-    for other, neighbour in columns.items():
-        counts = column.entries * (1 + neighbour.entries)
-        few = neighbour.entries <= MOST_LEVELS_ONE_HOT
-        if other != name and few and counted + counts <= MOST_COUNTED:
-            context.append(neighbour.entry_of(cells[other]))
-            counted += counts
-    return embed_levels(column.entry_of(cells[name]), column.entries, context)
 
 
 def embed_levels(

@@ -1,163 +1,57 @@
-"""Write tables: new rows after an unchanged original, and a manifest of the new rows.
-
-Also Parquet's format and rows; `csv.py` has those of CSV. `FileFormat` is saved with a model, so
-that its samples look like the training file.
-"""
+"""Write tables: new rows after an unchanged original, and a manifest of the new rows."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES, manifest_path
-from gan_augment.data.tables.csv import (
-    MARK,
-    CsvFormat,
-    CsvRows,
-    CsvSource,
-    Delimiter,
-    plain_format,
-)
+from gan_augment.data.tables.csv import Dialect
 from gan_augment.data.topup_plan import AddedOrigin
-from gan_augment.errors import DataError, ModelFileError, UsageError
-from gan_augment.settings import Frozen
+from gan_augment.errors import DataError, UsageError
 from gan_augment.storage import check_room, new_file
 from gan_augment.storage.files import NewFile
 
 MANIFEST_COLUMNS = ("row", "label", "origin", "source", "index")
-ROWS_A_GROUP = 131_072
-
-
-class ParquetFormat(Frozen):
-    """Schema and compression of a Parquet file.
-
-    arrow: the Arrow schema, serialised, in base64. codecs: {path of a column: compression}, or one
-    compression for all.
-    """
-
-    arrow: str
-    codecs: dict[str, str] | str = "snappy"
-
-    @classmethod
-    def of(cls, schema: pa.Schema, codecs: dict[str, str] | str = "snappy") -> ParquetFormat:
-        """Make the format of a schema with its metadata."""
-        arrow = base64.b64encode(schema.serialize().to_pybytes()).decode()
-        return cls(arrow=arrow, codecs=codecs)
-
-    @classmethod
-    def of_file(cls, file: pq.ParquetFile) -> ParquetFormat:
-        """Make the format of a file, with the compression of its first row group."""
-        if not file.num_row_groups:
-            return cls.of(file.schema_arrow)
-        group = file.metadata.row_group(0)
-        columns = (group.column(i) for i in range(group.num_columns))
-        names = {c.path_in_schema: c.compression for c in columns}
-        codecs = {p: "none" if n == "UNCOMPRESSED" else n.lower() for p, n in names.items()}
-        return cls.of(file.schema_arrow, codecs)
-
-    @classmethod
-    def plain(cls, example: pd.DataFrame) -> ParquetFormat:
-        """Make the default format of a frame; columns without values become text."""
-        schema = pa.Schema.from_pandas(example, preserve_index=False)
-        fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in schema]
-        return cls.of(pa.schema(fields))
-
-    def arrow_schema(self) -> pa.Schema:
-        """Decode the Arrow schema. Raises ModelFileError if it is damaged."""
-        try:
-            return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.arrow, validate=True)))
-        except (pa.ArrowException, binascii.Error, OSError) as error:
-            raise ModelFileError(f"the format of the training file is damaged: {error}") from None
+MARK = "synthetic"
+ROWS_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True)
-class ParquetSource:
-    """A Parquet file that was read."""
+class TableFile:
+    """A file that was read: its rows, its dialect, and how to notice a change.
+
+    dialect: of a CSV; None for Parquet.
+    """
 
     path: Path
     rows: int
-    format: ParquetFormat
-
-
-Source = CsvSource | ParquetSource
-
-
-class FileFormat(Frozen):
-    """Format of the training file; both are None for frames."""
-
-    csv: CsvFormat | None = None
-    parquet: ParquetFormat | None = None
+    dialect: Dialect | None
+    size: int
+    modified_ns: int
 
     @classmethod
-    def of(cls, source: Source | None) -> FileFormat:
-        """Return the format of a file that was read."""
-        if isinstance(source, CsvSource):
-            return cls(csv=source.format)
-        return cls(parquet=source.format) if source else cls()
+    def of(cls, path: Path, rows: int, dialect: Dialect | None = None) -> TableFile:
+        """Describe a file as it is now."""
+        facts = path.stat()
+        return cls(path, rows, dialect, facts.st_size, facts.st_mtime_ns)
 
-
-class ParquetRows:
-    """Writes a table as Parquet in a given format, with the schema's metadata.
-
-    mark: add a last boolean column `synthetic`. Columns that the frames lack, such as a stored
-    index, are null in new rows. New rows have their own row groups.
-    """
-
-    def __init__(self, file: NewFile, parquet_format: ParquetFormat, *, mark: bool = False) -> None:
-        schema = parquet_format.arrow_schema()
-        self._mark = mark
-        self._schema = schema.append(pa.field(MARK, pa.bool_())) if mark else schema
-        self._writer = pq.ParquetWriter(file, self._schema, compression=parquet_format.codecs)
-        self._waiting: list[pa.Table] = []
-
-    def begin(self, original: ParquetSource | None = None) -> None:
-        """Write the original's values, by row group, in its order."""
-        rows = 0
-        for table in _row_groups(original.path) if original else ():
-            self._writer.write_table(self._marked(table, False), table.num_rows or 1)
-            rows += len(table)
-        if original and rows != original.rows:
-            raise DataError(f"{str(original.path)!r} was changed since it was read; begin again.")
-
-    def add(self, frame: pd.DataFrame) -> None:
-        """Write new rows; columns match by the text of their names."""
-        columns = {str(name): frame[name] for name in frame.columns}
-        fields = [field for field in self._schema if not (self._mark and field.name == MARK)]
-        arrays = [
-            _array(columns[field.name], field)
-            if field.name in columns
-            else pa.nulls(len(frame), field.type)
-            for field in fields
-        ]
-        self._waiting.append(self._marked(pa.table(arrays, schema=pa.schema(fields)), True))
-        if sum(len(table) for table in self._waiting) >= ROWS_A_GROUP:
-            self._flush()
-
-    def end(self) -> None:
-        """Write the last row group and the footer."""
-        self._flush()
-        self._writer.close()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            table = pa.concat_tables(self._waiting).replace_schema_metadata(self._schema.metadata)
-            self._writer.write_table(table, ROWS_A_GROUP)
-            self._waiting.clear()
-
-    def _marked(self, table: pa.Table, new: bool) -> pa.Table:
-        if self._mark:
-            table = table.append_column(MARK, pa.array([new] * len(table), pa.bool_()))
-        return table.cast(self._schema) if table.schema != self._schema else table
+    def check_unchanged(self) -> None:
+        """Raise DataError if the file changed since it was read."""
+        try:
+            now = self.path.stat()
+        except OSError as error:
+            raise DataError(f"{str(self.path)!r} can no longer be read: {error.strerror}") from None
+        if (now.st_size, now.st_mtime_ns) != (self.size, self.modified_ns):
+            raise DataError(f"{str(self.path)!r} was changed since it was read; begin again.")
 
 
 @dataclass(frozen=True)
@@ -182,14 +76,100 @@ class NewRows:
             yield row + i, self.label, self.origin, source, self.first + i
 
 
-def check_out(out: Path, source: Source | None = None) -> None:
+class _CsvRows:
+    """Writes CSV: a header or the bytes of an original, then rows.
+
+    With mark, rows have a last cell `synthetic`; an original is then written anew, cell by cell.
+    """
+
+    def __init__(
+        self,
+        file: NewFile,
+        dialect: Dialect,
+        names: list[str],
+        original: TableFile | None,
+        mark: bool,
+    ) -> None:
+        self._file, self._dialect, self._mark = file, dialect, mark
+        if original is None:
+            file.write(dialect.lines([[*names, MARK] if mark else names]))
+        elif mark:
+            with original.path.open(encoding="utf-8-sig", newline="") as text:
+                rows = filter(None, csv.reader(text, delimiter=dialect.delimiter))
+                file.write(dialect.lines([[*next(rows), MARK]]))
+                while block := [[*row, "false"] for row in islice(rows, ROWS_AT_ONCE)]:
+                    file.write(dialect.lines(block))
+        else:
+            copied = b""
+            with original.path.open("rb") as opened:
+                while part := opened.read(1 << 20):
+                    copied = part
+                    file.write(part)
+            if not copied.endswith((b"\n", b"\r")):
+                file.write(dialect.terminator.encode())
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Write new rows."""
+        self._file.write(self._dialect.frame_lines(frame, *["true"] * self._mark))
+
+    def end(self) -> None:
+        """Do nothing: a CSV needs no end."""
+
+
+class _ParquetRows:
+    """Writes Parquet, in the schema of an original; with mark, a last boolean column is added."""
+
+    def __init__(
+        self, file: NewFile, example: pd.DataFrame, original: TableFile | None, mark: bool
+    ) -> None:
+        if original is None:
+            schema = pa.Schema.from_pandas(example, preserve_index=False)
+            types = [pa.string() if pa.types.is_null(one.type) else one.type for one in schema]
+            schema = pa.schema(list(zip(schema.names, types, strict=True)))
+        else:
+            schema = pq.read_schema(original.path)
+        self._mark = mark
+        self._schema = schema.append(pa.field(MARK, pa.bool_())) if mark else schema
+        self._writer = pq.ParquetWriter(file, self._schema)
+        if original is not None:
+            with pq.ParquetFile(original.path) as rows:
+                for group in range(rows.num_row_groups):
+                    self._write(rows.read_row_group(group).columns, new=False)
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Write new rows in a row group of their own. Raises DataError if a cell does not fit."""
+        columns = []
+        for number, field in enumerate(self._schema.names[: len(frame.columns)]):
+            series, kind = frame.iloc[:, number], self._schema.types[number]
+            try:
+                columns.append(pa.Array.from_pandas(series).cast(kind))
+            except (pa.ArrowException, TypeError, ValueError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise DataError(
+                    f"new cells of column {field!r} do not fit its type {kind}: {reason}. Fit a "
+                    "model to this very file."
+                ) from None
+        self._write(columns, new=True)
+
+    def end(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+
+    def _write(self, columns: list[pa.Array], *, new: bool) -> None:
+        if self._mark:
+            columns = [*columns, pa.array(np.full(len(columns[0]), new))]
+        table = pa.table(columns, schema=self._schema)
+        self._writer.write_table(table, len(table) or 1)
+
+
+def check_out(out: Path, source: TableFile | None = None) -> None:
     """Raise UsageError for an `out` that is not a table, or not in the format of `source`."""
     suffix = out.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         known = ", ".join(TABLE_SUFFIXES)
         raise UsageError(f"OUT {str(out)!r} is not a table; expected a file of {known}")
     parquet = suffix in PARQUET_SUFFIXES
-    if source is not None and parquet != isinstance(source, ParquetSource):
+    if source is not None and parquet != (source.dialect is None):
         raise UsageError(
             f"OUT {str(out)!r} and DATA {str(source.path)!r} have different formats, but rows "
             "are copied unchanged; use the same suffix."
@@ -207,25 +187,26 @@ def check_mark(names: Sequence[object]) -> None:
 
 def write_table(
     out: Path,
-    stored: FileFormat,
+    dialect: Dialect | None,
     example: pd.DataFrame,
     added: Iterable[NewRows],
     *,
-    original: Source | None = None,
+    original: TableFile | None = None,
     mark: bool = False,
     rows_to_come: int = 0,
     advance: Callable[[int], None] = lambda done: None,
 ) -> int:
     """Write a table, then its manifest, each whole or not at all; return the number of new rows.
 
-    The table has the stored format if that fits the suffix of `out`, else the default. The manifest
-    `OUT.manifest.csv` has a line per new row: its row number in OUT (from 0), class, origin, source
-    and number there. All original rows share one line: row 0, origin `real`, the file's name, and
-    their number as index. The last line has the origin `table`, the sha256 of OUT as source, and
-    the number of all rows as index. It shows that OUT is complete.
+    The manifest `OUT.manifest.csv` has a line per new row: its row number in OUT (from 0), class,
+    origin, source and number there. All original rows share one line: row 0, origin `real`, the
+    file's name, and their number as index. The last line has the origin `table`, the sha256 of OUT
+    as source, and the number of all rows as index. It shows that OUT is complete.
 
     Parameters
     ----------
+    dialect : Dialect, optional
+        How CSV cells are written; None for the default.
     example : DataFrame
         Some rows with every column.
     rows_to_come : int
@@ -237,66 +218,36 @@ def write_table(
     ------
     UsageError, WriteFailedError
         For an existing mark, and for a full disk; an earlier OUT is intact then.
+    DataError
+        If the original changed since it was read.
     """
     if mark:
         check_mark(list(example.columns))
-    first, done = original.rows if original else 0, 0
+    first, done, manifest_lines = original.rows if original else 0, 0, Dialect().lines
     with new_file(manifest_path(out)) as manifest:
         with new_file(out) as table:
-            rows = _writer(table, out, stored, example, mark)
-            begin: Callable[[Any], None] = rows.begin  # of the writer's format
-            begin(original)
-            manifest.write(_lines([MANIFEST_COLUMNS]))
             if original:
-                manifest.write(_lines([(0, "", "real", original.path.name, original.rows)]))
+                original.check_unchanged()
+            rows: _ParquetRows | _CsvRows
+            if out.suffix.lower() in PARQUET_SUFFIXES:
+                rows = _ParquetRows(table, example, original, mark)
+            else:
+                plain = Dialect(delimiter="\t" if out.suffix.lower() == ".tsv" else ",")
+                names = list(map(str, example.columns))
+                rows = _CsvRows(table, dialect or plain, names, original, mark)
+            manifest.write(manifest_lines([MANIFEST_COLUMNS]))
+            if original:
+                original.check_unchanged()
+                manifest.write(manifest_lines([(0, "", "real", original.path.name, first)]))
             begun = table.bytes
             for part in added:
                 rows.add(part.frame)
-                manifest.write(_lines(part.entries(first + done)))
+                manifest.write(manifest_lines(part.entries(first + done)))
                 done += len(part.frame)
                 bytes_a_row = (table.bytes - begun + manifest.bytes) // max(done, 1)
                 check_room(out.parent, bytes_a_row * (rows_to_come - done), 2)
                 advance(done)
             rows.end()
         total = first + done
-        manifest.write(_lines([(total, "", "table", f"sha256:{table.sha256}", total)]))
+        manifest.write(manifest_lines([(total, "", "table", f"sha256:{table.sha256}", total)]))
     return done
-
-
-def _writer(
-    file: NewFile, out: Path, stored: FileFormat, example: pd.DataFrame, mark: bool
-) -> CsvRows | ParquetRows:
-    """Return the writer for the suffix of `out`."""
-    suffix = out.suffix.lower()
-    if suffix in PARQUET_SUFFIXES:
-        return ParquetRows(file, stored.parquet or ParquetFormat.plain(example), mark=mark)
-    delimiter: Delimiter = "\t" if suffix == ".tsv" else ","
-    return CsvRows(file, stored.csv or plain_format(example, delimiter), mark)
-
-
-def _lines(entries: Iterable[Sequence[object]]) -> bytes:
-    """Return lines of the manifest."""
-    lines = io.StringIO(newline="")
-    csv.writer(lines).writerows(entries)
-    return lines.getvalue().encode()
-
-
-def _array(series: pd.Series, field: pa.Field) -> pa.Array:
-    """Convert a column to the type in the file. Raises DataError if it does not fit."""
-    try:
-        return pa.array(series, type=field.type, from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(
-            f"new cells of column {field.name!r} do not fit its type {field.type}: {reason}. Fit a "
-            "model to this very file."
-        ) from None
-
-
-def _row_groups(path: Path) -> Iterator[pa.Table]:
-    try:
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                yield file.read_row_group(group)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{str(path)!r} can no longer be read: {error}") from None

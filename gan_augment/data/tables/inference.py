@@ -1,9 +1,9 @@
 """Infer the schema of a frame: the kind of every column, and its description.
 
-boolean: a boolean dtype. datetime: moments, including Python's dates. categorical: a category
-dtype, text and mixed values. numeric: all numbers, including whole ones of few values, which may be
-counts (use --columns name=categorical for codes). id: names rows instead of describing them; never
-floats, moments or categories. constant: one value in every row, or none.
+The rules, first match wins: `constant` has one value in every row, or none; `boolean` and
+`datetime` are dtypes; floats are `numeric` and categories `categorical`; `id` names rows instead of
+describing them (`_why_ids`); whole numbers are `numeric`, also few values, which may be counts (use
+--columns name=categorical for codes); text is `categorical`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.labels import check_classes, encode_labels
 from gan_augment.data.tables import check_width
-from gan_augment.data.tables.columns import EXACT, Cells, level_of, read_cells
+from gan_augment.data.tables.columns import EXACT, Cells, read_cells
 from gan_augment.data.tables.schema import (
     LEARNED,
     Column,
@@ -28,9 +28,8 @@ from gan_augment.data.tables.schema import (
     Overrides,
     Scalar,
     TableSchema,
-    TargetColumn,
     Unit,
-    dtype_text,
+    matching_name,
 )
 from gan_augment.errors import DataError
 
@@ -56,18 +55,18 @@ _SYNTHETIC = re.compile(r"synthetic-(\d{6,18})")
 class ReadTarget:
     """Labels of rows, and how they are written. notes: sentences for the user.
 
-    labels: int64 (N,) indices into class_names.
+    labels: int64 (N,) indices into class_names. column: its levels are the labels in the data.
     """
 
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
-    column: TargetColumn
+    column: Column
     notes: tuple[str, ...]
 
     @property
     def levels(self) -> tuple[Scalar, ...]:
         """Return the classes as the labels write them."""
-        return self.column.cells.levels
+        return self.column.levels
 
 
 def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> TableSchema:
@@ -82,12 +81,10 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Tab
             f"the table has {len(frame)} rows and {len(names)} feature columns; expected at least "
             "one of each"
         )
-    kinds = overrides.kinds_of(names) if overrides and overrides.columns else {}
-    schema = TableSchema(
-        columns=tuple(
-            infer_column(frame.iloc[:, i], name, kinds.get(name)) for i, name in enumerate(names)
-        )
-    )
+    asked = overrides.columns if overrides else {}
+    kinds = {matching_name(name, names): kind for name, kind in asked.items()}
+    columns = [infer_column(frame.iloc[:, i], n, kinds.get(n)) for i, n in enumerate(names)]
+    schema = TableSchema(columns=tuple(columns))
     if not schema.learned:
         reasons = "; ".join(f"{c.name!r} is {c.kind} ({c.why})" for c in schema.columns[:10])
         raise DataError(
@@ -100,15 +97,13 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Tab
 def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None) -> Column:
     """Describe a column of at least one row. Raises DataError."""
     cells = read_cells(series)
-    if cells.family == "float":
-        infinite = np.isinf(cells.values)
-        if infinite.any():
-            rows = ", ".join(str(row) for row in np.flatnonzero(infinite)[:3])
-            raise DataError(
-                f"column {name!r} holds {int(infinite.sum())} infinite values (the first: rows "
-                f"{rows}); expected finite numbers or missing cells. Replace them: "
-                "frame.replace([inf, -inf], nan)"
-            )
+    if cells.family == "float" and np.isinf(cells.values).any():
+        rows = np.flatnonzero(np.isinf(cells.values))
+        raise DataError(
+            f"column {name!r} holds {len(rows)} infinite values (the first: rows "
+            f"{', '.join(map(str, rows[:3]))}); expected finite numbers or missing cells. Replace "
+            "them: frame.replace([inf, -inf], nan)"
+        )
     kind, reason = (forced, "asked for") if forced else _kind_of(cells, name)
     if cells.missing.all() and kind in LEARNED:
         raise DataError(
@@ -120,27 +115,22 @@ def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None
     return _column(cells, name, facts | {"kind": kind, "why": why})
 
 
-def kind_of(series: pd.Series) -> ColumnKind:
-    """Infer the kind of a column, without its description."""
-    return _kind_of(read_cells(series), series.name)[0]
-
-
-def read_target(series: pd.Series, position: int | None) -> ReadTarget:
+def read_target(series: pd.Series, *, separate: bool = False) -> ReadTarget:
     """Read labels of type str, int, bool or float in any dtype.
 
-    position: of the column in its frame; None for separate labels, which are called "target" unless
-    they have a name. Raises DataError for missing labels, other types, continuous numbers, and
+    separate: whether the labels came as y instead of a column; unless they have a name they are
+    called "target". Raises DataError for missing labels, other types, continuous numbers, and
     fewer than two classes.
     """
     cells = read_cells(series)
     whole = isinstance(series.name, int | np.integer) and not isinstance(series.name, bool)
     name = int(series.name) if whole else series.name if isinstance(series.name, str) else "target"
-    where = "y" if position is None else f"column {name!r}"
+    where = "y" if separate else f"column {name!r}"
     if cells.missing.any():
         raise DataError(
-            f"{int(cells.missing.sum()):,} of {len(series):,} rows have no label in {where} (NaN "
-            f"or None; the first: row {int(cells.missing.argmax())}); expected one in every row. "
-            "Drop those rows."
+            f"{int(cells.missing.sum()):,} of {len(series):,} rows have no label in {where} "
+            f"(empty, NA, NaN or None; the first: row {int(cells.missing.argmax())}); expected "
+            "one in every row. Drop those rows, or rename a class of that name."
         )
     codes, levels = cells.coded
     check_classes(levels, where, len(series))
@@ -154,8 +144,7 @@ def read_target(series: pd.Series, position: int | None) -> ReadTarget:
     notes: tuple[str, ...] = ()
     if len(names) > max(MANY_CLASSES, len(series) // 2):
         notes = (f"{where} has {len(names):,} classes in {len(series):,} rows: a number?",)
-    target = TargetColumn(cells=_column(cells, name, facts), position=position)
-    return ReadTarget(labels[codes], names, target, notes)
+    return ReadTarget(labels[codes], names, _column(cells, name, facts), notes)
 
 
 def column_names(frame: pd.DataFrame) -> list[Name]:
@@ -185,35 +174,17 @@ def column_names(frame: pd.DataFrame) -> list[Name]:
 
 
 def _column(cells: Cells, name: Name, facts: Facts) -> Column:
-    """Describe a column by its facts. Raises DataError for a dtype that has no name."""
     dtype: Any = cells.series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        facts |= {
-            "categories": tuple(level_of(level) for level in dtype.categories),
-            "categories_dtype": dtype_text(dtype.categories.dtype),
-            "ordered": bool(dtype.ordered),
-        }
-    missing = int(cells.missing.sum())
-    if dtype == np.dtype(object) and missing:
-        facts["none"] = cells.series.iloc[int(cells.missing.argmax())] is None
-    column = Column(name=name, dtype=dtype_text(dtype), missing=missing, dates=cells.dates, **facts)
-    try:
-        again = column.pandas_dtype
-    except (TypeError, ValueError, NotImplementedError):
-        again = None
-    if again != dtype:
-        raise DataError(
-            f"column {name!r} is {dtype}, which is not supported; convert it to a plainer type, or "
-            "drop it"
-        )
-    return column
+        facts |= {"categories": tuple(dtype.categories.tolist()), "ordered": bool(dtype.ordered)}
+    return Column(name=name, dtype=str(dtype), missing=int(cells.missing.sum()), **facts)
 
 
 def _kind_of(cells: Cells, name: Name) -> tuple[ColumnKind, str]:
-    """Return (kind, why) by the rules above; why is empty where the description says enough."""
-    if cells.missing.all():
-        return "constant", "every cell is missing"
+    """Return (kind, why); why is empty where the description says enough."""
     known = cells.known
+    if not len(known):
+        return "constant", "every cell is missing"
     if len(known) == len(cells.values) and (known == known[0]).all():
         return "constant", "one value in every row"
     if cells.family == "boolean" or cells.family == "datetime":
@@ -226,27 +197,23 @@ def _kind_of(cells: Cells, name: Name) -> tuple[ColumnKind, str]:
 
 
 def _why_ids(cells: Cells, name: Name) -> str:
-    """Return why whole numbers or levels are ids; "" where they are not."""
-    named = isinstance(name, str) and _ID_NAME.fullmatch(name) is not None
+    """Return why whole numbers or text are ids; "" where they are not."""
     n, known = len(cells.known), cells.known
+    distinct = len(cells.levels) if cells.family == "levels" else len(np.unique(known))
+    named = isinstance(name, str) and _ID_NAME.fullmatch(name) is not None
+    if named and n == distinct >= 2:
+        return f"the name says so, and all {n:,} differ"
     if cells.family == "integer":
         steps = np.diff(known)
         if n >= FEWEST_ROWS_OF_AN_ID and ((steps == 1).all() or (steps == -1).all()):
             return f"{n:,} whole numbers, each one from the last"
-        if max(-int(known.min()), int(known.max())) > EXACT and _span(known) > EXACT:
-            return "whole numbers too far apart to be exact"
-        differ = named and len(np.unique(known)) == n >= 2
-        return f"the name says so, and all {n:,} differ" if differ else ""
-    distinct = len(cells.levels)
-    if named and n == distinct >= 2:
-        return f"the name says so, and all {n:,} differ"
-    if n >= FEWEST_ROWS_OF_AN_ID and distinct > DISTINCT_SHARE_OF_AN_ID * n:
-        return f"{distinct:,} of {n:,} differ"
-    return ""
+        return "whole numbers too large to be exact" if _large(known) else ""
+    many = n >= FEWEST_ROWS_OF_AN_ID and distinct > DISTINCT_SHARE_OF_AN_ID * n
+    return f"{distinct:,} of {n:,} differ" if many else ""
 
 
-def _span(known: NDArray[np.int64]) -> int:
-    return int(known.max()) - int(known.min())
+def _large(known: NDArray[Any]) -> bool:
+    return max(-int(known.min()), int(known.max())) > EXACT
 
 
 def _numeric(cells: Cells, name: Name) -> Facts:
@@ -255,15 +222,14 @@ def _numeric(cells: Cells, name: Name) -> Facts:
             f"column {name!r} is {cells.series.dtype} and cannot be numeric; convert it first, for "
             "example with pandas.to_numeric"
         )
-    dtype: Any = getattr(cells.series.dtype, "numpy_dtype", cells.series.dtype)
-    precision = min(15, np.finfo(dtype).precision) if getattr(dtype, "kind", "") == "f" else 15
-    known = cells.known if cells.family != "boolean" else cells.known.astype(np.int64)
-    if cells.family == "integer" and _span(known) > EXACT:
+    if cells.family == "integer" and _large(cells.known):
         raise DataError(
-            f"column {name!r} holds whole numbers too far apart to be exact; make it an id, or "
-            "convert it with astype(float)"
+            f"column {name!r} holds whole numbers too large to be exact; make it an id, or convert "
+            "it with astype(float)"
         )
-    facts, distinct, shares = number_facts(known, precision)
+    known = cells.known if cells.family != "boolean" else cells.known.astype(np.int64)
+    dtype: Any = getattr(cells.series.dtype, "numpy_dtype", cells.series.dtype)
+    facts, distinct, shares = _number_facts(known, dtype)
     decimals = facts["decimals"]
     words = f"{distinct:,} distinct {'whole ' if decimals == 0 else ''}numbers"
     if decimals:
@@ -284,11 +250,9 @@ def _datetime(cells: Cells, name: Name) -> Facts:
     known = cells.known
     units: tuple[Unit, ...] = get_args(Unit)
     unit = next(unit for unit in units if (known.astype(f"M8[{unit}]") == known).all())
-    facts, distinct, _ = number_facts(known.astype(f"M8[{unit}]").astype(np.int64))
+    facts, distinct, _ = _number_facts(known.astype(f"M8[{unit}]").astype(np.int64), known.dtype)
     words = {"D": "days", "h": "hours", "m": "minutes", "s": "seconds"}.get(unit, unit)
-    why = f"{distinct:,} distinct moments, to whole {words}"
-    near = facts["high"] - facts["low"] < 2**62  # distances fit into 64 bits
-    return facts | {"unit": unit, "origin": facts["low"] if near else 0, "why": why}
+    return facts | {"unit": unit, "why": f"{distinct:,} distinct moments, to whole {words}"}
 
 
 def _categorical(cells: Cells, name: Name) -> Facts:
@@ -312,25 +276,24 @@ def _boolean(cells: Cells, name: Name) -> Facts:
 
 
 def _id(cells: Cells, name: Name) -> Facts:
-    if cells.family == "integer" and len(cells.known):
-        low, last = int(cells.known.min()), int(cells.known.max())
-        return {"refill": "integers", "low": low, "last": last, "high": last}
-    ordered = isinstance(cells.series.dtype, pd.CategoricalDtype)
-    if cells.levels and not ordered and all(isinstance(level, str) for level in cells.levels):
-        matches = (_SYNTHETIC.fullmatch(str(level)) for level in cells.levels)
-        return {"refill": "strings", "last": max((int(m[1]) for m in matches if m), default=0)}
-    if isinstance(cells.series.dtype, np.dtype) and cells.series.dtype.kind == "b":
+    """Return the number after which new ids begin; none for ids that are left empty."""
+    if cells.series.dtype == np.dtype(bool):
         raise DataError(
             f"column {name!r} is boolean and has no room for missing cells, so it cannot be an id; "
             "drop it, or make it text with astype(str)"
         )
-    return {"refill": "missing"}
+    if cells.family == "integer" and len(cells.known):
+        return {"last": int(cells.known.max())}
+    if cells.levels and not isinstance(cells.series.dtype, pd.CategoricalDtype):
+        matches = (_SYNTHETIC.fullmatch(str(level)) for level in cells.levels)
+        return {"last": max((int(match[1]) for match in matches if match), default=0)}
+    return {}
 
 
 def _constant(cells: Cells, name: Name) -> Facts:
-    if cells.missing.all():
-        return {}
     known = cells.known
+    if not len(known):
+        return {}
     if cells.missing.any() or (known != known[0]).any():
         raise DataError(
             f"column {name!r} has several values or missing cells, so it is not constant; call it "
@@ -351,48 +314,37 @@ _FACTS: dict[ColumnKind, Callable[[Cells, Name], Facts]] = {
 }
 
 
-def number_facts(
-    known: NDArray[np.int64] | NDArray[np.float64], precision: int = 15
-) -> tuple[Facts, int, tuple[float, ...]]:
-    """Return the facts of known cells (N,), N >= 1, the distinct values, and the spikes' shares.
-
-    precision: significant digits that the storage keeps (float32: 6).
-    """
+def _number_facts(known: NDArray[Any], dtype: Any) -> tuple[Facts, int, tuple[float, ...]]:
+    """Return the facts of known cells (N,), N >= 1, the distinct values, and the spikes' shares."""
     values, counts = np.unique(known, return_counts=True)
-    decimals = 0 if known.dtype.kind == "i" else decimals_of(values.astype(np.float64), precision)
-    low, high = values[0].item(), values[-1].item()
+    decimals = decimals_of(values, dtype) if known.dtype.kind == "f" else 0
     shares = counts / counts.sum()
     often = (shares >= SPIKE_SHARE) & (len(values) > FEWEST_DISTINCT_WITH_SPIKES)
-    large = max(-low, high) > EXACT
-    number: Callable[[Any], Any] = int if decimals == 0 and not large else lambda value: value
-    facts = {
-        "decimals": decimals,
-        "origin": low if known.dtype.kind == "i" and large else 0,
-        "low": number(low),
-        "high": number(high),
-        "spikes": tuple(number(spike) for spike in values[often].tolist()),
-    }
+    low, high = values[0].item(), values[-1].item()
+    whole = decimals == 0 and max(-low, high) <= EXACT
+    spikes = tuple(int(one) if whole else one for one in values[often].tolist())
+    if whole:
+        low, high = int(low), int(high)
+    facts = {"decimals": decimals, "low": low, "high": high, "spikes": spikes}
     return facts, len(values), tuple(shares[often].tolist())
 
 
-def decimals_of(values: NDArray[np.float64], precision: int = 15) -> int | None:
+def decimals_of(values: NDArray[np.float64], dtype: np.dtype[Any]) -> int | None:
     """Return how many digits after the point write all values (distinct, ascending).
 
-    None where that takes more than 12 digits, or as many as the storage keeps. Whole numbers: 0.
+    dtype: of the cells. None where that takes more than 12 digits, or as many as the dtype keeps.
 
-    >>> decimals_of(np.array([0.25, 1.5])), decimals_of(np.array([1 / 3]))
-    (2, None)
+    >>> decimals_of(np.array([0.25, 1.5]), np.dtype("float64"))
+    2
     """
     largest = float(np.abs(values[[0, -1]]).max())
     digits_before = max(0, int(np.floor(np.log10(largest))) + 1) if largest >= 1 else 0
-    most = min(MOST_DECIMALS, precision - 1 - digits_before)
-    kind = np.float16 if precision < 5 else np.float32 if precision < 10 else np.float64
+    most = min(MOST_DECIMALS, min(15, np.finfo(dtype).precision) - 1 - digits_before)
     few = values[:: max(1, len(values) // 1_000)]  # settles most columns at once
     for decimals in range(max(most, 0) + 1):
-        for part in (few, values):
-            written = np.round(part, decimals).astype(kind)
-            if not (written == part.astype(kind)).all():
-                break
-        else:
+        if all(
+            np.array_equal(np.round(part, decimals).astype(dtype), part.astype(dtype))
+            for part in (few, values)
+        ):
             return decimals
     return None

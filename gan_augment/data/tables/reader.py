@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -17,23 +17,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from gan_augment.data.groups import group_codes
 from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES, check_width
-from gan_augment.data.tables.columns import plain, row_hashes
+from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.containers import arrow_frame, as_frame, as_series
 from gan_augment.data.tables.csv import read_csv
-from gan_augment.data.tables.export import ROWS_A_GROUP, ParquetFormat, ParquetSource, Source
+from gan_augment.data.tables.export import TableFile
 from gan_augment.data.tables.inference import (
     column_names,
     infer_column,
     infer_schema,
-    kind_of,
     read_target,
 )
-from gan_augment.data.tables.schema import Column, Name, Overrides, TableSchema, matching_name
-from gan_augment.data.topup_plan import rare_classes
+from gan_augment.data.tables.schema import Name, Overrides, TableSchema, matching_name
 from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import memory_problem, regular_file
 from gan_augment.kinds.kind import Labelled
@@ -59,7 +56,7 @@ class ReadTable:
     table: Labelled
     schema: TableSchema
     notes: tuple[str, ...] = ()
-    source: Source | None = None
+    source: TableFile | None = None
     whole: WholeFile | None = None
 
     @property
@@ -79,7 +76,6 @@ def read_frame(
     overrides: Overrides | None = None,
     *,
     y: Any = None,
-    groups: ArrayLike | None = None,
 ) -> ReadTable:
     """Read a pandas or polars frame, an Arrow table, or an array (N, columns).
 
@@ -94,8 +90,6 @@ def read_frame(
         Kinds of columns that are not inferred.
     y : array-like (N,), optional
         Labels in any container, matched by position.
-    groups : array-like (N,), optional
-        Rows of one group stay on one side of any split.
 
     Raises
     ------
@@ -116,20 +110,20 @@ def read_frame(
         raise UsageError("name the target, or pass the labels as y; exactly one of both")
     if not len(frame):
         raise DataError("the table has no rows")
+    position = None
     if target is None:
-        series = as_series(y, len(frame))
-        classes = read_target(series, None)
+        classes = read_target(as_series(y, len(frame)), separate=True)
     else:
         position = names.index(matching_name(target, names, "the target column is not there: "))
-        classes = read_target(frame.iloc[:, position], position)
+        classes = read_target(frame.iloc[:, position])
         frame = frame.iloc[:, [i for i in range(len(names)) if i != position]]
         overrides = overrides and overrides.without_target(names[position])
-    schema = infer_schema(frame, overrides).model_copy(update={"target": classes.column})
+    known = {"target": classes.column, "position": position}
+    schema = infer_schema(frame, overrides).model_copy(update=known)
     table = TABLE.of(
         frame,
         labels=classes.labels,
         ids=np.array([f"row-{row:06d}" for row in range(len(frame))]),
-        groups=group_codes(groups, len(frame)),
         class_names=classes.class_names,
     )
     return ReadTable(table, schema, (*classes.notes, *_notes(table, schema)))
@@ -149,21 +143,15 @@ def read_table(
     Raises DataError; UsageError for other files and without a target.
     """
     path = Path(path)
-    suffix = _suffix(path)
     if target is None:
         raise UsageError(f"{str(path)!r}: name the column that holds the labels: --target NAME")
-    frame: pd.DataFrame
-    source: Source
-    if suffix in PARQUET_SUFFIXES:
+    if most_rows is not None and _is_parquet(path):
         with _parquet(path) as file:
-            if most_rows is not None and 0 < most_rows < file.metadata.num_rows:
+            if 0 < most_rows < file.metadata.num_rows:
                 return _read_sampled(path, file, target, overrides, most_rows)
-        frame, source = read_parquet(path)
-        return replace(read_frame(frame, target, overrides), source=source)
-    frame, source = read_csv(path)
-    source.check_labels(target)
+    frame, source, notes = _read_file(path)
     read = read_frame(frame, target, overrides)
-    return replace(read, source=source, notes=(*source.notes, *read.notes))
+    return replace(read, source=source, notes=(*notes, *read.notes))
 
 
 def read_unlabelled(path: str | Path, target: Name) -> Labelled:
@@ -171,9 +159,7 @@ def read_unlabelled(path: str | Path, target: Name) -> Labelled:
 
     Raises DataError; UsageError for other files.
     """
-    path = Path(path)
-    read = read_parquet if _suffix(path) in PARQUET_SUFFIXES else read_csv
-    frame: pd.DataFrame = read(path)[0]
+    frame = _read_file(Path(path))[0]
     return unlabelled_table(frame.drop(columns=target, errors="ignore"))
 
 
@@ -181,41 +167,24 @@ def unlabelled_table(frame: pd.DataFrame) -> Labelled:
     """Return rows of unknown class as a table of one class."""
     ids = np.array([f"row-{row:06d}" for row in range(len(frame))])
     labels = np.zeros(len(frame), dtype=np.int64)
-    return TABLE.of(frame, labels, ids, class_names=("unlabelled",))
+    return TABLE.of(as_frame(frame), labels, ids, class_names=("unlabelled",))
 
 
-def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
-    """Read a Parquet file as a frame. Raises DataError."""
-    with _parquet(path) as file:
-        _check_memory(path, file, file.metadata.num_rows)
-        table = file.read()
-        return arrow_frame(table), ParquetSource(path, len(table), ParquetFormat.of_file(file))
+def sampled_rows(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Choose at most `most` rows by their labels (N,), ascending; the seed is fixed.
 
-
-def sampled_rows(labels: NDArray[np.int64], names: Sequence[str], most: int) -> NDArray[np.int64]:
-    """Choose about `most` rows by their labels (N,), ascending.
-
-    Rare classes get at most half of the rows: the smallest class first, each at most an equal part
-    of the remainder. The other classes share the rest by their sizes. The seed is fixed.
+    The smallest class comes first; each class gets at most an equal part of the remainder.
 
     >>> labels = np.repeat([0, 1, 2], [90_000, 9_960, 40])
-    >>> np.bincount(labels[sampled_rows(labels, ["plain", "bent", "torn"], 6_000)])
-    array([3000, 2960,   40])
+    >>> np.bincount(labels[sampled_rows(labels, 6_000)])
+    array([2980, 2980,   40])
     """
-    counts = dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True))
-    rare = sorted(rare_classes(counts), key=lambda name: counts[name])
-    kept, left = dict[str, int](), most // 2
-    for number, name in enumerate(rare):
-        kept[name] = min(counts[name], left // (len(rare) - number))
-        left -= kept[name]
-    others = sum(n for name, n in counts.items() if name not in kept)
-    rest, rows = most - sum(kept.values()), []
-    for label, (name, n) in enumerate(counts.items()):
-        own = np.flatnonzero(labels == label)
-        share = kept.get(name, max(1, n * rest // max(others, 1)))
-        if share < n:
-            own = rng_for(0, "rows of a large table", name).choice(own, share, replace=False)
-        rows.append(own)
+    counts, left, rows = np.bincount(labels), most, []
+    for number, label in enumerate(np.argsort(counts, kind="stable").tolist()):
+        kept = min(int(counts[label]), left // (len(counts) - number))
+        left -= kept
+        rng = rng_for(0, "rows of a large table", label)
+        rows.append(rng.choice(np.flatnonzero(labels == label), kept, replace=False))
     return np.sort(np.concatenate(rows))
 
 
@@ -225,19 +194,24 @@ def _read_sampled(
     """Read the labels of all rows, then the sampled rows, then the ends of the ids."""
     names, n = file.schema_arrow.names, file.metadata.num_rows
     label = matching_name(target, names, "the target column is not there: ")
-    classes = read_target(_column(file, label), names.index(label))
-    rows = sampled_rows(classes.labels, classes.class_names, most_rows)
+    classes = read_target(_column(file, label))
+    rows = sampled_rows(classes.labels, most_rows)
     _check_memory(path, file, len(rows))
-    counters = {
-        field.name: "id"
+    whole_numbers = [
+        field.name
         for field in file.schema_arrow
         if pa.types.is_integer(field.type) and field.name != label
-        if kind_of(_column(file, field.name)) == "id"
+    ]
+    ids = {
+        name: "id" for name in whole_numbers if infer_column(_column(file, name), name).kind == "id"
     }
-    kinds = Overrides(columns={**counters, **(overrides.columns if overrides else {})})
+    kinds = Overrides.checked({"columns": ids | (overrides.columns if overrides else {})}, "kinds")
     sampled = ds.dataset(path, format="parquet").take(pa.array(rows))
     read = read_frame(arrow_frame(sampled), label, kinds)
-    columns = tuple(_of_all_rows(file, column) for column in read.schema.columns)
+    columns = tuple(
+        infer_column(_column(file, column.name), column.name, "id") if column.is_id else column
+        for column in read.schema.columns
+    )
     counts = dict(zip(classes.class_names, np.bincount(classes.labels).tolist(), strict=True))
     counts = {name: counts[name] for name in read.table.names}
     chosen = {name: few for name, few in read.table.counts.items() if few < counts[name]}
@@ -247,40 +221,37 @@ def _read_sampled(
         f"learned from {len(rows):,} of {n:,} rows: {listed}{others}; --most-rows (most_rows=) "
         "reads more"
     )
-    ids = np.array([f"row-{row:06d}" for row in rows.tolist()])
     return ReadTable(
-        replace(read.table, ids=ids),
+        replace(read.table, ids=np.array([f"row-{row:06d}" for row in rows.tolist()])),
         read.schema.model_copy(update={"columns": columns}),
         (note, *read.notes),
-        ParquetSource(path, n, ParquetFormat.of_file(file)),
+        TableFile.of(path, n),
         WholeFile(counts, sha256(repr(file.metadata.to_dict()).encode()).hexdigest()),
     )
 
 
 def _column(file: pq.ParquetFile, name: Name) -> pd.Series:
-    return arrow_frame(file.read([name])).iloc[:, 0]
+    return arrow_frame(file.read([str(name)])).iloc[:, 0]
 
 
-def _of_all_rows(file: pq.ParquetFile, column: Column) -> Column:
-    """Return an id with the last number of the whole file, which new ids continue."""
-    if column.refill not in ("integers", "strings"):
-        return column
-    last, low = int(column.last or 0), int(column.low or 0)
-    for batch in file.iter_batches(ROWS_A_GROUP, columns=[str(column.name)]):
-        part = infer_column(arrow_frame(pa.table(batch)).iloc[:, 0], column.name, "id")
-        if part.refill == column.refill:
-            last, low = max(last, int(part.last or 0)), min(low, int(part.low or 0))
-    ends = {"low": low, "high": last} if column.refill == "integers" else {}
-    return column.model_copy(update={"last": last, **ends})
-
-
-def _suffix(path: Path) -> str:
-    """Return the suffix of a table's file. Raises UsageError for other files."""
+def _is_parquet(path: Path) -> bool:
+    """Return whether a file is Parquet, or CSV. Raises UsageError for other files."""
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         known = ", ".join(TABLE_SUFFIXES)
         raise UsageError(f"{str(path)!r}: unsupported table format; expected one of {known}")
-    return suffix
+    return suffix in PARQUET_SUFFIXES
+
+
+def _read_file(path: Path) -> tuple[pd.DataFrame, TableFile, list[str]]:
+    """Return the frame of a file, the file, and notes. Raises DataError."""
+    if _is_parquet(path):
+        with _parquet(path) as file:
+            _check_memory(path, file, file.metadata.num_rows)
+            frame = arrow_frame(file.read())
+        return frame, TableFile.of(path, len(frame)), []
+    frame, dialect, notes = read_csv(path)
+    return frame, TableFile.of(path, len(frame), dialect), notes
 
 
 def _check_memory(path: Path, file: pq.ParquetFile, rows: int) -> None:
@@ -314,11 +285,9 @@ def _notes(table: Labelled, schema: TableSchema) -> list[str]:
             )
         elif not column.learned:
             notes.append(f"column {column.name!r} is not learned: {column.why}")
-    _, same = np.unique(row_hashes(table.frame), return_inverse=True)
-    pairs = np.unique(same * len(table.names) + table.labels) // len(table.names)
-    several = np.bincount(pairs, minlength=int(same.max()) + 1) > 1
-    if several.any():
-        clashes = int(several[same].sum())
+    keys = pd.util.hash_pandas_object(table.frame, index=False).to_numpy()
+    clashes = int((pd.Series(table.labels).groupby(keys).transform("nunique") > 1).sum())
+    if clashes:
         notes.append(f"{clashes:,} rows equal a row of a different class in every feature")
     return notes
 
