@@ -83,7 +83,7 @@ FAULTS = {
         ("alone = np.where(borrows, 0, position)", "alone = position"),
     ),
     ("data/batches.py", "data/test_rows.py"): (("step_on = 1 + (rng", "step_on = (rng"),),
-    ("data/splits.py", "data/test_rows.py"): (
+    ("data/groups.py", "data/test_rows.py"): (
         ("unit_of_rows(data.groups, len(data)).tolist()", "unit_of_rows(None, len(data)).tolist()"),
     ),
     ("classifier.py", "training/test_classifier_network.py"): (

@@ -25,7 +25,7 @@ from tables import Journal, as_json, made_with, measure
 from threadpoolctl import threadpool_limits
 
 from gan_augment import AugmentedClassifier, GANAugmenter
-from gan_augment.data.splits import judging_folds
+from gan_augment.data.groups import judging_folds
 from gan_augment.errors import GanAugmentError
 from gan_augment.sklearn_api.amount import LADDER, AmountSampler, best_amount
 from gan_augment.sklearn_api.augmenter import draw_seed

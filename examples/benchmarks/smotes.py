@@ -9,7 +9,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.splits import judging_folds
+from gan_augment.data.groups import judging_folds
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.generators.baselines import Smote
 from gan_augment.kinds.kind import Labelled

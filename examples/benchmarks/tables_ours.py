@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from smotes import GaussianSmote, TunedSmote
 from tables_protocol import to_parity
 
-from gan_augment.data.splits import judging_folds
+from gan_augment.data.groups import judging_folds
 from gan_augment.data.tables.columns import output_frame
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides

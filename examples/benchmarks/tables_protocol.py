@@ -30,7 +30,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 from tuned_decision import Part, tune
 
-from gan_augment.data.splits import judging_folds
+from gan_augment.data.groups import judging_folds
 from gan_augment.evaluation.decisions import Scores as DecisionScores
 from gan_augment.evaluation.decisions import confusion, figure
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.splits import unit_of_rows
+from gan_augment.data.groups import unit_of_rows
 from gan_augment.errors import DataError, UsageError
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed

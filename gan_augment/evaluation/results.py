@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.splits import unit_of_rows
+from gan_augment.data.groups import unit_of_rows
 from gan_augment.evaluation.decisions import METRICS, OF_RANKS, Counts, Labels, figures_of
 from gan_augment.evaluation.design import Column, Design
 from gan_augment.evaluation.diagnosis import (

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from scipy.special import stdtr, stdtrit
 
-from gan_augment.data.splits import unit_of_rows
+from gan_augment.data.groups import unit_of_rows
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.decisions import OF_RANKS, Labels, confusion, figure, figures_of
 from gan_augment.rng import rng_for

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gan_augment.classifier import train_classifier
-from gan_augment.data.splits import judging_folds
+from gan_augment.data.groups import judging_folds
 from gan_augment.generators.image_sampler import BLOCK, ImageSampler
 from gan_augment.generators.model_file import ClassSelection, SelectionRecord, Thresholds
 from gan_augment.generators.scorer import SCORER_ROWS_A_CLASS, SCORER_STEPS, at_most_a_class

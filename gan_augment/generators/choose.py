@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from gan_augment.classifier import random_features, train_classifier
-from gan_augment.data.splits import judging_folds
+from gan_augment.data.groups import judging_folds
 from gan_augment.data.tables.columns import plain_columns
 from gan_augment.data.tables.encoding import fit_encoding
 from gan_augment.data.tables.inference import infer_schema

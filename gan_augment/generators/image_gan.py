@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import machine
+from gan_augment.data.groups import hold_out
 from gan_augment.data.pixels import pixel_dtype
-from gan_augment.data.splits import hold_out
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, UsageError

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from gan_augment.classifier import train_classifier
-from gan_augment.data.splits import unit_of_rows
+from gan_augment.data.groups import unit_of_rows
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.generators.calibration import FOLDS, folds_of
 from gan_augment.generators.generator import Generator

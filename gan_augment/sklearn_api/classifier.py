@@ -24,8 +24,7 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
-from gan_augment.data.groups import group_codes
-from gan_augment.data.splits import judging_folds
+from gan_augment.data.groups import group_codes, judging_folds
 from gan_augment.errors import UsageError
 from gan_augment.sklearn_api.amount import (
     LADDER,

@@ -86,7 +86,7 @@ def test_a_report_shows_the_columns_the_classes_and_the_cost(table_file):
         "amount": "numeric",
         "place": "categorical",
         "day": "datetime",
-        "is_new": "boolean",
+        "is_new": "categorical",
     }
     assert told["encoded_bytes"] == 4 * told["encoded_width"] * 60
     text = "\n".join(report.lines())

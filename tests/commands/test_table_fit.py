@@ -109,7 +109,7 @@ def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(table_file, tmp_path
         "amount": "numeric",
         "place": "categorical",
         "day": "datetime",
-        "is_new": "boolean",
+        "is_new": "categorical",
     }
     assert "nothing is trained" in plan.length
     text = "\n".join(plan.lines())
@@ -150,7 +150,7 @@ GIVEN = {
         ("t.csv", {"target": None}, UsageError, "path,label.*--target"),
         ("photos", {}, UsageError, "--target names a column"),
         ("x.npz", {}, UsageError, "--target names a column"),
-        ("ragged.csv", {}, DataError, "a line has 1 cells"),
+        ("ragged.csv", {}, DataError, "Expected 2 columns, got 1"),
         ("even.csv", {}, NoRareClassError, "rare"),
         ("", {"target": "fraus"}, UsageError, "Did you mean 'fraud'"),
         ("", {"target": None, "columns": {"id": "numeric"}}, UsageError, "--target"),

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.groups import join_groups, near_duplicates
-from gan_augment.data.splits import fold_of_rows, hold_out
+from gan_augment.data.groups import fold_of_rows, hold_out, join_groups, near_duplicates
 from gan_augment.kinds.image import IMAGE
 
 

@@ -40,9 +40,9 @@ scalars = [words, st.integers(-(10**25), 10**25), st.booleans(), tidy, decimals,
 
 
 def whole(dtype: str) -> st.SearchStrategy[int]:
-    """Integers of the whole range, and few ones."""
+    """Integers of a range with room for new ids, and few ones."""
     limits = np.iinfo(dtype.lower())
-    return st.integers(int(limits.min), int(limits.max)) | st.integers(0, 3)
+    return st.integers(int(limits.min), int(limits.max) // 4) | st.integers(0, 3)
 
 
 def typed(dtype: Any) -> Build:
@@ -154,13 +154,12 @@ def check_reading(frame: pd.DataFrame) -> None:
         cells = read.table.frame[column.name]
         values[column.name] = plain(cells, column)
         back = restored(values[column.name], column)
-        assert back.dtype == cells.dtype
+        assert back.dtype == cells.dtype == column.pandas_dtype
         assert (back.isna() == cells.isna()).all()
         near = column.decimals == 0 and column.low is not None and column.high is not None
         if column.levels or (near and column.high - column.low < 2**53):
             assert_series_equal(back, cells, check_exact=True)
     rows = joined(output_frame(values, schema, len(frame)), read.table.labels, schema)
-    assert rows.dtypes.equals(frame.dtypes)
     assert rows.columns.tolist() == frame.columns.tolist()
     assert rows["the target"].tolist() == frame["the target"].tolist()
     assert_frame_equal(frame, before)
@@ -168,9 +167,8 @@ def check_reading(frame: pd.DataFrame) -> None:
 
 def check_column(column: Column, new: pd.Series, seen: pd.Series) -> None:
     """Check that levels were seen, numbers are in range, and missing cells are as in training."""
-    assert new.dtype == seen.dtype
     cells, known = new.dropna(), seen.dropna()
-    if not seen.isna().any() and column.refill != "missing":
+    if not seen.isna().any() and (column.kind != "id" or column.last is not None):
         assert len(cells) == len(new)
     if column.kind in ("categorical", "boolean", "constant"):
         levels = [(type(cell), cell) for cell in known.tolist()]
@@ -193,7 +191,7 @@ def check_learning(frame: pd.DataFrame, y: list[Any], recipe: str, steps: int) -
     assert new.counts == dict.fromkeys(read.table.names, 7)
     assert new.frame.columns.tolist() == frame.columns.tolist()
     for column in read.schema.columns:
-        check_column(column, new.frame[column.name], frame[column.name])
+        check_column(column, new.frame[column.name], read.table.frame[column.name])
     again = gan.rows(new.names[-1], 0, 3, first_id=7 * (len(new.names) - 1))
     assert_frame_equal(again.frame, new.frame[-7:-4].reset_index(drop=True))
     assert_frame_equal(frame, before)

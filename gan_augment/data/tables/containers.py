@@ -250,7 +250,8 @@ def _from_objects(series: pd.Series) -> pd.Series:
             return series.astype(_OBJECTS[found])
     except (ValueError, OverflowError, TypeError):  # several zones, beyond 64 bits, no UTF-8
         pass
-    raise _unsupported(series, f"{found} objects")
+    types = sorted({type(cell).__name__ for cell in series.dropna()})
+    raise _unsupported(series, f"objects of type {', '.join(types[:5])}")
 
 
 def _nullable(kind: pa.DataType) -> Any:

@@ -44,6 +44,7 @@ SPIKE_SHARE = 0.05
 FEWEST_DISTINCT_WITH_SPIKES = 20
 MOST_DECIMALS = 12
 MANY_CLASSES = 100
+LARGEST = 1e300  # differences of larger numbers overflow
 _ID_NAME = re.compile(
     r"(?i:(id|uuid|guid|index|rowid|__index_level_\d+__|level_0|unnamed: \d+)"
     r"|.*[_\-. ](id|uuid|guid))|.*[a-z](Id|ID|Uuid|UUID)",
@@ -97,12 +98,12 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Tab
 def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None) -> Column:
     """Describe a column of at least one row. Raises DataError."""
     cells = read_cells(series)
-    if cells.family == "float" and np.isinf(cells.values).any():
-        rows = np.flatnonzero(np.isinf(cells.values))
+    if cells.family == "float" and (np.abs(cells.values) > LARGEST).any():
+        rows = np.flatnonzero(np.abs(cells.values) > LARGEST)
         raise DataError(
-            f"column {name!r} holds {len(rows)} infinite values (the first: rows "
-            f"{', '.join(map(str, rows[:3]))}); expected finite numbers or missing cells. Replace "
-            "them: frame.replace([inf, -inf], nan)"
+            f"column {name!r} holds {len(rows)} infinite values or numbers beyond {LARGEST:g} (the "
+            f"first: rows {', '.join(map(str, rows[:3]))}); expected finite numbers or missing "
+            "cells. Replace them: frame.replace([inf, -inf], nan)"
         )
     kind, reason = (forced, "asked for") if forced else _kind_of(cells, name)
     if cells.missing.all() and kind in LEARNED:
@@ -122,7 +123,7 @@ def read_target(series: pd.Series, *, separate: bool = False) -> ReadTarget:
     called "target". Raises DataError for missing labels, other types, continuous numbers, and
     fewer than two classes.
     """
-    cells = read_cells(series)
+    cells = read_cells(series.rename("y") if separate else series)
     whole = isinstance(series.name, int | np.integer) and not isinstance(series.name, bool)
     name = int(series.name) if whole else series.name if isinstance(series.name, str) else "target"
     where = "y" if separate else f"column {name!r}"

@@ -278,7 +278,7 @@ def _notes(table: Labelled, schema: TableSchema) -> list[str]:
     notes = []
     for column in schema.columns:
         if column.is_id:
-            filled = {"missing": "left empty"}.get(column.refill or "", "numbered anew")
+            filled = "left empty" if column.last is None else "numbered anew"
             notes.append(
                 f"column {column.name!r} is not learned: an id ({column.why}); {filled} in "
                 "synthetic rows"
