@@ -34,8 +34,7 @@ def name_problem(name: str) -> str | None:
     return "it holds control characters" if "Cc" in kinds else None
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Raise DataError if a string cannot be a class name."""
+def _check_names(names: Sequence[str]) -> None:
     for name in names:
         if problem := name_problem(name):
             raise DataError(f"{name[:60]!r} cannot be a class name: {problem}. Rename the class.")
@@ -103,7 +102,7 @@ def encode_labels(
     if values.dtype.kind in "OU":
         named = _names_of(values) if values.dtype.kind == "O" else values.tolist()
         names = in_order(list(dict.fromkeys(named)))
-        check_names(names)
+        _check_names(names)
         index = {name: i for i, name in enumerate(names)}
         return np.array([index[name] for name in named], dtype=np.int64), names
     _check_kind(values)
@@ -156,7 +155,7 @@ def _names_of(values: NDArray[np.object_]) -> list[str]:
 def _encode_by_names(
     values: NDArray[np.generic], class_names: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    check_names(class_names)
+    _check_names(class_names)
     index = {name: i for i, name in enumerate(class_names)}
     if len(index) != len(class_names):
         raise DataError(f"class_names holds a name twice: {class_names}")

@@ -33,9 +33,9 @@ class ClassPlan:
     companions: int = 0
 
     @property
-    def total(self) -> int:
-        """All rows of the class after the top-up."""
-        return self.real + self.added
+    def generated(self) -> int:
+        """Rows that a generator makes."""
+        return self.synthetic + self.companions
 
     @property
     def added(self) -> int:
@@ -43,9 +43,9 @@ class ClassPlan:
         return self.repeats + self.generated
 
     @property
-    def generated(self) -> int:
-        """Rows that a generator makes: synthetic rows or companions."""
-        return self.synthetic + self.companions
+    def total(self) -> int:
+        """All rows of the class after the top-up."""
+        return self.real + self.added
 
     @property
     def origins(self) -> dict[str, int]:
@@ -133,20 +133,12 @@ class TopUpPlan(Mapping[str, ClassPlan]):
         return {name: end.origins for name, end in self.items()}
 
     def refuse(self, reasons: Mapping[str, str], *, keep_others: bool = False) -> TopUpPlan:
-        """Return the plan with repeats for classes that cannot be generated.
+        """Return the plan with repeats for classes that cannot be generated, {class: why}.
 
         If no topped-up class keeps synthetic rows, no class gets companions either: a classifier
-        would learn that what looks generated is common.
+        would learn that what looks generated is common. keep_others: True if the rows of the other
+        classes are generated already.
 
-        Parameters
-        ----------
-        reasons
-            {class: why}; classes without rows to generate are ignored.
-        keep_others
-            True if the rows of the other classes are generated already.
-
-        Examples
-        --------
         >>> plan = plan_topup({"good": 100, "bad": 7}, TopUp(), ["bad"])
         >>> plan = plan.refuse({"bad": "7 rows are too few"})
         >>> plan["good"], plan["bad"]
@@ -169,8 +161,8 @@ ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
     def blocks(self, labels: NDArray[np.int64], seed: int) -> Iterator[Block]:
         """Yield the rows added to real rows with these labels, int64 (N,), in order."""
         for number, (name, end) in enumerate(self.classes.items()):
+            own = np.flatnonzero(labels == number)
             if end.repeats:
-                own = np.flatnonzero(labels == number)
                 yield Block(number, "repeat", repeated_rows(own, end.repeats, name, seed))
             if end.generated:
                 generated: AddedOrigin = "companion" if end.companions else "synthetic"
@@ -254,8 +246,8 @@ def choose_classes(classes: str | Sequence[str], counts: Mapping[str, int]) -> t
             least = min(counts, key=lambda name: counts[name], default="NAME")
             raise NoRareClassError(
                 "no class is rare: none has fewer than half of an equal share; the counts are "
-                f"{listed}. Name the classes to top up (--classes {least}, classes=[{least!r}]) "
-                'or take all of them (--classes all, classes="all").'
+                f"{listed}. Name classes (--classes {least}, classes=[{least!r}]), or take all "
+                '(--classes all, classes="all").'
             )
         if classes == "all":
             return tuple(name for name, n in counts.items() if n > 0)
@@ -274,9 +266,7 @@ def _check_available(name: str, counts: Mapping[str, int]) -> None:
     if name not in counts:
         raise unknown_class(name, counts)
     if counts[name] == 0:
-        raise DataError(
-            f"class {name!r} has no row; a sample needs at least one real row to learn from"
-        )
+        raise DataError(f"class {name!r} has no row to learn from; expected at least one")
 
 
 def plan_topup(
@@ -294,23 +284,12 @@ def plan_topup(
 
     Companions: let s be the share of synthetic rows in all topped-up classes together. Every other
     class of n rows gets min(round(n * s / (1 - s)), max(T - n, 0)) generated rows: the share s,
-    but never more than T rows. For companions in every class, choose a T above the largest count.
+    but never more than T rows.
 
-    Parameters
-    ----------
-    counts
-        {class: real rows}.
-    top_up
-        The target and the share; `to` is ignored if `classes` gives numbers of rows.
-    classes
-        The classes to top up, or {class to top up: rows to add}.
-    kind
-        The kind of recipes, which decides what "auto" means.
-    advised
-        The synthetic share that the model advises for "auto", or None.
+    counts: {class: real rows}. top_up: `to` is ignored if `classes` gives numbers of rows. classes:
+    those to top up, or {class to top up: rows to add}. kind, advised: the kind of recipes and the
+    share that the model advises; they decide what "auto" means.
 
-    Examples
-    --------
     >>> plan = plan_topup({"good": 100, "bad": 20}, TopUp(to=150), ["bad"])
     >>> plan["bad"], plan["good"]
     (ClassPlan(real=20, repeats=65, synthetic=65, companions=0), \

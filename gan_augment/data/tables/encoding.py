@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ Cells = Mapping[Name, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """A learned column of numbers.
+    """A learned column of numbers; octiles are the entries that are contexts of levels.
 
     values, scores: (K,) ascending knots and their normal scores. spikes: frequent values. missing:
     whether some cells are NaN.
@@ -49,21 +49,23 @@ class NumericColumn:
     scores: Floats
     spikes: tuple[float, ...]
     missing: bool
+    numbers: ClassVar[int] = 1
+    entries: ClassVar[int] = CONTEXT_BINS
+
+    @property
+    def one_hot(self) -> bool:
+        """Return whether the vector holds a one-hot of states."""
+        return bool(self.spikes or self.missing)
 
     @property
     def states(self) -> int:
         """Return the one-hot entries: ordinary, each spike, missing; 0 without states."""
-        return 1 + len(self.spikes) + self.missing if self.spikes or self.missing else 0
+        return 1 + len(self.spikes) + self.missing if self.one_hot else 0
 
     @property
     def width(self) -> int:
         """Return the entries of the encoded vector."""
         return 1 + self.states
-
-    @property
-    def entries(self) -> int:
-        """Return the number of octiles, as contexts of levels."""
-        return CONTEXT_BINS
 
     def entry_of(self, cells: NDArray[Any]) -> NDArray[np.int64]:
         """Return the octile of each number (N,); missing cells are a ninth bin."""
@@ -106,6 +108,13 @@ class LevelColumn:
     levels: int
     missing: bool
     embedding: Matrix | None = None
+    numbers: ClassVar[int] = 0
+    spikes: ClassVar[tuple[float, ...]] = ()
+
+    @property
+    def one_hot(self) -> bool:
+        """Return whether the vector is a one-hot."""
+        return self.embedding is None
 
     @property
     def entries(self) -> int:
@@ -158,19 +167,16 @@ class TableEncoding:
     def choices(self) -> tuple[tuple[int, int], ...]:
         """Return [start, stop) of every one-hot of levels or states."""
         return tuple(
-            (start + isinstance(column, NumericColumn), stop)
+            (start + column.numbers, stop)
             for start, stop, column in self._spans()
-            if (column.states if isinstance(column, NumericColumn) else column.embedding is None)
+            if column.one_hot
         )
 
     @property
     def vectors(self) -> tuple[tuple[int, int], ...]:
         """Return [start, stop) of every embedding."""
-        return tuple(
-            (start, stop)
-            for start, stop, column in self._spans()
-            if isinstance(column, LevelColumn) and column.embedding is not None
-        )
+        spans = self._spans()
+        return tuple((a, b) for a, b, one in spans if not one.numbers and not one.one_hot)
 
     def without_spikes(self, rows: Matrix) -> Matrix:
         """Turn spikes of encoded rows (N, width) into ordinary numbers, in place.
@@ -178,7 +184,7 @@ class TableEncoding:
         A moved row is an ordinary number even if its anchor was a spike.
         """
         for start, _, column in self._spans():
-            if isinstance(column, NumericColumn) and column.spikes:
+            if column.spikes:
                 last = start + 2 + len(column.spikes)
                 rows[:, start + 1] = rows[:, start + 1 : last].sum(axis=1)
                 rows[:, start + 2 : last] = 0
@@ -187,8 +193,7 @@ class TableEncoding:
     @property
     def numbers(self) -> tuple[int, ...]:
         """Return the entry of every normal score."""
-        spans = self._spans()
-        return tuple(start for start, _, column in spans if isinstance(column, NumericColumn))
+        return tuple(start for start, _, column in self._spans() if column.numbers)
 
     def encode(self, cells: Mapping[str | int, NDArray[np.generic]]) -> Matrix:
         """Encode {name: (N,)}, float64 or int32, as float32 (N, width)."""
@@ -217,9 +222,8 @@ def fit_numeric(
 ) -> NumericColumn:
     """Fit knots at weighted quantiles of at most 10,000 cells (N,), NaN where missing.
 
-    The score of a value is the normal score of its mid-rank under the weights (N,), so regions of
-    rare classes have knots. The extremes are knots half a row's rank from the ends, so that no
-    score is infinite.
+    The score of a value is the normal score of its mid-rank under the weights (N,). The extremes
+    are knots half a row's rank from the ends, so that no score is infinite.
     """
     known = np.flatnonzero(~np.isnan(cells))
     ends = np.array([cells[known].min(), cells[known].max()])
@@ -258,7 +262,7 @@ def fit_encoding(
     columns: dict[Name, EncodedColumn] = {}
     for column in schema.learned:
         name, levels, own = column.name, len(column.levels), cells[column.name]
-        if own.dtype.kind == "f":
+        if column.has_numbers:
             rng = rng_for(seed, "encoding", str(name))
             columns[name] = fit_numeric(own.astype(float), weights, rng, column.plain_spikes)
         elif levels > MOST_LEVELS:
