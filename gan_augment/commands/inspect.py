@@ -308,14 +308,14 @@ def _class_lines(counts: Mapping[str, int], marked: tuple[str, ...], mark: str) 
 
 def _image_lines(scan: Scan) -> list[str]:
     height, width = scan.image_size
-    modes = ", ".join(f"{mode} ({n})" for mode, n in scan.modes.items())
     sizes = ", ".join(f"{name} {w} x {h}" for name, (h, w) in scan.sizes.items())
     lines = [
-        f"sizes (width x height, px): {sizes}; modes: {modes}",
+        f"sizes (width x height, px): {sizes}",
         f"trained at {width} x {height} px with {scan.channels} channels",
     ]
     if n := len(scan.rejected):
-        listed = [f"  {p}: {reason}" for p, reason in list(scan.rejected.items())[:_FILES_LISTED]]
+        first = list(scan.rejected.items())[:_FILES_LISTED]
+        listed = [f"  {path}: {reason}" for path, (_, reason) in first]
         more = [f"  and {n - _FILES_LISTED} more"] if n > _FILES_LISTED else []
         lines += [f"{n} file{'s' * (n != 1)} cannot be used:", *listed, *more]
     return lines

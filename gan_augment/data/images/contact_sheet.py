@@ -19,27 +19,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 TILE_PX = 48
-GAP_PX = 2
-MARGIN_PX = 16
-GUTTER_PX = 76
-HEADER_PX = 26
-STRIP_GAP_PX = 6
-CLASS_GAP_PX = 16
-BACKGROUND = (255, 255, 255)
-INK = (24, 24, 27)
-FAINT = (113, 113, 122)
-EMPTY = (244, 244, 245)
-SYNTHETIC = (29, 98, 178)
-REJECTED = (178, 43, 29)
+GAP_PX, MARGIN_PX, GUTTER_PX, HEADER_PX, STRIP_GAP_PX, CLASS_GAP_PX = 2, 16, 76, 26, 6, 16
 CAPTION_PX = 14
-SIGNAL_PX = 112
-WAVE_PX = 48
-SPECTRUM_PX = 26
+BACKGROUND, INK, FAINT, EMPTY = (255, 255, 255), (24, 24, 27), (113, 113, 122), (244, 244, 245)
+SYNTHETIC, REJECTED = (29, 98, 178), (178, 43, 29)
+SIGNAL_PX, WAVE_PX, SPECTRUM_PX = 112, 48, 26
 FLOOR_DB = -60.0
 """Floor of a spectrum, relative to the strongest line of its window."""
-_CHANNELS = ((29, 98, 178), (178, 43, 29), (33, 122, 60), (126, 58, 160))
+_CHANNELS = (SYNTHETIC, REJECTED, (33, 122, 60), (126, 58, 160))
 _GROUND, _AXIS = (250, 250, 250), (222, 222, 226)
-_Strip = tuple[str, tuple[int, int, int], NDArray[np.uint8], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -56,18 +44,6 @@ class SheetRow:
     below: NDArray[Any]
     reasons: Sequence[str] | None = None
 
-    def __post_init__(self) -> None:
-        for name in ("above", "below"):
-            object.__setattr__(self, name, as_pictures(getattr(self, name)))
-
-    @property
-    def strips(self) -> tuple[_Strip, _Strip]:
-        """Return title, colour of the title, images and captions of both strips."""
-        if self.reasons is None:
-            return ("real", FAINT, self.above, ()), ("synthetic", SYNTHETIC, self.below, ())
-        captions = self.reasons or ("",)
-        return ("kept", SYNTHETIC, self.above, ()), ("rejected", REJECTED, self.below, captions)
-
 
 def contact_sheet(
     rows: Sequence[SheetRow], columns: int = 12, tile_px: int = TILE_PX
@@ -77,56 +53,61 @@ def contact_sheet(
     A strip holds at most `columns` images, enlarged by a whole factor to at least `tile_px` on the
     shorter side, so that every pixel of the original is visible.
     """
-    shapes = [images.shape[1:3] for row in rows for images in (row.above, row.below)]
-    height, width = (max((s[axis] for s in shapes), default=1) for axis in (0, 1))
+    strips = [tuple(as_pictures(images) for images in (row.above, row.below)) for row in rows]
+    shapes = [images.shape[1:3] for pair in strips for images in pair]
+    height, width = np.max([(1, 1), *shapes], axis=0).tolist()
     scale = max(1, math.ceil(tile_px / min(height, width)))
     tile = height * scale, width * scale
-    captions = CAPTION_PX if any(row.reasons is not None for row in rows) else 0
-    block = HEADER_PX + 2 * tile[0] + captions + STRIP_GAP_PX + CLASS_GAP_PX
-    size = (
-        MARGIN_PX * 2 + GUTTER_PX + columns * (tile[1] + GAP_PX) - GAP_PX,
-        MARGIN_PX * 2 + len(rows) * block - (CLASS_GAP_PX if rows else 0),
-    )
+    captions = CAPTION_PX if any(row.reasons for row in rows) else 0
+    block = HEADER_PX + 2 * (tile[0] + STRIP_GAP_PX) + captions + CLASS_GAP_PX
+    left = MARGIN_PX + GUTTER_PX
+    size = left + MARGIN_PX + columns * (tile[1] + GAP_PX), MARGIN_PX + len(rows) * block
     sheet = Image.new("RGB", size, BACKGROUND)
-    for index, row in enumerate(rows):
-        _draw_class(sheet, MARGIN_PX + index * block, row, columns, tile, scale)
+    draw = ImageDraw.Draw(sheet)
+    for number, (row, (above, below)) in enumerate(zip(rows, strips, strict=True)):
+        top = MARGIN_PX + number * block
+        name = printable(row.name)
+        draw.text((MARGIN_PX, top), name, INK, _font(16))
+        after = MARGIN_PX + _font(16).getlength(name) + 10
+        draw.text((after, top + 3), printable(row.note), FAINT, _font(13))
+        titles = ("real", "synthetic") if row.reasons is None else ("kept", "rejected")
+        inks = (FAINT, SYNTHETIC) if row.reasons is None else (SYNTHETIC, REJECTED)
+        top += HEADER_PX - tile[0] - STRIP_GAP_PX
+        for title, ink, images in zip(titles, inks, (above, below), strict=True):
+            top += tile[0] + STRIP_GAP_PX
+            draw.text((MARGIN_PX, top + tile[0] / 2), title, ink, _font(13), anchor="lm")
+            _draw_strip(sheet, (left, top), images[:columns], columns, tile)
+        for column, reason in enumerate((row.reasons or ())[:columns]):
+            place = left + column * (tile[1] + GAP_PX), top + tile[0]
+            draw.text(place, reason, FAINT, _font(11))
     return np.asarray(sheet)
 
 
-def _draw_class(
-    sheet: Image.Image, top: int, row: SheetRow, columns: int, tile: tuple[int, int], scale: int
+def _draw_strip(
+    sheet: Image.Image,
+    corner: tuple[int, int],
+    images: NDArray[np.uint8],
+    columns: int,
+    tile: tuple[int, int],
 ) -> None:
-    draw = ImageDraw.Draw(sheet)
-    bold, small, left = _font(16), _font(13), MARGIN_PX + GUTTER_PX
-    name = _shortened(printable(row.name), bold, sheet.width - 2 * MARGIN_PX - 120)
-    draw.text((MARGIN_PX, top), name, INK, bold)
-    after = MARGIN_PX + bold.getlength(name) + 10
-    draw.text((after, top + 3), printable(row.note), FAINT, small)
-    top += HEADER_PX
-    for title, ink, images, captions in row.strips:
-        draw.text((MARGIN_PX, top + tile[0] / 2), title, ink, small, anchor="lm")
-        lefts = [left + column * (tile[1] + GAP_PX) for column in range(columns)]
-        for place, image in zip(lefts, images, strict=False):
-            pixels = as_rgb(image).repeat(scale, axis=0).repeat(scale, axis=1)
-            sheet.paste(Image.fromarray(pixels), (place, top))
-        for place in lefts[len(images) :]:
-            draw.rectangle((place, top, place + tile[1] - 1, top + tile[0] - 1), EMPTY)
-        for place, caption in zip(lefts, captions, strict=False):
-            draw.text((place, top + tile[0]), caption, FAINT, _font(11))
-        top += tile[0] + (CAPTION_PX if captions else 0) + STRIP_GAP_PX
+    left, top = corner
+    for column in range(columns):
+        place = left + column * (tile[1] + GAP_PX), top
+        if column < len(images):
+            picture = Image.fromarray(as_rgb(images[column]))
+            sheet.paste(picture.resize(tile[::-1], Image.Resampling.NEAREST), place)
+        else:
+            sheet.paste(EMPTY, (*place, place[0] + tile[1], top + tile[0]))
 
 
 def as_pictures(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return images unchanged, and signals (n, 1, L, C) as pictures of waves and spectra."""
-    return pixels if pixels.dtype == np.uint8 else wave_pictures(pixels)
-
-
-def wave_pictures(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Draw windows float32 -1..1 (n, 1, L, C) as pictures uint8 (n, 75, 112, 3).
+    """Return images unchanged, and signals float32 -1..1 (n, 1, L, C) as pictures (n, 75, 112, 3).
 
     The upper part is the wave, from -1 to 1. The lower part is the power from 0 to half the rate,
     in dB from the strongest line of the window down to -60.
     """
+    if pixels.dtype == np.uint8:
+        return pixels
     height = WAVE_PX + 1 + SPECTRUM_PX
     pictures = np.empty((len(pixels), height, SIGNAL_PX, 3), dtype=np.uint8)
     for row, window in enumerate(pixels[:, 0]):  # (L, C)
@@ -134,12 +115,13 @@ def wave_pictures(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
         draw = ImageDraw.Draw(picture)
         for y in (WAVE_PX // 2, WAVE_PX):
             draw.line((0, y, SIGNAL_PX - 1, y), _AXIS)
-        levels = spectrum(window)
+        wave, levels = (1 - np.clip(window, -1, 1)) / 2, spectrum(window) / FLOOR_DB
         for channel in reversed(range(window.shape[1])):
             colour = _CHANNELS[channel % len(_CHANNELS)]
-            draw.line(_points(window[:, channel], -1, 1, 0, WAVE_PX), colour)
-            place = (WAVE_PX + 1, SPECTRUM_PX)
-            draw.line(_points(levels[:, channel], FLOOR_DB, 0, *place), colour)
+            for values, top, deep in ((wave, 0, WAVE_PX), (levels, WAVE_PX + 1, SPECTRUM_PX)):
+                x = np.linspace(0, SIGNAL_PX - 1, len(values))
+                y_px = top + values[:, channel] * (deep - 1)  # 0 is the upper edge, 1 the lower
+                draw.line(list(zip(x.tolist(), y_px.tolist(), strict=True)), colour)
         pictures[row] = np.asarray(picture)
     return pictures
 
@@ -154,15 +136,6 @@ def spectrum(window: NDArray[np.floating]) -> NDArray[np.float64]:
     decibels = 10 * np.log10(np.maximum(power / max(float(power.max()), 1e-12), 1e-12))
     levels: NDArray[np.float64] = np.maximum(decibels, FLOOR_DB)
     return levels
-
-
-def _points(
-    values: NDArray[Any], low: float, high: float, top: int, height: int
-) -> list[tuple[float, float]]:
-    """Return the points of a line through values in a band of the picture."""
-    x = np.linspace(0, SIGNAL_PX - 1, len(values))
-    y = top + (high - np.clip(values, low, high)) / (high - low) * (height - 1)
-    return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -187,29 +160,10 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.truetype(file, size) if file.is_file() else ImageFont.load_default(size)
 
 
-@functools.cache
-def _shown(character: str) -> bool:
-    """Return whether the font has a character: it looks unlike a missing one."""
-    if character.isascii() or not character.isprintable():
-        return character.isprintable()
-    font = _font(16)
-    return bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))
-
-
 def printable(name: str) -> str:
-    r"""Return a class name with escapes for characters that the font lacks.
+    r"""Return a class name with escapes for characters that cannot be printed.
 
     >>> print(printable("caf\u00e9 \t"))
     café \t
     """
-    return "".join(c if _shown(c) else ascii(c)[1:-1] for c in name)
-
-
-def _shortened(
-    text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: float
-) -> str:
-    if font.getlength(text) <= width_px:
-        return text
-    while text and font.getlength(text + "…") > width_px:
-        text = text[:-1]
-    return text + "…"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

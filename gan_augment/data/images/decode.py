@@ -25,10 +25,8 @@ from gan_augment.input_files import read_regular
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 MOST_PIXELS = 50_000_000
-MOST_BYTES = 256 * 2**20
+MOST_BYTES = 256 << 20
 SMALLEST_SIDE_PX = 4  # smaller images show nothing to learn
-_TOO_LARGE = f"the file is larger than {MOST_BYTES // 2**20} MiB"
-_TOO_MANY = f"it is larger than {MOST_PIXELS // 10**6} megapixels"
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,15 +44,15 @@ class BadImageError(DataError):
 
 
 Facts = dict[str, Any]
-"""Facts about a file, for JSON: the fields of `scan.Entry` except path, label and group; the "size"
-of a header; or the "reason" why the file is unusable."""
+"""Facts about a file: the fields of `scan.Entry` except path, label and group; the "size" of a
+header; or the "reason" why the file is unusable."""
 
 
 def header_size(raw: bytes) -> tuple[int, int]:
     """Return (height, width) px from the header, turned as EXIF says. Raises BadImageError."""
     with _opened(raw) as image:
-        turned = image.format != "TIFF" and image.format != "PNG" and _orientation(image) >= 5
         width, height = image.size
+        turned = image.format in ("JPEG", "WEBP") and image.getexif().get(_ORIENTATION, 1) >= 5
         return (width, height) if turned else (height, width)
 
 
@@ -69,19 +67,19 @@ def decode(raw: bytes) -> tuple[Facts, NDArray[np.uint8]]:
     with _opened(raw) as image:
         animated, mode = bool(getattr(image, "is_animated", False)), image.mode
         image.load()
-        turn = _TURNS.get(_orientation(image))
-        upright = image.transpose(turn) if turn is not None else image
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        upright = image if turn is None else image.transpose(turn)
         if mode.startswith("I;16"):
             values = np.asarray(upright).astype(np.uint32)
             brightest = int(values.max())
-            grey = ((values + 128) // 257).astype(np.uint8)  # nearest to value * 255 / 65535
-            pixels = grey[..., np.newaxis]
+            pixels = ((values + 128) // 257).astype(np.uint8)  # nearest to value * 255 / 65535
         else:
-            pixels = _reduced(np.asarray(_converted(upright)))
+            pixels = np.asarray(_converted(upright))
+    pixels = _with_fewest_channels(pixels)
     facts = {
         "width": pixels.shape[1],
         "height": pixels.shape[0],
-        "mode": mode,
+        "channels": pixels.shape[2],
         "sha256": digest(pixels),
         "bytes": len(raw),
         "animated": animated,
@@ -98,17 +96,17 @@ def decode_file(
     The pixels are None for an unusable file, and if `size` is None, which reads the header only.
     """
     try:
-        try:
-            raw = read_regular(path, MOST_BYTES)
-        except OSError as error:
-            reason = _TOO_LARGE if error.errno == errno.EFBIG else error.strerror
-            raise BadImageError(reason or str(error)) from None
+        raw = read_regular(path, MOST_BYTES)
         if size is None:
             return {"size": header_size(raw)}, None
         facts, pixels = decode(raw)
     except BadImageError as error:
         return {"reason": str(error)}, None
-    return facts, resize_image(pixels, (size[0], size[1]), how, alpha=pixels.shape[2] == 4)
+    except OSError as error:
+        too_large = f"the file is larger than {MOST_BYTES >> 20} MiB"
+        reason = too_large if error.errno == errno.EFBIG else error.strerror or str(error)
+        return {"reason": reason}, None
+    return facts, resize_image(pixels, size, how, alpha=pixels.shape[2] == 4)
 
 
 @contextmanager
@@ -116,15 +114,14 @@ def _opened(raw: bytes) -> Iterator[Image.Image]:
     """Open an image and check its size; any failure inside becomes a BadImageError."""
     if not raw:
         raise BadImageError("the file is empty")
-    if len(raw) > MOST_BYTES:
-        raise BadImageError(_TOO_LARGE)
+    too_many = f"it is larger than {MOST_PIXELS // 10**6} megapixels"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the limits here are stricter than Pillow's
             with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > MOST_PIXELS:
-                    raise BadImageError(f"{_TOO_MANY}: {width} x {height} px")
+                    raise BadImageError(f"{too_many}: {width} x {height} px")
                 if min(width, height) < SMALLEST_SIDE_PX:
                     raise BadImageError(
                         f"{width} x {height} px are too few; expected {SMALLEST_SIDE_PX} px a side"
@@ -133,19 +130,12 @@ def _opened(raw: bytes) -> Iterator[Image.Image]:
     except BadImageError:
         raise
     except Image.DecompressionBombError:
-        raise BadImageError(_TOO_MANY) from None
+        raise BadImageError(too_many) from None
     except UnidentifiedImageError:
         raise BadImageError("it is not a PNG, JPEG, WebP, BMP or TIFF image") from None
-    except MemoryError:
-        raise BadImageError("decoding it needs too much memory") from None
     except Exception as error:  # damaged files raise nearly every type from within Pillow
         words = " ".join(str(error).split())[:120] or type(error).__name__
         raise BadImageError(f"it cannot be decoded: {words}") from error
-
-
-def _orientation(image: Image.Image) -> int:
-    value = image.getexif().get(_ORIENTATION, 1)
-    return value if isinstance(value, int) else 1
 
 
 def _converted(image: Image.Image) -> Image.Image:
@@ -160,7 +150,7 @@ def _converted(image: Image.Image) -> Image.Image:
     return image.convert("RGBA" if transparent else "RGB")
 
 
-def _reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _with_fewest_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return (H, W) or (H, W, C) with the fewest channels that lose nothing: 1, 3 or 4."""
     if pixels.ndim == 2:
         return pixels[..., np.newaxis]  # (H, W) -> (H, W, 1)

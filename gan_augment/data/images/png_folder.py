@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +25,12 @@ COLUMNS = ("path", "label", "origin", "source", "index", "scores")
 PNG_CHANNELS = (1, 3, 4)
 Origin = Literal["real", "repeat", "synthetic", "companion"]
 LONGEST_BYTES = 255
-_MOST_MANIFEST_BYTES = 1 << 30
+MOST_MANIFEST_BYTES = 1 << 30
 _UNSAFE = frozenset('%/\\<>:"|?*')
 _RESERVED = frozenset(  # the manifest, and device names of Windows
     ["manifest.csv", "con", "prn", "aux", "nul"]
     + [f"{port}{n}" for port in ("com", "lpt") for n in range(10)]
 )
-_CUT_MARK = "%~"  # not a percent escape, so that cut names stay unique
 SOURCE = "Source"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
@@ -88,17 +87,14 @@ def png_source(path: Path) -> str:
         return str(image.info.get(SOURCE, ""))
 
 
-def write_png(path: Path, pixels: NDArray[np.uint8], *, synthetic: bool = False) -> None:
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """Write one image atomically; not synced, see `write_file`."""
-    write_file(path, png_bytes(pixels, synthetic=synthetic), sync=False)
+    write_file(path, png_bytes(pixels), sync=False)
 
 
 def is_whole_png(path: Path) -> bool:
     """Return whether a file begins and ends like a PNG; a power cut leaves cut files."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
+    content = path.read_bytes() if path.is_file() else b""
     return content.startswith(_PNG_START) and content.endswith(_PNG_END)
 
 
@@ -122,14 +118,8 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow], *, replace: bool = T
 
 
 def _visible(text: str) -> str:
-    """Return text with control characters as backslash escapes.
-
-    >>> _visible("a\\tb")
-    'a\\\\tb'
-    """
-    return "".join(
-        c.encode("unicode_escape").decode() if unicodedata.category(c) == "Cc" else c for c in text
-    )
+    """Return text with control characters as backslash escapes."""
+    return "".join(ascii(c)[1:-1] if unicodedata.category(c) == "Cc" else c for c in text)
 
 
 def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
@@ -146,26 +136,24 @@ def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]
 
 def read_manifest(path: Path) -> list[ManifestRow]:
     """Return the rows of a manifest. Raises DataError for files of another format."""
+    rows = []
     try:
-        text = read_regular(path, _MOST_MANIFEST_BYTES).decode("utf-8", "surrogatepass")
-        lines = list(csv.reader(io.StringIO(text, newline="")))
-        if tuple(lines[0]) != COLUMNS:
-            raise ValueError(f"its columns are {', '.join(lines[0])}")
-        return [_row(line) for line in lines[1:]]
-    except (OSError, ValueError, IndexError, csv.Error) as error:
+        text = read_regular(path, MOST_MANIFEST_BYTES).decode("utf-8", "surrogatepass")
+        header, *lines = csv.reader(io.StringIO(text, newline=""))
+        if tuple(header) != COLUMNS:
+            raise ValueError(f"its columns are {', '.join(header)}")
+        for file, label, origin, source, index, scores in lines:
+            if origin not in get_args(Origin):
+                raise ValueError(f"unknown origin {origin!r}")
+            number = int(index) if index else None
+            values = parsed_json(scores or "{}")
+            rows.append(ManifestRow(file, label, cast(Origin, origin), source, number, values))
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(
             f"{str(path)!r} is not a manifest of this library ({error}); expected the columns "
             f"{', '.join(COLUMNS)}."
         ) from None
-
-
-def _row(line: list[str]) -> ManifestRow:
-    path, label, origin, source, index, scores = line
-    if origin not in get_args(Origin):
-        raise ValueError(f"unknown origin {origin!r}")
-    known: Origin = origin  # type: ignore[assignment]  # narrowed by the line above
-    number = int(index) if index else None
-    return ManifestRow(path, label, known, source, number, parsed_json(scores or "{}"))
+    return rows
 
 
 def safe_name(name: str) -> str:
@@ -183,30 +171,33 @@ def safe_name(name: str) -> str:
         raise ValueError("a class name cannot be empty")
     ends = {0, len(name) - 1} if name[0] in ". " or name[-1] in ". " else set()
     reserved = {name.casefold(), name.split(".")[0].strip().casefold()} & _RESERVED
-    encoded = "".join(
-        _escape(c) if not _plain(c) or (i in ends and c in ". ") or (reserved and i == 0) else c
-        for i, c in enumerate(name)
-    )
-    return _cut(encoded, name)
+    encoded: list[str] = []
+    for i, character in enumerate(name):
+        unsafe = not character.isprintable() or character in _UNSAFE
+        if unsafe or (i in ends and character in ". ") or (reserved and i == 0):
+            raw = character.encode("utf-8", "surrogatepass")
+            encoded.append("".join(f"%{byte:02X}" for byte in raw))
+        else:
+            encoded.append(character)
+    folder = "".join(encoded)
+    return _marked(folder, name) if len(folder.encode()) > LONGEST_BYTES else folder
 
 
 def safe_names(names: Iterable[str]) -> dict[str, str]:
     """Return {name: folder name}, distinct even if case and accent forms are ignored.
 
-    If names differ only in these, the first stays readable and the others are encoded further.
+    If names differ only in these, the first keeps its `safe_name`; the others end in `%~` and 16
+    hex digits of the name's hash.
 
     >>> safe_names(["cat", "Cat"])
-    {'cat': 'cat', 'Cat': '%43at'}
+    {'cat': 'cat', 'Cat': 'Cat%~48735c4fae42d150'}
     """
     taken: set[str] = set()
     chosen = {}
     for name in names:
-        capitals = "".join(_escape(c) if c.isupper() or not c.isascii() else c for c in name)
-        everything = "".join(_escape(c) for c in name)
-        for candidate in (safe_name(name), capitals, everything):
-            folder = _cut(candidate, name)
-            if folded(folder) not in taken:
-                break
+        folder = safe_name(name)
+        if folded(folder) in taken:
+            folder = _marked(folder, name)
         taken.add(folded(folder))
         chosen[name] = folder
     return chosen
@@ -217,19 +208,9 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
-def _plain(character: str) -> bool:
-    return character.isprintable() and character not in _UNSAFE
-
-
-def _escape(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
-
-
-def _cut(encoded: str, name: str) -> str:
-    raw = encoded.encode()
-    if len(raw) <= LONGEST_BYTES:
-        return encoded
-    mark = _CUT_MARK + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    start = raw[: LONGEST_BYTES - len(mark)].decode(errors="ignore")
+def _marked(encoded: str, name: str) -> str:
+    """Return the start of an encoded name, then a mark and the hash of the name."""
+    mark = "%~" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    start = encoded.encode()[: LONGEST_BYTES - len(mark)].decode(errors="ignore")
     escape = start.rfind("%", len(start) - 2)  # an escape that was cut in the middle
     return (start[:escape] if escape >= 0 else start) + mark

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.arrays import label_pixels, read_npz, to_uint8
 from gan_augment.data.groups import digest
-from gan_augment.data.images.memmap import TemporaryImages, drop_pages, map_above_bytes
+from gan_augment.data.images.memmap import TemporaryRows, drop_pages
 from gan_augment.data.images.pool import decode_files
 from gan_augment.data.images.resize import (
     Resize,
@@ -24,19 +24,17 @@ from gan_augment.data.images.resize import (
     resize_batch,
 )
 from gan_augment.data.images.scan import Entry, Scan, refuse_bad, scan_notes
-from gan_augment.data.images.sources import (
-    Listing,
-    list_folder,
-    list_manifest,
-    list_unlabelled,
-)
+from gan_augment.data.images.sources import Listing, list_folder, list_manifest, list_unlabelled
 from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import check_there, memory_problem
 from gan_augment.kinds.kind import Labelled
+from gan_augment.processes import memory_limit_bytes
 from gan_augment.progress import Progress
 
 _HEADERS = 2000  # more would not move a median
 _MOST_CHANNELS = 4  # of a decoded file
+_MAP_ABOVE_BYTES = 1 << 30
+_MEMORY_SHARE = 0.3  # reading holds the pixels twice; training needs the rest
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,7 @@ def read_images(
     workers
         Number of decoding processes.
     map_above
-        Size in bytes above which the pixels are decoded into a temporary file and mapped from it,
-        read-only. None for 1 GiB, or $GAN_AUGMENT_MAP_ABOVE in MiB.
+        Bytes above which the pixels are mapped from a temporary file, read-only; None for 1 GiB.
     labelled
         False for a folder of images without classes, at any depth.
     columns
@@ -107,40 +104,35 @@ def read_images(
     how = checked_resize(resize)
     size = None if image_size is None else checked_size(image_size)
     path, progress = Path(source), progress or Progress()
-    listing = _listing(path, labelled, columns)
-    if listing is None:
-        return _read_npz(path, size, how, progress)
-    size = size or _size_by_headers(listing, workers, progress)
-    return _decoded(listing, size, how, skip_bad, workers, map_above, progress)
-
-
-def _listing(path: Path, labelled: bool, columns: Sequence[str]) -> Listing | None:
-    """Return the image files of a folder or manifest; None for an .npz file."""
     check_there(path, "a folder of classes, a .csv or an .npz")
-    if columns and path.suffix.lower() != ".csv":
+    suffix = "" if path.is_dir() else path.suffix.lower()
+    if columns and suffix != ".csv":
         raise UsageError(
             f"{columns[0]!r} names a column, and {str(path)!r} has none; list the images in a "
             f"manifest .csv of path,label,{columns[0]}"
         )
+    if suffix == ".npz":
+        return _read_npz(path, size, how, progress)
     if path.is_dir():
-        return list_folder(path) if labelled else list_unlabelled(path)
-    if path.suffix.lower() == ".npz":
-        return None
-    if path.suffix.lower() == ".csv":
-        return list_manifest(path, columns)
-    raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
+        listing = list_folder(path) if labelled else list_unlabelled(path)
+    elif suffix == ".csv":
+        listing = list_manifest(path, columns)
+    else:
+        raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
+    size = size or _size_by_headers(listing, workers, progress)
+    return _decoded(listing, size, how, skip_bad, workers, map_above, progress)
 
 
 def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) -> tuple[int, int]:
     """Return the model's size from at most 4,000 evenly spaced headers."""
     some = listing.files[:: max(1, len(listing.files) // _HEADERS)]
     progress.phase("reading sizes", len(some))
-    paths = [listing.root / path for path, *_ in some]
     sizes = []
-    for done, (facts, _) in enumerate(decode_files(paths, None, workers=workers), 1):
+    answers = decode_files([listing.root / path for path, *_ in some], None, workers=workers)
+    for done, (facts, _) in enumerate(answers, 1):
         progress.advance(done)
         if "size" in facts:
-            sizes.append(tuple(facts["size"]))
+            sizes.append(facts["size"])
     return model_size(sizes or [(8, 8)])
 
 
@@ -154,45 +146,35 @@ def _decoded(
     progress: Progress,
 ) -> ReadImages:
     """Decode the files of a listing at (height, width) px; raise if too many are bad."""
-    paths = [listing.root / path for path, *_ in listing.files]
-    store = _temporary_images(len(paths), size, map_above)
-    if store is not None:
+    files = listing.files
+    store = _temporary_rows(len(files), size, map_above)
+    if store is not None and store.rows is not None:
+        pixels = store.rows
         progress.note(f"the pixels are in {str(store.path.parent)!r} while this process runs")
-    progress.phase("reading images", len(paths))
+    else:
+        pixels = np.empty((len(files), *size, _MOST_CHANNELS), np.uint8)
+    progress.phase("reading images", len(files))
     entries: list[Entry] = []
-    images, channels = [], 1
     rejected = dict(listing.rejected)
-    answers = zip(listing.files, decode_files(paths, size, how, workers=workers), strict=True)
+    paths = [listing.root / path for path, *_ in files]
+    answers = zip(files, decode_files(paths, size, how, workers=workers), strict=True)
     for done, ((path, label, group), (facts, image)) in enumerate(answers, 1):
         if image is None:
             rejected[path] = (label, str(facts["reason"]))
         else:
-            if store is None:
-                images.append(image)
-            else:
-                store.pixels[len(entries)] = _with_channels(image, _MOST_CHANNELS)
-                if done % 256 == 0:
-                    drop_pages(store.pixels)
+            pixels[len(entries)] = _with_all_channels(image)
             entries.append(Entry(path, label, group, **facts))
-            channels = max(channels, image.shape[2])
+        if done % 256 == 0:
+            drop_pages(pixels)
         progress.advance(done)
-    scan = Scan(
-        entries=tuple(entries),
-        rejected={path: reason for path, (_, reason) in rejected.items()},
-        rejected_labels={path: label for path, (label, _) in rejected.items()},
-        image_size=size,
-        channels=channels,
-    )
+    scan = Scan(tuple(entries), rejected, size, max((e.channels for e in entries), default=1))
     refuse_bad(scan, skip_bad)
     if store is not None:
-        pixels = store.mapped()[: len(entries), ..., :channels]
-    else:
-        pixels = np.empty((len(images), *size, channels), dtype=np.uint8)
-        for row, image in enumerate(images):
-            pixels[row] = _with_channels(image, channels)
+        pixels = store.mapped()
+    pixels = pixels[: len(entries), ..., : scan.channels]
     groups = [entry.group for entry in entries]
     data = label_pixels(
-        pixels,
+        pixels if store is not None else np.ascontiguousarray(pixels),
         [entry.label for entry in entries],
         groups=groups if any(groups) else None,
         ids=[entry.path for entry in entries],
@@ -205,29 +187,29 @@ def _decoded(
     return ReadImages(data, scan, (*listing.notes, *scan_notes(scan)), columns)
 
 
-def _with_channels(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """Add channels to an image (H, W, 1, 3 or 4): grey in all colours, opaque by default."""
-    wide = np.full((*image.shape[:2], channels), 255, dtype=np.uint8)
-    wide[..., : min(channels, 3) if image.shape[2] == 1 else image.shape[2]] = image
-    return wide
-
-
-def _temporary_images(
-    images: int, size: tuple[int, int], map_above: int | None
-) -> TemporaryImages | None:
+def _temporary_rows(n: int, size: tuple[int, int], map_above: int | None) -> TemporaryRows | None:
     """Return a temporary file for the pixels if three channels exceed `map_above` bytes.
 
-    Raises DataError for fewer bytes, before decoding, if they exceed the memory when held twice.
+    Raises DataError for fewer bytes that exceed the memory when held twice.
     """
-    above = map_above_bytes() if map_above is None else map_above
-    if images * size[0] * size[1] * 3 > above:
-        return TemporaryImages((images, *size, _MOST_CHANNELS))
-    if problem := memory_problem(images * size[0] * size[1] * 3 * 2):
+    needed = n * size[0] * size[1] * 3
+    if map_above is None:
+        map_above = min(_MAP_ABOVE_BYTES, int(_MEMORY_SHARE * memory_limit_bytes()))
+    if needed > map_above:
+        return TemporaryRows((n, *size, _MOST_CHANNELS), np.uint8)
+    if problem := memory_problem(2 * needed):
         raise DataError(
-            f"{images} images of {size[1]} x {size[0]} px need about {problem}. Take a "
-            "smaller --image-size, or fewer images."
+            f"{n} images of {size[1]} x {size[0]} px need about {problem}. Take a smaller "
+            "--image-size, or fewer images."
         )
     return None
+
+
+def _with_all_channels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an image (H, W, 1, 3 or 4) as (H, W, 4): grey in all colours, opaque by default."""
+    wide = np.full((*image.shape[:2], _MOST_CHANNELS), 255, dtype=np.uint8)
+    wide[..., : 3 if image.shape[2] == 1 else image.shape[2]] = image
+    return wide
 
 
 def _read_npz(
@@ -240,9 +222,9 @@ def _read_npz(
     size = size or model_size([(height, width)])
     digests = [digest(image) for image in originals]
     data = label_pixels(resize_batch(originals, size, how), digests=digests, **arrays)
-    entries = (
-        Entry(str(id_), data.names[label], "", width, height, "array", sha, originals[0].nbytes)
+    entries = tuple(
+        Entry(str(id_), data.names[label], "", width, height, channels, sha, originals[0].nbytes)
         for id_, label, sha in zip(data.ids, data.labels, digests, strict=True)
     )
-    scan = Scan(entries=tuple(entries), image_size=size, channels=channels)
+    scan = Scan(entries, image_size=size, channels=channels)
     return ReadImages(data, scan, (*filter(None, [note]), *scan_notes(scan)))

@@ -27,18 +27,18 @@ def model_size(sizes: Sequence[tuple[int, int]], longest: int = LONGEST_SIDE_PX)
     >>> model_size([(28, 28)]), model_size([(480, 640)] * 9), model_size([(30, 31)])
     ((28, 28), (48, 64), (28, 28))
     """
+
+    def step_below(side: float) -> int:
+        return int(side // _STEP_PX) * _STEP_PX
+
     heights, widths = np.array(sizes, dtype=np.float64).reshape(-1, 2).T
     aspect = float(np.median(widths / heights))
     long = min(float(np.median(np.maximum(heights, widths))), float(longest))
-    long_side = max(_step_below(long), SMALLEST_SIDE_PX)
-    nearest = _step_below(long_side * min(aspect, 1 / aspect) + _STEP_PX / 2)
-    most = _step_below(float(np.median(np.minimum(heights, widths))))
+    long_side = max(step_below(long), SMALLEST_SIDE_PX)
+    nearest = step_below(long_side * min(aspect, 1 / aspect) + _STEP_PX / 2)
+    most = step_below(float(np.median(np.minimum(heights, widths))))
     short_side = max(min(nearest, most, long_side), SMALLEST_SIDE_PX)
     return (long_side, short_side) if aspect < 1 else (short_side, long_side)
-
-
-def _step_below(side: float) -> int:
-    return int(side // _STEP_PX) * _STEP_PX
 
 
 def checked_size(size: Sequence[int]) -> tuple[int, int]:
@@ -72,13 +72,25 @@ def resize_image(
     all, centred on the median colour of the border. alpha: channel 4 is opacity, which weights the
     colours. An image of the target's size is returned unchanged.
     """
-    if pixels.shape[:2] == size:
+    height, width = pixels.shape[:2]
+    if (height, width) == size:
         return pixels
     if how == "squeeze":
         return _resampled(pixels, size, alpha)
     if how == "crop":
-        return _resampled(_cropped(pixels, size), size, alpha)
-    return _padded(pixels, size, alpha)
+        scale = min(height / size[0], width / size[1])
+        inner = max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+        top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+        return _resampled(pixels[top : top + inner[0], left : left + inner[1]], size, alpha)
+    scale = min(size[0] / height, size[1] / width)
+    inner = max(round(height * scale), 1), max(round(width * scale), 1)
+    small = _resampled(pixels, inner, alpha)
+    border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])  # (2H + 2W, C)
+    padded = np.empty((*size, pixels.shape[2]), dtype=np.uint8)
+    padded[:] = np.rint(np.median(border, axis=0)).astype(np.uint8)
+    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    padded[top : top + inner[0], left : left + inner[1]] = small
+    return padded
 
 
 def resize_batch(
@@ -93,33 +105,9 @@ def resize_batch(
     return resized
 
 
-def _cropped(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    scale = min(height / size[0], width / size[1])
-    inner = max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
-    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-    return pixels[top : top + inner[0], left : left + inner[1]]
-
-
-def _padded(pixels: NDArray[np.uint8], size: tuple[int, int], alpha: bool) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    scale = min(size[0] / height, size[1] / width)
-    inner = max(round(height * scale), 1), max(round(width * scale), 1)
-    small = _resampled(pixels, inner, alpha)
-    border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])  # (2H + 2W, C)
-    padded = np.empty((*size, pixels.shape[2]), dtype=np.uint8)
-    padded[:] = np.rint(np.median(border, axis=0)).astype(np.uint8)
-    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    padded[top : top + inner[0], left : left + inner[1]] = small
-    return padded
-
-
 def _resampled(pixels: NDArray[np.uint8], size: tuple[int, int], alpha: bool) -> NDArray[np.uint8]:
-    to = (size[1], size[0])
+    to, bicubic = (size[1], size[0]), Image.Resampling.BICUBIC
     if pixels.shape[2] == 3 or (alpha and pixels.shape[2] == 4):
-        return np.asarray(Image.fromarray(pixels).resize(to, Image.Resampling.BICUBIC))
-    planes = [
-        Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(to, Image.Resampling.BICUBIC)
-        for c in range(pixels.shape[2])
-    ]
-    return np.stack([np.asarray(plane) for plane in planes], axis=-1)
+        return np.asarray(Image.fromarray(pixels).resize(to, bicubic))
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))  # (C, H, W)
+    return np.stack([np.asarray(Image.fromarray(p).resize(to, bicubic)) for p in planes], axis=-1)

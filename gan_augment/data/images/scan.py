@@ -26,7 +26,7 @@ class Entry:
     group: str
     width: int
     height: int
-    mode: str
+    channels: int
     sha256: str
     bytes: int
     animated: bool = False
@@ -37,15 +37,13 @@ class Entry:
 class Scan:
     """The content of a source.
 
-    entries: readable images, in the order of the rows. rejected: {path: reason};
-    rejected_labels: {path: class, "" if unknown}. duplicates: sets of paths with the same pixels
-    and class; conflicts: sets of paths with the same pixels and different classes.
-    image_size: (height, width) px of the model; channels: 1, 3 or 4 for files, any C for arrays.
+    entries: readable images, in the order of the rows. rejected: {path: (class, reason)}; the class
+    is "" if unknown. image_size: (height, width) px of the model. channels: 1, 3 or 4 for files,
+    any for arrays.
     """
 
     entries: tuple[Entry, ...]
-    rejected: dict[str, str] = field(default_factory=dict)
-    rejected_labels: dict[str, str] = field(default_factory=dict)
+    rejected: dict[str, tuple[str, str]] = field(default_factory=dict)
     image_size: tuple[int, int] = (0, 0)
     channels: int = 1
 
@@ -56,37 +54,21 @@ class Scan:
         return {name: counts[name] for name in in_order(list(counts))}
 
     @property
-    def modes(self) -> dict[str, int]:
-        """{Pillow mode: number of images}, most frequent first."""
-        return dict(Counter(entry.mode for entry in self.entries).most_common())
-
-    @property
     def sizes(self) -> dict[str, tuple[int, int]]:
         """(height, width) px of the originals: smallest, median and largest of each side."""
-        sides = np.array([(e.height, e.width) for e in self.entries]).reshape(-1, 2)
-        if not len(sides):
+        if not self.entries:
             return {}
-        pairs = {
-            "smallest": sides.min(0),
-            "median": np.median(sides, axis=0),
-            "largest": sides.max(0),
-        }
+        sides = np.array([(e.height, e.width) for e in self.entries])
+        percentiles = {"smallest": 0, "median": 50, "largest": 100}
+        pairs = {name: np.percentile(sides, at, axis=0) for name, at in percentiles.items()}
         return {name: (int(height), int(width)) for name, (height, width) in pairs.items()}
 
-    @property
-    def duplicates(self) -> tuple[tuple[str, ...], ...]:
-        """Sets of paths with the same pixels in one class."""
-        return tuple(paths for paths, labels in self._same() if len(labels) == 1)
-
-    @property
-    def conflicts(self) -> tuple[tuple[str, ...], ...]:
-        """Sets of paths with the same pixels in different classes."""
-        return tuple(paths for paths, labels in self._same() if len(labels) > 1)
-
-    def _same(self) -> list[tuple[tuple[str, ...], set[str]]]:
-        rows_of_sets = same_rows([entry.sha256 for entry in self.entries])
-        sets = [[self.entries[row] for row in rows] for rows in rows_of_sets]
-        return [(tuple(e.path for e in same), {e.label for e in same}) for same in sets]
+    def same_pixels(self, conflicting: bool) -> list[list[str]]:
+        """Return sets of paths with the same pixels: in several classes, or in one."""
+        sets = same_rows([entry.sha256 for entry in self.entries])
+        several = [len({self.entries[row].label for row in rows}) > 1 for rows in sets]
+        chosen = [rows for rows, many in zip(sets, several, strict=True) if many == conflicting]
+        return [[self.entries[row].path for row in rows] for rows in chosen]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts for JSON, without the entries."""
@@ -94,77 +76,71 @@ class Scan:
             "images": len(self.entries),
             "classes": self.counts,
             "sizes": {name: list(pair) for name, pair in self.sizes.items()},
-            "modes": self.modes,
             "image_size": list(self.image_size),
             "channels": self.channels,
             "bytes": sum(entry.bytes for entry in self.entries),
-            "rejected": dict(self.rejected),
-            "duplicates": [list(paths) for paths in self.duplicates],
-            "conflicts": [list(paths) for paths in self.conflicts],
+            "rejected": {path: reason for path, (_, reason) in self.rejected.items()},
+            "duplicates": self.same_pixels(conflicting=False),
+            "conflicts": self.same_pixels(conflicting=True),
         }
+
+    def listed(self, paths: list[str], most: int) -> str:
+        """Return the first of these rejected files with their reasons."""
+        more = f"; and {len(paths) - most} more" if len(paths) > most else ""
+        return "; ".join(f"{path!r}: {self.rejected[path][1]}" for path in paths[:most]) + more
 
 
 def refuse_bad(scan: Scan, skip_bad: bool) -> None:
     """Raise if too many files are bad, or none is good.
 
-    A bad file may be skipped if its class keeps two readable images or more and loses at most one
+    A bad file may be skipped if its class keeps two readable files or more and loses at most one
     file or 5 % of its files, whichever is more.
     """
-    counts, lost = scan.counts, Counter(scan.rejected_labels.values())
+    counts, lost = scan.counts, Counter(label for label, _ in scan.rejected.values())
     too_many = {
         label
         for label, n in lost.items()
         if counts.get(label, 0) < 2 or n > max(1, 0.05 * (counts.get(label, 0) + n))
     }
-    bad = [path for path, label in scan.rejected_labels.items() if label in too_many]
+    bad = [path for path, (label, _) in scan.rejected.items() if label in too_many]
     if bad and not skip_bad:
-        files = len(scan.entries) + len(scan.rejected)
         raise UnreadableFilesError(
-            f"{len(bad)} of {files} files cannot be used, more than may be left out "
-            "silently (a class must keep two files and lose at most one file or 5 %): "
-            f"{_listed(scan, bad, 10)}. "
-            "Repair or remove them, or pass --skip-bad (skip_bad=True)."
+            f"{len(bad)} of {len(scan.entries) + len(scan.rejected)} files cannot be used, more "
+            "than may be left out silently (a class must keep two files and lose at most one file "
+            f"or 5 %): {scan.listed(bad, 10)}. Repair or remove them, or pass --skip-bad "
+            "(skip_bad=True)."
         )
     if not scan.entries:
-        raise DataError("no readable image was found; expected PNG, JPEG, WebP, BMP or TIFF files")
+        raise DataError(
+            "no readable file was found; expected PNG, JPEG, WebP, BMP or TIFF images, or signals "
+            "as .npy or .wav"
+        )
 
 
 def scan_notes(scan: Scan) -> tuple[str, ...]:
     """Return notes on files that were left out, repeated or dark."""
-    notes = []
-    if scan.rejected:
-        files = len(scan.entries) + len(scan.rejected)
-        listed = _listed(scan, list(scan.rejected), 5)
-        notes.append(f"left out {len(scan.rejected)} of {files} files: {listed}")
-    animated = sum(entry.animated for entry in scan.entries)
-    if animated:
-        notes.append(
-            f"{animated} of {len(scan.entries)} files hold several frames or pages; "
-            "only the first of each is read"
-        )
+    notes, n = [], len(scan.entries)
+    if lost := len(scan.rejected):
+        listed = scan.listed(list(scan.rejected), 5)
+        notes.append(f"left out {lost} of {n + lost} files: {listed}")
+    if animated := sum(entry.animated for entry in scan.entries):
+        notes.append(f"{animated} of {n} files hold several frames; only the first of each is read")
     deepest = max((entry.brightest_16bit or 0 for entry in scan.entries), default=0)
     if 0 < deepest < 16384:
         notes.append(
-            f"the 16-bit images reach only {deepest} of 65535, so they are dark; "
-            "if that value is white, scale the files first"
+            f"the 16-bit images reach only {deepest} of 65535, so they are dark; if that value is "
+            "white, scale the files first"
         )
-    if scan.duplicates:
-        extra = sum(len(paths) - 1 for paths in scan.duplicates)
+    if copies := scan.same_pixels(conflicting=False):
         notes.append(
-            f"{extra} of {len(scan.entries)} images repeat an image of their class "
-            f"pixel by pixel (first: {scan.duplicates[0][1]!r} = {scan.duplicates[0][0]!r}); "
-            "all are kept, on one side of any split"
+            f"{sum(map(len, copies)) - len(copies)} of {n} images repeat an image of their class "
+            f"pixel by pixel (first: {copies[0][1]!r} = {copies[0][0]!r}); all are kept, on one "
+            "side of any split"
         )
-    if scan.conflicts:
-        first = " = ".join(repr(path) for path in scan.conflicts[0][:3])
+    if conflicts := scan.same_pixels(conflicting=True):
+        first = " = ".join(repr(path) for path in conflicts[0][:3])
         notes.append(
-            f"the same pixels in several classes: {len(scan.conflicts)} times (first: {first}); "
-            "one of the labels is wrong"
+            f"the same pixels in several classes: {len(conflicts)} times (first: {first}); one of "
+            "the labels is wrong"
         )
     return tuple(notes)
-
-
-def _listed(scan: Scan, paths: list[str], most: int) -> str:
-    """Return the first rejected files with their reasons."""
-    more = f"; and {len(paths) - most} more" if len(paths) > most else ""
-    return "; ".join(f"{path!r}: {scan.rejected[path]}" for path in paths[:most]) + more
