@@ -257,11 +257,12 @@ def _read_folder(
     (short, short_path), (long, long_path) = lengths[0], lengths[-1]
     if window is None and short != long:
         raise DataError(
-            f"the signals have {short} ({short_path!r}) to {long} ({long_path!r}) samples; expected "
-            f"one length. Cut windows of at most the smaller: --window {short} (window=)."
+            f"the signals have {short} ({short_path!r}) to {long} ({long_path!r}) samples; "
+            f"expected one length. Cut windows of at most the smaller: --window {short} (window=)."
         )
     x, rows, numbers, silent = _windows(list(used.values()), window)
-    paths = [list(used)[row] for row in rows]
+    names = list(used)
+    paths = [names[row] for row in rows]
     cut = zip(map(Path, paths), numbers.tolist(), strict=True)
     data = from_signals(
         x,

@@ -78,6 +78,10 @@ class ImageKind(Kind):
         rounded = np.clip(np.rint(np.asarray(flat, dtype=np.float64)), 0, 255)
         return rounded.astype(np.uint8).reshape(-1, *like.image_shape)
 
+    def item_rows(self, data: Labelled) -> NDArray[Any]:
+        """Return the pixels, uint8 (n, H, W, C)."""
+        return data.pixels
+
     def row_keys(self, data: Labelled) -> list[str]:
         """Return one key per row; equal pixels have equal keys."""
         return [digest(image) for image in data.pixels]

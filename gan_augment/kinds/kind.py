@@ -98,6 +98,10 @@ class Kind(ABC):
         """Undo `flat`: return rows of the shape, or with the columns, of `like`."""
 
     @abstractmethod
+    def item_rows(self, data: Labelled) -> NDArray[Any]:
+        """Return the rows as items of a torch dataset: pixels, signals (n, C, L), or numbers."""
+
+    @abstractmethod
     def row_keys(self, data: Labelled) -> list[str]:
         """Return one key per row; rows with equal content have equal keys."""
 

@@ -82,6 +82,10 @@ class SignalKind(ImageKind):
         """Reshape numbers in -1..1, (n, L C), to windows (n, 1, L, C)."""
         return np.asarray(flat, dtype=np.float32).reshape(-1, *like.image_shape)
 
+    def item_rows(self, data: Labelled) -> NDArray[np.float32]:
+        """Return the signals in their own unit, (n, C, L)."""
+        return data.values
+
     def suffix(self, rate: int | None) -> str:
         """Return ".wav" for signals with a rate, ".npy" for others."""
         return ".npy" if rate is None else ".wav"

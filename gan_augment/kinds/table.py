@@ -89,6 +89,18 @@ class TableKind(Kind):
 
         return pd.DataFrame(flat, columns=like.frame.columns).reset_index(drop=True)
 
+    def item_rows(self, data: Labelled) -> NDArray[np.float64]:
+        """Return the cells, (n, columns). Raises DataError if a column is not numbers."""
+        dtypes = data.frame.dtypes.items()
+        text = [str(name) for name, dtype in dtypes if dtype.kind not in "biuf"]
+        if text:
+            raise DataError(
+                f"columns {text[:10]} are not numbers, so a row is not a vector; encode them "
+                "before the model is fitted, or sample a frame from the model itself"
+            )
+        numbers: NDArray[np.float64] = data.frame.to_numpy(dtype=np.float64)
+        return numbers
+
     def row_keys(self, data: Labelled) -> list[str]:
         """Return one key per row; equal cells have equal keys."""
         import pandas as pd

@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from gan_augment.data.images.resize import checked_size, resize_batch
+from gan_augment.data.images.resize import checked_size
 from gan_augment.data.labels import encode_labels
 from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
 from gan_augment.errors import (
-    NoRareClassError,
     NotFittedError,
     TooFewAcceptedError,
     UsageError,
@@ -26,30 +25,23 @@ from gan_augment.errors import (
 from gan_augment.generators.generator import checked_counts, checked_seed
 from gan_augment.generators.topup import advised_share
 from gan_augment.kinds.signal import SIGNAL
-from gan_augment.kinds.table import TABLE
 from gan_augment.options import TopUp
 from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.torch_api.generated import GeneratedRows, Sampling, fit_to, fitted_model
 from gan_augment.torch_api.items import (
-    ArrayImages,
+    Images,
     ItemFormat,
     Key,
     Make,
     Normalize,
-    Numbers,
-    Picture,
-    PilImages,
-    checked_moments,
+    new_picture,
     plain_label,
-    white_of,
 )
 from gan_augment.torch_api.read import DatasetFacts, describe_dataset, map_style, read_dataset
 from gan_augment.torch_api.samplers import BalancedSampler, Index, checked_whole
 
 SHARPER = 1.5
 """From this ratio of sides on, sharpness distinguishes items from the model's images."""
-_BY_SIZE = ("auto", "minority", "not minority", "not majority")
-"""Values of `sampling_strategy` that name no class if all classes have one size."""
 Transform = Callable[[Any], Any]
 Classes = str | int | Iterable[object] | None
 
@@ -114,19 +106,10 @@ class _EpochItems(Dataset[Any]):
             items = [form.with_image(item, x) for item, x in zip(items, images, strict=True)]
         if real.all():
             return items
-        left, made = iter(items), iter(self._new_items(~where[~real], rows[~real], epoch))
-        return [next(left) if one else next(made) for one in real.tolist()]
-
-    def _new_items(
-        self, slots: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
-    ) -> list[Any]:
-        """Return generated items: `slots` are their numbers, `rows` their indices."""
-        drawn = self._generated.read(slots)
-        picture = self._format.picture
-        if isinstance(picture, ArrayImages | PilImages):
-            drawn = resize_batch(drawn, picture.size)
-        values = self._transformed(picture.decode(drawn), rows, epoch)
-        return self._format.new_items(values, self.labels[rows])
+        drawn, added = form.picture.decode(self._generated.read(~where[~real])), rows[~real]
+        made = form.new_items(self._transformed(drawn, added, epoch), self.labels[added])
+        left, right = iter(items), iter(made)
+        return [next(left) if one else next(right) for one in real.tolist()]
 
     def _transformed(
         self, values: Sequence[Any], rows: NDArray[np.int64], epoch: int
@@ -137,8 +120,7 @@ class _EpochItems(Dataset[Any]):
         changed = []
         with preserve_global_generators():
             for value, row in zip(values, rows.tolist(), strict=True):
-                seed = derived_seed(self._seed, "transform", epoch, row)
-                seed_global_generators(seed % 2**31)
+                seed_global_generators(derived_seed(self._seed, "transform", epoch, row) % 2**31)
                 changed.append(self._transform(value))
         return changed
 
@@ -229,33 +211,45 @@ class AugmentedDataset(_EpochItems):
         image_size: tuple[int, int] | None = None,
         random_state: int = 0,
     ) -> None:
-        self._seed = checked_seed(random_state)
-        self._transform = _checked_transform(transform)
+        self._seed, self._transform = checked_seed(random_state), _checked(transform, "transform")
         values = {"to": to, "synthetic_share": synthetic_share, "companions": companions}
         top_up = TopUp.checked(values, "AugmentedDataset")
-        self.dataset = self._source = _unaugmented(dataset)
+        if isinstance(dataset, DataLoader | AugmentedDataset):
+            raise UsageError(
+                f"a {type(dataset).__name__} was given; expected a dataset that is not augmented. "
+                "For a loader use augment_loader(loader, augmenter), else pass the attribute "
+                ".dataset."
+            )
+        self.dataset = self._source = map_style(dataset)
         model = fitted_model(augmenter)
         kind = getattr(getattr(model, "meta_", None), "kind", getattr(augmenter, "kind", ""))
         signal = bool(kind == SIGNAL.name)
         facts = describe_dataset(self.dataset, normalize=normalize, keys=keys, signal=signal)
-        generates = top_up.resolved(facts.format.picture.kind.recipes)[0] > 0
-        self._format = replace(facts.format, make=make)
-        others = set(self._format.keys) - {self._format.image, self._format.label}
-        if generates and not (callable(make) or (make is None and not others)):
+        picture = facts.format.picture
+        generates = top_up.resolved(picture.kind.recipes)[0] > 0
+        self._format = replace(facts.format, make=_checked(make, "make"))
+        if generates and make is None and facts.format.more:
             raise UsageError(
-                f"items also hold {sorted(map(repr, others))}, and make is {make!r}; pass make=, a "
+                f"items also hold {', '.join(map(repr, facts.format.more))}; pass make=, a "
                 "function (image, label) -> item that makes a generated item"
             )
         if model is None and generates:
-            _check_choice(augmenter, classes, facts.counts)  # before a fit of minutes
+            if classes is not None:
+                _chosen(classes, facts.counts, ())  # refuse before a fit of minutes
             data, _ = read_dataset(self.dataset, image_size=image_size, known=facts.format)
             model = fit_to(augmenter, data)
         elif model is not None:
             facts = _named_for(model, facts, self.dataset)
         plan = planned(facts, top_up, classes, model)
         self._generated = GeneratedRows(model, plan.generated, self._seed)
-        self._generated.check(facts.format.picture)
-        _warn_if_coarser(facts.format.picture, self._generated.like)
+        if shape := self._generated.shape:
+            picture.check(shape)
+            if isinstance(picture, Images) and max(picture.size) > SHARPER * max(shape[:2]):
+                warn(
+                    f"the items are {picture.size[0]} x {picture.size[1]} px and the model makes "
+                    f"{shape[0]} x {shape[1]} px, so that sharpness distinguishes real from "
+                    "generated images. Fit at a larger image_size=(height, width)."
+                )
         plan = plan.refuse(self._generated.refused, keep_others=True)
         plan.warn_of_refused("items")
         layout = plan.layout(facts.labels, self._seed).behind(facts.labels)
@@ -327,23 +321,31 @@ class SyntheticDataset(_EpochItems):
         normalize: Normalize | None = None,
         image_size: tuple[int, int] | None = None,
     ) -> None:
-        self._seed = checked_seed(random_state)
-        self._transform = _checked_transform(transform)
+        self._seed, self._transform = checked_seed(random_state), _checked(transform, "transform")
+        size = None if image_size is None else checked_size(image_size)
         fitted = fitted_model(model)
         if fitted is None:
             raise NotFittedError(
                 f"this {type(model).__name__} is not fitted; fit it first, or pass a run's folder"
             )
-        self.counts = _counts(fitted, counts)
+        if not isinstance(counts, Mapping):
+            counts = dict.fromkeys(getattr(fitted, "topped_up_", ()) or fitted.classes_, counts)
+        asked = checked_counts({str(name): n for name, n in counts.items()})
+        for name in asked:
+            if name not in fitted.classes_:
+                raise unknown_class(name, fitted.classes_)
+        self.counts = {name: n for name, n in asked.items() if n}
+        if not self.counts:
+            raise UsageError("there is nothing to draw; give a count, such as {'rare': 100}")
         self._generated = GeneratedRows(fitted, self.counts, self._seed)
         if self._generated.refused:
             raise TooFewAcceptedError("; ".join(self._generated.refused.values()))
         self.classes = tuple(fitted.classes_)
-        assert self._generated.like is not None
-        picture = _tensors(self._generated.like.shape[1:], normalize, image_size)
-        self._format = ItemFormat(tuple, (0, 1), 0, 1, picture, tuple(range(len(self.classes))))
-        codes = [self.classes.index(name) for name in self.counts]
-        self.labels = np.repeat(codes, list(self.counts.values())).astype(np.int64)
+        picture = new_picture(self._generated.shape, normalize, size)
+        codes = tuple(range(len(self.classes)))
+        self._format = ItemFormat((None, None), 0, 1, picture, labels=codes)
+        drawn = [self.classes.index(name) for name in self.counts]
+        self.labels = np.repeat(drawn, list(self.counts.values())).astype(np.int64)
         self.targets = self.labels
         self._where = ~np.arange(len(self.labels))
 
@@ -397,21 +399,6 @@ def _chosen(
     return choose_classes([encode_labels([one])[1][0] for one in plain], counts)  # 7.0 is "7"
 
 
-def _check_choice(augmenter: object, classes: Classes, counts: Mapping[str, int]) -> None:
-    """Raise before the fit what `planned` or the fit itself would raise, as far as it is known."""
-    own = getattr(augmenter, "classes", getattr(augmenter, "sampling_strategy", None))
-    word = own if isinstance(own, str) else ""
-    even = len({n for n in counts.values() if n}) == 1
-    if classes is not None or own is None or word == "all" or (even and word in _BY_SIZE):
-        _chosen(classes, counts, ())
-    if word == "rare":
-        try:
-            choose_classes("rare", counts)
-        except NoRareClassError as error:
-            name = type(augmenter).__name__
-            raise NoRareClassError(f"{error} Set the classes of the {name} too.") from None
-
-
 def _named_for(model: Sampling, facts: DatasetFacts, dataset: Any) -> DatasetFacts:
     """Return the classes under the model's names: by label, or by the dataset's own `classes`.
 
@@ -429,68 +416,8 @@ def _named_for(model: Sampling, facts: DatasetFacts, dataset: Any) -> DatasetFac
     return replace(facts, names=names)
 
 
-def _unaugmented(dataset: Any) -> Any:
-    if isinstance(dataset, DataLoader):
-        raise UsageError(
-            "a DataLoader was given; pass its dataset (loader.dataset), or use "
-            "augment_loader(loader, augmenter)"
-        )
-    if isinstance(dataset, AugmentedDataset):
-        raise UsageError("the dataset is augmented already; pass its wrapped dataset (.dataset)")
-    return map_style(dataset)
-
-
-def _checked_transform(transform: Any) -> Transform | None:
-    if transform is not None and not callable(transform):
-        raise UsageError(
-            f"transform is a {type(transform).__name__}; expected a callable on an image"
-        )
-    return transform  # type: ignore[no-any-return]
-
-
-def _warn_if_coarser(picture: Picture, like: NDArray[Any] | None) -> None:
-    """Warn if the model's images are much smaller than the items."""
-    if like is None or not isinstance(picture, ArrayImages | PilImages):
-        return
-    height, width = like.shape[1:3]
-    if max(picture.size) > SHARPER * max(height, width):
-        warn(
-            f"the items are {picture.size[0]} x {picture.size[1]} px and the model makes {height} "
-            f"x {width} px, so that sharpness distinguishes real from generated images. Resize the "
-            "items in the dataset, or fit at a larger image_size=(height, width)."
-        )
-
-
-def _counts(model: Sampling, counts: Mapping[str, int] | int) -> dict[str, int]:
-    """Return {class: n}, n >= 1."""
-    if not isinstance(counts, Mapping):
-        counts = dict.fromkeys(getattr(model, "topped_up_", None) or model.classes_, counts)
-    requested = checked_counts({str(name): n for name, n in counts.items()})
-    for name in requested:
-        if name not in model.classes_:
-            raise unknown_class(name, model.classes_)
-    requested = {name: n for name, n in requested.items() if n}
-    if not requested:
-        raise UsageError("there is nothing to draw; give a count, such as {'rare': 100}")
-    return requested
-
-
-def _tensors(
-    shape: tuple[int, ...], normalize: Normalize | None, image_size: tuple[int, int] | None
-) -> Picture:
-    """Return the format of float32 tensors: images as torchvision gives them, signals, vectors."""
-    like = torch.empty(0)
-    if len(shape) < 3:
-        if normalize is not None or image_size is not None:
-            raise UsageError("normalize and image_size are for images only")
-        return Numbers(like=like, shape=shape, kind=TABLE if len(shape) == 1 else SIGNAL)
-    height, width, channels = shape
-    moments = checked_moments(normalize, channels)
-    return ArrayImages(
-        like=like,
-        layout="CHW",
-        channels=channels,
-        size=(height, width) if image_size is None else checked_size(image_size),
-        white=white_of(moments),
-        moments=moments,
-    )
+def _checked(function: Any, name: str) -> Any:
+    """Return a callable or None. Raises UsageError for anything else."""
+    if function is not None and not callable(function):
+        raise UsageError(f"{name} is a {type(function).__name__}; expected a callable on an image")
+    return function

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from gan_augment.data.images.resize import resize_batch
 from gan_augment.errors import DataError, UsageError
 from gan_augment.kinds.image import IMAGE, SMALLEST_SIDE_PX
 from gan_augment.kinds.kind import Kind
@@ -31,51 +33,22 @@ Make = Callable[[Any, Any], Any]
 """Makes an item of a generated image and its label."""
 
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
-Layout = Literal["HW", "HWC", "CHW"]
-_CHANNELS = {"1": 1, "L": 1, "LA": 2, "RGB": 3, "RGBA": 4}  # of Pillow's modes
+_MODES = ("L", "RGB", "RGBA")  # of PIL images
+_EXPECTED = "a PIL image, an array (H, W, C), (C, L) or (columns,), or a tensor (C, H, W), (C, L)"
 _FEW_CHANNELS = 4
 _DARK = 64  # floats whose maximum is below are 0..255 only if they are whole numbers
 
 
 @dataclass(frozen=True, kw_only=True)
-class PilImages:
-    """PIL images. size: (height, width) px, the median where sizes differ (`varies`)."""
+class Images:
+    """Images: PIL images, arrays (H, W, C) or tensors (C, H, W).
 
-    mode: str
-    size: tuple[int, int]
-    varies: bool
-    kind: Kind = IMAGE
-
-    @property
-    def channels(self) -> int:
-        """Channels of the library's rows."""
-        return _CHANNELS[self.mode]
-
-    def encode(self, value: Any) -> NDArray[np.uint8]:
-        """Return one image as uint8 (H, W, C)."""
-        pixels = np.asarray(value.convert("L" if self.mode == "1" else self.mode))
-        return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels  # (H, W) -> (H, W, 1)
-
-    def decode(self, rows: NDArray[np.uint8]) -> list[Any]:
-        """Return images uint8 (N, H, W, C) as N PIL images."""
-        size, mode = (rows.shape[2], rows.shape[1]), "L" if self.mode == "1" else self.mode
-        images = [Image.frombytes(mode, size, one.tobytes()) for one in rows]
-        return [
-            one.convert("1", dither=Image.Dither.NONE) if self.mode == "1" else one
-            for one in images
-        ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArrayImages:
-    """Images in arrays (H, W) or (H, W, C), or in tensors (H, W) or (C, H, W).
-
-    like: an empty array or tensor of the items' dtype. white: the value of 255 before normalising,
-    1 or 255. moments: the dataset's (mean, std), float64 (C,) or (1,) each.
+    like: a PIL image, or an empty array or tensor, of the items' type. size: (height, width) px,
+    the median where sizes differ (`varies`). white: the value of 255 before normalising, 1 or 255.
+    moments: the dataset's (mean, std), float64 (C,) or (1,) each.
     """
 
     like: Any
-    layout: Layout
     channels: int
     size: tuple[int, int]
     varies: bool = False
@@ -85,61 +58,55 @@ class ArrayImages:
 
     def encode(self, value: Any) -> NDArray[np.uint8]:
         """Return one image as uint8 (H, W, C). Raises DataError for values outside the range."""
-        array = _channels_last(_as_array(value), self.layout)
+        if isinstance(value, Image.Image):
+            value = value.convert(self.like.mode)
+        array = _channels_last(value)
         if array.shape[2] != self.channels:
             raise DataError(
                 f"an image has {array.shape[2]} channels and others have {self.channels}; convert "
                 "them to one format in the dataset"
             )
-        if array.dtype == np.bool_:
-            return array.astype(np.uint8) * np.uint8(255)
         if array.dtype == np.uint8 and self.moments is None:
             return np.ascontiguousarray(array, dtype=np.uint8)
-        values = array.astype(np.float64)
-        if self.moments is not None:
-            mean, std = self.moments
-            values = values * std + mean
-        levels = np.rint(values * (255.0 / self.white))
+        mean, std = self.moments or (0.0, 1.0)
+        levels = np.rint((array.astype(np.float64) * std + mean) * (255.0 / self.white))
         # normalised half precision may miss either end by a level; NaN fails this test too
         if not (levels.min() >= -1 and levels.max() <= 256):
-            raise _out_of_range(values, f"0..{self.white:g}", self.moments is not None)
+            raise _out_of_range(array, f"0..{self.white:g}")
         return np.clip(levels, 0, 255).astype(np.uint8)
 
     def decode(self, rows: NDArray[np.uint8]) -> list[Any]:
-        """Return images uint8 (N, H, W, C) as N arrays or tensors, as torchvision scales them."""
-        numbers = self._numbers(rows)
-        if self.layout == "HW":
-            numbers = numbers[..., 0]
-        elif self.layout == "CHW" and self.channels > 1:
-            numbers = np.ascontiguousarray(numbers.transpose(0, 3, 1, 2))
-        elif self.layout == "CHW":  # a reshape keeps the strides plain, which torch.stack checks
-            numbers = numbers.reshape(len(rows), 1, *rows.shape[1:3])
-        return _values(numbers, self.like)
+        """Return images uint8 (N, H, W, C) as N images of the items' size and scale.
 
-    def _numbers(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return levels (N, H, W, C) in the items' unit.
-
-        NumPy does it, since torch would start threads for a batch of small images.
+        NumPy scales them, since torch would start threads for a batch of small images.
         """
-        dtype = _as_array(self.like).dtype
-        if dtype == np.bool_:
-            return pixels >= 128
-        if self.white == 255 and self.moments is None:
-            return pixels.astype(dtype)
-        real = np.float64 if dtype == np.float64 else np.float32
-        x: NDArray[Any] = np.divide(pixels, real(255 / self.white), dtype=real)
-        if self.moments is not None:
-            mean, std = self.moments
-            x -= mean.astype(real)
-            x /= std.astype(real)
-        return x.astype(dtype, copy=False)
+        x: NDArray[Any] = resize_batch(rows, self.size)
+        if isinstance(self.like, Image.Image):
+            return [Image.fromarray(row[..., 0] if self.channels == 1 else row) for row in x]
+        dtype = as_array(self.like).dtype
+        if self.white != 255 or self.moments is not None:
+            real = np.float64 if dtype == np.float64 else np.float32
+            x = np.divide(x, real(255 / self.white), dtype=real)
+            if self.moments is not None:
+                x -= self.moments[0].astype(real)
+                x /= self.moments[1].astype(real)
+        x = x.astype(dtype, copy=False)
+        if isinstance(self.like, Tensor):
+            one = self.channels == 1  # a reshape keeps the strides plain, which torch.stack checks
+            x = x.reshape(len(x), 1, *self.size) if one else x.transpose(0, 3, 1, 2)
+        return _values(np.ascontiguousarray(x), self.like)
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise DataError unless a model's rows are images with as many channels."""
+        if len(shape) != 3 or shape[2] != self.channels:
+            raise _other_rows(shape, f"images of {self.channels} channels")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
     """Vectors (columns,), which are rows of a table, or signals (C, L) or (L,) of one channel.
 
-    like: an empty array or tensor of the items' dtype.
+    like: an empty array or tensor of the items' dtype. shape: of an item.
     """
 
     like: Any
@@ -148,63 +115,71 @@ class Numbers:
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        """The shape of a generated row: (columns,) or (C, L)."""
+        """The shape of a row of the library: (columns,) or (C, L)."""
         return (1, *self.shape) if self.kind is SIGNAL and len(self.shape) == 1 else self.shape
 
     def encode(self, value: Any) -> NDArray[Any]:
         """Return one vector or signal in its own unit. Raises DataError for another shape."""
-        array = _as_array(value)
+        array = as_array(value)
         if array.shape != self.shape:
             raise DataError(
                 f"an item has shape {array.shape}, and others have {self.shape}; give all items of "
                 "the dataset one shape"
             )
-        return array.astype(np.float32).reshape(self.row_shape) if self.kind is SIGNAL else array
+        return array.reshape(self.row_shape)
 
     def decode(self, rows: NDArray[Any]) -> list[Any]:
         """Return rows (N, ...) as N arrays or tensors; integer dtypes are rounded."""
-        dtype = _as_array(self.like).dtype
+        dtype = as_array(self.like).dtype
         if dtype.kind in "iu" and rows.dtype.kind == "f":
             limits = np.iinfo(dtype)
             rows = np.clip(np.rint(rows), limits.min, limits.max)
         return _values(rows.astype(dtype).reshape(len(rows), *self.shape), self.like)
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise DataError unless a model's rows have the shape of the items."""
+        if shape != self.row_shape:
+            raise _other_rows(shape, f"rows of shape {self.row_shape}")
 
-Picture = PilImages | ArrayImages | Numbers
+
+Picture = Images | Numbers
 
 
 @dataclass(frozen=True)
 class ItemFormat:
     """How to read items, and how to make new ones of the same format.
 
-    container: tuple, list or dict. keys: all keys of an item, in order; (0, 1) for a pair. image,
-    label: the two keys of the image (or signal, or vector) and the label. labels: for each class
-    index, the label as items hold it. make: makes a generated item; None fills the container.
+    empty: a pair without values, or {}. image, label: keys of the image (or signal, or vector) and
+    the label. more: further keys of a dict. labels: for each class index, the label as items hold
+    it. make: makes a generated item; None puts image and label into `empty`.
     """
 
-    container: type
-    keys: tuple[Key, ...]
+    empty: Any
     image: Key
     label: Key
     picture: Picture
+    more: tuple[Key, ...] = ()
     labels: tuple[Any, ...] = ()
-    make: Make | None = field(default=None)
+    make: Make | None = None
 
     def new_items(self, images: Sequence[Any], codes: NDArray[np.int64]) -> list[Any]:
         """Return new items of images as items hold them, and class indices (N,)."""
-        pairs = list(zip(images, [self.labels[code] for code in codes.tolist()], strict=True))
+        labels = [self.labels[code] for code in codes.tolist()]
         if self.make is not None:
-            return [self.make(image, label) for image, label in pairs]
-        if self.container is dict:
-            first, second = (0, 1) if self.keys == (self.image, self.label) else (1, 0)
-            return [dict(zip(self.keys, (p[first], p[second]), strict=True)) for p in pairs]
-        return [self.container(pair) for pair in pairs]
+            return [self.make(image, label) for image, label in zip(images, labels, strict=True)]
+        pairs = zip(images, labels, strict=True)
+        return [_with(self.empty, {self.image: x, self.label: y}) for x, y in pairs]
 
     def with_image(self, item: Any, image: Any) -> Any:
         """Return a copy of an item with another image."""
-        if self.container is dict:
-            return {**item, self.image: image}
-        return self.container((image, item[1]))
+        return _with(item, {self.image: image})
+
+
+def _with(item: Any, values: dict[Key, Any]) -> Any:
+    """Return a copy of a pair or a dict with other values at some keys."""
+    if isinstance(item, dict):
+        return {**item, **values}
+    return type(item)([values.get(key, value) for key, value in enumerate(item)])
 
 
 def item_format(
@@ -221,33 +196,27 @@ def item_format(
     fewer channels than an image has pixels per side are signals in any case. Raises DataError and
     UsageError for items of an unknown format or range.
 
-    >>> item_format([{"image": np.zeros((8, 8)), "label": 3}]).keys
-    ('image', 'label')
+    >>> item_format([{"image": np.zeros((8, 8)), "label": 3}]).image
+    'image'
     """
     item = items[0]
-    listed: tuple[Key, ...] = (0, 1)
-    image, label = listed
-    if type(item) is dict:
-        listed = tuple(item)
-        image, label = _named_keys(keys, listed)
-    elif type(item) not in (tuple, list) or len(item) != 2:
-        parts = f" of {len(item)} parts" if type(item) in (tuple, list) else ""
+    pair = type(item) in (tuple, list) and len(item) == 2
+    if not pair and type(item) is not dict:
         raise DataError(
-            f"an item is a {type(item).__name__}{parts}; expected a tuple or list (image, label), "
-            "or a dict with keys=(image, label)"
+            f"an item is a {type(item).__name__}; expected a tuple or list (image, label), or a "
+            "dict with keys=(image, label)"
         )
-    elif keys is not None:
-        raise UsageError(f"keys={keys!r} are for items that are dicts, and the items are pairs")
+    known: list[Key] = [0, 1] if pair else list(item)
+    image, label = keys or ((0, 1) if pair else ("image", "label"))
+    if image not in known or label not in known or image == label:
+        names = ", ".join(map(repr, known))
+        error = DataError if keys is None else UsageError
+        raise error(f"items have the keys {names}; name two of them with keys=(image, label)")
     values = [one[image] for one in items]
-    if not (isinstance(values[0], Image.Image) or 1 <= getattr(values[0], "ndim", 0) <= 3):
-        shape = f" of shape {tuple(values[0].shape)}" if hasattr(values[0], "shape") else ""
-        raise DataError(
-            f"part {image!r} of an item is a {type(values[0]).__name__}{shape}; expected a PIL "
-            "image, an array (H, W), (H, W, C) or (columns,), or a tensor (H, W), (C, H, W) or "
-            "(columns,)"
-        )
     plain_label(item[label], f"item 0 (part {label!r})")
-    return ItemFormat(type(item), listed, image, label, _picture(values, normalize, signal))
+    picture = _picture(values, normalize, signal)
+    more = tuple(key for key in known if key not in (image, label))
+    return ItemFormat(type(item)((None, None)) if pair else {}, image, label, picture, more)
 
 
 def plain_label(value: Any, where: str) -> str | bool | int | float:
@@ -270,136 +239,113 @@ def plain_label(value: Any, where: str) -> str | bool | int | float:
     )
 
 
-def checked_moments(normalize: Normalize | None, channels: int) -> Moments | None:
-    """Return (mean, std) as float64 (C,) or (1,). Raises UsageError."""
-    if normalize is None:
-        return None
-    expected = f"expected (mean, std), numbers or {channels} of each, with std above 0"
-    try:
-        mean, std = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in normalize)
-    except (TypeError, ValueError):
-        raise UsageError(f"normalize={normalize!r}; {expected}") from None
-    fitting = all(v.shape in ((1,), (channels,)) and np.isfinite(v).all() for v in (mean, std))
-    if not fitting or not (std > 0).all():
-        raise UsageError(f"normalize={normalize!r}; {expected}")
-    return mean, std
+def new_picture(
+    shape: tuple[int, ...], normalize: Normalize | None, size: tuple[int, int] | None
+) -> Picture:
+    """Return the format of float32 tensors for rows of a shape.
 
-
-def white_of(moments: Moments | None, arrays: Sequence[NDArray[Any]] = ()) -> float:
-    """Return the value of 255, 1 or 255, from the moments or the range of the images."""
-    if moments is not None or not arrays:
-        return 255.0 if moments is not None and max(part.max() for part in moments) > 1 else 1.0
-    dtype = arrays[0].dtype
-    if dtype.kind == "b" or dtype == np.uint8:
-        return 255.0
-    least, most = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
-    whole = dtype.kind != "f" or all((a == np.floor(a)).all() for a in arrays)
-    if not (least >= 0 and most <= 255) or (1 < most < _DARK and not whole):
-        raise _out_of_range(np.array([least, most]), "0..1 or 0..255", False)
-    return 1.0 if dtype.kind == "f" and most <= 1 else 255.0
-
-
-def _named_keys(keys: Any, listed: tuple[Key, ...]) -> tuple[Key, Key]:
-    """Return the keys of a dict's image and label. Raises DataError, or UsageError for `keys`."""
-    pair = ("image", "label") if keys is None else keys
-    if isinstance(pair, tuple | list) and len(set(pair)) == len(pair) == 2 and {*pair} <= {*listed}:
-        return pair[0], pair[1]
-    names = ", ".join(map(repr, listed))
-    if keys is not None:
-        raise UsageError(f"keys={keys!r}; expected (image, label), two of {names}")
-    raise DataError(
-        f"items are dicts with the keys {names}; name those of image and label with keys=(image, "
-        "label)"
-    )
+    Images are (C, H, W) in 0..1, as torchvision gives them, signals (C, L), vectors (columns,).
+    """
+    like = torch.empty(0)
+    if len(shape) < 3:
+        if normalize is not None or size is not None:
+            raise UsageError("normalize and image_size are for images only")
+        return Numbers(like=like, shape=shape, kind=TABLE if len(shape) == 1 else SIGNAL)
+    height, width, channels = shape
+    moments = _moments(normalize, channels)
+    white, size = _white(moments, []), size or (height, width)
+    return Images(like=like, channels=channels, size=size, white=white, moments=moments)
 
 
 def _picture(values: Sequence[Any], normalize: Normalize | None, signal: bool) -> Picture:
     """Return the format of images, signals or vectors. Raises DataError for several types."""
     first = values[0]
-    kinds = {
-        "PIL image"
-        if isinstance(value, Image.Image)
-        else f"{type(value).__name__} of {value.dtype} with {value.ndim} dimensions"
-        for value in values
-    }
-    if len(kinds) > 1:
-        raise DataError(
-            f"the images are of several types: {', '.join(sorted(kinds))}; expected one"
-        )
+    if len({(type(value), getattr(value, "dtype", None)) for value in values}) > 1:
+        raise DataError("the images are of several types or dtypes; expected one")
     if isinstance(first, Image.Image):
         mode = Counter(value.mode for value in values).most_common(1)[0][0]
+        if mode not in _MODES:
+            raise DataError(
+                f"the PIL images have mode {mode!r}; expected one of {', '.join(_MODES)}. Convert "
+                "them in the dataset: image.convert('RGB')"
+            )
         if normalize is not None:
             raise UsageError("normalize is for arrays and tensors, and the items are PIL images")
-        if mode not in _CHANNELS:
-            raise DataError(
-                f"the PIL images have mode {mode!r}; expected one of {', '.join(_CHANNELS)}. "
-                "Convert them in the dataset: image.convert('RGB')"
-            )
-        size, varies = _sizes([(value.height, value.width) for value in values])
-        return PilImages(mode=mode, size=size, varies=varies)
-    if _as_array(first).dtype.kind not in "biuf":
-        raise DataError(f"the items hold {first.dtype}; expected numbers")
-    shape = tuple(first.shape)
+        return _images([value.convert(mode) for value in values], None)
+    shape = tuple(getattr(first, "shape", ()))
+    if not shape or as_array(first).dtype.kind not in "iuf":
+        raise DataError(f"an item holds a {type(first).__name__}; expected {_EXPECTED}")
+    if len(shape) == 3 and not signal:
+        return _images(values, normalize)
     # two axes are channels and length if the first is shorter than any image
-    low = len(shape) == 2 and shape[0] < SMALLEST_SIDE_PX and shape[1] >= SHORTEST_WINDOW
-    if not signal and not low and len(shape) > 1:
-        return _array_images(values, normalize)
-    if len(shape) > 2 or normalize is not None:
-        raise UsageError(
-            f"the items are signals or vectors of shape {shape}; expected (channels, length), "
-            "(length,) or (columns,), and no normalize, which is for images"
+    signal |= len(shape) == 2 and shape[0] < SMALLEST_SIDE_PX and shape[1] >= SHORTEST_WINDOW
+    if len(shape) > (2 if signal else 1):
+        raise DataError(f"an item has shape {shape}; expected {_EXPECTED}")
+    if normalize is not None:
+        raise UsageError(f"normalize is for images, and an item has shape {shape}")
+    return Numbers(like=_empty(first), shape=shape, kind=SIGNAL if signal else TABLE)
+
+
+def _images(values: Sequence[Any], normalize: Normalize | None) -> Images:
+    """Return the format of images. Raises DataError if axes have the other library's order."""
+    arrays = [_channels_last(value) for value in values]
+    height, width = np.median([array.shape[:2] for array in arrays], axis=0)
+    channels = arrays[0].shape[2]
+    if min(arrays[0].shape[:2]) <= _FEW_CHANNELS < channels:
+        raise DataError(
+            f"an image has shape {tuple(values[0].shape)}; expected arrays (H, W, C), or tensors "
+            "(C, H, W): return x.transpose(1, 2, 0) or x.permute(2, 0, 1) in the dataset"
         )
-    return Numbers(like=_empty(first), shape=shape, kind=SIGNAL if signal or low else TABLE)
-
-
-def _array_images(values: Sequence[Any], normalize: Normalize | None) -> ArrayImages:
-    """Return the format of images in arrays or tensors."""
-    arrays = [_as_array(value) for value in values]
-    layout = _layout(arrays[0].shape, isinstance(values[0], Tensor))
-    shapes = [_channels_last(array, layout).shape for array in arrays]
-    size, varies = _sizes([(int(shape[0]), int(shape[1])) for shape in shapes])
-    channels = int(shapes[0][2])
-    moments = checked_moments(normalize, channels)
-    return ArrayImages(
+    moments = _moments(normalize, channels)
+    return Images(
         like=_empty(values[0]),
-        layout=layout,
         channels=channels,
-        size=size,
-        varies=varies,
-        white=white_of(moments, arrays),
+        size=(int(height), int(width)),
+        varies=len({array.shape[:2] for array in arrays}) > 1,
+        white=_white(moments, arrays),
         moments=moments,
     )
 
 
-def _layout(shape: tuple[int, ...], is_tensor: bool) -> Layout:
-    """Return each library's own layout. Raises DataError if the shape looks like the other's."""
-    if len(shape) == 2:
-        return "HW"
-    channels, side = (shape[0], shape[2]) if is_tensor else (shape[2], shape[0])
-    if side <= _FEW_CHANNELS < channels:
-        what, cure = "an array", "(H, W, C): return x.transpose(1, 2, 0)"
-        if is_tensor:
-            what, cure = "a tensor", "(C, H, W): return x.permute(2, 0, 1)"
-        raise DataError(f"an image is {what} of shape {shape}; expected {cure} in the dataset")
-    return "CHW" if is_tensor else "HWC"
+def _moments(normalize: Normalize | None, channels: int) -> Moments | None:
+    """Return (mean, std) as float64 (C,) or (1,). Raises UsageError."""
+    if normalize is None:
+        return None
+    with suppress(TypeError, ValueError):
+        mean, std = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in normalize)
+        fits = all(v.shape in ((1,), (channels,)) and np.isfinite(v).all() for v in (mean, std))
+        if fits and (std > 0).all():
+            return mean, std
+    raise UsageError(
+        f"normalize={normalize!r}; expected (mean, std), numbers or {channels} of each, with std "
+        "above 0"
+    )
 
 
-def _channels_last(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
-    """Return one image as (H, W, C)."""
-    if array.ndim != len(layout):
-        raise DataError(f"an image has shape {array.shape}, and others have {len(layout)} axes")
-    if layout == "HW":
-        return array[..., np.newaxis]  # (H, W) -> (H, W, 1)
-    return array.transpose(1, 2, 0) if layout == "CHW" else array
+def _white(moments: Moments | None, arrays: Sequence[NDArray[Any]]) -> float:
+    """Return the value of 255, 1 or 255, from the moments or the range of the images."""
+    if moments is not None or not arrays:
+        return 255.0 if moments is not None and max(part.max() for part in moments) > 1 else 1.0
+    dtype = arrays[0].dtype
+    least, most = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
+    whole = dtype.kind != "f" or all((a == np.floor(a)).all() for a in arrays)
+    if not (least >= 0 and most <= 255) or (1 < most < _DARK and not whole):
+        raise _out_of_range(np.array([least, most]), "0..1 or 0..255")
+    return 1.0 if dtype.kind == "f" and most <= 1 else 255.0
 
 
-def _sizes(sizes: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], bool]:
-    heights, widths = np.median(np.array(sizes), axis=0)
-    return (int(heights), int(widths)), len(set(sizes)) > 1
+def _channels_last(value: Any) -> NDArray[Any]:
+    """Return one image as an array (H, W, C)."""
+    array = as_array(value)
+    if isinstance(value, Image.Image) and array.ndim == 2:
+        array = array[..., np.newaxis]  # (H, W) -> (H, W, 1)
+    if array.ndim != 3:
+        raise DataError(f"an image has shape {array.shape}, and others have 3 axes")
+    return array.transpose(1, 2, 0) if isinstance(value, Tensor) else array
 
 
-def _as_array(value: Any) -> NDArray[Any]:
-    """Return an array or a tensor as an array of the same numbers; bfloat16 becomes float32."""
+def as_array(value: Any) -> NDArray[Any]:
+    """Return an image, array or tensor as an array; bfloat16 becomes float32."""
     if not isinstance(value, Tensor):
         return np.asarray(value)
     x = value.detach().cpu()
@@ -407,28 +353,32 @@ def _as_array(value: Any) -> NDArray[Any]:
 
 
 def _empty(value: Any) -> Any:
-    """Return an empty array or tensor of the same dtype and tensor class."""
+    """Return a small PIL image, or an empty array or tensor, of the same type and dtype."""
+    if isinstance(value, Image.Image):
+        return Image.new(value.mode, (1, 1))
     if not isinstance(value, Tensor):
         return np.empty(0, value.dtype)
     return torch.empty(0, dtype=value.dtype).as_subclass(type(value))
 
 
 def _values(array: NDArray[Any], like: Any) -> list[Any]:
-    """Return the rows of an array, each as items hold it."""
+    """Return the rows of an array as arrays, or as tensors of the class of `like`."""
     if not isinstance(like, Tensor):
         return list(array)
     rows = torch.from_numpy(array).to(like.dtype).unbind(0)
     return list(rows) if type(like) is Tensor else [row.as_subclass(type(like)) for row in rows]
 
 
-def _out_of_range(values: NDArray[Any], expected: str, normalised: bool) -> DataError:
-    """Return the error for pixels outside the range of the first images, with the cure."""
-    least, most = float(values.min()), float(values.max())
-    if not (np.isfinite(least) and np.isfinite(most)):
-        return DataError("an image holds NaN or infinite values; replace them in the dataset")
-    undone = " once normalize=(mean, std) is undone" if normalised else ""
+def _out_of_range(values: NDArray[Any], expected: str) -> DataError:
     return DataError(
-        f"the images have values from {least:g} to {most:g}{undone}; expected {expected}. Bring "
-        "all to one range; if the dataset normalises its images, pass normalize=(mean, std) "
-        "exactly as the dataset uses them."
+        f"the images have values from {values.min():g} to {values.max():g}; expected {expected}, "
+        "without NaN. If the dataset normalises its images, pass normalize=(mean, std) exactly as "
+        "the dataset uses them."
+    )
+
+
+def _other_rows(shape: tuple[int, ...], expected: str) -> DataError:
+    return DataError(
+        f"the model makes rows of shape {shape}, and the items are {expected}; fit a model to this "
+        "data"
     )

@@ -18,23 +18,15 @@ from torch.utils.data import (
 from gan_augment.errors import UsageError, warn
 from gan_augment.torch_api.dataset import AugmentedDataset
 from gan_augment.torch_api.read import map_style, sampler_of
-from gan_augment.torch_api.samplers import (
-    BalancedSampler,
-    DistributedBalancedSampler,
-    checked_whole,
-)
+from gan_augment.torch_api.samplers import BalancedSampler, checked_whole
 
-_OURS = {"dataset", "shuffle", "sampler", "batch_sampler", "batch_size", "drop_last"}
+_OURS = {"self", "dataset", "shuffle", "sampler", "batch_sampler", "batch_size", "drop_last"}
 _KNOWN = (
     RandomSampler,
     SequentialSampler,
     SubsetRandomSampler,
     WeightedRandomSampler,
     DistributedSampler,
-)
-_WAY_OUT = (
-    "Build AugmentedDataset(loader.dataset, augmenter) and a DataLoader of your own over it, with "
-    "sampler=dataset.sampler() or your own: dataset.targets holds the label of each item."
 )
 
 
@@ -70,8 +62,9 @@ def augment_loader(
     Notes
     -----
     The loader's sampler is replaced. RandomSampler: as many random draws. SubsetRandomSampler: its
-    rows only. DistributedSampler: the draws are sliced by rank. WeightedRandomSampler: random
-    draws, with a warning. SequentialSampler (shuffle=False): ascending draws, with a warning.
+    rows only. DistributedSampler: the draws are sliced by rank, with the seed of that sampler.
+    WeightedRandomSampler: random draws, with a warning. SequentialSampler (shuffle=False):
+    ascending draws, with a warning.
 
     Examples
     --------
@@ -87,35 +80,44 @@ def augment_loader(
     tensor([50, 50])
     """
     _check_loader(loader)
-    sampler = sampler_of(loader)
-    number = _length(length, sampler)
+    sampler: Any = sampler_of(loader)
+    ranks = isinstance(sampler, DistributedSampler)
+    if length is None:
+        length = len(sampler.dataset) if ranks else len(sampler)
     dataset = AugmentedDataset(map_style(loader), augmenter, **settings)
-    number = len(dataset) if number is None else number
-    draws: BalancedSampler | DistributedBalancedSampler
-    if isinstance(sampler, DistributedSampler):
-        draws = DistributedBalancedSampler(dataset, number, sampler)
+    number = None if length == "all" else checked_whole(length, "length", 1)
+    if ranks:
+        parts = {"rank": sampler.rank, "ranks": sampler.num_replicas}
+        shuffle, seed = sampler.shuffle, sampler.seed
+        draws = BalancedSampler(dataset, number, shuffle=shuffle, seed=seed, **parts)
     else:
-        _warn_of_replaced(sampler)
         draws = dataset.sampler(number, shuffle=type(sampler) is not SequentialSampler)
+    if type(sampler) is SequentialSampler:
+        warn(
+            "the loader does not shuffle; a loader for validation must not be augmented. For "
+            "training pass shuffle=True to the DataLoader."
+        )
+    if type(sampler) is WeightedRandomSampler:
+        warn(
+            "the loader's WeightedRandomSampler is replaced: the balance of classes follows from "
+            "to, synthetic_share and companions"
+        )
     return _like(loader, dataset, draws)
 
 
-def _like(
-    loader: DataLoader[Any], dataset: Any, draws: BalancedSampler | DistributedBalancedSampler
-) -> DataLoader[Any]:
+def _like(loader: DataLoader[Any], dataset: Any, draws: Any) -> DataLoader[Any]:
     """Return a loader over `dataset` by `draws` with all other settings of `loader`."""
-    names = set(inspect.signature(DataLoader.__init__).parameters) - {"self", *_OURS}
-    settings: dict[str, Any] = {name: getattr(loader, name) for name in sorted(names)}
+    names = sorted(set(inspect.signature(DataLoader.__init__).parameters) - _OURS)
+    settings: dict[str, Any] = {name: getattr(loader, name) for name in names}
     old = loader.batch_sampler
     if loader.batch_size is not None:
         settings |= {"batch_size": loader.batch_size, "drop_last": loader.drop_last}
-        settings["sampler"] = draws
     elif isinstance(old, BatchSampler):  # passed by the user
-        pairs: Any = draws  # (epoch, item), where BatchSampler is typed for plain numbers
-        settings["batch_sampler"] = BatchSampler(pairs, old.batch_size, old.drop_last)
+        batches = BatchSampler(draws, old.batch_size, old.drop_last)
+        return DataLoader(dataset, batch_sampler=batches, **settings)
     else:
-        settings |= {"batch_size": None, "sampler": draws}
-    return DataLoader(dataset, **settings)
+        settings["batch_size"] = None
+    return DataLoader(dataset, sampler=draws, **settings)
 
 
 def _check_loader(loader: Any) -> None:
@@ -127,37 +129,12 @@ def _check_loader(loader: Any) -> None:
     map_style(loader)
     if isinstance(loader.dataset, AugmentedDataset):
         raise UsageError("the loader's dataset is augmented already; pass the original loader")
-    if type(loader) is not DataLoader:
-        raise UsageError(
-            f"the loader is a {type(loader).__name__}, whose behaviour would be lost. {_WAY_OUT}"
-        )
     batches, sampler = loader.batch_sampler, sampler_of(loader)
-    own = batches if batches is not None and type(batches) is not BatchSampler else sampler
-    if type(own) not in _KNOWN:
+    own_batches = batches is not None and type(batches) is not BatchSampler
+    if type(loader) is not DataLoader or own_batches or type(sampler) not in _KNOWN:
         raise UsageError(
-            f"the loader draws by a {type(own).__name__}, which cannot draw added items. {_WAY_OUT}"
-        )
-
-
-def _length(length: int | Literal["all"] | None, sampler: Any) -> int | None:
-    """Return the draws per epoch over all ranks; None for all items."""
-    if length == "all":
-        return None
-    if length is not None:
-        return checked_whole(length, "length", 1)
-    if isinstance(sampler, DistributedSampler):
-        return len(sampler.dataset)  # type: ignore[arg-type]
-    return len(sampler)
-
-
-def _warn_of_replaced(sampler: Any) -> None:
-    if type(sampler) is SequentialSampler:
-        warn(
-            "the loader does not shuffle; a loader for validation must not be augmented. For "
-            "training pass shuffle=True to the DataLoader."
-        )
-    if type(sampler) is WeightedRandomSampler:
-        warn(
-            "the loader's WeightedRandomSampler is replaced: the balance of classes follows from "
-            "to, synthetic_share and companions"
+            f"a {type(loader).__name__} that draws by a {type(sampler).__name__} cannot draw added "
+            "items. Build AugmentedDataset(loader.dataset, augmenter) and a DataLoader of your own "
+            "over it, with sampler=dataset.sampler() or your own: dataset.targets holds the label "
+            "of each item."
         )

@@ -6,32 +6,18 @@ The format of single items is in `items.py`.
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import (
-    ConcatDataset,
-    DataLoader,
-    IterableDataset,
-    Subset,
-    SubsetRandomSampler,
-    TensorDataset,
-)
+from torch.utils.data import DataLoader, IterableDataset, Subset, SubsetRandomSampler, TensorDataset
 
 from gan_augment.data.arrays import label_pixels
-from gan_augment.data.images.resize import (
-    LONGEST_SIDE_PX,
-    checked_size,
-    model_size,
-    resize_image,
-)
+from gan_augment.data.images.resize import LONGEST_SIDE_PX, checked_size, model_size, resize_image
 from gan_augment.data.labels import check_classes, encode_labels
 from gan_augment.data.signals import from_signals
 from gan_augment.errors import DataError, warn
@@ -39,16 +25,15 @@ from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.rng import preserve_global_generators
 from gan_augment.torch_api.items import (
-    ArrayImages,
+    Images,
     ItemFormat,
     Key,
     Normalize,
-    PilImages,
+    as_array,
     item_format,
     plain_label,
 )
 
-_log = logging.getLogger(__name__)
 _SAMPLED = 16  # items that show the format of all
 _READ_TWICE = 3
 _CHECKED = 8  # items whose labels must be the declared ones, besides one of each class
@@ -98,15 +83,15 @@ def read_dataset(
     >>> from torch.utils.data import TensorDataset
     >>> dataset = TensorDataset(torch.rand(3, 1, 8, 8), torch.tensor([0, 7, 7]))
     >>> data, form = read_dataset(dataset)
-    >>> data.counts, data.image_shape, form.picture.layout
-    ({'0': 1, '7': 2}, (8, 8, 1), 'CHW')
+    >>> data.counts, data.image_shape, form.picture.channels
+    ({'0': 1, '7': 2}, (8, 8, 1), 1)
     """
     size = None if image_size is None else checked_size(image_size)
     with preserve_global_generators():
         dataset = map_style(source)
         form = known or _format_of(dataset, keys, normalize, signal)
         picture, values, rows = form.picture, [], []
-        if size is None and isinstance(picture, ArrayImages | PilImages):
+        if size is None and isinstance(picture, Images):
             fits = not picture.varies and max(picture.size) <= LONGEST_SIDE_PX
             size = picture.size if fits else model_size([picture.size])
         for number in range(len(dataset)):
@@ -157,7 +142,6 @@ def describe_dataset(
                 checked = _facts(form, [dataset[row][key] for row in rows])
                 if checked.names == names and (checked.labels == labels[rows]).all():
                     return replace(checked, labels=labels)
-        _log.info("the dataset's declared labels are absent or wrong; every item is read")
         return _facts(form, [dataset[row][key] for row in range(len(dataset))])
 
 
@@ -174,9 +158,8 @@ def map_style(source: Any) -> Any:
     if isinstance(dataset, IterableDataset):
         raise DataError(
             f"{type(dataset).__name__} is an IterableDataset, whose items have no index and cannot "
-            "be repeated or balanced. Read it into a map-style dataset first, such as "
-            "TensorDataset(images, labels), or write generated images to a folder (gan-augment "
-            "sample) and mix them in where the stream is made."
+            "be repeated or balanced; read it into a map-style dataset first, such as "
+            "TensorDataset(images, labels)"
         )
     if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
         raise DataError(
@@ -198,35 +181,24 @@ def sampler_of(loader: DataLoader[Any]) -> Any:
 def _declared_labels(dataset: Any) -> list[Any] | None:
     """Return the labels that a dataset declares, one plain value per item, or None.
 
-    They are in `targets` or `labels` (torchvision), in the second tensor of a TensorDataset, and
-    behind Subset and ConcatDataset. A target transform may make the items' own labels differ.
+    They are in `targets` or `labels` (torchvision), or in the second tensor of a TensorDataset,
+    also behind a Subset. A target transform may make the items' own labels differ.
     """
     if isinstance(dataset, Subset):
         inner = _declared_labels(dataset.dataset)
         return None if inner is None else [inner[int(i)] for i in dataset.indices]
-    if isinstance(dataset, ConcatDataset):
-        parts = [_declared_labels(part) for part in dataset.datasets]
-        known = [part for part in parts if part is not None]
-        return list(chain.from_iterable(known)) if len(known) == len(parts) else None
     if isinstance(dataset, TensorDataset):
-        return _one_per_row(dataset.tensors[1], len(dataset))
-    for name in ("targets", "labels"):
-        labels = _one_per_row(getattr(dataset, name, None), len(dataset))
-        if labels is not None:
-            return labels
+        values = dataset.tensors[1]
+    else:
+        values = getattr(dataset, "targets", getattr(dataset, "labels", None))
+    if not isinstance(values, Tensor | np.ndarray | list | tuple):
+        return None
+    with suppress(ValueError):  # ragged: several labels per item
+        array = as_array(values)
+        if array.ndim and array.size == len(array) == len(dataset):
+            rows: list[Any] = array.ravel().tolist()
+            return rows
     return None
-
-
-def _one_per_row(values: Any, n: int) -> list[Any] | None:
-    """Return n plain values, or None if `values` are not that."""
-    if values is None or callable(values) or isinstance(values, str | bytes | dict):
-        return None
-    try:
-        array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-    except (TypeError, ValueError):  # ragged: several labels per item
-        return None
-    rows: list[Any] = array.ravel().tolist()
-    return rows if array.shape in ((n,), (n, 1)) else None
 
 
 def _format_of(
@@ -240,9 +212,8 @@ def _format_of(
     once, again = ([read(dataset[row][form.image]) for row in rows] for _ in range(2))
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(once, again, strict=True)):
         warn(
-            "an item read twice has different pixels: the dataset has a random transform. A "
-            "generator would learn it, and generated images would not get it. Remove it from the "
-            "dataset and pass it as transform=, which real and generated images both get."
+            "an item read twice has different pixels: the dataset has a random transform, which a "
+            "generator would learn. Pass it as transform=, for real and generated images alike."
         )
     return form
 

@@ -1,4 +1,4 @@
-"""Samplers that draw every class its share, without replacement."""
+"""The sampler that draws every class its share, without replacement."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DistributedSampler, Sampler
+from torch.utils.data import Sampler
 
 from gan_augment.errors import UsageError
 from gan_augment.rng import rng_for
 
 Index = tuple[int, int]
-"""(epoch, item), which the samplers yield, so that a worker knows the epoch."""
+"""(epoch, item), which the sampler yields, so that a worker knows the epoch."""
 
 
 def balanced_draw(
@@ -49,8 +49,9 @@ def balanced_draw(
 class BalancedSampler(Sampler[Index]):
     """Draw `length` items per epoch, each class its share, and count passes as epochs.
 
-    dataset: has `labels`. `set_epoch(n)` makes the next pass epoch n, for a resumed run. The draws
-    depend on (seed, epoch) only.
+    dataset: has `labels`. rank, ranks: of several processes, each takes every `ranks`-th draw of
+    one balanced epoch, which is rounded up to equal parts. `set_epoch(n)` makes the next pass epoch
+    n, for a resumed run. The draws depend on (seed, epoch) only.
     """
 
     def __init__(
@@ -60,12 +61,16 @@ class BalancedSampler(Sampler[Index]):
         *,
         shuffle: bool = True,
         seed: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         self.dataset = dataset
-        self.num_samples = len(dataset) if length is None else checked_whole(length, "length", 1)
+        length = len(dataset) if length is None else checked_whole(length, "length", 1)
+        self.num_samples = -(-length // ranks)
         self.shuffle = shuffle
         self.epoch = 0  # of the next pass
         self.seed = seed
+        self.rank, self.ranks = rank, ranks
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next pass epoch `epoch`, 0 or more; later passes count on."""
@@ -73,42 +78,12 @@ class BalancedSampler(Sampler[Index]):
 
     def __iter__(self) -> Iterator[Index]:
         epoch, self.epoch = self.epoch, self.epoch + 1
-        labels = self.dataset.labels
-        items = balanced_draw(labels, self.seed, epoch, self.num_samples, self.shuffle)
-        return zip(repeat(epoch), items.tolist())
+        total = self.num_samples * self.ranks
+        items = balanced_draw(self.dataset.labels, self.seed, epoch, total, self.shuffle)
+        return zip(repeat(epoch), items[self.rank :: self.ranks].tolist())
 
     def __len__(self) -> int:
         return self.num_samples
-
-
-class DistributedBalancedSampler(DistributedSampler[Any]):
-    """A DistributedSampler whose epoch is one balanced draw, sliced by rank.
-
-    If `length` is no multiple of the replicas, the epoch is a few draws longer (or shorter, with
-    drop_last); it is never padded with repeated items.
-    """
-
-    def __init__(self, dataset: Any, length: int, like: DistributedSampler[Any]) -> None:
-        sized: Any = range(length)  # the base class needs only the length
-        super().__init__(
-            sized,
-            num_replicas=like.num_replicas,
-            rank=like.rank,
-            shuffle=like.shuffle,
-            seed=like.seed,
-            drop_last=like.drop_last,
-        )
-        self.dataset: Any = dataset
-        self.epoch = like.epoch
-
-    def __iter__(self) -> Iterator[Index]:
-        labels = self.dataset.labels
-        items = balanced_draw(labels, self.seed, self.epoch, self.total_size, self.shuffle)
-        return zip(repeat(self.epoch), items[self.rank :: self.num_replicas].tolist())
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch of all following passes."""
-        super().set_epoch(checked_whole(epoch, "epoch", 0))
 
 
 def checked_whole(value: object, name: str, least: int) -> int:

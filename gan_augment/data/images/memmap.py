@@ -28,7 +28,7 @@ class TemporaryRows:
     path
         The .npy file.
     rows
-        The writable array, until `mapped` is called.
+        The array, writable until `mapped` is called.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike) -> None:
@@ -37,7 +37,7 @@ class TemporaryRows:
                 folder = Path(tempfile.mkdtemp(prefix="gan-augment-"))
                 weakref.finalize(self, _remove, folder, os.getpid())
                 self.path = folder / "rows.npy"
-                self.rows: NDArray[Any] | None = np.lib.format.open_memmap(
+                self.rows: NDArray[Any] = np.lib.format.open_memmap(
                     self.path, "w+", np.dtype(dtype), shape
                 )
                 with self.path.open("r+b") as file:  # without the space, a write is a SIGBUS
@@ -48,14 +48,14 @@ class TemporaryRows:
             ) from failed
 
     def mapped(self) -> NDArray[Any]:
-        """Return all rows as a read-only map, which keeps the file; `rows` is closed."""
-        self.rows = None
-        rows: NDArray[Any] = np.load(self.path, mmap_mode="r")
-        rows.source = self  # type: ignore[attr-defined]
-        return rows
+        """Return all rows as a read-only map, which keeps the file."""
+        self.rows = np.empty(0)
+        mapped: NDArray[Any] = np.load(self.path, mmap_mode="r")
+        mapped.source = self  # type: ignore[attr-defined]
+        return mapped
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "rows": None}
+        return {"path": self.path}
 
     def __deepcopy__(self, memo: object) -> TemporaryRows:
         return self

@@ -148,7 +148,7 @@ def _decoded(
     """Decode the files of a listing at (height, width) px; raise if too many are bad."""
     files = listing.files
     store = _temporary_rows(len(files), size, map_above)
-    if store is not None and store.rows is not None:
+    if store is not None:
         pixels = store.rows
         progress.note(f"the pixels are in {str(store.path.parent)!r} while this process runs")
     else:
