@@ -62,7 +62,7 @@ def _warn_of_unknown() -> None:
     given = [name for name in sorted(os.environ) if name.startswith("GAN_AUGMENT_")]
     if not given:
         return
-    known = {outcome.DEBUG, "GAN_AUGMENT_MAP_ABOVE"}
+    known = {outcome.DEBUG}
     known.update(*map(variables, outcome.Commands.functions.values()))
     for name in given:
         if name not in known:

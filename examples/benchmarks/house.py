@@ -180,8 +180,8 @@ def branches(tree: ast.Module) -> Counter[str]:
 
 
 def is_word(value: object) -> bool:
-    """Tell a kind from the letter of a NumPy dtype."""
-    return isinstance(value, str) and len(value) > 1
+    """Tell a kind from the letters of NumPy dtypes, such as "biuf"."""
+    return isinstance(value, str) and not set(value) <= set("biufcmMOSUV")
 
 
 def sizes(repository: Path) -> dict[str, Any]:

@@ -193,7 +193,9 @@ def _problem(values: NDArray[Any], all_values: NDArray[Any] | None = None) -> st
 def _read_npz(path: Path, window: int | None, scale: Scale | None) -> ReadSignals:
     arrays = read_npz(path)
     x = checked_values(arrays.pop("x"))
-    known = {name: np.asarray(arrays[name]) for name in ("y", "groups", "ids") if name in arrays}
+    known: dict[str, Any] = {
+        name: np.asarray(arrays[name]) for name in ("y", "groups", "ids") if name in arrays
+    }
     for name, values in known.items():
         if values.shape[:1] != (len(x),):
             raise DataError(

@@ -187,10 +187,9 @@ def _declared_labels(dataset: Any) -> list[Any] | None:
     if isinstance(dataset, Subset):
         inner = _declared_labels(dataset.dataset)
         return None if inner is None else [inner[int(i)] for i in dataset.indices]
+    values = getattr(dataset, "targets", getattr(dataset, "labels", None))
     if isinstance(dataset, TensorDataset):
         values = dataset.tensors[1]
-    else:
-        values = getattr(dataset, "targets", getattr(dataset, "labels", None))
     if not isinstance(values, Tensor | np.ndarray | list | tuple):
         return None
     with suppress(ValueError):  # ragged: several labels per item

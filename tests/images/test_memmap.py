@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.data.images import memmap
-from gan_augment.data.images.memmap import drop_pages, map_above_bytes
+from gan_augment.data.images.memmap import drop_pages
 from gan_augment.data.images.reader import read_images
-from gan_augment.errors import UsageError, WriteFailedError
+from gan_augment.errors import WriteFailedError
 from gan_augment.kinds.image import IMAGE
 
 MIB = 1 << 20
@@ -128,16 +127,6 @@ def test_memory_stays_below_the_pixels_when_they_are_read_hashed_and_drawn_from(
         for above in ("0", str(1 << 30))
     ]
     assert shares[0] < 0.9 < 1 < shares[1]
-
-
-def test_the_environment_sets_the_limit_in_mib(monkeypatch):
-    monkeypatch.setattr(memmap, "memory_limit_bytes", lambda: 1 << 30)
-    assert map_above_bytes() == int(0.3 * (1 << 30))
-    monkeypatch.setenv("GAN_AUGMENT_MAP_ABOVE", "16")
-    assert map_above_bytes() == 16 << 20
-    monkeypatch.setenv("GAN_AUGMENT_MAP_ABOVE", "1 GiB")
-    with pytest.raises(UsageError, match="whole number of MiB"):
-        map_above_bytes()
 
 
 def resident_bytes() -> int:

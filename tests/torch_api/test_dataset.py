@@ -221,7 +221,7 @@ def test_the_temporary_folder_goes_with_the_dataset(images):
         os._exit(0)
     os.waitpid(child, 0)
     assert data[-1][0].shape == (1, 8, 8), "a forked child leaves the folder"
-    folder = data._generated._folder.path
+    folder = data._generated._store.path.parent
     twin = copy.copy(data)
     del data
     assert folder.is_dir()
@@ -231,7 +231,7 @@ def test_the_temporary_folder_goes_with_the_dataset(images):
 
 REFUSED = {
     "loader": (lambda d: DataLoader(d), {}, UsageError, "augment_loader"),
-    "augmented": (lambda d: AugmentedDataset(d, Repeats()), {}, UsageError, "augmented already"),
+    "augmented": (lambda d: AugmentedDataset(d, Repeats()), {}, UsageError, "not augmented"),
     "to": (lambda d: d, {"to": "top"}, UsageError, "'top'"),
     "seed": (lambda d: d, {"random_state": -1}, UsageError, "random_state"),
     "class": (lambda d: d, {"classes": [9]}, UnknownClassError, "'9'"),
@@ -251,12 +251,6 @@ def test_arguments_that_make_no_sense_are_refused(name: str, images):
     wrap, settings, error, message = REFUSED[name]
     with pytest.raises(error, match=message):
         AugmentedDataset(wrap(images), Repeats(), **settings)
-
-
-def test_an_augmenter_that_would_find_no_rare_class_is_refused_before_its_fit(images):
-    balanced = TensorDataset(images.tensors[0], torch.arange(56) % 2)
-    with pytest.raises(NoRareClassError, match="of the ImageGAN too"):
-        AugmentedDataset(balanced, ImageGAN(steps=10**6), classes="all", to=40)
 
 
 @pytest.mark.parametrize("augmenter", [None, 3, ImageGAN, "no/such/run"])
