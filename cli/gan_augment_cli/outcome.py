@@ -217,18 +217,18 @@ class Commands(TyperGroup):
         sys.exit(code or 0)
 
 
-def _failed(ctx: typer.Context, kind: str, message: str, code: int) -> typer.Exit:
+def _failed(ctx: typer.Context, name: str, message: str, code: int) -> typer.Exit:
     """Print the error on stderr, with --json on stdout too, and return the exit.
 
     With several ranks, rank 0 speaks for all; another rank reports its own errors only.
     """
     if follows():
-        if kind not in ("Interrupted", LostRankError.__name__):
+        if name not in ("Interrupted", LostRankError.__name__):
             typer.echo(f"rank {os.environ['RANK']}: {printable(message)}", err=True)
         return typer.Exit(code)
     typer.echo(f"error: {printable(message)}", err=True)
     if ctx.params["as_json"]:
-        error = {"type": kind, "message": message, "exit_code": code}
+        error = {"type": name, "message": message, "exit_code": code}
         with suppress(OSError):  # stdout may be what failed
             print_values(ctx, {"error": error}, ())
     return typer.Exit(code)

@@ -33,7 +33,7 @@ from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import MOST, FitOptions
 from gan_augment.progress import Progress
-from gan_augment.recipes import resolve_recipe
+from gan_augment.recipes import Recipe, resolve_recipe
 
 if TYPE_CHECKING:
     from gan_augment.generators.image_gan import ImageGAN
@@ -167,15 +167,15 @@ def _meta(model: str | Path | None) -> Meta | None:
     if model is None:
         return None
     meta = read_meta(model)
-    _check_recipe(meta.recipe.name, meta.recipe.generator.kind, f"the model {str(model)!r}")
+    _check_recipe(meta.recipe, f"the model {str(model)!r}")
     return meta
 
 
-def _check_recipe(name: str, kind: str, owner: str) -> None:
-    if kind not in ("translation", "pairs", "style", "fourier", "inpainting"):
+def _check_recipe(recipe: Recipe, owner: str) -> None:
+    if not recipe.generator.translates:
         raise UsageError(
-            f"{owner} has the recipe {name!r}, which does not translate rows; expected stargan, "
-            "cyclegan, pix2pix, adain, fourier or inpaint"
+            f"{owner} has the recipe {recipe.name!r}, which does not translate rows; expected "
+            "stargan, cyclegan, pix2pix, adain, fourier or inpaint"
         )
 
 
@@ -196,14 +196,14 @@ def _plan(
     elif options.recipe == "auto":
         options = options.model_copy(update={"recipe": "stargan"})
     recipe = meta.recipe if meta else resolve_recipe(options.recipe)
-    _check_recipe(recipe.name, recipe.generator.kind, "the call")
+    _check_recipe(recipe, "the call")
     kind: Any = read_data(origin, options, progress)
     if kind.kind is not IMAGE:
         raise UsageError(f"translation is for images, and the data is {kind.unit}")
     check_png_channels(kind.data.image_shape[2])
     rows = kind.data
     starts, ends = _named(source, to, rows)
-    if recipe.game.by_class or recipe.generator.kind == "pairs":
+    if recipe.game.by_class or recipe.generator.paired:
         rows = _one_pair(rows, starts, ends, recipe.name)
     for name in ends:
         if meta is not None and name not in meta.classes:
@@ -214,7 +214,7 @@ def _plan(
     if not len(sources):
         raise DataError(f"{', '.join(starts)} hold no row to start from")
     wanted = _counts(counts, len(sources), ends, rows.counts)
-    if recipe.generator.kind == "translation" and max(wanted.values()) > len(sources):
+    if recipe.generator.once and max(wanted.values()) > len(sources):
         raise TooFewAcceptedError(
             f"{max(wanted.values()):,} images were requested from {len(sources):,} rows, each of "
             f"which makes one with {recipe.name!r}: ask for fewer, name more classes with --from, "

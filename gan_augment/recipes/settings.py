@@ -28,6 +28,8 @@ UNTRAINED_KINDS = TABLE_KINDS | {"fourier"}
 OTHER_CLASS_KINDS = frozenset({"translation", "pairs", "style", "fourier"})
 STYLE_KINDS = frozenset({"style", "fourier"})
 SAME_CLASS_KINDS = frozenset({"inpainting", "super-resolution"})
+PAIRED_KINDS = frozenset({"pairs"})
+ONCE_KINDS = frozenset({"super-resolution", "translation"})
 KNOWN_TARGET_KINDS = SAME_CLASS_KINDS | {"pairs"}
 OptimiserName = Literal["adam", "rmsprop", "sgd"]
 ScheduleName = Literal["constant", "linear", "cosine"]
@@ -129,9 +131,19 @@ class GeneratorSettings(Frozen):
         return self.kind in OTHER_CLASS_KINDS | SAME_CLASS_KINDS
 
     @property
+    def translates(self) -> bool:
+        """Whether a sample changes a row of a chosen class."""
+        return self.kind in OTHER_CLASS_KINDS | {"inpainting"}
+
+    @property
+    def paired(self) -> bool:
+        """Whether training needs pairs of images, one of each class."""
+        return self.kind in PAIRED_KINDS
+
+    @property
     def once(self) -> bool:
         """Whether a row makes one sample of a class: no noise, no style, no mask varies it."""
-        return self.kind in ("super-resolution", "translation")
+        return self.kind in ONCE_KINDS
 
     @property
     def span(self) -> int:
@@ -370,7 +382,7 @@ def _of_the_kind(recipe: Recipe) -> dict[str, object]:
             generator.from_rows and network != "default"
         ),
         "generator.network 'style' needs the generator 'free'": (
-            network == "style" and kind != "free"
+            network == "style" and not generator.free
         ),
         f"objective.cycle, objective.identity and game.pool do not fit the generator {kind!r}": (
             translated and kind != "translation"

@@ -20,7 +20,6 @@ from gan_augment.errors import (
     TooFewAcceptedError,
     UsageError,
     unknown_class,
-    warn,
 )
 from gan_augment.generators.generator import checked_counts, checked_seed
 from gan_augment.generators.topup import advised_share
@@ -29,7 +28,6 @@ from gan_augment.options import TopUp
 from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.torch_api.generated import GeneratedRows, Sampling, fit_to, fitted_model
 from gan_augment.torch_api.items import (
-    Images,
     ItemFormat,
     Key,
     Make,
@@ -40,8 +38,6 @@ from gan_augment.torch_api.items import (
 from gan_augment.torch_api.read import DatasetFacts, describe_dataset, map_style, read_dataset
 from gan_augment.torch_api.samplers import BalancedSampler, Index, checked_whole
 
-SHARPER = 1.5
-"""From this ratio of sides on, sharpness distinguishes items from the model's images."""
 Transform = Callable[[Any], Any]
 Classes = str | int | Iterable[object] | None
 
@@ -244,12 +240,6 @@ class AugmentedDataset(_EpochItems):
         self._generated = GeneratedRows(model, plan.generated, self._seed)
         if shape := self._generated.shape:
             picture.check(shape)
-            if isinstance(picture, Images) and max(picture.size) > SHARPER * max(shape[:2]):
-                warn(
-                    f"the items are {picture.size[0]} x {picture.size[1]} px and the model makes "
-                    f"{shape[0]} x {shape[1]} px, so that sharpness distinguishes real from "
-                    "generated images. Fit at a larger image_size=(height, width)."
-                )
         plan = plan.refuse(self._generated.refused, keep_others=True)
         plan.warn_of_refused("items")
         layout = plan.layout(facts.labels, self._seed).behind(facts.labels)

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_augment.data.images.resize import resize_batch
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, UsageError, warn
 from gan_augment.kinds.image import IMAGE, SMALLEST_SIDE_PX
 from gan_augment.kinds.kind import Kind
 from gan_augment.kinds.signal import SHORTEST_WINDOW, SIGNAL
@@ -35,6 +35,8 @@ Make = Callable[[Any, Any], Any]
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 _MODES = ("L", "RGB", "RGBA")  # of PIL images
 _EXPECTED = "a PIL image, an array (H, W, C), (C, L) or (columns,), or a tensor (C, H, W), (C, L)"
+SHARPER = 1.5
+"""From this ratio of sides on, sharpness distinguishes items from the model's images."""
 _FEW_CHANNELS = 4
 _DARK = 64  # floats whose maximum is below are 0..255 only if they are whole numbers
 
@@ -97,9 +99,15 @@ class Images:
         return _values(np.ascontiguousarray(x), self.like)
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise DataError unless a model's rows are images with as many channels."""
+        """Raise DataError for rows that are no images of as many channels; warn of small ones."""
         if len(shape) != 3 or shape[2] != self.channels:
             raise _other_rows(shape, f"images of {self.channels} channels")
+        if max(self.size) > SHARPER * max(shape[:2]):
+            warn(
+                f"the items are {self.size[0]} x {self.size[1]} px and the model makes {shape[0]} x "
+                f"{shape[1]} px, so that sharpness distinguishes real from generated images. Fit at "
+                "a larger image_size=(height, width)."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +204,7 @@ def item_format(
     fewer channels than an image has pixels per side are signals in any case. Raises DataError and
     UsageError for items of an unknown format or range.
 
-    >>> item_format([{"image": np.zeros((8, 8)), "label": 3}]).image
+    >>> item_format([{"image": np.zeros((8, 8, 1)), "label": 3}]).image
     'image'
     """
     item = items[0]

@@ -80,18 +80,20 @@ def augment_loader(
     tensor([50, 50])
     """
     _check_loader(loader)
-    sampler: Any = sampler_of(loader)
+    dataset = AugmentedDataset(map_style(loader), augmenter, **settings)
+    return _like(loader, dataset, _draws(dataset, sampler_of(loader), length))
+
+
+def _draws(dataset: AugmentedDataset, sampler: Any, length: Any) -> BalancedSampler:
+    """Return the sampler that takes the place of the loader's."""
     ranks = isinstance(sampler, DistributedSampler)
     if length is None:
         length = len(sampler.dataset) if ranks else len(sampler)
-    dataset = AugmentedDataset(map_style(loader), augmenter, **settings)
     number = None if length == "all" else checked_whole(length, "length", 1)
     if ranks:
         parts = {"rank": sampler.rank, "ranks": sampler.num_replicas}
         shuffle, seed = sampler.shuffle, sampler.seed
-        draws = BalancedSampler(dataset, number, shuffle=shuffle, seed=seed, **parts)
-    else:
-        draws = dataset.sampler(number, shuffle=type(sampler) is not SequentialSampler)
+        return BalancedSampler(dataset, number, shuffle=shuffle, seed=seed, **parts)
     if type(sampler) is SequentialSampler:
         warn(
             "the loader does not shuffle; a loader for validation must not be augmented. For "
@@ -102,7 +104,7 @@ def augment_loader(
             "the loader's WeightedRandomSampler is replaced: the balance of classes follows from "
             "to, synthetic_share and companions"
         )
-    return _like(loader, dataset, draws)
+    return dataset.sampler(number, shuffle=type(sampler) is not SequentialSampler)
 
 
 def _like(loader: DataLoader[Any], dataset: Any, draws: Any) -> DataLoader[Any]:

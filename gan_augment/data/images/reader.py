@@ -105,22 +105,25 @@ def read_images(
     size = None if image_size is None else checked_size(image_size)
     path, progress = Path(source), progress or Progress()
     check_there(path, "a folder of classes, a .csv or an .npz")
+    if path.suffix.lower() == ".npz" and path.is_file() and not columns:
+        return _read_npz(path, size, how, progress)
+    listing = _listed(path, labelled, columns)
+    size = size or _size_by_headers(listing, workers, progress)
+    return _decoded(listing, size, how, skip_bad, workers, map_above, progress)
+
+
+def _listed(path: Path, labelled: bool, columns: Sequence[str]) -> Listing:
     suffix = "" if path.is_dir() else path.suffix.lower()
     if columns and suffix != ".csv":
         raise UsageError(
             f"{columns[0]!r} names a column, and {str(path)!r} has none; list the images in a "
             f"manifest .csv of path,label,{columns[0]}"
         )
-    if suffix == ".npz":
-        return _read_npz(path, size, how, progress)
-    if path.is_dir():
-        listing = list_folder(path) if labelled else list_unlabelled(path)
-    elif suffix == ".csv":
-        listing = list_manifest(path, columns)
-    else:
+    if suffix == ".csv":
+        return list_manifest(path, columns)
+    if not path.is_dir():
         raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
-    size = size or _size_by_headers(listing, workers, progress)
-    return _decoded(listing, size, how, skip_bad, workers, map_above, progress)
+    return list_folder(path) if labelled else list_unlabelled(path)
 
 
 def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) -> tuple[int, int]:
