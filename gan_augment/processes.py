@@ -29,7 +29,6 @@ KILLED = -9
 """Exit code of a process that SIGKILL ended."""
 ways_on: list[Callable[[], str]] = []
 """How to go on with what this process does, were it ended now; the outermost work first."""
-_ROOT = Path(__file__).resolve().parents[1]
 
 
 def available_cores() -> int:
@@ -62,22 +61,6 @@ def memory_limit_bytes() -> int:
         with contextlib.suppress(OSError, ValueError):  # absent, or "max"
             limits.append(int(path.read_text()))
     return min(limits)
-
-
-def worker_command(module: str) -> list[str]:
-    """Return the command line that runs a module of this package in a like Python."""
-    return [sys.executable, "-P", "-m", module]
-
-
-def worker_environment() -> dict[str, str]:
-    """Return this process's environment for a worker: one thread, and the same sources.
-
-    An installed package is found anyway; its folder on the path would come before Python's own
-    modules.
-    """
-    paths = [] if _ROOT.name.endswith("-packages") else [str(_ROOT)]
-    paths += filter(None, [os.environ.get("PYTHONPATH")])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
 
 
 def ranks_started() -> int:
@@ -117,9 +100,8 @@ def run_ranks(count: int, module: str, arguments: Sequence[str]) -> int:
         local_addr="localhost",
         max_restarts=0,
     )
-    python, *command = worker_command(module)
     try:
-        elastic_launch(config, python)(*command, *arguments)
+        elastic_launch(config, sys.executable)("-P", "-m", module, *arguments)
     except ChildFailedError as error:
         codes = {rank: int(failure.exitcode) for rank, failure in error.failures.items()}
         return KILLED if KILLED in codes.values() else codes.get(0, min(codes.values()))

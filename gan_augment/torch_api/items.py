@@ -104,9 +104,9 @@ class Images:
             raise _other_rows(shape, f"images of {self.channels} channels")
         if max(self.size) > SHARPER * max(shape[:2]):
             warn(
-                f"the items are {self.size[0]} x {self.size[1]} px and the model makes {shape[0]} x "
-                f"{shape[1]} px, so that sharpness distinguishes real from generated images. Fit at "
-                "a larger image_size=(height, width)."
+                f"the items are {self.size[0]} x {self.size[1]} px and the model makes "
+                f"{shape[0]} x {shape[1]} px, so that sharpness distinguishes real from generated "
+                "images. Fit at a larger image_size=(height, width)."
             )
 
 

@@ -80,17 +80,17 @@ def augment_loader(
     tensor([50, 50])
     """
     _check_loader(loader)
-    dataset = AugmentedDataset(map_style(loader), augmenter, **settings)
-    return _like(loader, dataset, _draws(dataset, sampler_of(loader), length))
-
-
-def _draws(dataset: AugmentedDataset, sampler: Any, length: Any) -> BalancedSampler:
-    """Return the sampler that takes the place of the loader's."""
-    ranks = isinstance(sampler, DistributedSampler)
+    sampler: Any = sampler_of(loader)
     if length is None:
-        length = len(sampler.dataset) if ranks else len(sampler)
+        length = len(sampler.dataset if isinstance(sampler, DistributedSampler) else sampler)
     number = None if length == "all" else checked_whole(length, "length", 1)
-    if ranks:
+    dataset = AugmentedDataset(map_style(loader), augmenter, **settings)
+    return _like(loader, dataset, _draws(dataset, sampler, number))
+
+
+def _draws(dataset: AugmentedDataset, sampler: Any, number: int | None) -> BalancedSampler:
+    """Return the sampler that takes the place of the loader's."""
+    if isinstance(sampler, DistributedSampler):
         parts = {"rank": sampler.rank, "ranks": sampler.num_replicas}
         shuffle, seed = sampler.shuffle, sampler.seed
         return BalancedSampler(dataset, number, shuffle=shuffle, seed=seed, **parts)
