@@ -1,6 +1,6 @@
-"""Classical augmentation: of a batch at once, or of albumentations, to which this is the one door.
+"""Classical augmentation of images: a batch in one call, or a pipeline of albumentations.
 
-No labels, no files. The import waits for the first pipeline, since it takes a second.
+albumentations is imported with the first pipeline, since the import takes a second.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from gan_augment.rng import rng_for
 
 
 class Pipeline(Protocol):
-    """What is used of an `albumentations.Compose`; one of your own will do."""
+    """The part of `albumentations.Compose` that is used."""
 
     def set_random_state(self, random_generator: np.random.Generator, py_random: Random) -> None:
-        """Everything is drawn from these two from here on."""
+        """Draw from these two random number generators from now on."""
 
     def __call__(self, *, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.uint8]]:
-        """uint8 (H, W, C) in, the same shape out under "image"."""
+        """Return {"image": changed} for an image, uint8 (H, W, C)."""
 
 
 def small_changes(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn, move, scale and light pictures a little, which keeps the class of most.
+    """Rotate, scale, shift and light images slightly, which keeps the class of most.
 
     Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array. With p = .8 each: up to 10
-    degrees, a tenth of the size of either side and whole pixels up to a tenth of it; brightness and
-    contrast by up to .15. What moves in repeats the edge. It is what `Affine` and
-    `RandomBrightnessContrast` of albumentations draw, for the whole batch: they take 0.2 ms each.
+    degrees, 10 % of scale and of shift per side; brightness and contrast by up to .15. The edge is
+    repeated. Same distribution as `Affine` and `RandomBrightnessContrast` of albumentations, which
+    take 0.2 ms per image each.
 
     >>> import numpy as np
     >>> small_changes(np.zeros((2, 8, 8, 3), np.uint8), np.random.default_rng(0)).shape
@@ -62,11 +62,10 @@ def small_changes(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArra
 
 
 def trivial_pipeline(shape: tuple[int, int, int]) -> Pipeline:
-    """One change a picture, any of fourteen and of any strength, each as likely as another.
+    """Return a pipeline of one change per image, any of fourteen, equally likely.
 
-    shape: (H, W, C); of other than 1 or 3 channels the changes of colour are left out. Source:
-    Müller & Hutter 2021, "TrivialAugment", in RandAugment's ranges; what changes sharpness sharpens
-    or blurs a little.
+    shape: (H, W, C); colours change only with 1 or 3 channels. Source: Müller & Hutter 2021,
+    "TrivialAugment", in RandAugment's ranges.
     """
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else the import calls out
     import albumentations as A
@@ -95,22 +94,13 @@ def trivial_pipeline(shape: tuple[int, int, int]) -> Pipeline:
     return pipeline
 
 
-def seed_pipeline(pipeline: Pipeline, seed: int) -> None:
-    """Let everything drawn from here on follow from `seed`, an int >= 0.
-
-    Not by `Compose.set_random_seed`, which gives every step the same numbers: of two steps with
-    p=.8 both would be left out of a fifth of all pictures, not of a twenty-fifth.
-    """
-    pipeline.set_random_state(rng_for(seed, "pipeline"), Random(seed))
-
-
 def augment_batch(
     pipeline: Pipeline, pixels: NDArray[np.uint8], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Every picture through the pipeline under a seed of its own drawn from `rng`.
+    """Pass every image through the pipeline, each under its own seed drawn from `rng`.
 
-    Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array; the input stays as it is.
-    Raises UsageError where the pipeline changes the shape or the type.
+    Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array. Raises UsageError if the
+    pipeline changes shape or type.
 
     >>> import numpy as np
     >>> pixels = np.zeros((2, 8, 8, 3), np.uint8)
@@ -119,12 +109,13 @@ def augment_batch(
     """
     changed = np.empty_like(pixels)
     for i, seed in enumerate(rng.integers(2**31, size=len(pixels)).tolist()):
-        seed_pipeline(pipeline, seed)
+        # Compose.set_random_seed would give every step the same numbers
+        pipeline.set_random_state(rng_for(seed, "pipeline"), Random(seed))
         image = pipeline(image=pixels[i].copy())["image"]
         if image.shape != changed.shape[1:] or image.dtype != np.uint8:
             raise UsageError(
                 f"the pipeline turned uint8 {changed.shape[1:]} into {image.dtype} {image.shape}; "
-                "expected the same shape and type. Take out what crops, pads or converts."
+                "expected the same shape and type. Remove steps that crop, pad or convert."
             )
         changed[i] = image
     return changed

@@ -1,7 +1,7 @@
-"""What D sees: random moves and brightness, differentiable, the same for reals and fakes.
+"""Differentiable augmentation of the discriminator's input: shifts, flips, brightness, contrast.
 
-Every move is two small matrix products, rows and columns, so that its backward is two as well; a
-gather's backward (an index_put) took 2.7 times as long on CPU. The image's own edge fills the gap.
+A shift is two small matrix products, rows and columns; the backward pass of a gather took 2.7 times
+as long on a CPU. The image's edge fills the gap.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gan_augment.recipes import AugmentSettings
 
 @dataclass(frozen=True)
 class Moves:
-    """The draws for one batch, applied to it by `apply`.
+    """The random changes of one batch, see `apply`.
 
     rows (N, H, H) and columns (N, W, W): each output line as a mixture of input lines.
     gain, shift (N, 1, 1, 1): contrast factor around the image mean, brightness in units of -1..1.
@@ -36,7 +36,7 @@ def draw_moves(
     probability: float,
     rng: np.random.Generator,
 ) -> Moves:
-    """Moves for n images of (H, W) px; each kind applies to an image with the given probability."""
+    """Draw moves for n images of (H, W) px; each change is applied with the given probability."""
     height, width = size
 
     def chosen() -> np.ndarray:
@@ -60,7 +60,7 @@ def draw_moves(
 
 
 def apply(x: Tensor, moves: Moves) -> Tensor:
-    """(N, C, H, W) float -1..1 -> the same shape, channels last in memory. Differentiable in x."""
+    """Apply moves to images (N, C, H, W), float -1..1; differentiable in x, channels last."""
     device, dtype = x.device, x.dtype
     rows = moves.rows.to(device, dtype)[:, None]  # (N, 1, H, H)
     columns = moves.columns.to(device, dtype)[:, None]
@@ -76,7 +76,7 @@ def _column(values: np.ndarray) -> Tensor:
 
 
 def _shift_matrices(side: int, offsets: np.ndarray, flipped: np.ndarray) -> Tensor:
-    """(n, side, side) float: row i picks input line i - offset, the nearest edge beyond it."""
+    """Return matrices (n, side, side): row i picks input line i - offset, or the nearest edge."""
     lines = np.arange(side)
     source = np.clip(lines[None, :] - offsets[:, None], 0, side - 1)  # (n, side)
     source = np.where(flipped[:, None], side - 1 - source, source)

@@ -1,7 +1,7 @@
-"""Classical augmentation of signals: jitter, scale, time warp and shift, of a batch at once.
+"""Classical augmentation of signals: jitter, scale, time warp and shift of a batch.
 
-Source of the four: Um et al. 2017, "Data Augmentation of Wearable Sensor Data for Parkinson's
-Disease Monitoring using Convolutional Neural Networks". No labels, no files.
+Source: Um et al. 2017, "Data Augmentation of Wearable Sensor Data for Parkinson's Disease
+Monitoring using Convolutional Neural Networks".
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 JITTER = 0.02
-"""Of the deviation of a channel in its window, the deviation of the noise that is added."""
+"""Standard deviation of the noise, relative to that of the channel in its window."""
 SCALE = 0.1
 WARP = 0.1
-"""How much faster or slower time passes at most."""
+"""Largest relative change of the pace of time."""
 KNOTS = 4
 """Places between which the pace of time changes linearly."""
 SHIFT = 0.05
-"""Of the length, how far a window is moved at most."""
+"""Largest shift, relative to the length."""
 PROBABILITY = 0.8
 
 Windows = NDArray[np.float32]
@@ -39,14 +39,14 @@ def change_signals(x: Windows, rng: np.random.Generator) -> Windows:
 
 
 def jittered(x: Windows, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Windows:
-    """Normal noise added, of `JITTER` times the deviation of each channel of a window."""
+    """Add normal noise of `JITTER` times the deviation of each channel of a window."""
     spread = JITTER * x.std(axis=2, keepdims=True) * chosen[:, :, None, None]
     noise: Windows = spread * rng.standard_normal(x.shape, dtype=np.float32)
     return x + noise
 
 
 def scaled(x: Windows, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Windows:
-    """Each channel larger or smaller around its mean, by up to `SCALE`."""
+    """Scale each channel around its mean by up to `SCALE`."""
     factor = 1 + chosen * rng.uniform(-SCALE, SCALE, (len(x), x.shape[3]))
     mean = x.mean(axis=2, keepdims=True)
     changed: Windows = mean + (x - mean) * factor[:, None, None].astype(np.float32)
@@ -54,7 +54,7 @@ def scaled(x: Windows, chosen: NDArray[np.bool_], rng: np.random.Generator) -> W
 
 
 def warped(length: int, chosen: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Where each sample is read, (N, length): at a pace of 1 +- `WARP`, from first to last."""
+    """Return the place where each sample is read, (N, length), at a pace of 1 +- `WARP`."""
     pace = 1 + chosen * rng.uniform(-WARP, WARP, (len(chosen), KNOTS))
     knots = np.linspace(0, KNOTS - 1, length - 1)
     left = np.minimum(knots.astype(np.int64), KNOTS - 2)
@@ -66,7 +66,7 @@ def warped(length: int, chosen: NDArray[np.bool_], rng: np.random.Generator) -> 
 
 
 def shifts(length: int, chosen: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float64]:
-    """How far each window is moved, (N, 1), in samples."""
+    """Return the shift of each window, (N, 1), in samples."""
     reach = max(1.0, SHIFT * length)
     moved: NDArray[np.float64] = chosen * rng.uniform(-reach, reach, chosen.shape)
     return moved

@@ -99,7 +99,7 @@ def test_a_pipeline_that_changes_the_size_is_refused_with_the_cure() -> None:
         def __call__(self, *, image: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
             return {"image": image[2:]}
 
-    with pytest.raises(UsageError, match="Take out what crops"):
+    with pytest.raises(UsageError, match="Remove steps that crop"):
         augment_batch(Cropping(), pictures((8, 8, 1)), np.random.default_rng(0))
 
 
