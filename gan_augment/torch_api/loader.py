@@ -82,7 +82,8 @@ def augment_loader(
     _check_loader(loader)
     sampler: Any = sampler_of(loader)
     if length is None:
-        length = len(sampler.dataset if isinstance(sampler, DistributedSampler) else sampler)
+        sized: Any = sampler.dataset if isinstance(sampler, DistributedSampler) else sampler
+        length = len(sized)
     number = None if length == "all" else checked_whole(length, "length", 1)
     dataset = AugmentedDataset(map_style(loader), augmenter, **settings)
     return _like(loader, dataset, _draws(dataset, sampler, number))
