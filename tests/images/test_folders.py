@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -266,56 +265,6 @@ def test_a_forked_child_leaves_the_file(folder, temporary):
     os.waitpid(child, 0)
     assert len(list(temporary.iterdir())) == 1
     assert data.pixels.any()
-
-
-MEASURE = """
-import sys, threading, time
-from pathlib import Path
-import torch
-from gan_augment.data.batches import PairedBatches
-from gan_augment.data.images.reader import read_images
-from gan_augment.kinds.image import IMAGE
-
-def resident():
-    status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
-
-def watch():
-    while True:
-        highest.append(resident())
-        time.sleep(0.005)
-
-before, highest = resident(), []
-threading.Thread(target=watch, daemon=True).start()
-data = read_images(sys.argv[1], image_size=(192, 192), map_above=int(sys.argv[2])).data
-IMAGE.sha256(data)
-batches = PairedBatches(data, size=4, power=0.5, padded=(192, 192), device=torch.device("cpu"))
-for step in range(400):
-    batches.at(0, step)
-print((max(highest) - before) / data.pixels.nbytes)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_stays_below_the_pixels_when_they_are_read_hashed_and_drawn_from(tmp_path):
-    """166 MB of pixels, of which about half was seen; held in memory they are more than all."""
-    for i in range(1500):
-        image = Image.new("RGB", (8, 8), (i % 251, i // 251, 9))
-        (tmp_path / "data" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
-        image.save(tmp_path / "data" / "ab"[i % 2] / f"{i}.png")
-    shares = [
-        float(
-            subprocess.run(
-                [sys.executable, "-c", MEASURE, str(tmp_path / "data"), above],
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout
-        )
-        for above in ("0", str(1 << 30))
-    ]
-    assert shares[0] < 0.9 < 1 < shares[1]
 
 
 def resident_bytes() -> int:

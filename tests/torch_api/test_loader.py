@@ -344,17 +344,3 @@ def test_items_do_not_depend_on_workers_start_method_or_batch_size(
     alone = epochs(8, None)
     np.testing.assert_array_equal(alone, epochs(5, method))
     assert not np.array_equal(alone[0], alone[1])
-
-
-@pytest.mark.slow
-def test_workers_may_be_forked_after_the_model_has_used_threads(images: TensorDataset) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        gan = ImageGAN(steps=2, device="cpu", threads=2, selection=False)
-        old = DataLoader(images, batch_size=8, shuffle=True, **settings("fork"))
-        loader = augment_loader(old, gan, transform=add_noise)
-        torch.rand(600, 600) @ torch.rand(600, 600)
-        assert [sum(len(y) for _, y in loader) for _ in range(3)] == [56, 56, 56]
-    finally:
-        torch.set_num_threads(before)
