@@ -129,8 +129,8 @@ FAULTS = {
         ("cells[state == self.states - 1] = np.nan", "pass"),
     ),
     # the evaluator
-    ("evaluation/protocol.py", "evaluation/test_protocol.py"): (
-        ("train = train[~np.isin(data.groups[train], tested[tested >= 0])]", "pass"),
+    ("evaluation/design.py", "evaluation/test_protocol.py"): (
+        ("& ~np.isin(unit[train], unit[test])]", "]"),
         ("times[train] < times[test].min()", "times[train] <= times[test].min()"),
     ),
     ("evaluation/statistics.py", "evaluation/test_statistics.py"): (
@@ -143,7 +143,7 @@ FAULTS = {
         ("if not arm.beaten]", "if False]"),
     ),
     ("evaluation/leaks.py", "evaluation/test_leaks.py"): (
-        ("- learned if resampled else", "- learned if not resampled else"),
+        ("(twin.sum() + 1) / (len(twin) + 1), ", ""),
     ),
     ("evaluation/decisions.py", "evaluation/test_decisions.py"): (
         ("np.divide(real, trained,", "np.divide(trained, real,"),

@@ -30,8 +30,7 @@ PANELS = {
     "Training": "recipe recipes steps budget gan_budget until patience d_steps optimiser rate "
     "schedule selection seed device precision model seconds table backbone convert",
     "Top-up": "counts to synthetic_share companions match",
-    "Evaluation": "test learner metric delta folds repeats arms updates diagnostics extractor "
-    "fail_on",
+    "Evaluation": "test learner metric delta folds repeats arms updates diagnostics fail_on",
     "Running": "threads processes workers n_jobs resume force config dry_run verbose help help_all",
     "Output": "",
 }

@@ -13,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.errors import DataError, UsageError, did_you_mean
+from gan_augment.errors import DataError
 from gan_augment.report.wording import METRICS as NAMES
+from gan_augment.storage.journal import packed_labels
 
 METRICS = tuple(NAMES)
 """Metrics that may be primary, the default first. All in 0..1, higher is better."""
@@ -22,14 +23,14 @@ OF_RANKS = ("average_precision",)
 """Metrics of a ranking: no decision changes them, and confusion counts do not determine them."""
 
 LEAST_PROBABILITY = 1e-6
+BINS = 10
+_LARGEST = 1e18
+"""Decision values above this are rejected as diverged."""
 
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
 Labels = NDArray[np.int64]
 ScoreKind = Literal["probability", "decision", "none"]
-
-_LARGEST = 1e18
-"""Decision values above this are rejected as diverged."""
 
 
 def confusion(labels: NDArray[np.int64], called: NDArray[np.int64], classes: int) -> Counts:
@@ -59,16 +60,8 @@ def figures_of(metric: str, counts: Counts, evaluated: Sequence[int]) -> NDArray
     balanced_accuracy: mean recall; macro_f1: mean of 2 TP / (2 TP + FP + FN); g_mean: geometric
     mean recall. These average the evaluated classes that have test rows; a class that is never
     predicted scores 0. Rows of other classes count as false positives. accuracy: over all rows.
-    NaN without such rows.
-
-    Raises UsageError for an unknown metric, or a metric of ranks.
+    NaN without such rows. Metrics of ranks have no figure here.
     """
-    if metric not in METRICS or metric in OF_RANKS:
-        names = tuple(name for name in METRICS if name not in OF_RANKS)
-        raise UsageError(
-            f"the metric {metric!r} of confusion counts; expected one of {names}."
-            f"{did_you_mean(metric, names)}"
-        )
     truth = counts.sum(axis=-1)
     right = np.diagonal(counts, axis1=-2, axis2=-1)
     if metric == "accuracy":
@@ -94,29 +87,28 @@ def _ratio(above: NDArray[np.float64] | Counts, below: Counts, empty: float) -> 
     return np.divide(above, below, out=filled, where=np.asarray(below) > 0)
 
 
-BINS = 10
-
-
-def average_precisions(
-    scores: Values | None,
-    labels: NDArray[np.int64],
-    classes: int,
-    only: Sequence[int] | None = None,
-) -> list[float | None]:
+def average_precisions(scores: Values | None, labels: Labels, classes: int) -> list[float | None]:
     """Compute the average precision of each class against the rest.
 
     The sum over distinct scores of (gain in recall) * precision, with ties as one step; a random
-    order scores the base rate. scores: (N, K), higher for the likelier class. only: the classes to
-    compute, in order. None without scores, and for a class without rows.
+    order scores the base rate. scores: (N, K), higher for the likelier class. None without scores,
+    and for a class without rows.
 
     >>> scores = np.array([[0.2, 0.8], [0.6, 0.4], [0.9, 0.1]])
     >>> average_precisions(scores, np.array([0, 1, 0]), classes=2)[1]
     0.5
     """
-    chosen = range(classes) if only is None else only
-    if scores is None:
-        return [None for _ in chosen]
-    return [_average_precision(scores[:, label], labels == label) for label in chosen]
+    found: list[float | None] = []
+    for label in range(classes):
+        positive = np.sort(scores[labels == label, label]) if scores is not None else np.empty(0)
+        if scores is None or not len(positive):
+            found.append(None)
+            continue
+        steps, counts = np.unique(positive, return_counts=True)
+        above = len(scores) - np.searchsorted(np.sort(scores[:, label]), steps, side="left")
+        hits = np.cumsum(counts[::-1])[::-1]
+        found.append(float((counts * hits / above).sum() / len(positive)))
+    return found
 
 
 def calibration(probability: Values, labels: NDArray[np.int64]) -> dict[str, Any]:
@@ -149,16 +141,6 @@ def calibration(probability: Values, labels: NDArray[np.int64]) -> dict[str, Any
     }
 
 
-def _average_precision(values: Values, own: NDArray[np.bool_]) -> float | None:
-    positive = np.sort(values[own])
-    if not len(positive):
-        return None
-    steps, counts = np.unique(positive, return_counts=True)
-    above = len(values) - np.searchsorted(np.sort(values), steps, side="left")
-    hits = np.cumsum(counts[::-1])[::-1]
-    return float((counts * hits / above).sum() / len(positive))
-
-
 @dataclass(frozen=True, eq=False)
 class Scores:
     """Predictions of a learner for N rows.
@@ -184,21 +166,16 @@ class Scores:
     kind: ScoreKind
 
     def __post_init__(self) -> None:
-        if (self.values is None) != (self.kind == "none"):
-            given = "no values" if self.values is None else "values"
-            raise DataError(f"scores of kind {self.kind!r} with {given}; 'none' is without values.")
         if self.values is None:
             return
-        if self.values.ndim != 2 or len(self.values) != len(self.called):
-            raise DataError(
-                f"the learner's scores have the shape {self.values.shape} for {len(self.called)} "
-                "rows; expected one row of scores per row and one column per class."
-            )
         low, high = (0.0, 1 + 1e-6) if self.are_probabilities else (-np.inf, _LARGEST)
-        if not ((self.values >= low) & (self.values <= high)).all():  # NaN fails both comparisons
+        shaped = self.values.ndim == 2 and len(self.values) == len(self.called)
+        # NaN fails both comparisons
+        if not shaped or not ((self.values >= low) & (self.values <= high)).all():
             raise DataError(
-                f"the learner's scores of kind {self.kind!r} hold NaN or values outside "
-                f"{low:g}..{high:g}; it may have diverged. Check its settings."
+                f"the learner's scores of kind {self.kind!r} have the shape {self.values.shape} "
+                f"for {len(self.called)} rows, or hold NaN or values outside {low:g}..{high:g}; it "
+                "may have diverged. Check its settings."
             )
 
     @property
@@ -219,21 +196,16 @@ class Scores:
 
 
 def corrected(probability: Values, trained: Values, real: Values) -> Values:
-    """Correct probabilities to those of a learner that had seen the real class shares.
+    """Correct probabilities (N, K) to those of a learner that had seen the real class shares.
+
+    Returns p * real / trained, normalised. A class of trained share 0 stays at 0; a row without any
+    probability left gets the real shares of the trained classes.
 
     Parameters
     ----------
     probability : float64 (N, K)
-    trained : float64 (K,)
-        Class shares of the training rows, weights counted.
-    real : float64 (K,)
-        Class shares of the real training rows.
-
-    Returns
-    -------
-    float64 (N, K)
-        p * real / trained, normalised. A class of trained share 0 stays at 0; a row without any
-        probability left gets the real shares of the trained classes.
+    trained, real : float64 (K,)
+        Class shares of the training rows, weights counted, and of the real training rows.
 
     Notes
     -----
@@ -276,3 +248,46 @@ def corrected_decision(scores: Scores, trained: Values, real: Values, metric: st
         fair = fair - np.log(np.where(real > 0, real, 1.0))
     called: Labels = fair.argmax(axis=1)
     return called
+
+
+def split_figures(
+    scores: Scores, labels: Labels, trained: Values, real: Values, metric: str
+) -> dict[str, Any]:
+    """Return the figures of one fit on N test rows as JSON.
+
+    Parameters
+    ----------
+    scores, labels
+        The predictions, and the truth, int64 (N,).
+    trained, real
+        Class shares, float64 (K,), as for `corrected`.
+    metric
+        The metric that the corrected decision is for.
+
+    Returns
+    -------
+    dict
+        "confusion" (K x K) and "called" (packed labels), each {"default", "corrected"}, the latter
+        None without probabilities; "average_precision", K values or None; "calibration", {"before",
+        "after"} correcting the class shares, or None.
+    """
+    fair = corrected_decision(scores, trained, real, metric)
+    called = {"default": scores.called, "corrected": fair}
+    k, calibrations = len(real), None
+    if scores.are_probabilities and scores.values is not None and len(labels):
+        after = corrected(scores.values, trained, real)
+        calibrations = {
+            "before": calibration(scores.values, labels),
+            "after": calibration(after, labels),
+        }
+    return {
+        "confusion": {
+            column: None if own is None else confusion(labels, own, k).tolist()
+            for column, own in called.items()
+        },
+        "average_precision": average_precisions(scores.ranking, labels, k),
+        "calibration": calibrations,
+        "called": {
+            column: None if own is None else packed_labels(own) for column, own in called.items()
+        },
+    }

@@ -1,25 +1,266 @@
-"""`Design`: everything about an evaluation that is fixed before the first fit."""
+"""The splits of an evaluation, and `Design`: everything that is fixed before the first fit."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.data.splits import unit_of_rows
 from gan_augment.data.tables.schema import Overrides, TableSchema
+from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.decisions import OF_RANKS
 from gan_augment.evaluation.leaks import check_disjoint
 from gan_augment.evaluation.learners import Learner
 from gan_augment.evaluation.options import Arm, EvaluationOptions, arms_of
-from gan_augment.evaluation.protocol import Protocol, Split
 from gan_augment.evaluation.statistics import Contrast, expected_error
 from gan_augment.generators.gan import GAN
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
 
+Rows = NDArray[np.int64]
 Column = Literal["default", "corrected"]
 """The learner's own decision, and the one corrected for class shares."""
+FEWEST_UNITS = 4
+"""Rows, or groups, below which a class cannot be judged: two folds of two."""
+TEST_REPEATS = 3
+_REPEATS = {"table": 3, "image": 1}
+_FOLDS = {"table": 5, "image": 3}
+
+
+@dataclass(frozen=True)
+class Split:
+    """train, test: int64 row numbers, ascending, disjoint."""
+
+    repeat: int
+    fold: int
+    train: Rows
+    test: Rows
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """All splits, and the classes that they can judge.
+
+    Parameters
+    ----------
+    kind
+        How rows are split: "rows", "groups", "time" or "test". With "test" every repeat tests the
+        same separate test set, and repeats differ in the learner's seed only.
+    folds, repeats
+        Number of folds in a repeat, and of repeats.
+    shared
+        Variance that shared training rows add to a mean: 1 / (k - 1), n_test / n_train for splits
+        in time, 1 - 1 / repeats for a separate test set.
+    splits
+        All splits, repeat by repeat.
+    unit, units
+        The independent unit, "rows" or "groups", and {class: units} of the rows to be tested.
+    evaluated, left_out
+        The classes in the macro metrics, and {class: reason} of the others.
+    notes
+        Sentences for the plan.
+    """
+
+    kind: str
+    folds: int
+    repeats: int
+    shared: float
+    splits: tuple[Split, ...]
+    unit: Literal["rows", "groups"]
+    units: Mapping[str, int]
+    evaluated: tuple[str, ...]
+    left_out: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    def sha256(self) -> str:
+        """Hash every split's rows: sha256 in hexadecimal."""
+        total = hashlib.sha256()
+        for split in self.splits:
+            for rows in (split.train, split.test):
+                total.update(rows.astype("<i8").tobytes() + b"\0")
+        return total.hexdigest()
+
+    def generator_split(self, split: Split) -> Split:
+        """Return the split whose generator is used: the first repeat's for a separate test set."""
+        return replace(split, repeat=0) if self.has_test_set else split
+
+    @property
+    def has_test_set(self) -> bool:
+        """Whether all splits test the same separate test set."""
+        return self.kind == "test"
+
+    @property
+    def generators(self) -> int:
+        """The number of generators that the splits use."""
+        return 1 if self.has_test_set else len(self.splits)
+
+
+def plan_protocol(
+    data: Labelled,
+    judged: Sequence[str],
+    *,
+    folds: int | None = None,
+    repeats: int | None = None,
+    times: NDArray[Any] | None = None,
+    gap: int = 0,
+    seed: int = 0,
+    tested: NDArray[np.bool_] | None = None,
+) -> Protocol:
+    """Split the rows by stratified folds, by groups, forward in time, or by a given test set.
+
+    Raises DataError if no class can be judged, UsageError if the data cannot fill the folds.
+
+    Parameters
+    ----------
+    data, tested
+        All rows, and bool (N,), those of a separate test set: their groups do not train.
+    judged
+        The classes to top up. One of them needs 4 units.
+    folds, repeats
+        5 and 3 by default, 3 and 1 for images. The number of folds is at most half the units of the
+        smallest evaluated class. Forward in time there is one repeat.
+    times, gap
+        Sortable (N,): training rows come before test rows; rows left out between them.
+    seed
+        Of the folds.
+    """
+    classes = _judged_classes(data if tested is None else data.take(np.flatnonzero(tested)), judged)
+    notes: list[str] = []
+    if tested is not None:
+        if folds or times is not None:
+            raise UsageError("a test set is given; leave out folds and time, which split the data")
+        kind, k, repeats = "test", 1, repeats or TEST_REPEATS
+        splits, shared = _on_test_set(data, tested, repeats, notes), 1 - 1 / repeats
+    else:
+        most = min(classes["units"][name] for name in classes["evaluated"]) // 2
+        k = min(folds or _FOLDS[data.kind.recipes], most)
+        if folds and folds > most:
+            notes.append(f"{most} folds instead of {folds}: the smallest class fills no more")
+        if times is not None:
+            kind, repeats, splits = "time", 1, _forward(data, times, k, gap)
+            shared = float(np.mean([len(s.test) / max(1, len(s.train)) for s in splits]))
+        else:
+            kind = "rows" if data.groups is None else "groups"
+            repeats, shared = repeats or _REPEATS[data.kind.recipes], 1 / (k - 1)
+            splits = tuple(one for r in range(repeats) for one in _stratified(data, k, r, seed))
+    return Protocol(kind, k, repeats, shared, splits, notes=tuple(notes), **classes)
+
+
+def _judged_classes(tested: Labelled, judged: Sequence[str]) -> dict[str, Any]:
+    """Count the independent rows of each class; raise DataError if no class can be judged.
+
+    The unit is groups if more than half of the rows have one. A group counts once.
+    """
+    grouped = tested.groups is not None and float((tested.groups >= 0).mean()) > 0.5
+    unit = "groups" if grouped else "rows"
+    own = unit_of_rows(tested.groups, len(tested))
+    counts = [len(np.unique(own[tested.labels == i])) for i in range(len(tested.names))]
+    units = {name: n for name, n in zip(tested.names, counts, strict=True) if n}
+    few = {name: n for name, n in units.items() if n < FEWEST_UNITS}
+    evaluated = tuple(name for name in units if name not in few)
+    if len(evaluated) < 2 or not set(judged) & set(evaluated):
+        listed = ", ".join(f"{name} ({n})" for name, n in units.items())
+        raise DataError(
+            f"nothing can be judged: the {unit} of the classes are {listed}; expected two classes "
+            f"of {FEWEST_UNITS} {unit} or more, one of them among those to top up. Collect more."
+        )
+    left_out = {name: f"{n} {unit}; judging needs {FEWEST_UNITS}" for name, n in few.items()}
+    return {"unit": unit, "units": units, "evaluated": evaluated, "left_out": left_out}
+
+
+def _on_test_set(
+    data: Labelled, tested: NDArray[np.bool_], repeats: int, notes: list[str]
+) -> tuple[Split, ...]:
+    """Train every repeat on the untested rows that share no group with a tested row."""
+    unit = unit_of_rows(data.groups, len(data))
+    train = np.flatnonzero(~tested & ~np.isin(unit, unit[tested]))
+    if lost := int((~tested).sum()) - len(train):
+        notes.append(f"{lost} rows that share a group with a test row, or repeat one, do not train")
+    return tuple(_split(data, r, 0, train, np.flatnonzero(tested)) for r in range(repeats))
+
+
+def _stratified(data: Labelled, folds: int, repeat: int, seed: int) -> list[Split]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    drawn = derived_seed(seed, "evaluation-splits", repeat) % 2**32
+    rule = StratifiedKFold if data.groups is None else StratifiedGroupKFold
+    dealer = rule(folds, shuffle=True, random_state=drawn)
+    units = None if data.groups is None else unit_of_rows(data.groups, len(data))
+    with warnings.catch_warnings():  # classes smaller than the folds are in left_out
+        warnings.simplefilter("ignore", UserWarning)
+        pairs = list(dealer.split(np.zeros((len(data), 1)), data.labels, units))
+    return [_split(data, repeat, fold, *pair) for fold, pair in enumerate(pairs)]
+
+
+def _forward(data: Labelled, times: NDArray[Any], folds: int, gap: int) -> tuple[Split, ...]:
+    """Test blocks of equal size in time, each trained on the rows before it minus `gap` rows.
+
+    Training rows are earlier than the first test row and share no group with a test row.
+    """
+    from sklearn.model_selection import TimeSeriesSplit
+
+    if times.shape != (len(data),):
+        raise UsageError(f"times are of shape {times.shape}; expected ({len(data)},), one a row")
+    order = np.argsort(times, kind="stable")
+    unit = unit_of_rows(data.groups, len(data))
+    try:
+        pairs = list(TimeSeriesSplit(folds, gap=gap).split(order))
+    except ValueError as error:
+        raise UsageError(f"{folds} blocks with a gap of {gap} rows: {error}") from None
+    splits = []
+    for fold, (before, block) in enumerate(pairs):
+        train, test = order[before], order[block]
+        train = train[(times[train] < times[test].min()) & ~np.isin(unit[train], unit[test])]
+        splits.append(_split(data, 0, fold, train, test))
+    return tuple(splits)
+
+
+def _split(data: Labelled, repeat: int, fold: int, train: Rows, test: Rows) -> Split:
+    """Return a split with its rows in ascending order; raise DataError if one class is learned."""
+    if len(np.unique(data.labels[train])) < 2:
+        raise DataError(
+            f"the training part of fold {fold + 1} holds rows of fewer than two classes; "
+            "use fewer folds, or split differently"
+        )
+    return Split(repeat, fold, np.sort(train).astype(np.int64), np.sort(test).astype(np.int64))
+
+
+def with_test_rows(data: Labelled, test: Labelled) -> tuple[Labelled, NDArray[np.bool_]]:
+    """Return the rows of both sets, and a mask (N,) of the test rows.
+
+    Ids of test rows get the prefix "test: ", and group numbers of the sets are kept distinct.
+    Raises DataError if classes, columns or shapes differ.
+    """
+    unknown = [name for name, n in test.counts.items() if n and name not in data.names]
+    if unknown:
+        raise DataError(
+            f"the test rows are of the classes {', '.join(unknown)}, which the data has not; its "
+            f"classes are {', '.join(data.names)}"
+        )
+    own = np.array([data.names.index(n) if n in data.names else -1 for n in test.names], np.int64)
+    groups = None
+    if data.groups is not None or test.groups is not None:
+        first, second = (
+            np.full(len(one), -1, dtype=np.int64) if one.groups is None else one.groups
+            for one in (data, test)
+        )
+        above = int(first.max(initial=-1)) + 1
+        groups = np.concatenate([first, np.where(second >= 0, second + above, -1)])
+    rows = replace(
+        data,
+        labels=np.concatenate([data.labels, own[test.labels]]),
+        ids=np.concatenate([data.ids, np.char.add("test: ", test.ids)]),
+        groups=groups,
+        rows=data.kind.joined(data, test),
+    )
+    return rows, np.arange(len(rows)) >= len(data)
 
 
 @dataclass(frozen=True)
@@ -44,16 +285,10 @@ class Design:
 
     Parameters
     ----------
-    options
-        As requested.
-    data
-        The rows, test rows included.
-    protocol
-        The splits.
-    learner
-        The classifier that is to gain.
-    generator
-        The unfitted generator.
+    options, data, protocol
+        As requested; the rows, test rows included; the splits.
+    learner, generator
+        The classifier that is to gain, and the unfitted generator.
     rare
         The classes that are topped up.
     steps
@@ -79,11 +314,6 @@ class Design:
     requested: Mapping[str, Any] = field(default_factory=dict)
     photos: Labelled | None = None
     left_out: tuple[str, ...] = ()
-
-    def __sizeof__(self) -> int:
-        """Return the bytes of the rows: joblib's engines send a large argument once per worker."""
-        rows = self.data.rows
-        return int(rows.memory_usage().sum() if self.data.kind.tabular else rows.nbytes)
 
     @property
     def header(self) -> dict[str, Any]:

@@ -15,14 +15,12 @@ import numpy as np
 
 from gan_augment import machine
 from gan_augment.errors import DataError, LeakError
-from gan_augment.evaluation.design import Design, TrainTestPart
-from gan_augment.evaluation.estimators import one_thread
-from gan_augment.evaluation.feature_maps import FeatureMap, learned_features
-from gan_augment.evaluation.generators import generator_for, seen
+from gan_augment.evaluation.design import Design, Split, TrainTestPart
+from gan_augment.evaluation.estimators import FeatureMap, learned_features, one_thread
+from gan_augment.evaluation.generators import generator_for
 from gan_augment.evaluation.leaks import copies
 from gan_augment.evaluation.learners import UPDATES, Fitted, Training, small_cnn
 from gan_augment.evaluation.pictures import histograms, strips
-from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.statistics import LEVEL, identical_chance
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.diagnostics import Figure, copying, diagnose
@@ -80,7 +78,7 @@ def _diagnosis(design: Design, split: Split, folder: Path) -> dict[str, Any]:
         else:
             shown = histograms(part.train, generated, part.schema)
     return {
-        "extractor": {"name": learned.name, "sha256": learned.sha256},
+        "extractor": {"name": learned.name},
         "near_by_design": starts_from_rows(generator),
         "classes": {
             name: class_figures(part, name, rows, learned, fitted, seed)
@@ -89,7 +87,6 @@ def _diagnosis(design: Design, split: Split, folder: Path) -> dict[str, Any]:
         "refused": refused,
         "beyond": names[MOST_CLASSES:],
         "pictures": shown,
-        "seen": seen(part.train.ids),
     }
 
 
@@ -111,7 +108,7 @@ def _classifier(design: Design, part: TrainTestPart) -> tuple[Fitted, FeatureMap
         weighted = Training(part.train, part.train, balanced=True)
         return small_cnn(weighted, derived_seed(seed, "learner"), updates)
 
-    return fitted, learned_features(part.train, part.schema, design.options.extractor, network)
+    return fitted, learned_features(part.train, part.schema, network)
 
 
 def starts_from_rows(generator: Any) -> bool:
@@ -187,10 +184,7 @@ def diagnostics_section(lines: Sequence[Line]) -> dict[str, Any] | None:
             },
         }
     return {
-        "extractor": {
-            "name": lines[0]["extractor"]["name"],
-            "sha256": [line["extractor"]["sha256"] for line in lines],
-        },
+        "extractor": lines[0]["extractor"],
         "folds": len(lines),
         "near_by_design": near,
         "classes": classes,

@@ -1,14 +1,15 @@
-"""scikit-learn classifiers for an evaluation: fresh, seeded, weighted, in one thread.
+"""scikit-learn classifiers as learners, and what a user brings: made, described, in one thread.
 
-A `source` is an instance, a class, a function that makes one, or "module:name" of one of these.
+A `source` is an object, a class, a function without arguments, or "module:name" of one of these.
 """
 
 from __future__ import annotations
 
-import inspect
+import math
+import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,16 +21,15 @@ from numpy.typing import NDArray
 from gan_augment.data.tables.columns import plain_columns
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, GanAugmentError, UsageError
-from gan_augment.evaluation.decisions import ScoreKind, Scores
-from gan_augment.evaluation.plug_ins import loaded
+from gan_augment.evaluation.decisions import Labels, ScoreKind, Scores
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
-
-Labels = NDArray[np.int64]
+from gan_augment.user_code import code_sha256, import_code
 
 MOST_LEVELS = 64
 """Levels of a column with a 0/1 column of their own; the rare ones share one."""
-EXPECTED = "expected a scikit-learn classifier, a class of one, or a function that makes one"
+_WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
+"""Parameters that change no result."""
 
 
 class TableEncoder:
@@ -46,22 +46,18 @@ class TableEncoder:
         from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
         self._columns = schema.learned
-        coded = [column.has_levels for column in self._columns]
+        coded = np.array([column.has_levels for column in self._columns], dtype=bool)
         levels = OneHotEncoder(
-            max_categories=MOST_LEVELS,
-            handle_unknown="infrequent_if_exist",
-            sparse_output=False,
+            max_categories=MOST_LEVELS, handle_unknown="infrequent_if_exist", sparse_output=False
         )
         numbers = make_pipeline(
             SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
         )
-        self._encoder = ColumnTransformer(
-            [
-                ("numbers", numbers, np.flatnonzero(~np.array(coded, dtype=bool))),
-                ("levels", levels, np.flatnonzero(coded)),
-            ],
-            sparse_threshold=0,
-        ).fit(self._cells(real))
+        parts = [
+            ("numbers", numbers, np.flatnonzero(~coded)),
+            ("levels", levels, np.flatnonzero(coded)),
+        ]
+        self._encoder = ColumnTransformer(parts, sparse_threshold=0).fit(self._cells(real))
 
     def of(self, table: Labelled) -> NDArray[np.float64]:
         """Encode rows of the same columns. Raises DataError for cells of a different kind."""
@@ -77,57 +73,70 @@ class TableEncoder:
         return np.column_stack([np.empty((len(table), 0)), *columns])
 
 
+@dataclass(frozen=True)
+class FeatureMap:
+    """The features of the diagnostics: a name, and a function of N rows, float64 (N, d)."""
+
+    name: str
+    of: Callable[[Labelled], NDArray[np.float64]]
+
+
+def learned_features(
+    part: Labelled, schema: TableSchema | None, network: Callable[[], Any]
+) -> FeatureMap:
+    """Choose the features: standardised columns of a table, or a CNN's penultimate layer.
+
+    network: returns the `SmallCNN` trained on `part`; called for images only.
+    """
+    if schema is not None:
+        return FeatureMap("standardised columns", TableEncoder(part, schema).of)
+    cnn = network()
+    name = "penultimate layer of a CNN of the real training rows, classes weighed alike"
+    return FeatureMap(name, lambda data: cnn.features(data.pixels).astype(np.float64))
+
+
+def new_object(source: Any, what: str, methods: Sequence[str]) -> Any:
+    """Return an unfitted copy of a user's learner or sampler, which has `methods`.
+
+    Raises UsageError if it cannot be made or lacks a method.
+    """
+    from sklearn.base import clone
+
+    made = import_code(source) if isinstance(source, str) else source
+    if isinstance(made, type) or (callable(made) and not hasattr(made, methods[0])):
+        try:
+            made = made()
+        except Exception as error:
+            raise UsageError(
+                f"the {what} {source!r} cannot be made: {type(error).__name__}: {error}"
+            ) from error
+    if not all(callable(getattr(made, name, None)) for name in (*methods, "get_params")):
+        raise UsageError(
+            f"the {what} is {made!r}; expected an object with {', '.join(methods)} and get_params, "
+            "a class or a function without arguments that makes one, or module:name of these"
+        )
+    return clone(made)
+
+
 def new_estimator(source: Any, seed: int) -> Any:
     """Return an untrained classifier of one job with every `random_state` derived from `seed`.
 
     Raises UsageError if the source is no classifier.
     """
-    from sklearn.base import BaseEstimator, clone, is_clusterer, is_regressor
+    from sklearn.base import BaseEstimator, is_clusterer, is_regressor
 
-    brought = loaded(source)
-    if isinstance(brought, type):
-        estimator = brought()
-    elif not callable(getattr(brought, "fit", None)):
-        estimator = _from_factory(brought, seed)
-    elif hasattr(brought, "get_params"):
-        estimator = clone(brought)
-    else:
-        raise UsageError(
-            f"the learner is {name_of(brought)}, which cannot be cloned (it has no get_params); "
-            "give a function that makes one"
-        )
-    classifies = all(callable(getattr(estimator, method, None)) for method in ("fit", "predict"))
+    estimator = new_object(source, "learner", ("fit", "predict"))
     known = isinstance(estimator, BaseEstimator)
-    if not classifies or (known and (is_regressor(estimator) or is_clusterer(estimator))):
-        raise UsageError(f"the learner is {name_of(estimator)}, which is no classifier; {EXPECTED}")
+    if known and (is_regressor(estimator) or is_clusterer(estimator)):
+        raise UsageError(f"the learner {name_of(estimator)} is no classifier; give a classifier")
     settings: dict[str, Any] = {}
-    for name, value in sorted(params_of(estimator).items()):
+    for name, value in sorted(estimator.get_params().items()):
         last = name.rpartition("__")[2]
         if last == "random_state":
             settings[name] = derived_seed(seed, "learner", name) % 2**32
-        elif last == "n_jobs" and value not in (None, 1):
+        elif last == "n_jobs" and value is not None:
             settings[name] = 1
-    return estimator.set_params(**settings) if settings else estimator
-
-
-def _from_factory(factory: Any, seed: int) -> Any:
-    """Call a function that makes a classifier, with a seed if it takes one argument."""
-    if not callable(factory):
-        raise UsageError(f"the learner is {factory!r} ({type(factory).__name__}); {EXPECTED}")
-    name, params = getattr(factory, "__name__", factory), inspect.signature(factory).parameters
-    needed = [
-        p.name
-        for p in params.values()
-        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
-    if len(needed) > 1:
-        raise UsageError(f"{name!r} takes {', '.join(needed)}; {EXPECTED}, with a seed or without")
-    try:
-        return factory(seed=seed) if "seed" in params else factory(*[seed] * len(needed))
-    except Exception as error:
-        raise UsageError(
-            f"{name!r} fails to make a learner: {type(error).__name__}: {error}"
-        ) from error
+    return estimator.set_params(**settings)
 
 
 def name_of(estimator: Any) -> str:
@@ -137,46 +146,53 @@ def name_of(estimator: Any) -> str:
     return type(estimator).__name__
 
 
-def weighing_of(estimator: Any) -> str | None:
-    """Return the parameter or `fit` argument that weights classes; None if there is none.
+def weighing_of(estimator: Any) -> list[str]:
+    """Return the `class_weight` parameters, or else the `fit` argument that weights rows, if any.
 
-    `class_weight` takes precedence over `sample_weight`. A pipeline is asked for its last step, a
-    search or an ensemble for its `estimator`.
+    A pipeline passes weights to its last step.
     """
     from sklearn.utils.validation import has_fit_parameter
 
-    params = params_of(estimator)
-    if "class_weight" in params:
-        return "class_weight"
-    if _is_pipeline(estimator):
-        step, last = estimator.steps[-1]
-        inner = weighing_of(last)
-        return inner and f"{step}__{inner}"
-    if hasattr(params.get("estimator"), "fit"):
-        inner = weighing_of(params["estimator"])
-        if inner and inner.endswith("class_weight"):
-            return f"estimator__{inner}"
-    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
+    weights = [n for n in estimator.get_params() if n.rpartition("__")[2] == "class_weight"]
+    if weights:
+        return weights
+    step, last = estimator.steps[-1] if _is_pipeline(estimator) else ("", estimator)
+    argument = f"{step}__sample_weight" if step else "sample_weight"
+    return [argument] if has_fit_parameter(last, "sample_weight") else []
 
 
 def balances(estimator: Any) -> bool:
     """Return whether the estimator itself weights or resamples classes evenly."""
-    params = params_of(estimator)
-    weighed = any(
-        name.rpartition("__")[2] == "class_weight" and str(value).startswith("balanced")
-        for name, value in params.items()
-    )
+    params = estimator.get_params()
+    weights = [v for n, v in params.items() if n.rpartition("__")[2] == "class_weight"]
     parts = [estimator, *params.values()]
-    return weighed or any(type(one).__module__.startswith("imblearn.ensemble") for one in parts)
+    return any(str(one).startswith("balanced") for one in weights) or any(
+        type(one).__module__.startswith("imblearn.ensemble") for one in parts
+    )
 
 
 def prepares_rows(estimator: Any) -> bool:
     """Return whether it is a pipeline, or a search or calibration of one: it gets the frame."""
-    while not _is_pipeline(estimator):
+    while estimator is not None and not _is_pipeline(estimator):
         estimator = getattr(estimator, "estimator", None)
-        if estimator is None:
-            return False
-    return True
+    return estimator is not None
+
+
+def fit_estimator(estimator: Any, x: Any, y: Labels, name: str, *, balanced: bool) -> None:
+    """Train on N rows in one thread, with balanced class weights if asked. Raises DataError."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    arguments: dict[str, Any] = {}
+    for parameter in weighing_of(estimator) if balanced else ():
+        if parameter.endswith("class_weight"):
+            estimator.set_params(**{parameter: "balanced"})
+        else:
+            arguments[parameter] = compute_sample_weight("balanced", y)
+    fails = failures_named(name, f"its fit on {len(y)} rows")
+    with one_thread(), fails, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # in every arm alike
+        estimator.fit(x, y, **arguments)
 
 
 @dataclass(frozen=True)
@@ -185,12 +201,10 @@ class FittedEstimator:
 
     Parameters
     ----------
-    estimator
-        The fitted scikit-learn classifier.
+    estimator, name
+        The fitted scikit-learn classifier, and its name for errors.
     known : int64 (k,)
         The labels of its training rows; it numbers them 0..k-1 itself.
-    name
-        For errors.
     argmax
         Whether its own decision is the likeliest class, which saves a second prediction.
     encoder
@@ -198,34 +212,30 @@ class FittedEstimator:
     """
 
     estimator: Any
-    known: Labels
     name: str
+    known: Labels
     argmax: bool
     encoder: TableEncoder | None = None
 
     def scores(self, data: Labelled) -> Scores:
-        """Score N rows for K = len(data.names) classes; unseen classes have probability 0."""
-        x, classes = features_of(data, self.encoder), len(data.names)
+        """Score N rows for K = len(data.names) classes; unseen classes have probability 0.
+
+        Values are rounded to float32: the last bits depend on the memory layout of the rows.
+        """
+        x = features_of(data, self.encoder)
         with one_thread(), failures_named(self.name, "its predictions"):
             kind, values = self._values(x)
-            if self.argmax and values is not None:
-                own = values.argmax(axis=1)
-            else:
-                own = np.asarray(self.estimator.predict(x))
-        called = self.known[own.astype(np.int64)]
-        if values is None:
-            return Scores(called=called, values=None, kind="none")
-        if values.shape != (len(called), len(self.known)) or not np.isfinite(values).all():
-            raise DataError(
-                f"the learner {self.name} gives scores {values.shape} for {len(called)} rows and "
-                f"{len(self.known)} classes; expected one finite number per row and class"
-            )
-        whole = np.full((len(called), classes), 0.0 if kind == "probability" else -np.inf)
-        whole[:, self.known] = values
-        return Scores(called=called, values=whole, kind=kind)
+            own = values.argmax(axis=1) if self.argmax else np.asarray(self.estimator.predict(x))
+            called = self.known[own.astype(np.int64)]
+            if kind == "none":
+                return Scores(called, None, kind)
+            unseen = 0.0 if kind == "probability" else -np.inf
+            whole = np.full((len(called), len(data.names)), unseen)
+            whole[:, self.known] = values.astype(np.float32)
+        return Scores(called, whole, kind)
 
-    def _values(self, x: Any) -> tuple[ScoreKind, NDArray[np.float64] | None]:
-        """Return the kind of scores and their values (N, k), None without scores."""
+    def _values(self, x: Any) -> tuple[ScoreKind, NDArray[np.float64]]:
+        """Return the kind of scores and their values (N, k)."""
         if hasattr(self.estimator, "predict_proba"):
             return "probability", np.asarray(self.estimator.predict_proba(x), dtype=np.float64)
         if hasattr(self.estimator, "decision_function"):
@@ -234,30 +244,39 @@ class FittedEstimator:
                 values = np.column_stack([np.zeros(len(values)), values])
             if values.shape[1] == len(self.known):  # otherwise one against one
                 return "decision", values
-        return "none", None
-
-
-def fit_estimator(
-    estimator: Any, x: Any, y: Labels, name: str, weighing: str | None = None
-) -> None:
-    """Train on N rows in one thread; `weighing` as of `weighing_of`. Raises DataError."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.utils.class_weight import compute_sample_weight
-
-    arguments: dict[str, Any] = {}
-    if weighing is not None and weighing.endswith("class_weight"):
-        estimator.set_params(**{weighing: "balanced"})
-    elif weighing is not None:
-        arguments[weighing] = compute_sample_weight("balanced", y)
-    fails = failures_named(name, f"its fit on {len(y)} rows")
-    with one_thread(), fails, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # in every arm alike
-        estimator.fit(x, y, **arguments)
+        return "none", np.empty((0, 0))
 
 
 def features_of(data: Labelled, encoder: TableEncoder | None) -> Any:
     """Return rows as an estimator takes them: a frame, a matrix, or flat pixels."""
     return data.kind.features(data) if encoder is None else encoder.of(data)
+
+
+def fingerprint(source: Any) -> dict[str, Any]:
+    """Return class and parameters of a user's object as JSON, the same in every process.
+
+    >>> from imblearn.over_sampling import SMOTE
+    >>> fingerprint(SMOTE(k_neighbors=3))["params"]["k_neighbors"]
+    3
+    """
+    if isinstance(source, str):
+        return {"class": source, "params": {"sha256": code_sha256(source)}}
+    params = source.get_params() if hasattr(source, "get_params") else vars(source)
+    return {"class": type(source).__name__, "params": described(params)}
+
+
+def described(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as JSON, nested ones by `__`, without those that change no result.
+
+    Objects are described by their text, without the address in memory.
+    """
+    plain: dict[str, Any] = {}
+    for name, value in sorted(params.items()):
+        if not name.startswith("_") and name.rpartition("__")[2] not in _WITHOUT_EFFECT:
+            finite = not isinstance(value, float) or math.isfinite(value)
+            known = value is None or (isinstance(value, bool | int | float | str) and finite)
+            plain[name] = value if known else re.sub(r" at 0x\w+", "", str(value))
+    return plain
 
 
 @contextmanager
@@ -290,11 +309,3 @@ def _is_pipeline(estimator: Any) -> bool:
     from sklearn.pipeline import Pipeline
 
     return isinstance(estimator, Pipeline)
-
-
-def params_of(estimator: Any) -> Mapping[str, Any]:
-    """Return the parameters, nested ones by `__`; none if it cannot list them."""
-    if not hasattr(estimator, "get_params"):
-        return {}
-    params: Mapping[str, Any] = estimator.get_params(deep=True)
-    return params

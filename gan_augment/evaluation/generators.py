@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import inspect
 import math
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_augment.data.topup_plan import ORIGINS, plan_topup
 from gan_augment.errors import DataError, DivergedError, OutputExistsError, UsageError
-from gan_augment.evaluation.design import Design, TrainTestPart
+from gan_augment.evaluation.design import Design, Split, TrainTestPart
+from gan_augment.evaluation.estimators import new_object
 from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.evaluation.learners import Training
 from gan_augment.evaluation.options import Arm, EvaluationOptions
-from gan_augment.evaluation.plug_ins import UserGenerator, check_generator, new_sampler
-from gan_augment.evaluation.protocol import Split
 from gan_augment.generators import load_model
 from gan_augment.generators.baselines import Repeats, Smote
 from gan_augment.generators.gan import GAN
@@ -98,7 +95,14 @@ def generator_of(options: EvaluationOptions, data: Labelled, rare: tuple[str, ..
             # resolved: an edited file is another recipe, and the result names its settings
             gan = ImageGAN(recipe=recipe, selection=fit.selection, **settings)
     if not isinstance(gan, GAN):
-        check_generator(gan)
+        fits = [callable(getattr(gan, name, None)) for name in ("fit", "sample")]
+        if isinstance(gan, type) or not all(fits):
+            raise UsageError(
+                f"the generator is {gan!r}; expected GANAugmenter(), ImageGAN(), TabularGAN(), or "
+                "an object with fit(data) and sample(counts, random_state). An over-sampler with "
+                "fit_resample goes into samplers={name: it}"
+            )
+        check_unfitted(gan)
         return gan
     if not isinstance(gan, TabularGAN if tabular else ImageGAN):
         kind = "a table" if tabular else "images"
@@ -151,33 +155,51 @@ def fit_generator(design: Design, split: Split, folder: Path) -> Line:
         "model": model_path(split).as_posix(),
         "error": error,
         "facts": facts,
-        "seen": seen(part.train.ids),
         "seconds": {"fit": time.perf_counter() - began_s},
     }
+
+
+class UserGenerator:
+    """A generator of the user, fitted to the training rows; its samples are checked."""
+
+    def __init__(self, design: Design, part: TrainTestPart) -> None:
+        plug_in: Any = deepcopy(design.generator)
+        if hasattr(plug_in, "random_state"):
+            plug_in.random_state = design.seed_of("generator", part.split)
+        plug_in.fit(part.train)
+        self._plug_in, self._part = plug_in, part.train
+        classes = getattr(plug_in, "classes_", None)
+        self.classes_ = dict(classes) if isinstance(classes, Mapping) else part.train.counts
+
+    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Labelled:
+        """Return {class: n} rows of one class. Raises DataError if the plug-in gives others."""
+        samples = self._plug_in.sample(dict(counts), random_state=random_state)
+        part, given = self._part, type(samples).__name__
+        if isinstance(samples, Labelled):
+            given = f"{samples.counts} rows of {samples.kind.shape(samples)}"
+            found = {name: n for name, n in samples.counts.items() if n}
+            alike = samples.kind is part.kind and (
+                samples.kind.shape(samples) == part.kind.shape(part)
+            )
+            if alike and found == {name: n for name, n in counts.items() if n}:
+                return samples
+        raise DataError(
+            f"the generator {type(self._plug_in).__name__} gave {given}; expected Labelled with "
+            f"{dict(counts)} rows of {part.kind.shape(part)}"
+        )
 
 
 def generator_for(design: Design, part: TrainTestPart, folder: Path) -> Any:
     """Return the fitted generator of a split: the saved one, or a plug-in that is fitted here.
 
-    Raises DataError if it could not be fitted.
+    Raises DataError if there is none.
     """
-    if design.keeps_generators:
-        model = folder / model_path(design.protocol.generator_split(part.split))
-        if not model.is_file():
-            raise DataError("its generator could not be fitted on this part")
-        return load_model(model, device="auto", threads=1)
-    check_unfitted(design.generator, part.test.ids)
-    plug_in: Any = deepcopy(design.generator)
-    if hasattr(plug_in, "random_state"):
-        plug_in.random_state = design.seed_of("generator", part.split)
-    plug_in.fit(part.train)
-    return UserGenerator(plug_in, part.train)
-
-
-def seen(ids: Iterable[str]) -> dict[str, Any]:
-    """Describe the real rows of a fit: their number, and the sha256 of their sorted ids."""
-    ordered = sorted(ids)
-    return {"n": len(ordered), "sha256": hashlib.sha256("\0".join(ordered).encode()).hexdigest()}
+    if not design.keeps_generators:
+        return UserGenerator(design, part)
+    model = folder / model_path(design.protocol.generator_split(part.split))
+    if not model.is_file():
+        raise DataError(f"there is no {model.name}: the generator could not be fitted on this part")
+    return load_model(model, device="auto", threads=1)
 
 
 def model_path(split: Split) -> Path:
@@ -222,31 +244,26 @@ def training_set(design: Design, part: TrainTestPart, arm: Arm, folder: Path) ->
 def _resampled(design: Design, part: TrainTestPart, name: str) -> Training:
     """Resample the rows by a user's sampler, as a frame or as flat images 0..255."""
     real = part.train
-    sampler = new_sampler(design.options.samplers[name], name)
+    sampler = new_object(design.options.samplers[name], f"sampler {name!r}", ("fit_resample",))
     if "random_state" in sampler.get_params():
         sampler.set_params(random_state=design.seed_of("sampler", part.split) % _MOST_SEED)
-    names = np.array(real.names, dtype=object)
-    more, y = sampler.fit_resample(real.kind.flat(real), names[real.labels])
-    data = _read_back(real, more, np.asarray(y), name)
-    rows = _rows(real)
-    for label, n in data.counts.items():
-        kept = min(n, real.counts[label])  # samplers do not tell which rows are real
-        rows[label] |= {"real": kept, "synthetic": n - kept}
-    return Training(real, data, generated=data, rows=rows)
-
-
-def _read_back(real: Labelled, x: Any, y: NDArray[Any], name: str) -> Labelled:
-    """Return a sampler's output as labelled rows. Raises DataError for unknown classes."""
-    known = {one: label for label, one in enumerate(real.names)}
-    strange = sorted({str(one) for one in y.tolist()} - set(known))
+    known = np.array(real.names, dtype=object)
+    more, y = sampler.fit_resample(real.kind.flat(real), known[real.labels])
+    named = [str(one) for one in np.asarray(y).tolist()]
+    strange = sorted(set(named) - set(real.names))
     if strange:
         raise DataError(
             f"the sampler {name!r} gave rows of the class {strange[0]!r}; expected the classes "
             f"{', '.join(real.names)}"
         )
-    labels = np.array([known[str(one)] for one in y.tolist()], dtype=np.int64)
+    labels = np.array([real.names.index(one) for one in named], dtype=np.int64)
     ids = np.array([f"resampled-{row:06d}" for row in range(len(labels))], dtype=np.str_)
-    return real.with_rows(real.kind.from_flat(x, real), labels, ids)
+    data = real.with_rows(real.kind.from_flat(more, real), labels, ids)
+    rows = _rows(real)
+    for label, n in data.counts.items():
+        kept = min(n, real.counts[label])  # samplers do not tell which rows are real
+        rows[label] |= {"real": kept, "synthetic": n - kept}
+    return Training(real, data, generated=data, rows=rows)
 
 
 def _rows(real: Labelled, added: Added | None = None) -> dict[str, dict[str, int]]:

@@ -22,28 +22,26 @@ from gan_augment.evaluation.estimators import (
     FittedEstimator,
     TableEncoder,
     balances,
+    described,
     failures_named,
     features_of,
     fit_estimator,
     name_of,
     new_estimator,
-    params_of,
     prepares_rows,
     weighing_of,
 )
 from gan_augment.evaluation.options import RIVALS
-from gan_augment.evaluation.plug_ins import described, loaded
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
-from gan_augment.user_code import code_sha256, is_code
+from gan_augment.user_code import code_sha256, import_code, is_code
 
-TABLE_DEFAULT, IMAGE_DEFAULT = "boosting", "cnn"
+TABLE_LEARNERS = ("boosting", "logistic", "forest", "neighbours")
 UPDATES = 500
 """Default updates of the small CNN and of training functions. More hardly raised the balanced
 accuracy on long-tailed Fashion-MNIST."""
 _BLOCK = 64
-_ARGUMENTS = ("seed", "updates", "weights")
 # CMO: half of the batches except the first and last 1.5 %, times the mean area of a patch, .3
 EVEN_PARTS = {"balanced_softmax": 1.0, "mixup_balanced_softmax": 1.0, "cmo": 0.5 * 0.97 * 0.3}
 
@@ -89,6 +87,17 @@ class Training:
         mixed: NDArray[np.float64] = (1 - part) * shares + part * present / present.sum()
         return mixed
 
+    @property
+    def weights(self) -> NDArray[np.float32] | None:
+        """Rows / (classes with rows x rows of the class), float32 (K,), if balanced; else None."""
+        if not self.balanced:
+            return None
+        shares = shares_of(self.data)
+        present = shares > 0
+        weights = np.zeros(len(shares), dtype=np.float32)
+        weights[present] = 1 / (present.sum() * shares[present])
+        return weights
+
 
 def shares_of(data: Labelled) -> NDArray[np.float64]:
     """Return the class shares of rows, float64 (K,)."""
@@ -103,17 +112,11 @@ class TrainingFunction(Protocol):
     It makes a network, trains it on the rows of `data` for exactly `updates` optimiser steps, every
     row drawn equally often, and returns a predictor. All randomness follows from `seed`; the global
     generators of Python, NumPy and torch are seeded with it and restored afterwards. weights:
-    float32 (K,), the weight of each class in the loss, or None. Its classical augmentation is the
-    same in every arm.
+    float32 (K,), the weight of each class in the loss, or None.
     """
 
     def __call__(
-        self,
-        data: Labelled,
-        *,
-        seed: int,
-        updates: int,
-        weights: NDArray[np.float32] | None,
+        self, data: Labelled, *, seed: int, updates: int, weights: NDArray[np.float32] | None
     ) -> Predictor: ...
 
 
@@ -124,25 +127,20 @@ def learner_of(
     updates: int | None = None,
     overrides: Overrides | None = None,
 ) -> Learner:
-    """Return the learner for data of this kind.
+    """Return the learner for data of this kind. Raises UsageError if the source is none.
 
     Parameters
     ----------
     source
         None for the default ("boosting" for tables, "cnn" for images); for tables also "logistic",
-        "forest" or "neighbours"; a scikit-learn classifier or pipeline, a class of one, or a
-        function that makes one; for images also a `TrainingFunction`; "module:name" of any of them.
+        "forest" or "neighbours"; a scikit-learn classifier or pipeline, a class or a function that
+        makes one; for images also a `TrainingFunction`; "module:name" of any of them.
     data
         Only its kind and columns are read.
     updates
         Updates of a network, None for the default.
     overrides
         Kinds of a table's columns.
-
-    Raises
-    ------
-    UsageError
-        If the source is no learner for this data.
 
     Examples
     --------
@@ -153,7 +151,7 @@ def learner_of(
     (12, 2)
     """
     images = not data.kind.tabular
-    names = (IMAGE_DEFAULT,) if images else (TABLE_DEFAULT, "logistic", "forest", "neighbours")
+    names = ("cnn",) if images else TABLE_LEARNERS
     source = names[0] if source is None else source
     ours = isinstance(source, str) and source in names
     if isinstance(source, str) and not ours and not is_code(source):
@@ -161,21 +159,21 @@ def learner_of(
             f"there is no learner {source!r}; expected {', '.join(names)}, or module:name of "
             f"your own.{did_you_mean(source, names)}"
         )
-    name, named = str(source), isinstance(source, str)
-    if images and ours:
-        return NetworkLearner(name, updates or UPDATES, signals=data.kind is SIGNAL)
-    if images and _trains(loaded(source)):
-        return NetworkLearner(name if named else _name(source), updates or UPDATES, source)
-    source = _named(name) if ours else source
-    example = new_estimator(source, 0)
-    name = name if named else name_of(example)
+    if images and (ours or _trains(source)):
+        name = source if isinstance(source, str) else getattr(source, "__name__", "training")
+        train = None if ours else source
+        return NetworkLearner(name, updates or UPDATES, train, signals=data.kind is SIGNAL)
+    made = _named(source) if ours else source
+    example = new_estimator(made, 0)
+    name = source if isinstance(source, str) else name_of(example)
     if updates is not None:
         raise UsageError(
-            f"updates={updates}: {name} is not trained by updates; "
-            f"leave it out, or give for images a function train(data, *, {', '.join(_ARGUMENTS)})"
+            f"updates={updates}: {name} is not trained by updates; leave it out, or give for "
+            "images a function train(data, *, seed, updates, weights)"
         )
     schema = None if prepares_rows(example) else data.kind.schema(data, overrides)
-    return EstimatorLearner(name, source, schema, weighing_of(example), balances(example), ours)
+    weighs = bool(weighing_of(example))
+    return EstimatorLearner(name, made, schema, weighs, balances(example), ours)
 
 
 def _named(name: str) -> Any:
@@ -184,14 +182,21 @@ def _named(name: str) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
 
-    if name == "logistic":
-        return LogisticRegression(max_iter=500)
-    if name == "forest":
-        return RandomForestClassifier(100)
-    if name == "neighbours":
-        return KNeighborsClassifier(5)
-    # early stopping would start above 10,000 rows, so only in some arms
-    return HistGradientBoostingClassifier(early_stopping=False)
+    return {
+        # early stopping would start above 10,000 rows, so only in some arms
+        "boosting": HistGradientBoostingClassifier(early_stopping=False),
+        "logistic": LogisticRegression(max_iter=500),
+        "forest": RandomForestClassifier(100),
+        "neighbours": KNeighborsClassifier(5),
+    }[name]
+
+
+def _trains(source: Any) -> bool:
+    """Return whether it is a training function: it takes `updates`."""
+    function = import_code(source) if isinstance(source, str) else source
+    if isinstance(function, type) or hasattr(function, "fit") or not callable(function):
+        return False
+    return "updates" in inspect.signature(function).parameters
 
 
 def feature_head(learner: Any = None) -> Any:
@@ -210,16 +215,12 @@ class EstimatorLearner:
 
     Parameters
     ----------
-    name
-        For reports and errors.
-    source
-        As of `new_estimator`.
+    name, source
+        For reports and errors, and as of `new_estimator`.
     schema
         The columns to encode; None if the classifier takes rows as they are, as pipelines do.
-    weighing
-        How class weights are passed, see `weighing_of`.
-    balances
-        Whether it gives every class the same weight on its own.
+    weighs, balances
+        Whether it supports class weights, and whether it gives every class the same weight itself.
     named
         Whether it is one of ours.
     """
@@ -227,19 +228,14 @@ class EstimatorLearner:
     name: str
     source: Any
     schema: TableSchema | None
-    weighing: str | None
+    weighs: bool
     balances: bool
     named: bool = False
     methods: tuple[str, ...] = ()
 
-    @property
-    def weighs(self) -> bool:
-        """Whether it supports class weights."""
-        return self.weighing is not None
-
     def described(self) -> dict[str, Any]:
         """Return name, parameters and, for a user's module, its sha256 as JSON."""
-        params = described(params_of(new_estimator(self.source, 0)))
+        params = described(new_estimator(self.source, 0).get_params())
         shown = {n: v for n, v in params.items() if n.rpartition("__")[2] != "random_state"}
         return {"name": self.name, "params": shown, "updates": None, **_sha256_of(self.source)}
 
@@ -248,9 +244,9 @@ class EstimatorLearner:
         data, estimator = training.data, new_estimator(self.source, seed)
         known, y = _known_labels(data)
         encoder = None if self.schema is None else TableEncoder(training.real, self.schema)
-        weighing = self.weighing if training.balanced else None
-        fit_estimator(estimator, features_of(data, encoder), y, self.name, weighing)
-        return FittedEstimator(estimator, known, self.name, argmax=self.named, encoder=encoder)
+        x = features_of(data, encoder)
+        fit_estimator(estimator, x, y, self.name, balanced=training.balanced)
+        return FittedEstimator(estimator, self.name, known, self.named, encoder)
 
 
 @dataclass(frozen=True)
@@ -280,27 +276,23 @@ class NetworkLearner:
         """Return name, updates, training and the sha256 of a user's module as JSON."""
         augmentation = "change_signals" if self.signals else "small_changes"
         params = {"network": "SmallCNN", "augmentation": augmentation}
-        return {
-            "name": self.name,
-            "params": params if self.train is None else {},
-            "updates": self.updates,
-            **_sha256_of(self.train),
-        }
+        shown = params if self.train is None else {}
+        about = {"name": self.name, "params": shown, "updates": self.updates}
+        return about | _sha256_of(self.train)
 
     def fit(self, training: Training, seed: int) -> FittedNetwork:
         """Train from scratch, deterministically. Raises DataError."""
-        data = training.data
+        data, learner_seed = training.data, derived_seed(seed, "learner")
         known, _ = _known_labels(data)
-        learner_seed = derived_seed(seed, "learner")
         if self.train is None:
             network = small_cnn(training, learner_seed, self.updates)
             return FittedNetwork(network.logits, known, self.name, network)
-        train: TrainingFunction = loaded(self.train)
+        train = import_code(self.train) if isinstance(self.train, str) else self.train
         fails = failures_named(self.name, f"its training on {len(data)} rows")
         with machine.threads(1), preserve_global_generators(), fails:
             seed_global_generators(learner_seed)
-            weights = _weights(training)
-            predict = train(data, seed=learner_seed, updates=self.updates, weights=weights)
+            given: dict[str, Any] = {"updates": self.updates, "weights": training.weights}
+            predict = train(data, seed=learner_seed, **given)
         if not callable(predict):
             raise UsageError(
                 f"the training function {self.name} gives {type(predict).__name__}; expected a "
@@ -320,45 +312,33 @@ class FittedNetwork:
 
     def scores(self, data: Labelled) -> Scores:
         """Score N rows by the softmax of the logits over the classes of the training rows."""
-        k = len(data.names)
-        starts = range(0, len(data), _BLOCK)
-        blocks = [self._logits(data.pixels[start : start + _BLOCK], k) for start in starts]
-        logits = np.concatenate([np.empty((0, k)), *blocks])[: len(data)]
-        masked = np.full_like(logits, -np.inf)
-        masked[:, self.known] = logits[:, self.known]
-        shares = np.exp(masked - masked.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
-        return Scores(
-            called=masked.argmax(axis=1).astype(np.int64), values=shares, kind="probability"
-        )
-
-    def _logits(self, pixels: NDArray[Any], k: int) -> NDArray[np.float64]:
-        """Return float64 (_BLOCK, k); a short block is filled up with its last row.
-
-        The last bits of a network's output depend on the size of its batch.
-        """
         import torch
 
-        filled = np.minimum(np.arange(_BLOCK), len(pixels) - 1)
-        pixels = pixels[filled]
+        k = len(data.names)
+        masked = np.full((len(data), k), -np.inf)
         fails = failures_named(self.name, "its predictions")
         with machine.threads(1), preserve_global_generators(), torch.no_grad(), fails:
-            output = self.predict(np.ascontiguousarray(pixels))
-        if isinstance(output, torch.Tensor):
-            output = output.detach().cpu().double().numpy()
-        logits = np.asarray(output, dtype=np.float64)
-        if logits.shape != (len(pixels), k) or not np.isfinite(logits).all():
-            raise DataError(
-                f"the learner {self.name} gives logits of shape {logits.shape}; expected "
-                f"{(len(pixels), k)}, a finite number per row and class"
-            )
-        return logits
+            for start in range(0, len(data), _BLOCK):
+                rows = slice(start, start + _BLOCK)
+                output = self.predict(np.ascontiguousarray(data.pixels[rows]))
+                if isinstance(output, torch.Tensor):
+                    output = output.detach().cpu().double().numpy()
+                logits = np.asarray(output, dtype=np.float64)
+                if logits.shape != masked[rows].shape or not np.isfinite(logits).all():
+                    raise DataError(
+                        f"the learner {self.name} gives logits of shape {logits.shape}; expected "
+                        f"{masked[rows].shape}, a finite number per row and class"
+                    )
+                masked[rows, self.known] = logits[:, self.known]
+        shares = np.exp(masked - masked.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        return Scores(masked.argmax(axis=1).astype(np.int64), shares, "probability")
 
 
 def small_cnn(training: Training, seed: int, updates: int) -> SmallCNN:
     """Train the default network for images on the rows."""
     data, method = training.data, training.method
-    augment: Augmentation | None = change_signals if data.kind is SIGNAL else small_changes
+    augment: Augmentation = change_signals if data.kind is SIGNAL else small_changes
     if method == "trivial_augment":
         augment = partial(augment_batch, trivial_pipeline(data.image_shape))
     return train_classifier(
@@ -367,7 +347,7 @@ def small_cnn(training: Training, seed: int, updates: int) -> SmallCNN:
         seed=seed,
         augment=augment,
         balanced=False,
-        weights=_weights(training),
+        weights=training.weights,
         balanced_softmax=method.endswith("balanced_softmax"),
         mix="mixup" if method.startswith("mixup") else "cmo" if method == "cmo" else None,
     )
@@ -383,38 +363,6 @@ def _known_labels(data: Labelled) -> tuple[NDArray[np.int64], NDArray[np.int64]]
 
 def _sha256_of(source: Any) -> dict[str, str]:
     return {"sha256": code_sha256(source)} if isinstance(source, str) else {}
-
-
-def _trains(source: Any) -> bool:
-    """Return whether it is a training function. Raises UsageError if it lacks an argument."""
-    if isinstance(source, type) or hasattr(source, "fit") or not callable(source):
-        return False
-    params = inspect.signature(source).parameters
-    lacking = [name for name in _ARGUMENTS if name not in params]
-    if any(p.kind is p.VAR_KEYWORD for p in params.values()) or not lacking:
-        return True
-    if "updates" in params or "weights" in params:
-        raise UsageError(
-            f"the training function {_name(source)} does not take {', '.join(lacking)}; expected "
-            f"train(data, *, {', '.join(_ARGUMENTS)})"
-        )
-    return False
-
-
-def _name(function: Any) -> str:
-    return str(getattr(function, "__name__", type(function).__name__))
-
-
-def _weights(training: Training) -> NDArray[np.float32] | None:
-    """Return float32 (K,): rows / (classes with rows x rows of the class), 0 without rows."""
-    if not training.balanced:
-        return None
-    from sklearn.utils.class_weight import compute_class_weight
-
-    data = training.data
-    known, weights = np.unique(data.labels), np.zeros(len(data.names), dtype=np.float32)
-    weights[known] = compute_class_weight("balanced", classes=known, y=data.labels)
-    return weights
 
 
 Fitted = FittedEstimator | FittedNetwork

@@ -15,7 +15,6 @@ from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.decisions import METRICS
 from gan_augment.options import MOST, MOST_PROCESSES, FitOptions, Seconds, TopUp
 from gan_augment.settings import Frozen
-from gan_augment.user_code import import_code
 
 Source = Literal["none", "repeats", "smote", "gan", "sampler"]
 
@@ -128,7 +127,6 @@ class EvaluationOptions(Frozen):
         default="default",
         description=f"'default', or some of: {', '.join(ARMS)}. none and gan are always there.",
     )
-    batch: int = Field(default=4096, ge=1, le=MOST, description="Rows scored at a time.")
     budget_s: Seconds | None = Field(
         default=None,
         description="Time for the evaluation, such as 30m. It ends after the split in which the "
@@ -153,10 +151,6 @@ class EvaluationOptions(Frozen):
     )
     diagnostics: bool = Field(
         default=True, description="Describe the generated rows; this never changes the verdict."
-    )
-    extractor: Any = Field(
-        default=None,
-        description="Features for the diagnostics: a torch module, or a function of rows.",
     )
     n_jobs: int | None = Field(
         default=None,
@@ -188,31 +182,22 @@ class EvaluationOptions(Frozen):
     @classmethod
     def _by_name(cls, samplers: Any) -> Any:
         """Name the over-samplers; each is made once to see that it works."""
-        from gan_augment.evaluation.plug_ins import new_sampler  # loads scikit-learn
+        from gan_augment.evaluation.estimators import new_object  # loads scikit-learn
 
         if isinstance(samplers, str):
-            samplers = [one.strip() for one in samplers.split(",") if one.strip()]
-        by_name = dict(samplers) if isinstance(samplers, Mapping) else {}
-        if isinstance(samplers, list | tuple) and all(isinstance(s, str) for s in samplers):
-            for code in samplers:
-                name = code.rpartition(":")[2]
-                if name in by_name:
-                    raise ValueError(f"two samplers are called {name!r}; rename one of them")
-                by_name[name] = code
-        elif not isinstance(samplers, Mapping | None):
+            samplers = tuple(one.strip() for one in samplers.split(",") if one.strip())
+        if isinstance(samplers, list | tuple):
+            named = {str(code).rpartition(":")[2]: code for code in samplers}
+            if len(named) < len(samplers):
+                raise ValueError("two samplers have the same name; rename one of them")
+            samplers = named
+        if not isinstance(samplers, Mapping):
             raise ValueError("expected {name: over-sampler}")
-        for name, sampler in by_name.items():
+        for name, sampler in samplers.items():
             if name in ARMS:
                 raise ValueError(f"a sampler has the name of the arm {name!r}; rename it")
-            new_sampler(sampler, name)
-        return by_name
-
-    @field_validator("extractor", mode="before")
-    @classmethod
-    def _importable(cls, extractor: Any) -> Any:
-        if isinstance(extractor, str):
-            import_code(extractor)
-        return extractor
+            new_object(sampler, f"sampler {name!r}", ("fit_resample",))
+        return dict(samplers)
 
     @field_validator("metric")
     @classmethod
@@ -238,11 +223,6 @@ class EvaluationOptions(Frozen):
         return gap
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if self.extractor is not None and not self.diagnostics:
-            raise ValueError(
-                "an extractor serves the diagnostics, which are switched off; leave out the "
-                "extractor (--extractor), or keep the diagnostics (no --no-diagnostics)"
-            )
+    def _known_arms(self) -> Self:
         assert self.arm_names  # raises for an unknown arm
         return self

@@ -13,7 +13,7 @@ from gan_augment.data.images.contact_sheet import as_pictures
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.tables.columns import Plain, plain, restored
 from gan_augment.data.tables.schema import Column, TableSchema
-from gan_augment.evaluation.feature_maps import FeatureMap
+from gan_augment.evaluation.estimators import FeatureMap
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.neighbours import nearest_rows
 from gan_augment.rng import rng_for

@@ -25,13 +25,11 @@ from gan_augment.data.tables.schema import Overrides
 from gan_augment.data.topup_plan import choose_classes, plan_topup
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
 from gan_augment.evaluation.decisions import OF_RANKS
-from gan_augment.evaluation.design import Design
-from gan_augment.evaluation.feature_maps import user_features
+from gan_augment.evaluation.design import Design, plan_protocol, with_test_rows
+from gan_augment.evaluation.estimators import fingerprint
 from gan_augment.evaluation.generators import generator_of
 from gan_augment.evaluation.learners import Training, learner_of
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.plug_ins import fingerprint
-from gan_augment.evaluation.protocol import plan_protocol, with_test_rows
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.progress import Progress
@@ -39,8 +37,8 @@ from gan_augment.report.wording import percent
 
 IMAGE_BUDGET_S = 1800.0
 """Sets the steps of the generators for images if neither a budget nor steps are given."""
-LEAST_SHARE, LEAST_GAN_S = 0.4, 60.0
-"""Least steps of a generator for images under a budget: a share of the recipe's, or seconds."""
+LEAST_GAN_S = 60.0
+"""Least time of a generator fit for images, whatever the budget of the evaluation."""
 LARGER = 1.25
 """Approximate duration of a fit on topped-up rows, relative to one on real rows."""
 _PACKAGES = ("gan-augment", "torch", "numpy", "scipy", "scikit-learn", "imbalanced-learn", "pandas")
@@ -48,11 +46,10 @@ _PACKAGES = ("gan-augment", "torch", "numpy", "scipy", "scikit-learn", "imbalanc
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of one learner fit with its predictions, of one generator fit, and of the timing."""
+    """Seconds of one learner fit with its predictions, and of one generator fit."""
 
     learner_s: float
     generator_s: float
-    spent_s: float
 
     def split_s(self, design: Design, processes: int) -> float:
         """Return the expected seconds of one split."""
@@ -173,12 +170,15 @@ def prepare(
     learner = learner_of(options.learner, data, updates=options.updates, overrides=kinds)
     generator = generator_of(options, data, rare)
     design = Design(options, data, protocol, learner, generator, rare, None, kinds, {}, photos)
-    _check_methods(design)
+    absent = set(options.arm_names) - {arm.name for arm in design.arms}
+    if absent and options.arms != "default":
+        raise UsageError(
+            f"the arm {min(absent)!r} is a way to train the small CNN, and the learner is "
+            f"{learner.name}; leave it out, or evaluate images with learner='cnn'"
+        )
     design = replace(design, requested=_requested(design, duplicates, columns))
     if header is not None:
         _check_same(header["asked"], design.requested)
-    if options.extractor is not None:  # fail before hours of fits, not after them
-        user_features(options.extractor).of(design.data.take([0, 1]))
     (progress or Progress()).phase("timing a few fits")
     processes = effective_n_jobs(options.n_jobs)
     design, costs = _timed(design, processes, None if header is None else header["steps"])
@@ -195,54 +195,36 @@ def prepare(
 
 def _timed(design: Design, processes: int, steps: int | None) -> tuple[Design, Costs]:
     """Time a learner fit and set the steps of the generators. steps: of a journal to resume."""
-    began_s = time.perf_counter()
     part = design.part(design.protocol.splits[0])
     for _ in range(2):  # the first fit of a process includes imports
-        fit_s = time.perf_counter()
+        began_s = time.perf_counter()
         seed = design.options.fit.seed
         design.learner.fit(Training(part.train, part.train), seed).scores(part.test)
-        learner_s = time.perf_counter() - fit_s
+        learner_s = time.perf_counter() - began_s
         if learner_s > 1:
             break
-    fit, gan, generator_s = design.options.fit, design.generator, 0.0
-    if design.keeps_generators:
-        forecast = gan.forecast(part.train)
-        steps = steps or gan.steps
-        within_s = fit.budget_s or gan.budget_s
-        most = forecast.steps
-        if steps is None and within_s is None and not design.data.kind.tabular and most:
+    gan = design.generator
+    if not design.keeps_generators:
+        return design, Costs(learner_s, 0.0)
+    forecast = gan.forecast(part.train)
+    steps = steps or gan.steps
+    within_s = design.options.fit.budget_s or gan.budget_s
+    if steps is None and forecast.steps:
+        if within_s is None and not design.data.kind.tabular:
             budget_s = design.options.budget_s or IMAGE_BUDGET_S
-            learners_s = Costs(learner_s, 0.0, 0.0).total_s(design, processes)
+            learners_s = Costs(learner_s, 0.0).total_s(design, processes)
             fits = design.protocol.generators
-            within_s = (budget_s - learners_s) * min(processes, fits) / fits
-        if steps is None and within_s is not None and most:
-            possible = range(1, most + 1)
-            least = min(
-                round(LEAST_SHARE * most), bisect(possible, LEAST_GAN_S, key=forecast.seconds)
-            )
-            if fit.budget_s or gan.budget_s:
-                least = 1
-            steps = max(1, least, bisect(possible, within_s, key=forecast.seconds))
-        generator_s = forecast.seconds(steps)
-    spent_s = time.perf_counter() - began_s
-    return replace(design, steps=steps), Costs(learner_s, generator_s, spent_s)
-
-
-def _check_methods(design: Design) -> None:
-    """Raise UsageError for a named arm that this learner does not support."""
-    possible = [arm.name for arm in design.arms]
-    absent = [name for name in design.options.arm_names if name not in possible]
-    if absent and design.options.arms != "default":
-        raise UsageError(
-            f"the arm {absent[0]!r} is a way to train the small CNN, and the learner is "
-            f"{design.learner.name}; leave it out, or evaluate images with learner='cnn'"
-        )
+            within_s = max(LEAST_GAN_S, (budget_s - learners_s) * min(processes, fits) / fits)
+        if within_s is not None:
+            possible = range(1, forecast.steps + 1)
+            steps = max(1, bisect(possible, within_s, key=forecast.seconds))
+    return replace(design, steps=steps), Costs(learner_s, forecast.seconds(steps))
 
 
 def _requested(design: Design, duplicates: Mapping[str, Any], columns: Overrides) -> dict[str, Any]:
     """Describe an evaluation as JSON; a journal is resumed only for the same description."""
     data, options, protocol = design.data, design.options, design.protocol
-    requested = {
+    return {
         "data": data.kind.sha256(data),
         "kind": data.kind.name,
         "seed": options.fit.seed,
@@ -261,10 +243,6 @@ def _requested(design: Design, duplicates: Mapping[str, Any], columns: Overrides
         "columns": {str(name): kind for name, kind in columns.columns.items()},
         "library": {name: version(name) for name in _PACKAGES},
     }
-    if options.extractor is not None:
-        space = user_features(options.extractor)
-        requested["extractor"] = {"name": space.name, "sha256": space.sha256}
-    return requested
 
 
 def _check_same(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> None:
@@ -285,6 +263,8 @@ def _with_groups_and_times(
 
     Group and time columns are removed from the features of a table.
     """
+    import pandas as pd
+
     asked = {"group": options.group, "time": options.time}
     names = {key: name for key, name in asked.items() if isinstance(name, str | int)}
     times = None
@@ -297,7 +277,10 @@ def _with_groups_and_times(
     if names:
         data, times = set_aside(data, **names)
     if options.time is not None and "time" not in names:
-        times = _times(options.time, len(data))
+        series = pd.Series(np.asarray(options.time).ravel(), name="time")
+        if len(series) != len(data):
+            raise UsageError(f"time has {len(series)} values; expected {len(data)}, one per row")
+        times = moments(series)
     if options.group is not None and "group" not in names:
         same: list[list[int]] = []
         if not data.kind.tabular and data.groups is not None:  # copies of one picture
@@ -308,16 +291,6 @@ def _with_groups_and_times(
     gone = {str(name) for name in names.values()}
     kinds = {name: kind for name, kind in options.fit.columns.items() if str(name) not in gone}
     return data, times, Overrides.checked({"columns": kinds}, "column kinds")
-
-
-def _times(values: Any, n: int) -> NDArray[np.float64]:
-    """Return sortable times (n,). Raises UsageError for a wrong length."""
-    import pandas as pd
-
-    series = pd.Series(values if hasattr(values, "iloc") else np.asarray(values).ravel())
-    if len(series) != n:
-        raise UsageError(f"time has {len(series)} values; expected {n}, one per row")
-    return moments(series.rename("time"))
 
 
 def _duplicates_grouped(

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,6 @@ class Journal:
         with write_errors(path), path.open("rb+") as file:
             file.truncate(whole)
 
-    @staticmethod
-    def is_torn(path: Path) -> bool:
-        """Return whether a file holds only the beginning of a header."""
-        held, head = path.read_bytes(), b'{"kind": "header"'
-        return b"\n" not in held and (held.startswith(head) or head.startswith(held))
-
     def append(self, line: Line) -> None:
         """Append one line, and wait until the disk has it."""
         if line["kind"] == "header":
@@ -92,10 +86,6 @@ class Journal:
     def get(self, key: Key) -> Line | None:
         """Return the line of a key, or None."""
         return self._lines.get(key)
-
-    def forget(self, which: Callable[[Line], bool]) -> None:
-        """Drop lines from memory; in the file, the last line of a key counts."""
-        self._lines = {key: line for key, line in self._lines.items() if not which(line)}
 
     def lines(self) -> Iterator[Line]:
         """Yield all lines but the header, sorted by key."""

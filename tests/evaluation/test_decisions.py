@@ -135,12 +135,10 @@ def test_a_class_that_was_never_seen_is_never_called():
 
 def test_scores_that_cannot_be_are_refused():
     called = np.zeros(2, dtype=np.int64)
-    with pytest.raises(DataError, match="hold NaN"):
+    with pytest.raises(DataError, match="NaN"):
         Scores(called, np.array([[0.5, 0.5], [np.nan, 0.5]]), "probability")
     with pytest.raises(DataError, match=r"outside 0\.\.1"):
         Scores(called, np.array([[0.5, 0.5], [-1.0, 2.0]]), "probability")
-    with pytest.raises(DataError, match="one row of scores per row"):
+    with pytest.raises(DataError, match="for 2 rows"):
         Scores(called, np.array([[0.5, 0.5]]), "probability")
-    with pytest.raises(DataError, match="'none' is without values"):
-        Scores(called, np.array([[0.5, 0.5], [0.5, 0.5]]), "none")
     Scores(called, np.array([[0.5, -np.inf], [1.0, 2.0]]), "decision")

@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import read_frame
-from gan_augment.errors import DataError, ResumeMismatchError, UsageError
 from gan_augment.evaluation import pictures as drawing
 from gan_augment.evaluation.diagnosis import averaged, copied, starts_from_rows
-from gan_augment.evaluation.feature_maps import FeatureMap, user_features
+from gan_augment.evaluation.estimators import FeatureMap
 from gan_augment.evaluation.pictures import histograms, strips
 from gan_augment.evaluation.runner import evaluate
 from gan_augment.kinds.table import TABLE
@@ -42,10 +40,6 @@ class Repeating(Noisy):
 
     def __init__(self) -> None:
         super().__init__(spread=0.0)
-
-
-def brightness(pixels: np.ndarray) -> np.ndarray:
-    return pixels.reshape(len(pixels), -1)[:, :5].astype(np.float64)
 
 
 @pytest.mark.slow
@@ -99,82 +93,13 @@ def test_images_are_shown_with_the_real_rows_nearest_to_them() -> None:
     assert diagnostics["extractor"]["name"] == (
         "penultimate layer of a CNN of the real training rows, classes weighed alike"
     )
-    assert len(diagnostics["extractor"]["sha256"][0]) == 64
     assert 0 <= diagnostics["classes"]["2"]["figures"]["two_sample"]["value"] <= 1
-
-
-@pytest.mark.slow
-def test_an_extractor_that_fails_costs_the_diagnostics_and_nothing_else() -> None:
-    def broken(pixels: np.ndarray) -> np.ndarray:
-        if len(pixels) > 2:
-            raise RuntimeError("no such layer")
-        return brightness(pixels)
-
-    found = evaluate(digits(), changed(PICTURES, extractor=broken)).result
-    assert found["diagnostics"] is None
-    assert found["arms"]["gan"]["missing"] is None
-    assert any("no such layer" in line for line in found["warnings"])
-
-
-def test_an_extractor_that_cannot_see_two_rows_is_told_of_before_any_fit() -> None:
-    def broken(pixels: np.ndarray) -> np.ndarray:
-        raise RuntimeError("no such layer")
-
-    with pytest.raises(DataError, match="no such layer"):
-        evaluate(digits(), changed(PICTURES, extractor=broken))
-
-
-def test_a_module_is_an_extractor_and_its_weights_are_hashed() -> None:
-    layer = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
-    space = user_features(layer)
-    assert space.of(digits()).shape == (len(digits()), 3)
-    other = user_features(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)))
-    assert space.sha256 != other.sha256
-    with pytest.raises(UsageError, match="expected a torch module, a function of rows"):
-        user_features(3)
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        (lambda pixels: pixels.mean(), "expected 90 rows of finite features"),
-        (lambda pixels: np.full((len(pixels), 2), np.nan), "not finite"),
-        (lambda pixels: np.full((len(pixels), 2), 1e120), "not finite in float32"),
-    ],
-)
-def test_features_that_are_no_rows_of_numbers_are_refused(given: Any, words: str) -> None:
-    with pytest.raises(DataError, match=words):
-        user_features(given).of(digits(rows=78))
-
-
-def test_a_module_that_is_looked_through_stays_as_it_was() -> None:
-    layer = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(64, 3))
-    layer[1].eval()
-    space = user_features(layer)
-    assert np.array_equal(space.of(digits()), space.of(digits()))  # without dropout
-    assert [part.training for part in layer.modules()] == [True, True, False, True]
-
-
-def test_an_extractor_needs_diagnostics() -> None:
-    with pytest.raises(UsageError, match="leave out the extractor"):
-        changed(SHORT, extractor=brightness, diagnostics=False).check()
-
-
-@pytest.mark.slow
-def test_features_of_ones_own_are_named_and_not_changed_on_resuming(tmp_path: Path) -> None:
-    def levels(frame: Any) -> np.ndarray:
-        return np.asarray(frame[["a", "b"]])
-
-    found = evaluate(table(), changed(SHORT, extractor=levels), out=tmp_path).result
-    assert found["diagnostics"]["extractor"] == {"name": "levels", "sha256": [None]}
-    with pytest.raises(ResumeMismatchError, match="its extractor is"):
-        evaluate(table(), SHORT, out=tmp_path, resume=True)
 
 
 def test_the_nearest_real_row_of_a_copy_is_the_row_itself() -> None:
     data = digits()
     twos = np.flatnonzero(data.labels == 2)
-    flat = FeatureMap("pixels", None, lambda rows: rows.pixels.reshape(len(rows), -1).astype(float))
+    flat = FeatureMap("pixels", lambda rows: rows.pixels.reshape(len(rows), -1).astype(float))
     made = replace(data.take(twos[[4, 1]]), ids=np.array(["a", "b"]))
     shown = strips(data, {"2": made}, flat, 0)["classes"]["2"]
     assert shown["distances"] == [0.0, 0.0]
@@ -190,7 +115,7 @@ def test_rows_of_features_are_shown_as_photos_within_what_a_page_may_hold(
     rows = TABLE.of(frame, photos.labels, photos.ids, class_names=photos.names)
     twos = np.flatnonzero(photos.labels == 2)
     copies = {n: replace(rows.take(twos[[4, 1]]), ids=np.array(["a", "b"])) for n in ("2", "1")}
-    flat = FeatureMap("columns", None, lambda table: table.frame.to_numpy())
+    flat = FeatureMap("columns", lambda table: table.frame.to_numpy())
     shown = strips(rows, copies, flat, 0, photos)["classes"]
     assert (list(shown), shown["2"]["distances"]) == (["2", "1"], [0.0, 0.0])
     nearest = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown["2"]["nearest"]))))

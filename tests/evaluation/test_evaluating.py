@@ -178,14 +178,6 @@ def test_other_splits_in_time_are_another_evaluation(more: dict[str, Any], tmp_p
         evaluate(table(), changed(asked, **more), out=tmp_path / "rep", resume=True)
 
 
-@pytest.mark.slow
-def test_of_the_models_those_of_the_first_repeats_training_parts_are_kept(tmp_path: Path) -> None:
-    asked = changed(SHORT, generator=None, steps=2, repeats=2, arms="oversample")
-    evaluate(table(), asked, out=tmp_path / "rep")
-    kept = sorted(path.name for path in (tmp_path / "rep" / "models").iterdir())
-    assert kept == ["r0-f0.safetensors", "r0-f1.safetensors"]
-
-
 def test_objects_among_a_plug_ins_parameters_make_no_difference_between_two_runs() -> None:
     headers = [
         prepare(table(), changed(SHORT, generator=Noisy(object()))).design.header  # type: ignore[arg-type]

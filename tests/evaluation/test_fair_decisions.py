@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gan_augment.data.tables.reader import read_frame
-from gan_augment.errors import DataError, LeakError
+from gan_augment.errors import DataError
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.plan import prepare
 from gan_augment.evaluation.runner import evaluate
@@ -80,17 +80,3 @@ def test_columns_are_the_same_kind_for_the_learner_and_in_every_part() -> None:
         if column.name == "word"
     }
     assert kinds == {design.overrides.columns["word"]}
-
-
-class Ready(Noisy):
-    """Fitted beforehand on rows that it names."""
-
-    def __init__(self, ids: list[str]) -> None:
-        super().__init__()
-        self.seen_ids_ = ids
-
-
-def test_a_ready_generator_that_names_a_test_row_is_refused() -> None:
-    data = table()
-    with pytest.raises(LeakError, match="judged on"):
-        evaluate(data, changed(SHORT, generator=Ready(data.ids.tolist())))

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from gan_augment.errors import UsageError
 from gan_augment.evaluation.decisions import (
     METRICS,
     Scores,
@@ -20,8 +19,8 @@ from gan_augment.evaluation.decisions import (
     corrected_decision,
     figure,
     figures_of,
+    split_figures,
 )
-from gan_augment.evaluation.runner import split_figures
 
 COUNTS = np.array([[8, 2, 0], [1, 3, 0], [4, 1, 1]])
 
@@ -92,13 +91,6 @@ def test_a_stack_gives_each_matrix_its_own_figure(rows, metric):
     assert np.isnan(found[2])
 
 
-def test_a_metric_of_ranks_or_an_unknown_one_is_refused():
-    with pytest.raises(UsageError, match="'average_precision' of confusion counts"):
-        figure("average_precision", COUNTS, [0])
-    with pytest.raises(UsageError, match="Did you mean 'accuracy'"):
-        figure("acuracy", COUNTS, [0])
-
-
 def drawn(seed: int, classes: int, n: int = 50) -> tuple[Scores, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(classes), rng.integers(0, classes, n - classes)])
@@ -143,10 +135,6 @@ def test_classes_without_rows_and_learners_without_scores_have_none():
     padded = Scores(seen.called, np.pad(seen.values, ((0, 0), (0, 1))), "probability")
     assert average_precisions(padded.ranking, labels, 3)[2] is None
     assert average_precisions(None, labels, 2) == [None, None]
-    assert (
-        average_precisions(seen.ranking, labels, 2, only=[1])
-        == average_precisions(seen.ranking, labels, 2)[1:]
-    )
 
 
 # calibration

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_augment.errors import OutputExistsError, ResumeMismatchError
-from gan_augment.evaluation.runner import _output_folder
+from gan_augment.errors import ResumeMismatchError
 from gan_augment.storage.journal import Journal, Line, packed_labels, unpack_labels
 
 
@@ -60,20 +59,6 @@ def test_a_file_that_is_no_journal_is_refused_and_stays(tmp_path: Path) -> None:
     with pytest.raises(ResumeMismatchError, match="does not begin as a journal"):
         Journal(path).read()
     assert path.read_text() == "my notes\n"
-
-
-@pytest.mark.parametrize("torn", [b"", b"{", b'{"kind": "header", "asked": {"da'])
-def test_an_evaluation_that_was_killed_in_its_first_line_leaves_room(
-    tmp_path: Path, torn: bytes
-) -> None:
-    (tmp_path / "journal.jsonl").write_bytes(torn)
-    with _output_folder(tmp_path, resume=False, overwrite=False):
-        pass
-    assert not list(tmp_path.iterdir())
-    for mine in (b"my notes", b'{"kind": "header"}\n'):
-        (tmp_path / "journal.jsonl").write_bytes(mine)
-        with pytest.raises(OutputExistsError):
-            _output_folder(tmp_path, resume=False, overwrite=False).__enter__()
 
 
 @pytest.mark.parametrize("n", [0, 1, 1000])

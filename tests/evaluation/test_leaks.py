@@ -87,7 +87,7 @@ def test_a_sampler_that_repeats_rows_of_all_data_is_refused(n: int) -> None:
     table = continuous(n)
     train, test = parts(table)
     leaking = Repeats().fit(table).sample({"rare": n})
-    with pytest.raises(LeakError, match=r"mine has seen held-out rows: 6 of the 30 different"):
+    with pytest.raises(LeakError, match="mine has seen held-out rows: 6 of the 6 "):
         check_not_leaking(leaking, train, test, "mine")
     check_not_leaking(Repeats().fit(train).sample({"rare": n}), train, test, "mine")
     check_not_leaking(Smote().fit(train).sample({"rare": n}), train, test, "mine")
@@ -118,18 +118,11 @@ def test_a_generator_that_collapsed_onto_one_held_out_row_is_no_leak() -> None:
 
 def test_ids_that_were_seen_and_judged_are_named() -> None:
     check_disjoint(["a", "b"], ["c"], "a fit")
-    with pytest.raises(LeakError, match=r"a fit has seen rows .*: r0, r1, r2, r3, r4 and 5 more"):
+    with pytest.raises(LeakError, match=r"a fit has seen 10 rows .* such as r0, r1"):
         check_disjoint([f"r{i}" for i in range(10)], [f"r{i}" for i in range(20)], "a fit")
 
 
-def test_a_fitted_model_is_refused_unless_it_names_what_it_saw() -> None:
-    table = continuous()
-    train, test = parts(table)
+def test_a_fitted_model_is_refused() -> None:
     check_unfitted(Smote())
-    fitted = Smote().fit(train)
-    with pytest.raises(LeakError, match=r"this Smote is fitted already \(it has classes_.*clone"):
-        check_unfitted(fitted)
-    fitted.seen_ids_ = train.ids  # type: ignore[attr-defined]
-    check_unfitted(fitted, test.ids)
-    with pytest.raises(LeakError, match="this Smote has seen rows"):
-        check_unfitted(fitted, table.ids)
+    with pytest.raises(LeakError, match=r"is fitted already .*classes_"):
+        check_unfitted(Smote().fit(continuous()))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.protocol import Protocol, plan_protocol
+from gan_augment.evaluation.design import Protocol, plan_protocol
 from tests.evaluation.drawn import pictures
 
 

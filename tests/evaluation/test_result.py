@@ -14,13 +14,11 @@ from sklearn import metrics
 
 from gan_augment import read_frame
 from gan_augment.errors import ModelFileError
-from gan_augment.evaluation.decisions import Scores
-from gan_augment.evaluation.design import Design
+from gan_augment.evaluation.decisions import Scores, split_figures
+from gan_augment.evaluation.design import Design, plan_protocol
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.protocol import plan_protocol
 from gan_augment.evaluation.result import EvaluationResult, result_bytes
 from gan_augment.evaluation.results import Results, build_result, build_timings
-from gan_augment.evaluation.runner import split_figures
 from gan_augment.evaluation.statistics import Contrast, contrast
 from gan_augment.kinds.kind import Labelled
 from gan_augment.report.terminal import lines as summary_lines

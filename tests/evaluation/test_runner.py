@@ -146,11 +146,6 @@ def test_a_learner_that_fails_on_real_rows_ends_the_evaluation_and_an_arm_does_n
         line("none", learner=Fails(C=4))
 
 
-def test_rows_are_scored_a_batch_at_a_time() -> None:
-    one, many = line("none", batch=1), line("none")
-    assert {**one, "seconds": 0} == {**many, "seconds": 0}
-
-
 def test_generated_rows_that_copy_training_rows_are_counted_for_the_gan_only() -> None:
     assert line("gan", generator=Noisy(0.0))["copies"]["identical"] == 11
     assert line("smote")["copies"] is None
@@ -183,7 +178,7 @@ def test_the_plan_counts_the_fits_that_the_journal_tells(tmp_path: Path) -> None
 def test_a_budget_that_cannot_hold_one_split_is_refused_before_the_first_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(planning, "_timed", lambda design, *_: (design, Costs(60.0, 0.0, 0.0)))
+    monkeypatch.setattr(planning, "_timed", lambda design, *_: (design, Costs(60.0, 0.0)))
     with pytest.raises(UsageError, match="cannot hold one split"):
         evaluate(table(), changed(SHORT, budget_s=100))
     assert prepare(table(), changed(SHORT, budget_s=1000)).seconds > 100

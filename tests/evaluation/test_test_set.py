@@ -9,8 +9,8 @@ import pytest
 
 import gan_augment
 from gan_augment.errors import DataError, UsageError
+from gan_augment.evaluation.design import plan_protocol, with_test_rows
 from gan_augment.evaluation.plan import prepare
-from gan_augment.evaluation.protocol import plan_protocol, with_test_rows
 from gan_augment.evaluation.runner import evaluate
 from gan_augment.evaluation.statistics import contrast_of_seeds
 from gan_augment.kinds.kind import Labelled
@@ -127,7 +127,7 @@ def test_images_of_another_size_are_refused() -> None:
 
 
 def test_folds_and_ranks_are_refused_with_a_test_set() -> None:
-    with pytest.raises(UsageError, match="folds and times deal the rows of one data set"):
+    with pytest.raises(UsageError, match="a test set is given"):
         plan_protocol(table(), ["rare"], folds=3, tested=np.arange(76) > 50)
     with pytest.raises(UsageError, match="no interval on a separate test set"):
         prepare(table(), changed(ASKED, metric="average_precision"), test=table(OF_TEST))

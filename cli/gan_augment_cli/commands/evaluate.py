@@ -23,7 +23,7 @@ EvaluationSettings = Annotated[
         "fit.target fit.columns fit.classes learner metric folds arms fit.steps budget=budget_s "
         "group time fit.recipe fit.image_size fit.seed n_jobs",
         "delta repeats sampler=samplers gan_budget=fit.budget_s updates gap group_duplicates "
-        "diagnostics extractor fit.resize fit.window fit.flips fit.selection fit.device "
+        "diagnostics fit.resize fit.window fit.flips fit.selection fit.device "
         "fit.precision fit.workers fit.skip_bad",
     ),
 ]
