@@ -32,6 +32,7 @@ Augmentation = Callable[[Pixels, np.random.Generator], Pixels]
 _WIDTHS = (32, 64, 64)
 FEATURES = 128
 RATE = 5e-3
+SHIFT, LIGHT = 0.04, 0.1
 _STRIDES = {1: (1, 2, 1), 2: (1, 2, 2), 3: (2, 2, 2), 4: (4, 2, 2)}
 """By halvings of the shorter side."""
 _BLOCK = 256
@@ -40,29 +41,24 @@ _PASTED_BATCHES = 0.5
 Mix = Literal["mixup", "cmo"]
 
 
-def shift_and_light(
-    pixels: Pixels, rng: np.random.Generator, *, shift: float = 0.04, light: float = 0.1
-) -> Pixels:
-    """Move every picture a little and change its brightness and contrast.
+def shift_and_light(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Move every picture by up to 4 % of each side; change brightness and contrast by up to 10 %.
 
-    Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array.
-    shift: largest move, share of each side (at least 1 px unless 0); the edge pixels are repeated.
-    light: largest change of brightness (share of 0..255) and of contrast (a factor 1 +- light).
-    Signals, float32 (N, 1, L, C), are changed as `change_signals` does.
+    Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array. Pictures move by at least
+    1 px at most; edge pixels are repeated. Signals are changed as `change_signals` does.
     """
     if pixels.dtype != np.uint8:
         return change_signals(pixels, rng)
     n, height, width, _ = pixels.shape
-    moved = np.empty_like(pixels) if shift > 0 else pixels
-    if shift > 0:
-        dy, dx = max(1, round(shift * height)), max(1, round(shift * width))
-        padded = np.pad(pixels, ((0, 0), (dy, dy), (dx, dx), (0, 0)), mode="edge")
-        tops, lefts = rng.integers(0, 2 * dy + 1, size=n), rng.integers(0, 2 * dx + 1, size=n)
-        for i in range(n):  # 50 times faster than one gather
-            top, left = tops[i], lefts[i]
-            moved[i] = padded[i, top : top + height, left : left + width]
-    contrast = (1 + light * rng.uniform(-1, 1, size=(n, 1, 1, 1))).astype(np.float32)
-    brightness = (255 * light * rng.uniform(-1, 1, size=(n, 1, 1, 1))).astype(np.float32)
+    moved = np.empty_like(pixels)
+    dy, dx = max(1, round(SHIFT * height)), max(1, round(SHIFT * width))
+    padded = np.pad(pixels, ((0, 0), (dy, dy), (dx, dx), (0, 0)), mode="edge")
+    tops, lefts = rng.integers(0, 2 * dy + 1, size=n), rng.integers(0, 2 * dx + 1, size=n)
+    for i in range(n):  # 50 times faster than one gather
+        top, left = tops[i], lefts[i]
+        moved[i] = padded[i, top : top + height, left : left + width]
+    contrast = (1 + LIGHT * rng.uniform(-1, 1, size=(n, 1, 1, 1))).astype(np.float32)
+    brightness = (255 * LIGHT * rng.uniform(-1, 1, size=(n, 1, 1, 1))).astype(np.float32)
     lit = (moved.astype(np.float32) - 127.5) * contrast + (127.5 + brightness)
     return np.rint(lit).clip(0, 255).astype(np.uint8)
 
@@ -83,18 +79,16 @@ class SmallCNN:
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """Class scores before the softmax, uint8 (N, H, W, C) -> float32 (N, K)."""
-        return self.logits_of(self.features(pixels))
-
-    def logits_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Class scores of known features, float32 (N, 128) -> float32 (N, K)."""
-        with threads(1), torch.inference_mode():
-            scores: Tensor = self._head(torch.from_numpy(features))
-        return np.asarray(scores.numpy(), dtype=np.float32)
+        return np.asarray(self._scores(self.features(pixels)).numpy(), dtype=np.float32)
 
     def probabilities_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Softmax of the logits, float32 (N, 128) -> float32 (N, K), rows sum to 1."""
-        scores = torch.from_numpy(self.logits_of(features))
-        return np.asarray(torch.softmax(scores, dim=1).numpy(), dtype=np.float32)
+        return np.asarray(torch.softmax(self._scores(features), dim=1).numpy(), dtype=np.float32)
+
+    def _scores(self, features: NDArray[np.float32]) -> Tensor:
+        with threads(1), torch.inference_mode():
+            scores: Tensor = self._head(torch.from_numpy(features))
+        return scores
 
     def predict(self, pixels: Pixels) -> NDArray[np.int64]:
         """The likeliest class of each image, uint8 (N, H, W, C) -> int64 (N,)."""
@@ -130,9 +124,8 @@ def train_classifier(
     balanced: draw all classes equally often, not all rows. augment: applied to every batch.
     weights: float32 (K,) > 0, weight of each class in the loss, a weighted mean over the batch.
     balanced_softmax: add the log class shares of `data` to the logits in the loss, so that the
-    network learns a decision for even classes (Ren et al. 2020, eq. 4).
-    mix: "mixup" or "cmo" of two images and of their losses, see `_mixed_up` and `_pasted`.
-    on_step: receives the number of finished updates. Raises DataError for fewer than two rows.
+    network learns a decision for even classes (Ren et al. 2020, eq. 4). mix: "mixup" or "cmo", see
+    `_mixed`. on_step: receives the number of finished updates. Raises DataError for one row.
 
     >>> import numpy as np
     >>> pixels = np.repeat(np.array([0, 255], np.uint8), 4 * 64).reshape(8, 8, 8, 1)
@@ -244,26 +237,20 @@ def _mixed(
 ) -> tuple[Tensor, float, NDArray[np.int64]]:
     """Return the images of a batch after mixing, the share of its own rows, and the rows mixed in.
 
-    Patches are pasted into half of the batches, but not in the first and last 3 of 200 epochs.
+    mixup: share x + (1 - share) others, share ~ Beta(1, 1) of the batch (Zhang et al. 2018,
+    "mixup", eq. 1 with alpha 1). cmo: patches are pasted into half of the batches, but not in the
+    first and last 3 of 200 epochs.
     """
     x, rng = images(rows, "judge-augment", step), rng_for(seed, "judge-mix", step)
     if mix == "mixup":
         order = rng.permutation(len(rows))
-        return *_mixed_up(x, x[torch.from_numpy(order)], rng), rows[order]
+        share = float(rng.beta(1, 1))
+        return share * x + (1 - share) * x[torch.from_numpy(order)], share, rows[order]
     pastes = mix == "cmo" and 3 / 200 <= step / steps < 1 - 3 / 200
     if pastes and rng.random() < _PASTED_BATCHES:
         others = draw_patches(derived_seed(seed, "judge-patches"), step, len(rows))
         return *_pasted(x, images(others, "judge-augment-patches", step), rng), others
     return x, 1.0, rows[:0]
-
-
-def _mixed_up(x: Tensor, others: Tensor, rng: np.random.Generator) -> tuple[Tensor, float]:
-    """Return share x + (1 - share) others, and the share ~ Beta(1, 1) of the batch.
-
-    Shapes: float32 (N, C, H, W). Source: Zhang et al. 2018, "mixup", eq. 1 with alpha 1.
-    """
-    share = float(rng.beta(1, 1))
-    return share * x + (1 - share) * others, share
 
 
 def _pasted(x: Tensor, others: Tensor, rng: np.random.Generator) -> tuple[Tensor, float]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.splits import unit_of_rows
+from gan_augment.data.groups import unit_of_rows
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.decisions import OF_RANKS

@@ -170,12 +170,7 @@ def prepare(
     learner = learner_of(options.learner, data, updates=options.updates, overrides=kinds)
     generator = generator_of(options, data, rare)
     design = Design(options, data, protocol, learner, generator, rare, None, kinds, {}, photos)
-    absent = set(options.arm_names) - {arm.name for arm in design.arms}
-    if absent and options.arms != "default":
-        raise UsageError(
-            f"the arm {min(absent)!r} is a way to train the small CNN, and the learner is "
-            f"{learner.name}; leave it out, or evaluate images with learner='cnn'"
-        )
+    _check_arms(design)
     design = replace(design, requested=_requested(design, duplicates, columns))
     if header is not None:
         _check_same(header["asked"], design.requested)
@@ -191,6 +186,16 @@ def prepare(
             "give a longer --budget (budget=), or fewer --arms (arms=)"
         )
     return Plan(design, costs.total_s(design, processes), processes, (*notes, *protocol.notes))
+
+
+def _check_arms(design: Design) -> None:
+    """Raise UsageError for a named arm that this learner does not support."""
+    absent = set(design.options.arm_names) - {arm.name for arm in design.arms}
+    if absent and design.options.arms != "default":
+        raise UsageError(
+            f"the arm {min(absent)!r} is a way to train the small CNN, and the learner is "
+            f"{design.learner.name}; leave it out, or evaluate images with learner='cnn'"
+        )
 
 
 def _timed(design: Design, processes: int, steps: int | None) -> tuple[Design, Costs]:

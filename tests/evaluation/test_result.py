@@ -80,7 +80,6 @@ def arm_line(design: Design, split: Any, name: str) -> dict[str, Any]:
         **split_figures(scores, labels, np.array([0.6, 0.4]), real, design.options.metric),
         "rows": {"common": {**rows, "real": 120}, "rare": {**rows, "synthetic": split.fold}},
         "copies": copies if name == "gan" else None,
-        "seen": {"n": len(split.train), "sha256": f"{split.repeat}{split.fold}"},
         "seconds": {"make": 0.1, "fit": 0.2, "predict": 0.3},
     }
 

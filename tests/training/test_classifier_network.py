@@ -125,14 +125,11 @@ def test_a_class_may_have_no_rows_and_one_image_is_an_error() -> None:
 def test_shifts_keep_shape_and_caller_and_move_at_least_one_pixel() -> None:
     pixels = np.zeros((50, 8, 8, 1), np.uint8)
     pixels[:, 3, 3] = 200
-    moved = shift_and_light(pixels, np.random.default_rng(0), light=0)
+    moved = shift_and_light(pixels, np.random.default_rng(0))
     assert pixels[0, 3, 3, 0] == 200
     assert (moved.shape, moved.dtype) == (pixels.shape, np.uint8)
-    assert {tuple(np.argwhere(m[..., 0])[0]) for m in moved} == {
-        (y, x) for y in (2, 3, 4) for x in (2, 3, 4)
-    }
-    still = shift_and_light(pixels, np.random.default_rng(0), light=0, shift=0)
-    assert (still == pixels).all()
+    brightest = {np.unravel_index(m[..., 0].argmax(), (8, 8)) for m in moved}
+    assert brightest == {(y, x) for y in (2, 3, 4) for x in (2, 3, 4)}
 
 
 def test_the_first_update_of_balanced_softmax_is_that_of_its_equation() -> None:
@@ -146,15 +143,6 @@ def test_the_first_update_of_balanced_softmax_is_that_of_its_equation() -> None:
     assert abs(head.bias.detach().numpy()).max() < 1e-6
     plain = train_classifier(data, steps=1, seed=0, batch=8, balanced=False, augment=None)
     assert np.sign(plain.network[1].bias.detach().numpy()).tolist() == [1, -1]
-
-
-def test_mixed_images_and_losses_have_the_same_share() -> None:
-    x, others = torch.zeros(3, 1, 4, 4), torch.ones(3, 1, 4, 4)
-    mixed, share = small_cnn._mixed_up(x, others, np.random.default_rng(0))
-    assert torch.equal(mixed, torch.full_like(x, 1 - share))
-    shares = [small_cnn._mixed_up(x, others, np.random.default_rng(s))[1] for s in range(400)]
-    assert np.mean(shares) == pytest.approx(1 / 2, abs=0.04)  # Beta(1, 1) is uniform
-    assert np.var(shares) == pytest.approx(1 / 12, abs=0.01)
 
 
 def test_a_pasted_box_is_of_the_other_images_and_its_pixels_are_the_share() -> None:
