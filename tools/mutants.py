@@ -129,7 +129,7 @@ FAULTS = {
         ("cells[state == self.states - 1] = np.nan", "pass"),
     ),
     # the evaluator
-    ("evaluation/design.py", "evaluation/test_protocol.py"): (
+    ("evaluation/design.py", "evaluation/test_design.py"): (
         ("& ~np.isin(unit[train], unit[test])]", "]"),
         ("times[train] < times[test].min()", "times[train] <= times[test].min()"),
     ),

@@ -1,4 +1,4 @@
-"""Learners: what a user may name, fresh and repeatable fits, and refusals."""
+"""Learners: what a user may name, repeatable fits, refusals; none gains from a top-up alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OrdinalEncoder
+from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC
 from torch import nn
 
@@ -39,9 +39,13 @@ from gan_augment.evaluation.learners import (
     learner_of,
 )
 from gan_augment.evaluation.options import RIVALS
+from gan_augment.evaluation.plan import prepare
+from gan_augment.evaluation.runner import evaluate
+from gan_augment.generators.baselines import Repeats
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
 from tests.evaluation import drawn
+from tests.evaluation.drawn import Noisy, changed, options, table
 
 
 def toy(n: int = 120, seed: int = 0, classes: int = 2) -> Labelled:
@@ -517,3 +521,65 @@ def test_a_training_that_gives_nothing_or_fails_is_named() -> None:
     one = data.take(np.arange(30))
     with pytest.raises(DataError, match="all of one class"):
         learner_of("cnn", one).fit(Training(one, one), 0)
+
+
+SHORT = options(
+    learner="logistic",
+    generator=Noisy(),
+    classes=("rare",),
+    repeats=1,
+    n_jobs=1,
+    diagnostics=False,
+)
+
+
+def gaussian(seed: int, rare: int = 60, common: int = 540) -> Any:
+    rng = np.random.default_rng(seed)
+    y = np.array(["rare"] * rare + ["common"] * common)
+    X = rng.normal(size=(len(y), 4)) + 0.6 * (y == "rare")[:, None]
+    return read_frame(pd.DataFrame(X, columns=list("abcd")), y=y).table
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (LogisticRegression(class_weight="balanced"), True),
+        (make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced")), True),
+        (LogisticRegression(), False),
+        ("boosting", False),
+    ],
+)
+def test_a_learner_that_weighs_classes_itself_is_known(given: Any, expected: bool) -> None:
+    assert learner_of(given, gaussian(0)).balances is expected
+
+
+@pytest.mark.slow
+def test_repeats_are_worth_nothing_to_a_learner_that_weighs_classes_itself() -> None:
+    learner = LogisticRegression(class_weight="balanced")
+    gains = [
+        evaluate(
+            gaussian(seed), changed(SHORT, learner=learner, generator=Repeats(), seed=seed)
+        ).result["verdict"]["difference"]["mean"]
+        for seed in range(8)
+    ]
+    assert abs(np.mean(gains)) < 2.5 * np.std(gains, ddof=1) / np.sqrt(len(gains)) + 0.004
+
+
+def test_classes_that_would_gain_no_row_are_not_topped_up() -> None:
+    design = prepare(gaussian(0), changed(SHORT, classes="all")).design
+    assert design.rare == ("rare",)
+    with pytest.raises(DataError, match="nothing would be added to the classes common"):
+        prepare(gaussian(0), changed(SHORT, classes=("common",)))
+
+
+def test_columns_are_the_same_kind_for_the_learner_and_in_every_part() -> None:
+    data = table()
+    words = np.array([f"word {i % int(0.94 * len(data))}" for i in range(len(data))])
+    design = prepare(replace(data, rows=data.frame.assign(word=words)), SHORT).design
+    kinds = {
+        column.kind
+        for split in design.protocol.splits
+        for column in design.part(split).schema.columns
+        if column.name == "word"
+    }
+    assert kinds == {design.overrides.columns["word"]}
