@@ -77,16 +77,11 @@ def evaluate(
     on_plan, progress
         Called with the plan before the first fit; receives phases and warnings.
 
-    Returns
-    -------
-    EvaluationResult
-
     Raises
     ------
-    DataError
-        If nothing can be judged.
-    GanAugmentError
-        If rows leak, or options or folder do not fit. Errors of the learner on real rows pass.
+    DataError, GanAugmentError
+        If nothing can be judged, rows leak, or options or folder do not fit. Errors of the learner
+        on real rows pass.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
     started_s = time.monotonic() if started_s is None else started_s
@@ -141,7 +136,12 @@ def run(
     judged: list[Split] = []
     for first in range(0, len(splits), size):
         batch, began_s = splits[first : first + size], time.monotonic()
-        generators = _generator_tasks(design, batch, folder) if design.keeps_generators else []
+        served = {(s.repeat, s.fold): s for s in map(design.protocol.generator_split, batch)}
+        generators = [
+            Task(("generator", *place, None), fit_generator, (split, folder))
+            for place, split in served.items()
+            if design.keeps_generators
+        ]
         cells = [
             Task(("arm", s.repeat, s.fold, arm.name), judge_arm, (s, arm, folder))
             for arm in design.arms
@@ -205,14 +205,6 @@ def judge_arm(design: Design, split: Split, arm: Arm, folder: Path) -> Line:
             results = {"error": f"{type(failure).__name__}: {failure}"}
     key = {"kind": "arm", "repeat": split.repeat, "fold": split.fold, "arm": arm.name}
     return {**key, **results, "seconds": seconds}
-
-
-def _generator_tasks(design: Design, splits: Sequence[Split], folder: Path) -> list[Task]:
-    served = {(s.repeat, s.fold): s for s in map(design.protocol.generator_split, splits)}
-    return [
-        Task(("generator", *place, None), fit_generator, (split, folder))
-        for place, split in served.items()
-    ]
 
 
 def _do(
@@ -280,13 +272,9 @@ def _make_room(folder: Path, overwrite: bool) -> None:
             f"{str(folder)!r} is not empty ({present[0]!r}); name another folder, --resume the "
             "evaluation in it, or --overwrite it."
         )
-    for name in _FILES:
-        _remove(folder / name)
-
-
-def _remove(path: Path) -> None:
-    with write_errors(path):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    for path in (folder / name for name in _FILES):
+        with write_errors(path):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
