@@ -1,4 +1,4 @@
-"""The process and its workers: cores, memory, how a worker is started."""
+"""This process and its workers: cores, memory, ranks, versions."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _LOOK_S = 0.5
 KILLED = -9
 """Exit code of a process that SIGKILL ended."""
 ways_on: list[Callable[[], str]] = []
-"""How to go on with what this process does, were it ended now; the outermost work first."""
+"""Hints how to resume the work of this process if it ends now; the outermost work first."""
 
 
 def available_cores() -> int:
-    """Count the cores that this process may use: of its affinity and its control group's quota."""
+    """Count the cores of this process: its affinity, limited by the quota of its control group."""
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
@@ -45,14 +45,14 @@ def available_cores() -> int:
 
 
 def available_threads() -> int:
-    """Count the threads that a computation may use: cores, or fewer by OMP_NUM_THREADS."""
+    """Count the threads of a computation: the cores, or fewer by OMP_NUM_THREADS."""
     text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     asked = int(text) if text.isdecimal() and int(text) else sys.maxsize
     return min(available_cores(), asked)
 
 
 def memory_limit_bytes() -> int:
-    """Return the memory this process may use: least of machine, control group, own limit."""
+    """Return the smallest memory limit: of the machine, the control group and the process."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
@@ -64,17 +64,17 @@ def memory_limit_bytes() -> int:
 
 
 def ranks_started() -> int:
-    """Count the processes that torchrun started with this one, which trains with them; else 1."""
+    """Count the ranks of a torchrun launch, this process included; 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE") or 1) if "RANK" in os.environ else 1
 
 
 def follows() -> bool:
-    """Return whether this process is one of several ranks and not rank 0, which speaks."""
+    """Return whether this process is a rank other than rank 0, which reports."""
     return ranks_started() > 1 and int(os.environ["RANK"]) > 0
 
 
 def restarts() -> tuple[int, int]:
-    """Return how often torchrun started these ranks again, and how often it may."""
+    """Return how often torchrun restarted these ranks, and its limit."""
     names = ("TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS")
     done, most = (int(os.environ.get(name) or 0) for name in names)
     return (done, most) if ranks_started() > 1 else (0, 0)
@@ -112,10 +112,10 @@ def run_ranks(count: int, module: str, arguments: Sequence[str]) -> int:
 
 @cache
 def end_with_parent(parent: int, machine: str) -> None:
-    """Let a joblib worker end when the process `parent`, which started it on `machine`, is gone.
+    """End this joblib worker when the process `parent`, which started it on `machine`, is gone.
 
-    After a kill nobody takes in what it makes, and it would wait for minutes for more. Threads and
-    workers on other machines go on.
+    After a kill the worker would wait for new tasks for minutes. Threads and workers on other
+    machines continue.
     """
     if os.getpid() == parent or platform.node() != machine:
         return
@@ -137,7 +137,7 @@ def end_with_parent(parent: int, machine: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of everything that results depend on."""
+    """Return the versions of the packages that results depend on."""
     found = {"Python": platform.python_version()}
     for name in ("gan-augment", "torch", "numpy", "scikit-learn", "pandas"):
         found[name] = version(name)
@@ -146,7 +146,7 @@ def versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def way_on(hint: Callable[[], str]) -> Iterator[None]:
-    """Tell how to go on, whenever the block is interrupted."""
+    """Give a hint how to resume, for as long as the block runs."""
     ways_on.append(hint)
     try:
         yield

@@ -38,14 +38,13 @@ def to_network(pixels: NDArray[Any], padded: tuple[int, int]) -> Tensor:
 def to_pixels(x: Tensor, size: tuple[int, int]) -> NDArray[Any]:
     """Scale floats -1..1, (N, C, H', W'), to uint8 (N, H, W, C), cropped to `size`, rounded.
 
-    Of signals, one pixel high, float32 -1..1.
+    Signals, which are one pixel high, stay float32 -1..1.
     """
     x = cropped(x, size).float()
-    x = (
-        x.clamp(-1, 1)
-        if size[0] == 1
-        else x.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
-    )
+    if size[0] == 1:
+        x = x.clamp(-1, 1)
+    else:
+        x = x.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
     return x.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
