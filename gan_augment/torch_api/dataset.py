@@ -63,20 +63,38 @@ class _EpochItems(Dataset[Any]):
 
     def __getitem__(self, index: int | Index) -> Any:
         """Return an item; `(epoch, index)` reads it in another epoch than the current one."""
-        epoch, row = index if isinstance(index, tuple) else (self.epoch, index)
-        return self._items(np.array([operator.index(row)]), epoch)[0]
+        return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int | Index]) -> list[Any]:
-        """Return a batch of items, as a loader asks for them."""
-        if not len(indices):
-            return []
-        try:
-            epochs, rows = zip(*indices, strict=True)
-        except TypeError:  # plain indices
-            epochs, rows = (self.epoch,), tuple(indices)
-        if len(set(epochs)) > 1:
-            return [self[index] for index in indices]
-        return self._items(np.array(rows, dtype=np.int64), epochs[0])
+        """Return a batch of items, as a loader asks for them; negative ones count from the end."""
+        pairs = [one if isinstance(one, tuple) else (self.epoch, one) for one in indices]
+        rows = np.array([operator.index(row) for _, row in pairs], dtype=np.int64)
+        where, rows = self._where[rows], rows % len(self)
+        seen = [(epoch, row) for (epoch, _), row in zip(pairs, rows.tolist(), strict=True)]
+        real, form = where >= 0, self._format
+        items = _items_of(self._source, where[real])
+        if self._transform is not None:
+            kept = [one for one, is_real in zip(seen, real, strict=True) if is_real]
+            images = self._transformed([item[form.image] for item in items], kept)
+            items = [form.with_image(item, x) for item, x in zip(items, images, strict=True)]
+        if real.all():
+            return items
+        drawn = form.picture.decode(self._generated.read(~where[~real]))
+        added = [one for one, is_real in zip(seen, real, strict=True) if not is_real]
+        made = form.new_items(self._transformed(drawn, added), self.labels[rows[~real]])
+        left, right = iter(items), iter(made)
+        return [next(left) if one else next(right) for one in real.tolist()]
+
+    def _transformed(self, values: Sequence[Any], seen: Sequence[Index]) -> Sequence[Any]:
+        """Apply the transform to each value under a seed of (random_state, epoch, row)."""
+        if self._transform is None:
+            return values
+        changed = []
+        with preserve_global_generators():
+            for value, (epoch, row) in zip(values, seen, strict=True):
+                seed_global_generators(derived_seed(self._seed, "transform", epoch, row) % 2**31)
+                changed.append(self._transform(value))
+        return changed
 
     def sampler(self, length: int | None = None, *, shuffle: bool = True) -> BalancedSampler:
         """Return a sampler for `DataLoader(self, sampler=...)` that counts passes as epochs.
@@ -91,34 +109,6 @@ class _EpochItems(Dataset[Any]):
         Workers that already run (persistent_workers) do not see it; `sampler()` reaches them.
         """
         self.epoch = checked_whole(epoch, "epoch", 0)
-
-    def _items(self, rows: NDArray[np.int64], epoch: int) -> list[Any]:
-        """Return items by index, int64 (n,); negative ones count from the end."""
-        where, rows = self._where[rows], rows % len(self)
-        real, form = where >= 0, self._format
-        items = _items_of(self._source, where[real])
-        if self._transform is not None:
-            images = self._transformed([item[form.image] for item in items], rows[real], epoch)
-            items = [form.with_image(item, x) for item, x in zip(items, images, strict=True)]
-        if real.all():
-            return items
-        drawn, added = form.picture.decode(self._generated.read(~where[~real])), rows[~real]
-        made = form.new_items(self._transformed(drawn, added, epoch), self.labels[added])
-        left, right = iter(items), iter(made)
-        return [next(left) if one else next(right) for one in real.tolist()]
-
-    def _transformed(
-        self, values: Sequence[Any], rows: NDArray[np.int64], epoch: int
-    ) -> Sequence[Any]:
-        """Apply the transform to each value under a seed of (random_state, epoch, row)."""
-        if self._transform is None:
-            return values
-        changed = []
-        with preserve_global_generators():
-            for value, row in zip(values, rows.tolist(), strict=True):
-                seed_global_generators(derived_seed(self._seed, "transform", epoch, row) % 2**31)
-                changed.append(self._transform(value))
-        return changed
 
 
 class AugmentedDataset(_EpochItems):
