@@ -334,6 +334,6 @@ def _chosen(training: Run) -> str:
     parts, best = training.parts, training.best
     if not best.arrays:
         return f"step {training.trained}"
-    anchored = parts.recipe.generator.kind == "anchored"
+    anchored = parts.recipe.generator.anchored
     untouched = anchored and best.step <= parts.first_steps(training.steps)
     return "interpolation" if untouched else f"step {best.step}"

@@ -117,7 +117,7 @@ class ImageSampler:
         """Make the sampler of a trained network. anchors: {label: rows of `data`} to start from."""
         geometry, codes = Geometry.of(data.image_shape), None
         settings = parts.recipe.generator
-        if settings.kind == "anchored":
+        if settings.anchored:
             anchored = cast("AnchoredGenerator", network)
             codes = encode_anchors(anchored, data.pixels, anchors, geometry, parts.compute)
         sources = SourcePool.of(data, anchors, settings) if settings.from_rows else None
@@ -141,7 +141,7 @@ class ImageSampler:
             compute.device,
         )
         codes = sources = discriminator = None
-        if settings.kind == "anchored":
+        if settings.anchored:
             codes = rows_by_label(arrays, "codes", classes, settings.code)
             if not codes:
                 raise ModelFileError("this anchored model holds no anchors, so it cannot sample")

@@ -282,7 +282,7 @@ class TableMeta(_Described):
                 f"the model's target is {str(target.name)!r}, not {options.target!r}; leave "
                 "--target out, or fit a model."
             )
-        columns = {str(column.name): "id" for column in self.table.columns if column.kind == "id"}
+        columns = {str(column.name): "id" for column in self.table.columns if column.is_id}
         columns |= {str(name): kind for name, kind in options.columns.items()}
         return super().options(options, target=str(target.name), columns=columns, **values)
 

@@ -162,7 +162,7 @@ class RowSampler:
         with torch.inference_mode():
             if free:
                 rows: Tensor = self.network(z, y)
-            elif self.settings.kind == "features":
+            elif self.settings.borrows_moves:
                 rows = self.network(z, y, self._moved(label, rng), STRENGTH)
             else:
                 draw = self._around if self.settings.kind == "gaussian" else self._starts
@@ -306,7 +306,7 @@ def _loaded_encoding(arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta)
 def _loaded_column(described: Column, own: Arrays) -> EncodedColumn:
     """Read one column; ModelFileError where its arrays are missing or of other shapes."""
     wrong = ModelFileError(f"the saved column {described.name!r} does not fit its description")
-    if described.kind in ("numeric", "datetime"):
+    if described.has_numbers:
         if not {"missing", "values", "scores", "spikes"} <= own.keys():
             raise wrong
         knots, ranks, spikes = (own[part] for part in ("values", "scores", "spikes"))
@@ -334,7 +334,7 @@ def _loaded_anchors(
     """Read the anchor rows; ModelFileError where they are missing or of other shapes."""
     own, classes = below(arrays, "anchors"), len(meta.classes)
     needed = {"rows", "labels", "neighbours"}
-    needed |= {"lenders"} if meta.recipe.generator.kind == "features" else set()
+    needed |= {"lenders"} if meta.recipe.generator.borrows_moves else set()
     if absent := needed - own.keys():
         raise ModelFileError(f"this table model lacks its anchors: {', '.join(sorted(absent))}")
     kinds: dict[str, Any] = {"lenders": np.int64} | dict.fromkeys(needed, np.int64)

@@ -91,7 +91,7 @@ class SourcePool:
         Raises UsageError where the rows have another shape than the model needs.
         """
         height, width, channels = self.geometry.shape
-        scale = self.settings.scale if self.settings.kind == "super-resolution" else 1
+        scale = self.settings.scale if self.settings.enlarges else 1
         expected = (height // scale, width // scale, channels)
         if source.image_shape != expected:
             raise UsageError(
@@ -112,7 +112,7 @@ class SourcePool:
         """List the rows, of this class or of the others, from which samples of a class start."""
         if self.settings.kind in OTHER_CLASS_KINDS:
             return np.flatnonzero(self.labels != label)
-        if self.own is not None and self.settings.kind == "inpainting":
+        if self.own is not None and self.settings.inpaints:
             return np.arange(len(self.labels))  # the user chose the rows
         return np.flatnonzero(self.labels == label)
 
@@ -152,7 +152,7 @@ class SourcePool:
     def tensors(self, rows: Rows, label: int, rng: np.random.Generator) -> SourceRows:
         """Make the input of the network; draw styles of class `label`, and masks."""
         settings, geometry, pixels = self.settings, self.geometry, self.pixels[rows]
-        if settings.kind == "super-resolution":
+        if settings.enlarges:
             low = to_network(pixels, pixels.shape[1:3])
             return SourceRows(low if self.own else lowered(low, settings.scale))
         styles = masks = None
@@ -161,7 +161,7 @@ class SourcePool:
             of_class = np.flatnonzero(own.labels == label)
             drawn = of_class[rng.integers(len(of_class), size=len(pixels))]
             styles = to_network(own.pixels[drawn], geometry.padded)
-        if settings.kind == "inpainting":
+        if settings.inpaints:
             masks = torch.from_numpy(drawn_masks(len(pixels), geometry.padded, rng))
         return SourceRows(to_network(pixels, geometry.padded), None, styles, masks)
 
@@ -224,18 +224,18 @@ def checked_data(recipe: Recipe, data: Labelled) -> Labelled:
             f"the recipe {recipe.name!r} translates rows between classes, but the data has "
             f"{len(held)} class{'es' * (len(held) != 1)} with rows; add another class"
         )
-    of_two = settings.kind == "pairs" or (settings.from_rows and recipe.game.by_class)
+    of_two = settings.paired or (settings.from_rows and recipe.game.by_class)
     if of_two and len(data.names) != 2:
         raise UsageError(
             f"the recipe {recipe.name!r} is for one pair of classes, but the data has "
             f"{len(data.names)}: use 'stargan', or `translate --from A --to B`"
         )
-    if settings.kind == "super-resolution" and (height % settings.scale or width % settings.scale):
+    if settings.enlarges and (height % settings.scale or width % settings.scale):
         raise UsageError(
             f"the sides of images of {width} x {height} px are not multiples of {settings.scale}; "
             "use an --image-size whose sides are"
         )
-    if settings.kind != "pairs":
+    if not settings.paired:
         return data
     other = partners(data)
     pairs = np.flatnonzero(other >= 0)

@@ -71,7 +71,7 @@ def added_rows(
         name = data.names[block.label]
         pieces.append(kind.take(data.rows, block.source) if repeats else made[name])
     rows = kind.concat(pieces)
-    if schema is not None and any(column.kind == "id" for column in schema.columns):
+    if schema is not None and any(column.is_id for column in schema.columns):
         rows = with_new_ids(rows, schema, data.frame, 0)
     ids = np.array([f"added-{row:06d}" for row in range(len(layout))], dtype=np.str_)
     return Added(data.with_rows(rows, layout.label, ids), plan, layout)

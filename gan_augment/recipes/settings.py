@@ -28,8 +28,6 @@ UNTRAINED_KINDS = TABLE_KINDS | {"fourier"}
 OTHER_CLASS_KINDS = frozenset({"translation", "pairs", "style", "fourier"})
 STYLE_KINDS = frozenset({"style", "fourier"})
 SAME_CLASS_KINDS = frozenset({"inpainting", "super-resolution"})
-PAIRED_KINDS = frozenset({"pairs"})
-ONCE_KINDS = frozenset({"super-resolution", "translation"})
 KNOWN_TARGET_KINDS = SAME_CLASS_KINDS | {"pairs"}
 OptimiserName = Literal["adam", "rmsprop", "sgd"]
 ScheduleName = Literal["constant", "linear", "cosine"]
@@ -133,17 +131,37 @@ class GeneratorSettings(Frozen):
     @property
     def translates(self) -> bool:
         """Whether a sample changes a row of a chosen class."""
-        return self.kind in OTHER_CLASS_KINDS | {"inpainting"}
+        return self.kind in OTHER_CLASS_KINDS or self.inpaints
+
+    @property
+    def anchored(self) -> bool:
+        """Whether a sample mixes the codes of real rows of its class."""
+        return self.kind == "anchored"
+
+    @property
+    def borrows_moves(self) -> bool:
+        """Whether a row moves by differences of rows of its class and of near larger classes."""
+        return self.kind == "features"
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether a sample redraws a region of a row."""
+        return self.kind == "inpainting"
+
+    @property
+    def enlarges(self) -> bool:
+        """Whether a sample enlarges a row of a lower resolution."""
+        return self.kind == "super-resolution"
 
     @property
     def paired(self) -> bool:
         """Whether training needs pairs of images, one of each class."""
-        return self.kind in PAIRED_KINDS
+        return self.kind == "pairs"
 
     @property
     def once(self) -> bool:
         """Whether a row makes one sample of a class: no noise, no style, no mask varies it."""
-        return self.kind in ONCE_KINDS
+        return self.enlarges or self.kind == "translation"
 
     @property
     def span(self) -> int:

@@ -88,7 +88,7 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
     rows, settings = np.concatenate(chosen), recipe.generator
     around = min(max(5, len(table.encoding.numbers) + 1), MOST_AROUND)
     points = None
-    if settings.kind == "features":
+    if settings.borrows_moves:
         points = whitened(table.rows[rows][:, list(table.encoding.numbers)])
     anchors = anchor_rows(
         table.rows[rows],

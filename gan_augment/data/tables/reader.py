@@ -202,9 +202,7 @@ def _read_sampled(
         for field in file.schema_arrow
         if pa.types.is_integer(field.type) and field.name != label
     ]
-    ids = {
-        name: "id" for name in whole_numbers if infer_column(_column(file, name), name).kind == "id"
-    }
+    ids = {name: "id" for name in whole_numbers if infer_column(_column(file, name), name).is_id}
     kinds = Overrides.checked({"columns": ids | (overrides.columns if overrides else {})}, "kinds")
     sampled = ds.dataset(path, format="parquet").take(pa.array(rows))
     read = read_frame(arrow_frame(sampled), label, kinds)
