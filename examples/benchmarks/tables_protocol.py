@@ -473,4 +473,4 @@ def _part(
         for k in (y, level.train.y)
     ]
     labels = np.searchsorted(names, level.held_y)
-    return Part(DecisionScores(called, probability, "probability"), labels, *shares)
+    return Part(DecisionScores(called, probability), labels, *shares)

@@ -50,7 +50,7 @@ class Decision:
     "threshold" (two classes): the second one where its log odds are at least `value`, in nats.
     "tau": the class with the highest log probability - value * log(real share). "corrected" is the
     same with a value that nothing was tuned for. All act on corrected probabilities, clipped to
-    1e-6..1; scores of kind "decision" are taken as they are.
+    1e-6..1.
     """
 
     rule: Rule = "default"
@@ -84,12 +84,10 @@ def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decisi
     G-mean and accuracy, which have such a decision, those are equal that are within one standard
     error of the highest (Breiman et al. 1984, "Classification and Regression Trees", section
     3.4.3): the highest of many cuts on a few rare rows is mostly luck, which lowers every arm and
-    makes differences between arms noisier. Values of kind "decision" are on a scale of the
-    learner's own, so of theirs the middle of the best cuts is taken. The default where scores are
-    missing, where the metric is one of ranks, or where no evaluated class has a row.
+    makes differences between arms noisier. The default where scores are missing, where the metric
+    is one of ranks, or where no evaluated class has a row.
     """
-    kinds = {part.scores.kind for part in parts}
-    if metric in OF_RANKS or len(kinds) != 1 or "none" in kinds:
+    if metric in OF_RANKS or any(part.scores.values is None for part in parts):
         return Decision()
     evidence = [_evidence(part.scores, part.trained, part.real) for part in parts]
     labels = np.concatenate([part.labels for part in parts])
@@ -105,12 +103,8 @@ def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decisi
     values = figures_of(metric, counts, evaluated)
     if not np.isfinite(values).any():
         return Decision()
-    if kinds == {"decision"}:  # what is right on its scale depends on what it was trained on
-        equal = cuts[values >= np.nanmax(values) - SAME]
-        nearest = float(np.median(equal))
-    else:
-        error = _standard_error(metric, counts[int(np.nanargmax(values))], evaluated)
-        equal = cuts[values >= np.nanmax(values) - max(error, SAME)]
+    error = _standard_error(metric, counts[int(np.nanargmax(values))], evaluated)
+    equal = cuts[values >= np.nanmax(values) - max(error, SAME)]
     return Decision(rule, float(equal[np.abs(equal - nearest).argmin()]))
 
 
@@ -166,13 +160,10 @@ def _balanced_cut(parts: Sequence[Part]) -> float:
 
 
 def _evidence(scores: Scores, trained: Values, real: Values) -> Values:
-    """float64 (N, K): log corrected probabilities, or decision values; -inf of unseen classes."""
+    """float64 (N, K): log corrected probabilities; -inf of unseen classes."""
     assert scores.values is not None
-    if scores.kind == "probability":
-        fair = corrected(scores.values, trained, real)
-        values = np.log(np.clip(fair, LEAST_PROBABILITY, 1.0))
-    else:
-        values = scores.values
+    fair = corrected(scores.values, trained, real)
+    values = np.log(np.clip(fair, LEAST_PROBABILITY, 1.0))
     unseen = (trained <= 0) | (real <= 0)
     return np.where(unseen, -np.inf, values) if unseen.any() else values
 

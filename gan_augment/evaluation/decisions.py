@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,10 @@ OF_RANKS = ("average_precision",)
 
 LEAST_PROBABILITY = 1e-6
 BINS = 10
-_LARGEST = 1e18
-"""Decision values above this are rejected as diverged."""
 
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
 Labels = NDArray[np.int64]
-ScoreKind = Literal["probability", "decision", "none"]
 
 
 def confusion(labels: NDArray[np.int64], called: NDArray[np.int64], classes: int) -> Counts:
@@ -143,56 +140,30 @@ def calibration(probability: Values, labels: NDArray[np.int64]) -> dict[str, Any
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Predictions of a learner for N rows.
+    """Predictions of a learner for N rows. Raises DataError if shapes or values cannot be.
 
     Parameters
     ----------
     called : int64 (N,)
         The learner's own decisions.
     values : float64 (N, K) or None
-        Probabilities (rows sum to 1), or decision values on any scale, higher for the likelier
-        class and -inf for a class without training rows. None if the kind is "none".
-    kind
-        "probability", "decision" or "none".
-
-    Raises
-    ------
-    DataError
-        If shapes disagree, or values are NaN or, as probabilities, outside 0..1.
+        Probabilities; None if the learner gives none.
     """
 
     called: Labels
     values: Values | None
-    kind: ScoreKind
 
     def __post_init__(self) -> None:
         if self.values is None:
             return
-        low, high = (0.0, 1 + 1e-6) if self.are_probabilities else (-np.inf, _LARGEST)
         shaped = self.values.ndim == 2 and len(self.values) == len(self.called)
         # NaN fails both comparisons
-        if not shaped or not ((self.values >= low) & (self.values <= high)).all():
+        if not shaped or not ((self.values >= 0) & (self.values <= 1 + 1e-6)).all():
             raise DataError(
-                f"the learner's scores of kind {self.kind!r} have the shape {self.values.shape} "
-                f"for {len(self.called)} rows, or hold NaN or values outside {low:g}..{high:g}; it "
-                "may have diverged. Check its settings."
+                f"the learner's probabilities have the shape {self.values.shape} for "
+                f"{len(self.called)} rows, or hold NaN or values outside 0..1; it may have "
+                "diverged. Check its settings."
             )
-
-    @property
-    def are_probabilities(self) -> bool:
-        """Whether the values are probabilities."""
-        return self.kind == "probability"
-
-    @property
-    def ranking(self) -> Values | None:
-        """Scores that rank the rows for each class, float64 (N, K); None without values.
-
-        With decision values of two classes, each class scores its value minus the other's.
-        """
-        if self.values is None or self.are_probabilities or self.values.shape[1] != 2:
-            return self.values
-        second = self.values[:, 1] - self.values[:, 0]
-        return np.stack([-second, second], axis=1)
 
 
 def corrected(probability: Values, trained: Values, real: Values) -> Values:
@@ -232,15 +203,15 @@ def corrected_decision(scores: Scores, trained: Values, real: Values, metric: st
 
     This is optimal for mean recall if the probabilities are right. For accuracy the log of the real
     shares is added back. trained, real: as for `corrected`. None for metrics of ranks, and for
-    scores that are not probabilities: these have only the learner's own decision. Source: Menon et
+    learners without probabilities: these have only their own decision. Source: Menon et
     al. 2021, "Long-tail learning via logit adjustment", section 4.1.
 
-    >>> scores = Scores(np.array([0]), np.array([[0.7, 0.3]]), "probability")
+    >>> scores = Scores(np.array([0]), np.array([[0.7, 0.3]]))
     >>> shares = np.array([0.9, 0.1])
     >>> corrected_decision(scores, shares, shares, "balanced_accuracy").tolist()
     [1]
     """
-    if metric in OF_RANKS or not scores.are_probabilities or scores.values is None:
+    if metric in OF_RANKS or scores.values is None:
         return None
     fair = np.log(np.clip(corrected(scores.values, trained, real), LEAST_PROBABILITY, 1.0))
     fair = np.where((trained <= 0) | (real <= 0), -np.inf, fair)
@@ -274,7 +245,7 @@ def split_figures(
     fair = corrected_decision(scores, trained, real, metric)
     called = {"default": scores.called, "corrected": fair}
     k, calibrations = len(real), None
-    if scores.are_probabilities and scores.values is not None and len(labels):
+    if scores.values is not None and len(labels):
         after = corrected(scores.values, trained, real)
         calibrations = {
             "before": calibration(scores.values, labels),
@@ -285,7 +256,7 @@ def split_figures(
             column: None if own is None else confusion(labels, own, k).tolist()
             for column, own in called.items()
         },
-        "average_precision": average_precisions(scores.ranking, labels, k),
+        "average_precision": average_precisions(scores.values, labels, k),
         "calibration": calibrations,
         "called": {
             column: None if own is None else packed_labels(own) for column, own in called.items()

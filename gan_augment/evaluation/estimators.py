@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gan_augment.data.tables.columns import plain_columns
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, GanAugmentError, UsageError
-from gan_augment.evaluation.decisions import Labels, ScoreKind, Scores
+from gan_augment.evaluation.decisions import Labels, Scores
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
 from gan_augment.user_code import code_sha256, import_code
@@ -218,33 +218,19 @@ class FittedEstimator:
     encoder: TableEncoder | None = None
 
     def scores(self, data: Labelled) -> Scores:
-        """Score N rows for K = len(data.names) classes; unseen classes have probability 0.
+        """Score N rows for K = len(data.names) classes; classes never seen have probability 0.
 
         Values are rounded to float32: the last bits depend on the memory layout of the rows.
         """
-        x = features_of(data, self.encoder)
+        x, values = features_of(data, self.encoder), None
         with one_thread(), failures_named(self.name, "its predictions"):
-            kind, values = self._values(x)
-            own = values.argmax(axis=1) if self.argmax else np.asarray(self.estimator.predict(x))
-            called = self.known[own.astype(np.int64)]
-            if kind == "none":
-                return Scores(called, None, kind)
-            unseen = 0.0 if kind == "probability" else -np.inf
-            whole = np.full((len(called), len(data.names)), unseen)
-            whole[:, self.known] = values.astype(np.float32)
-        return Scores(called, whole, kind)
-
-    def _values(self, x: Any) -> tuple[ScoreKind, NDArray[np.float64]]:
-        """Return the kind of scores and their values (N, k)."""
-        if hasattr(self.estimator, "predict_proba"):
-            return "probability", np.asarray(self.estimator.predict_proba(x), dtype=np.float64)
-        if hasattr(self.estimator, "decision_function"):
-            values = np.asarray(self.estimator.decision_function(x), dtype=np.float64)
-            if values.ndim == 1:
-                values = np.column_stack([np.zeros(len(values)), values])
-            if values.shape[1] == len(self.known):  # otherwise one against one
-                return "decision", values
-        return "none", np.empty((0, 0))
+            if hasattr(self.estimator, "predict_proba"):
+                known = np.asarray(self.estimator.predict_proba(x), dtype=np.float64)
+                values = np.zeros((len(data), len(data.names)))
+                values[:, self.known] = known.astype(np.float32)
+            own = known.argmax(axis=1) if self.argmax else self.estimator.predict(x)
+            called = self.known[np.asarray(own).astype(np.int64)]
+        return Scores(called, values)
 
 
 def features_of(data: Labelled, encoder: TableEncoder | None) -> Any:

@@ -332,7 +332,7 @@ class FittedNetwork:
                 masked[rows, self.known] = logits[:, self.known]
         shares = np.exp(masked - masked.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
-        return Scores(masked.argmax(axis=1).astype(np.int64), shares, "probability")
+        return Scores(masked.argmax(axis=1).astype(np.int64), shares)
 
 
 def small_cnn(training: Training, seed: int, updates: int) -> SmallCNN:

@@ -204,10 +204,15 @@ def _timed(design: Design, processes: int, steps: int | None) -> tuple[Design, C
     for _ in range(2):  # the first fit of a process includes imports
         began_s = time.perf_counter()
         seed = design.options.fit.seed
-        design.learner.fit(Training(part.train, part.train), seed).scores(part.test)
+        scores = design.learner.fit(Training(part.train, part.train), seed).scores(part.test)
         learner_s = time.perf_counter() - began_s
         if learner_s > 1:
             break
+    if scores.values is None and design.options.metric in OF_RANKS:
+        raise UsageError(
+            f"{design.options.metric} needs probabilities, and {design.learner.name} has no "
+            "predict_proba; take another metric, or wrap the learner in CalibratedClassifierCV"
+        )
     gan = design.generator
     if not design.keeps_generators:
         return design, Costs(learner_s, 0.0)

@@ -33,7 +33,7 @@ EVEN, RARE = np.array([0.5, 0.5]), np.array([0.9, 0.1])
 def scores(second: list[float]) -> Scores:
     """Return scores of two classes from the probability of the second."""
     p = np.array(second)
-    return Scores((p > 0.5).astype(np.int64), np.stack([1 - p, p], axis=1), "probability")
+    return Scores((p > 0.5).astype(np.int64), np.stack([1 - p, p], axis=1))
 
 
 def drawn(seed: int, classes: int, n: int = 60) -> tuple[Scores, np.ndarray, np.ndarray]:
@@ -44,7 +44,7 @@ def drawn(seed: int, classes: int, n: int = 60) -> tuple[Scores, np.ndarray, np.
     logits = rng.normal(size=(n, classes))
     logits[np.arange(n), labels] += 1
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return Scores(p.argmax(axis=1), p, "probability"), labels, real
+    return Scores(p.argmax(axis=1), p), labels, real
 
 
 # correcting the class shares
@@ -79,9 +79,8 @@ def test_the_corrected_decision_is_logit_adjustment(seed, classes):
 
 
 def test_only_probabilities_are_corrected_and_no_ranking():
-    for kind, values in (("decision", np.zeros((3, 2))), ("none", None)):
-        silent = Scores(np.zeros(3, int), values, kind)
-        assert corrected_decision(silent, EVEN, RARE, "macro_f1") is None
+    silent = Scores(np.zeros(3, int), None)
+    assert corrected_decision(silent, EVEN, RARE, "macro_f1") is None
     assert corrected_decision(scores([0.2]), EVEN, RARE, "average_precision") is None
 
 
@@ -133,7 +132,7 @@ def test_topping_up_alone_changes_no_corrected_decision(seed, classes):
     seen, _, real = drawn(seed, classes)
     even = np.full(classes, 1 / classes)
     p = corrected(seen.values, real, even)
-    topped_up = Scores(p.argmax(axis=1), p, "probability")
+    topped_up = Scores(p.argmax(axis=1), p)
     before = corrected_decision(seen, real, real, "macro_f1")
     after = corrected_decision(topped_up, even, real, "macro_f1")
     assert before.tolist() == after.tolist()
@@ -141,7 +140,7 @@ def test_topping_up_alone_changes_no_corrected_decision(seed, classes):
 
 def test_a_class_that_was_never_seen_is_never_called():
     p = np.array([[0.6, 0.4, 0.0], [0.2, 0.8, 0.0]])
-    given_scores = Scores(p.argmax(axis=1), p, "probability")
+    given_scores = Scores(p.argmax(axis=1), p)
     trained, real = np.array([0.5, 0.5, 0.0]), np.array([0.5, 0.499999, 0.000001])
     for metric in ("balanced_accuracy", "accuracy"):
         assert corrected_decision(given_scores, trained, real, metric).max() < 2
@@ -150,12 +149,11 @@ def test_a_class_that_was_never_seen_is_never_called():
 def test_scores_that_cannot_be_are_refused():
     called = np.zeros(2, dtype=np.int64)
     with pytest.raises(DataError, match="NaN"):
-        Scores(called, np.array([[0.5, 0.5], [np.nan, 0.5]]), "probability")
+        Scores(called, np.array([[0.5, 0.5], [np.nan, 0.5]]))
     with pytest.raises(DataError, match=r"outside 0\.\.1"):
-        Scores(called, np.array([[0.5, 0.5], [-1.0, 2.0]]), "probability")
+        Scores(called, np.array([[0.5, 0.5], [-1.0, 2.0]]))
     with pytest.raises(DataError, match="for 2 rows"):
-        Scores(called, np.array([[0.5, 0.5]]), "probability")
-    Scores(called, np.array([[0.5, -np.inf], [1.0, 2.0]]), "decision")
+        Scores(called, np.array([[0.5, 0.5]]))
 
 
 COUNTS = np.array([[8, 2, 0], [1, 3, 0], [4, 1, 1]])
@@ -233,7 +231,7 @@ def drawn_scores(seed: int, classes: int, n: int = 50) -> tuple[Scores, np.ndarr
     logits = rng.normal(size=(n, classes)).round(1)
     logits[np.arange(n), labels] += 1
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return Scores(p.argmax(axis=1), p, "probability"), labels, np.bincount(labels) / n
+    return Scores(p.argmax(axis=1), p), labels, np.bincount(labels) / n
 
 
 # average precision
@@ -241,8 +239,8 @@ def drawn_scores(seed: int, classes: int, n: int = 50) -> tuple[Scores, np.ndarr
 
 def test_average_precision_by_hand():
     p = np.array([0.9, 0.8, 0.7, 0.6])
-    seen = Scores(np.ones(4, dtype=np.int64), np.stack([1 - p, p], axis=1), "probability")
-    found = average_precisions(seen.ranking, np.array([1, 0, 1, 0]), classes=2)
+    seen = Scores(np.ones(4, dtype=np.int64), np.stack([1 - p, p], axis=1))
+    found = average_precisions(seen.values, np.array([1, 0, 1, 0]), classes=2)
     assert found[1] == pytest.approx((1 + 2 / 3) / 2)
     assert found[0] == pytest.approx((1 + 2 / 3) / 2)  # ranks 1 and 3 from the other end
 
@@ -250,26 +248,20 @@ def test_average_precision_by_hand():
 @given(st.integers(0, 10_000), st.integers(2, 5))
 def test_average_precision_agrees_with_scikit_learn(seed, classes):
     seen, labels, _ = drawn_scores(seed, classes)
-    for label, found in enumerate(average_precisions(seen.ranking, labels, classes)):
+    for label, found in enumerate(average_precisions(seen.values, labels, classes)):
         expected = metrics.average_precision_score(labels == label, seen.values[:, label])
         assert found == pytest.approx(expected, abs=1e-12)
 
 
 def test_equal_scores_give_the_base_rate():
-    seen = Scores(np.zeros(8, dtype=np.int64), np.full((8, 2), 0.5), "probability")
-    assert average_precisions(seen.ranking, np.array([1, 1] + [0] * 6), 2) == [0.75, 0.25]
-
-
-def test_of_two_decision_values_each_class_has_a_ranking_of_its_own():
-    values = np.array([[0.0, 2.0], [0.0, -1.0], [0.0, -3.0]])
-    seen = Scores(np.array([1, 0, 0]), values, "decision")
-    assert average_precisions(seen.ranking, np.array([1, 0, 0]), 2) == [1.0, 1.0]
+    seen = Scores(np.zeros(8, dtype=np.int64), np.full((8, 2), 0.5))
+    assert average_precisions(seen.values, np.array([1, 1] + [0] * 6), 2) == [0.75, 0.25]
 
 
 def test_classes_without_rows_and_learners_without_scores_have_none():
     seen, labels, _ = drawn_scores(0, 2)
-    padded = Scores(seen.called, np.pad(seen.values, ((0, 0), (0, 1))), "probability")
-    assert average_precisions(padded.ranking, labels, 3)[2] is None
+    padded = Scores(seen.called, np.pad(seen.values, ((0, 0), (0, 1))))
+    assert average_precisions(padded.values, labels, 3)[2] is None
     assert average_precisions(None, labels, 2) == [None, None]
 
 
@@ -329,8 +321,6 @@ def test_without_probabilities_there_is_one_column():
     seen, labels, real = drawn_scores(1, 3)
     ranked = split_figures(seen, labels, real, real, "average_precision")
     assert ranked["confusion"]["corrected"] is None
-    silent = split_figures(Scores(labels, None, "none"), labels, real, real, "accuracy")
+    silent = split_figures(Scores(labels, None), labels, real, real, "accuracy")
     assert silent["confusion"]["corrected"] is silent["calibration"] is None
     assert silent["average_precision"] == [None] * 3
-    values = Scores(labels, seen.values, "decision")
-    assert split_figures(values, labels, real, real, "accuracy")["calibration"] is None

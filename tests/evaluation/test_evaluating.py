@@ -170,14 +170,6 @@ def test_another_evaluation_is_not_gone_on_with_and_what_differs_is_named(
     assert (ours / RESULT).read_bytes() == (finished / RESULT).read_bytes()
 
 
-@pytest.mark.parametrize("more", [{"gap": 3}, {"time": TIMES[::-1]}])
-def test_other_splits_in_time_are_another_evaluation(more: dict[str, Any], tmp_path: Path) -> None:
-    asked = changed(SHORT, repeats=None, time=TIMES)
-    evaluate(table(), asked, out=tmp_path / "rep")
-    with pytest.raises(ResumeMismatchError, match="its splits"):
-        evaluate(table(), changed(asked, **more), out=tmp_path / "rep", resume=True)
-
-
 def test_objects_among_a_plug_ins_parameters_make_no_difference_between_two_runs() -> None:
     headers = [
         prepare(table(), changed(SHORT, generator=Noisy(object()))).design.header  # type: ignore[arg-type]

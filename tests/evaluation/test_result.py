@@ -67,7 +67,7 @@ def arm_line(design: Design, split: Any, name: str) -> dict[str, Any]:
     odds = rng.normal(size=len(labels)) + QUALITY.get(name, 1.0) * (2 * labels - 1)
     second = 1 / (1 + np.exp(-odds))
     values = np.stack([1 - second, second], axis=1)
-    scores = Scores(values.argmax(axis=1), values, "probability")
+    scores = Scores(values.argmax(axis=1), values)
     real = np.bincount(design.data.labels[split.train]) / len(split.train)
     copies = {"generated": 30, "identical": 0, "held": 50, "held_identical": 0}
     rows = {"real": 30, "repeat": 0, "synthetic": 0, "companion": 0}

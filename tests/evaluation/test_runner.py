@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from sklearn.linear_model import LogisticRegression
@@ -20,8 +19,7 @@ from gan_augment.evaluation.generators import TrainingCurve
 from gan_augment.evaluation.options import ARMS, ON_TOP, RIVALS, arms_of
 from gan_augment.evaluation.plan import Costs, prepare
 from gan_augment.evaluation.runner import JOURNAL, evaluate, judge_arm
-from gan_augment.options import TopUp
-from gan_augment.storage.journal import Journal, unpack_labels
+from gan_augment.storage.journal import Journal
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
 
 SHORT = options(
@@ -87,26 +85,6 @@ def test_a_line_counts_the_rows_of_the_training_set_by_origin(
     assert found["error"] is None
     assert {o: n for o, n in found["rows"]["rare"].items() if n} == expected
     assert found["rows"]["common"]["real"] == 30
-
-
-def test_topping_up_ends_where_it_is_told_to() -> None:
-    rows = line("smote", top_up=TopUp(to=0.5))["rows"]["rare"]
-    assert (rows["real"], rows["synthetic"]) == (8, 7)
-
-
-def test_calls_are_what_the_confusions_count() -> None:
-    found = line("gan")
-    for column in ("default", "corrected"):
-        called = unpack_labels(found["called"][column])
-        assert (
-            np.bincount(called, minlength=2).tolist()
-            == np.sum(found["confusion"][column], axis=0).tolist()
-        )
-
-
-def test_the_same_fit_gives_the_same_line_but_for_its_seconds() -> None:
-    first, again = line("gan"), line("gan")
-    assert json.dumps({**first, "seconds": 0}) == json.dumps({**again, "seconds": 0})
 
 
 @pytest.mark.parametrize("arm", ["oversample", "smote", "gan"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 import time
@@ -217,13 +216,3 @@ def test_an_evaluation_that_was_killed_ends_with_the_same_bytes(
     flags = (*FLAGS, "--folds", "2", "--repeats", "1", "--arms", "oversample")
     moments = [(2, 0.0), (4, 0.0)]  # signs in the journal, no times
     assert check_kills(written(tmp_path), flags, moments, start_command) == 2
-
-
-def kills_at_random_moments(home: Path, n: int, command: Command) -> int:
-    """How many of `n` kills took place; all are of one evaluation, which goes on each time."""
-    drawn = random.Random(0)
-    moments = [(drawn.randrange(4), drawn.uniform(0, 0.5)) for _ in range(n - n // 5)]
-    moments += [(0, drawn.uniform(0, 6)) for _ in range(n // 5)]  # while it starts
-    drawn.shuffle(moments)
-    flags = (*FLAGS, "--folds", "3", "--repeats", "2")
-    return check_kills(written(home), flags, moments, command)
