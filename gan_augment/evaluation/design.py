@@ -322,8 +322,15 @@ class Design:
 
     @functools.cached_property
     def arms(self) -> tuple[Arm, ...]:
-        """The requested arms that this learner supports."""
-        return arms_of(self.options.arm_names, self.learner.methods)
+        """The requested arms that this learner supports. Raises UsageError for other named ones."""
+        arms = arms_of(self.options.arm_names, self.learner.methods)
+        absent = set(self.options.arm_names) - {arm.name for arm in arms}
+        if absent and self.options.arms != "default":
+            raise UsageError(
+                f"the arm {min(absent)!r} is a way to train the small CNN, and the learner is "
+                f"{self.learner.name}; leave it out, or evaluate images with learner='cnn'"
+            )
+        return arms
 
     @property
     def learned(self) -> Labelled:

@@ -170,7 +170,6 @@ def prepare(
     learner = learner_of(options.learner, data, updates=options.updates, overrides=kinds)
     generator = generator_of(options, data, rare)
     design = Design(options, data, protocol, learner, generator, rare, None, kinds, {}, photos)
-    _check_arms(design)
     design = replace(design, requested=_requested(design, duplicates, columns))
     if header is not None:
         _check_same(header["asked"], design.requested)
@@ -186,16 +185,6 @@ def prepare(
             "give a longer --budget (budget=), or fewer --arms (arms=)"
         )
     return Plan(design, costs.total_s(design, processes), processes, (*notes, *protocol.notes))
-
-
-def _check_arms(design: Design) -> None:
-    """Raise UsageError for a named arm that this learner does not support."""
-    absent = set(design.options.arm_names) - {arm.name for arm in design.arms}
-    if absent and design.options.arms != "default":
-        raise UsageError(
-            f"the arm {min(absent)!r} is a way to train the small CNN, and the learner is "
-            f"{design.learner.name}; leave it out, or evaluate images with learner='cnn'"
-        )
 
 
 def _timed(design: Design, processes: int, steps: int | None) -> tuple[Design, Costs]:
@@ -287,7 +276,7 @@ def _with_groups_and_times(
     if names:
         data, times = set_aside(data, **names)
     if options.time is not None and "time" not in names:
-        series = pd.Series(np.asarray(options.time).ravel(), name="time")
+        series = pd.Series(options.time, name="time")
         if len(series) != len(data):
             raise UsageError(f"time has {len(series)} values; expected {len(data)}, one per row")
         times = moments(series)

@@ -112,7 +112,7 @@ def test_images_are_arrays_of_three_dimensions() -> None:
         ({"augmenter": ImageGAN()}, "is ImageGAN, and the data is a table"),
         ({"augmenter": GANAugmenter(synthetic_share=0)}, "nothing is generated"),
         ({"augmenter": GANAugmenter(steps=-1)}, "steps = -1"),
-        ({"samplers": [3]}, "expected {name: over-sampler}"),
+        ({"samplers": [3]}, "fit_resample"),
         ({"samplers": {"mine": 3}}, "fit_resample"),
         ({"samplers": {"smote": GANAugmenter()}}, "rename it"),
         ({"metric": "f1"}, "metric = 'f1' is refused: expected one of balanced_accuracy"),
