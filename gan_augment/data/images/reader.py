@@ -105,7 +105,7 @@ def read_images(
     size = None if image_size is None else checked_size(image_size)
     path, progress = Path(source), progress or Progress()
     check_there(path, "a folder of classes, a .csv or an .npz")
-    if path.suffix.lower() == ".npz" and path.is_file() and not columns:
+    if path.suffix.lower() == ".npz" and not path.is_dir() and not columns:
         return _read_npz(path, size, how, progress)
     listing = _listed(path, labelled, columns)
     size = size or _size_by_headers(listing, workers, progress)
