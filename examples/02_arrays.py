@@ -34,7 +34,7 @@ def main(out: Path, steps: int = 60) -> None:
     save_sheet(out / "bars.png", [real, *new.pixels[:24, :, :, 0].reshape(3, 8, *real.shape[1:])])
 
     gan.save(out / "model.safetensors")
-    again = ImageGAN.load(out / "model").sample({"bar": 10}, random_state=1)
+    again = ImageGAN.load(out / "model.safetensors").sample({"bar": 10}, random_state=1)
     print("ten again are the first ten:", bool((again.pixels == new.pixels[:10]).all()))
 
 
