@@ -12,7 +12,7 @@ from shapes import COUNTS, drawn
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from gan_augment import GANAugmenter, augment_loader
+from gan_augment import FitOptions, GANAugmenter, augment_loader
 
 CLASSES = list(COUNTS)
 EPOCHS = 20
@@ -57,7 +57,9 @@ def main() -> None:
     report("before", loader)
 
     # So few steps make nothing that selection would keep, and it is left out.
-    augmenter = GANAugmenter(steps=60, n_jobs=1, random_state=0, selection="off")
+    augmenter = GANAugmenter(
+        steps=60, n_jobs=1, random_state=0, options=FitOptions(selection=False)
+    )
     loader = augment_loader(loader, augmenter)  # the one line
     report("after", loader)
     print("of what:", loader.dataset.counts["2"])

@@ -36,7 +36,11 @@ def main(out: Path, steps: int = 60) -> None:
     print("read again:", read_signals(out / "topped-up").data.counts)
 
     augmenter = GANAugmenter(
-        kind="signal", steps=steps, selection=False, synthetic_share=0.5, random_state=0
+        kind="signal",
+        steps=steps,
+        options=FitOptions(selection=False),
+        synthetic_share=0.5,
+        random_state=0,
     )
     more, labels = augmenter.fit_resample(x, y)
     print(f"in memory: {more.shape} {more.dtype}, {(labels == 'premature').sum()} premature beats")

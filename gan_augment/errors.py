@@ -1,7 +1,7 @@
 """The tree of errors. Every class is also a builtin and knows the exit code of the command.
 
-A message says what was given, what was expected, and what to do next. No logic beyond wording.
-Warnings point at the caller's own line, however deep in the library they arise.
+A message says what was given, what was expected, and what to do next. Warnings point at the
+caller's own line, however deep in the library they arise.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 
-_PASSED = ("gan_augment", "imblearn", "joblib", "sklearn")  # those that call us for the user
+_PASSED = (
+    "gan_augment",
+    "imblearn",
+    "joblib",
+    "sklearn",
+)  # packages that call this one for the user
 
 
 class GanAugmentError(Exception):
-    """Is the base of everything that this library raises on purpose."""
+    """Base of everything that this library raises on purpose."""
 
     exit_code = 1
 
@@ -27,11 +32,11 @@ class UsageError(GanAugmentError, ValueError):
 
 
 class OutputExistsError(UsageError, FileExistsError):
-    """Raised where the output exists already; nothing was written."""
+    """Raised if the output exists; nothing was written."""
 
 
 class DataError(GanAugmentError, ValueError):
-    """Raised where the data cannot be used as it is."""
+    """Raised if the data cannot be used as it is."""
 
     exit_code = 3
 
@@ -41,66 +46,65 @@ class UnknownClassError(DataError):
 
 
 class NoRareClassError(DataError):
-    """Raised where `rare` classes are requested and no class is rare."""
+    """Raised if `rare` classes are requested and no class is rare."""
 
 
 class UnreadableFilesError(DataError):
-    """Raised where more image files are unreadable than may be skipped."""
+    """Raised if more files are unreadable than may be skipped."""
 
 
 class TooFewAcceptedError(DataError):
-    """Raised for a class of which the model makes too few samples worth keeping."""
+    """Raised for a class for which the model makes too few samples worth keeping."""
 
 
 class LeakError(DataError):
-    """Raised where training has seen held-out rows, or may have."""
+    """Raised if training has seen held-out rows, or may have."""
 
 
 class NotFittedError(GanAugmentError, ValueError, AttributeError):
-    """Raised where something learned is used before `fit` or `load`."""
+    """Raised if something learned is used before `fit` or `load`."""
 
 
 class ModelFileError(GanAugmentError, ValueError):
-    """Raised where a model, checkpoint or run is damaged, foreign or of another version."""
+    """Raised if a model, checkpoint or run is damaged, foreign or of another version."""
 
 
 class MissingPathError(UsageError, DataError, ModelFileError, FileNotFoundError):
-    """Raised where nothing is at the path of data, a run or a result: one mistake, one code."""
+    """Raised if nothing is at the path of data, a run or a result."""
 
 
 class ResumeMismatchError(UsageError):
-    """Raised where a run began with other data or settings and cannot be resumed."""
+    """Raised if a run began with other data or settings and cannot be resumed."""
 
 
 class DivergedError(GanAugmentError, ArithmeticError):
-    """Raised where training diverges or collapses again after every allowed rollback."""
+    """Raised if training diverges or collapses again after every allowed rollback."""
 
     exit_code = 5
 
 
 class WriteFailedError(GanAugmentError, OSError):
-    """Raised where writing fails (disk full, read-only); earlier files are intact."""
+    """Raised if writing fails (disk full, read-only); earlier files are intact."""
 
     exit_code = 74
 
 
 class LostRankError(GanAugmentError, ConnectionError):
-    """Raised where another rank of a joint fit is gone or silent; what was saved is kept."""
+    """Raised if another rank of a joint fit is gone or silent; what was saved is kept."""
 
 
 class FolderInUseError(GanAugmentError, OSError):
-    """Raised where another live process works in the folder."""
+    """Raised if another live process works in the folder."""
 
     exit_code = 75
 
 
 def unknown_class(name: object, counts: Mapping[str, int]) -> UnknownClassError:
-    """Make the error for a class that the labels do not hold, with the nearest that they do."""
+    """Make the error for a class that the labels do not hold."""
     listed = ", ".join(f"{known!r} ({n})" for known, n in list(counts.items())[:20])
-    more = f" and {len(counts) - 20} more" if len(counts) > 20 else ""
     return UnknownClassError(
-        f"no sample is labelled {str(name)!r}; the labels hold {listed}{more}."
-        f"{did_you_mean(str(name), [*map(str, counts)])}"
+        f"no sample is labelled {str(name)!r}; the labels are {listed}"
+        f"{', ...' if len(counts) > 20 else '.'}{did_you_mean(str(name), [*map(str, counts)])}"
     )
 
 
@@ -122,10 +126,8 @@ class SmallSampleWarning(UserWarning):
 def warn(message: str, category: type[UserWarning] = UserWarning) -> None:
     """Warn at the innermost line that is neither this library's nor a pipeline's."""
     level, frame = 1, sys._getframe(0)
-    while frame.f_back is not None and _package(frame.f_globals) in _PASSED:
+    while frame.f_back is not None:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _PASSED:
+            break
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
-
-
-def _package(names: dict[str, object]) -> str:
-    return str(names.get("__name__")).partition(".")[0]

@@ -73,18 +73,15 @@ def compute_config(
         resolved, by = precision, "as requested"
     elif pixels and chosen.type == "cuda" and torch.cuda.is_bf16_supported():
         resolved = "bf16"
-    threads, rule = _threads(pixels) if threads is None else (threads, "threads as requested")
+    rule, cores, count = "threads as requested", available_cores(), available_threads()
+    if threads is None:
+        threads, rule = 1, "one thread for small networks"
+        if multiprocessing.parent_process() is not None:
+            rule = "one thread inside a worker process"
+        elif pixels > ONE_THREAD_PX:
+            fewer = " (OMP_NUM_THREADS)" if count < cores else ""
+            threads, rule = count, f"{count} of {cores} core{'s' * (cores != 1)}{fewer}"
     return ComputeConfig(chosen, resolved, threads, f"{why}; {resolved} {by}; {rule}")
-
-
-def _threads(pixels: int) -> tuple[int, str]:
-    cores, count = available_cores(), available_threads()
-    if multiprocessing.parent_process() is not None:
-        return 1, "one thread inside a worker process"
-    if pixels <= ONE_THREAD_PX:
-        return 1, "one thread for small networks"
-    fewer = " (OMP_NUM_THREADS)" if count < cores else ""
-    return count, f"{count} of {cores} core{'s' * (cores != 1)}{fewer}"
 
 
 @contextlib.contextmanager
@@ -99,35 +96,31 @@ def threads(count: int) -> Iterator[None]:
 
 
 def _device(requested: str) -> tuple[torch.device, str]:
-    if requested in ("auto", "cuda") and torch.cuda.is_available() and world().size > 1:
-        return _device_of_rank(), "the GPU of this rank"
+    ranks, gpus = world().size, torch.cuda.device_count()
+    if ranks > 1 and requested in ("auto", "cuda") and torch.cuda.is_available():
+        number = int(os.environ.get("LOCAL_RANK") or 0)
+        if number >= gpus:
+            raise UsageError(
+                f"rank {world().rank} is number {number} on its machine, which has {gpus} GPUs; "
+                "start as many ranks as there are GPUs (--nproc-per-node), or give --device cpu"
+            )
+        return torch.device("cuda", number), "the GPU of this rank"
     if requested == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda"), f"a GPU is there ({torch.cuda.get_device_name()})"
         return torch.device("cpu"), "no GPU found"
-    if requested.startswith("cuda:") and world().size > 1:
+    if requested.startswith("cuda:") and ranks > 1:
         raise UsageError(
-            f"device {requested!r} would be that of every rank; with several ranks give cuda or "
-            "auto: each takes the GPU of its own number (LOCAL_RANK)"
+            f"device {requested!r} would be that of every rank; give cuda or auto: each rank takes "
+            "the GPU of its own number (LOCAL_RANK)"
         )
     device = None
     with contextlib.suppress(RuntimeError):
         device = torch.device(requested)
     if device is None or device.type not in ("cpu", "cuda"):
         raise UsageError(f"device {requested!r} is unknown; expected auto, cpu, cuda or cuda:1")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if device.type == "cuda" and (device.index or 0) >= gpus:
         raise UsageError(
-            f"device {requested!r} is not there: torch sees {torch.cuda.device_count()} GPUs. "
-            "Use --device cpu."
+            f"device {requested!r} is not there: torch sees {gpus} GPUs. Use --device cpu."
         )
     return device, "as requested"
-
-
-def _device_of_rank() -> torch.device:
-    number, there = int(os.environ.get("LOCAL_RANK") or 0), torch.cuda.device_count()
-    if number >= there:
-        raise UsageError(
-            f"rank {world().rank} is number {number} on its machine, which has {there} GPUs; start "
-            "as many ranks as there are GPUs (--nproc-per-node, --processes), or give --device cpu"
-        )
-    return torch.device("cuda", number)

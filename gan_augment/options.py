@@ -8,13 +8,12 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
 
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.recipes import DataKind, Recipe
-from gan_augment.recipes.settings import OptimiserName, ScheduleName
 from gan_augment.settings import Frozen, read_toml
 
 _BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (0.5, False)}
@@ -43,15 +42,15 @@ def seconds(text: str) -> float:
     return total
 
 
-def _check_number(value: object) -> object:
-    """Refuse booleans and text, which pydantic would convert to numbers."""
-    if isinstance(value, bool) or (isinstance(value, str) and value != "auto"):
-        raise ValueError("expected a number")
-    return value
-
-
 def _read_seconds(value: object) -> object:
     return seconds(value) if isinstance(value, str) else _check_number(value)
+
+
+def _check_number(value: object) -> object:
+    """Refuse booleans, which pydantic would convert to numbers."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
 
 
 def _read_size(value: object) -> object:
@@ -71,9 +70,7 @@ def _read_columns(value: object) -> object:
     if value.endswith(".toml"):
         values = read_toml(Path(value))
         if "columns" not in values:
-            raise UsageError(
-                f'{value} has no table [columns]; expected lines like zip = "categorical" under it'
-            )
+            raise UsageError(f'{value} has no table [columns] of lines like zip = "categorical"')
         return values["columns"]
     pairs = [part.rpartition("=") for part in value.split(",")]
     if not all(name.strip() and kind.strip() for name, _, kind in pairs):
@@ -84,8 +81,9 @@ def _read_columns(value: object) -> object:
     return named
 
 
-def _read_goal(value: object) -> object:
+def _read_number(value: object) -> object:
     """Read the text of a number as that number; a word stays as it is."""
+    _check_number(value)
     if not isinstance(value, str) or not re.match(r"[-.\d]", value):
         return value
     try:
@@ -94,14 +92,34 @@ def _read_goal(value: object) -> object:
         raise ValueError("expected a number or a word") from None
 
 
-def _read_share(value: object) -> object:
-    return _check_number(_read_goal(value))
+def _check_share(share: float | str) -> float | str:
+    if not isinstance(share, str) and not 0 <= share <= 1:
+        guess = f"; did you mean {share / 100:g}?" if 1 < share <= 100 else ""
+        raise ValueError(f"expected a share in 0..1, or auto{guess}")
+    return share
 
 
+def _check_goal(to: str | int | float) -> str | int | float:
+    words = ("majority", "median")
+    if isinstance(to, str) and to not in words:
+        raise ValueError(f"expected one of {words}, or a number.{did_you_mean(to, words)}")
+    if isinstance(to, float) and not 0 < to <= 1:
+        raise ValueError("expected a fraction in (0, 1]; a count is an integer")
+    if isinstance(to, int) and not 1 <= to <= MOST:
+        raise ValueError(f"expected a count of rows from 1 to {MOST:,}")
+    return to
+
+
+Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
+Processes = Annotated[int, Field(strict=True, ge=1, le=MOST_PROCESSES)]
 Seconds = Annotated[float, BeforeValidator(_read_seconds), Field(gt=0, allow_inf_nan=False)]
 """A time in seconds; a text such as "90s", "10m" or "1h30m" is read as one."""
 Columns = Annotated[dict[str | int, str], BeforeValidator(_read_columns)]
 ImageSize = Annotated[tuple[int, int], BeforeValidator(_read_size)]
+Share = Annotated[
+    float | Literal["auto"], BeforeValidator(_read_number), AfterValidator(_check_share)
+]
+Goal = Annotated[str | int | float, BeforeValidator(_read_number), AfterValidator(_check_goal)]
 
 
 class FitOptions(Frozen):
@@ -117,6 +135,7 @@ class FitOptions(Frozen):
     )
     most_rows: int = Field(
         default=1_000_000,
+        strict=True,
         ge=1_000,
         le=MOST,
         description="The rows to read of a larger Parquet file, including all of small classes.",
@@ -129,6 +148,7 @@ class FitOptions(Frozen):
     )
     steps: int | None = Field(
         default=None,
+        strict=True,
         ge=0,
         le=MOST,
         description="Training steps. The same number repeats a run. Wins over a budget.",
@@ -136,26 +156,15 @@ class FitOptions(Frozen):
     budget_s: Seconds | None = Field(
         default=None, description="Time of training, such as 90s, 10m or 1h."
     )
-    until: str | None = Field(
-        default=None, description="Stop at this held-out score of images, such as score=0.2."
-    )
-    patience: int | None = Field(
+    until: float | None = Field(
         default=None,
-        ge=1,
-        le=MOST,
+        gt=0,
+        allow_inf_nan=False,
+        description="Stop at this held-out score of images, such as 0.2.",
+    )
+    patience: Count | None = Field(
+        default=None,
         description="Stop after this many held-out scores of images without a better one.",
-    )
-    d_steps: int | None = Field(
-        default=None, ge=1, le=100, description="Steps of the discriminator per generator step."
-    )
-    optimiser: OptimiserName | None = Field(
-        default=None, description="The optimiser of both networks."
-    )
-    rate: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="The learning rate of both networks."
-    )
-    schedule: ScheduleName | None = Field(
-        default=None, description="How the learning rate falls during the run."
     )
     image_size: ImageSize | None = Field(
         default=None, description="The size of the model's images, as HEIGHTxWIDTH px."
@@ -163,10 +172,8 @@ class FitOptions(Frozen):
     resize: Literal["squeeze", "crop", "pad"] = Field(
         default="squeeze", description="How images of another aspect ratio are fitted."
     )
-    window: int | None = Field(
+    window: Count | None = Field(
         default=None,
-        ge=1,
-        le=MOST,
         description="The length in samples of the windows that signals are cut into.",
     )
     flips: bool = Field(default=False, description="A mirror image has the same label.")
@@ -178,47 +185,20 @@ class FitOptions(Frozen):
     selection: StrictBool = Field(
         default=True, description="Whether to return only generated images worth keeping."
     )
-    seed: int = Field(default=0, ge=0, lt=2**62, description="The same seed repeats the result.")
+    seed: int = Field(
+        default=0, strict=True, ge=0, lt=2**62, description="The same seed repeats the result."
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:1.")
     precision: Literal["auto", "float32", "bf16"] = Field(
         default="auto", description="The number format of training."
     )
-    threads: int | None = Field(
-        default=None, ge=1, le=MOST_PROCESSES, description="Threads of the training process."
-    )
-    workers: int | None = Field(
-        default=None, ge=1, le=MOST_PROCESSES, description="Processes that read images."
-    )
+    threads: Processes | None = Field(default=None, description="Threads of the training process.")
+    workers: Processes | None = Field(default=None, description="Processes that read images.")
     skip_bad: bool = Field(
         default=False,
         description="Continue without unreadable files, however many. By default a class may lose "
         "1 file or 5 % of its files.",
     )
-
-    _numbers = field_validator(
-        "most_rows",
-        "steps",
-        "patience",
-        "window",
-        "d_steps",
-        "rate",
-        "seed",
-        "threads",
-        "workers",
-        mode="before",
-    )(_check_number)
-
-    @field_validator("until")
-    @classmethod
-    def _is_score(cls, until: str | None) -> str | None:
-        if until is not None and not re.fullmatch(r"score=(?=.*[1-9])\d*\.?\d+", until):
-            raise ValueError("expected score= and a number above 0, such as score=0.2")
-        return until
-
-    @property
-    def stop_score(self) -> float | None:
-        """Return the held-out score that ends a run, if `until` names one."""
-        return None if self.until is None else float(self.until.removeprefix("score="))
 
     @property
     def data_kind(self) -> DataKind:
@@ -232,38 +212,18 @@ class TopUp(Frozen):
     "auto" is the measured default of each kind of data; `resolved` returns it.
     """
 
-    to: Annotated[str | int | float, BeforeValidator(_read_goal)] = Field(
+    to: Goal = Field(
         default="majority",
         description="The size of a class at the end: majority, median, a count such as 500, or a "
         "fraction in (0, 1] of the majority.",
     )
-    synthetic_share: Annotated[float | Literal["auto"], BeforeValidator(_read_share)] = Field(
+    synthetic_share: Share = Field(
         default="auto", description="The generated share of the added rows, in 0..1; or auto."
     )
     companions: StrictBool | Literal["auto"] = Field(
         default="auto",
         description="Whether other classes get generated rows too, up to the target.",
     )
-
-    @field_validator("synthetic_share")
-    @classmethod
-    def _is_share(cls, share: float | str) -> float | str:
-        if isinstance(share, float | int) and not 0 <= share <= 1:
-            guess = f"; did you mean {share / 100:g}?" if 1 < share <= 100 else ""
-            raise ValueError(f"expected a share in 0..1, or auto{guess}")
-        return share
-
-    @field_validator("to")
-    @classmethod
-    def _is_goal(cls, to: str | int | float) -> str | int | float:
-        words = ("majority", "median")
-        if isinstance(to, str) and to not in words:
-            raise ValueError(f"expected one of {words}, or a number.{did_you_mean(to, words)}")
-        if isinstance(to, float) and not 0 < to <= 1:
-            raise ValueError("expected a fraction in (0, 1]; a count is an integer")
-        if isinstance(to, int) and not 1 <= to <= MOST:
-            raise ValueError(f"expected a count of rows from 1 to {MOST:,}")
-        return to
 
     def resolved(
         self, data: DataKind = "image", advised: float | None = None
@@ -286,27 +246,20 @@ class TopUp(Frozen):
 
 
 def with_options(recipe: Recipe, options: FitOptions) -> Recipe:
-    """Return the recipe with the settings that the options of a fit override.
+    """Return the recipe with `until`, `patience` and `flips` of the options of a fit.
 
-    Raises UsageError where that contradicts the recipe.
+    Raises UsageError for a recipe that is not trained.
     """
-    names = ("flips", "until", "patience", "d_steps", "optimiser", "rate", "schedule")
-    given = ["--" + name.replace("_", "-") for name in names if getattr(options, name)]
+    names = ("flips", "until", "patience")
+    given = [f"--{name}" for name in names if getattr(options, name)]
     if not given:
         return recipe
     if not recipe.generator.trained:
         raise UsageError(
             f"{', '.join(given)}: the recipe {recipe.name!r} is not trained; take --recipe anchored"
         )
-    optimiser = {"name": options.optimiser, "rate": options.rate}
-    changes: dict[str, dict[str, Any]] = {
-        "generator_optimiser": optimiser,
-        "discriminator_optimiser": optimiser,
-        "schedule": {"name": options.schedule},
-        "stop": {"score": options.stop_score, "patience": options.patience},
-        "augment": {"flips": options.flips or None},
-    }
-    values = recipe.model_dump() | {"d_steps": options.d_steps or recipe.d_steps}
-    for part, change in changes.items():
-        values[part] |= {name: value for name, value in change.items() if value is not None}
+    values = recipe.model_dump()
+    stop = {"score": options.until, "patience": options.patience}
+    values["stop"] |= {name: value for name, value in stop.items() if value is not None}
+    values["augment"]["flips"] = options.flips or values["augment"]["flips"]
     return Recipe.checked(values, f"the recipe {recipe.name!r} with {', '.join(given)}")

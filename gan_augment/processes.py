@@ -10,8 +10,7 @@ import resource
 import sys
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -25,8 +24,6 @@ _GROUP_QUOTAS = (
     (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
 )
 _LOOK_S = 0.5
-KILLED = -9
-"""Exit code of a process that SIGKILL ended."""
 ways_on: list[Callable[[], str]] = []
 """Hints how to resume the work of this process if it ends now; the outermost work first."""
 
@@ -78,36 +75,6 @@ def restarts() -> tuple[int, int]:
     names = ("TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS")
     done, most = (int(os.environ.get(name) or 0) for name in names)
     return (done, most) if ranks_started() > 1 else (0, 0)
-
-
-def run_ranks(count: int, module: str, arguments: Sequence[str]) -> int:
-    """Run a module as `count` ranks on this machine by torchrun's agent; return the exit code.
-
-    The code is KILLED if a rank was killed, else rank 0's. Every rank receives a signal.
-    """
-    from torch.distributed.elastic.multiprocessing import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // count)))
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=count,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        local_addr="localhost",
-        max_restarts=0,
-    )
-    try:
-        elastic_launch(config, sys.executable)("-P", "-m", module, *arguments)
-    except ChildFailedError as error:
-        codes = {rank: int(failure.exitcode) for rank, failure in error.failures.items()}
-        return KILLED if KILLED in codes.values() else codes.get(0, min(codes.values()))
-    except SignalException as stop:
-        return 128 + int(stop.sigval)
-    return 0
 
 
 @cache

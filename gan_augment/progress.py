@@ -1,15 +1,15 @@
-"""How long work tells what it is doing: the calls, and lines on stderr."""
+"""How long work reports what it is doing: the calls, and their lines in the log."""
 
 from __future__ import annotations
 
-import sys
+import logging
 import time
 
 from gan_augment.errors import warn
 
 
 class Progress:
-    """Shows a person what happens; the command line has one, and this one shows nothing."""
+    """Shows a person what happens; this base class shows nothing."""
 
     def phase(self, name: str, total: int | None = None) -> None:
         """Begin a named phase of `total` units (files, steps, images), if known."""
@@ -18,7 +18,7 @@ class Progress:
         """Report that `done` units of the phase are done in all; `text` holds its numbers."""
 
     def took(self, name: str, seconds: float) -> None:
-        """Count seconds of the phase as those of another one that is part of it."""
+        """Count seconds of the phase for another phase that is part of it."""
 
     def note(self, text: str) -> None:
         """Show a line that a person should read: a choice, and its reason."""
@@ -28,7 +28,7 @@ class Progress:
 
 
 class Stopwatch(Progress):
-    """Shows what another one shows, and counts the seconds of each phase by name, in `seconds`."""
+    """Passes everything to another `Progress` and adds up `seconds` by the name of the phase."""
 
     def __init__(self, shown: Progress, name: str) -> None:
         self.shown, self.seconds = shown, dict[str, float]()
@@ -47,7 +47,7 @@ class Stopwatch(Progress):
         self._name, self._began_s = name, now_s
 
     def took(self, name: str, seconds: float) -> None:
-        """Count seconds of the phase as another's."""
+        """Move seconds from the phase to another one."""
         self._add(name, seconds)
         self._add(self._name, -seconds)
 
@@ -67,24 +67,20 @@ class Stopwatch(Progress):
         self.shown.warn(text)
 
 
-class StderrProgress(Progress):
-    """A `Progress` of Python code: warnings as Python's; with `verbose` lines on stderr too.
+class LogProgress(Progress):
+    """Logs phases and notes of Python code as "gan_augment.NAME", and warns as Python does."""
 
-    `advance` shows nothing, since code in a pipeline has no line of its own to redraw.
-    """
-
-    def __init__(self, name: str, *, verbose: bool = False) -> None:
-        self._name, self._verbose = name, verbose
+    def __init__(self, name: str) -> None:
+        self._log = logging.getLogger(f"gan_augment.{name}")
 
     def phase(self, name: str, total: int | None = None) -> None:
-        """Write a line, if verbose."""
-        self.note(name if total is None else f"{name}: {total}")
+        """Log the beginning of a phase."""
+        self._log.info(name if total is None else f"{name}: {total}")
 
     def note(self, text: str) -> None:
-        """Write a line, if verbose."""
-        if self._verbose:
-            sys.stderr.write(f"[{self._name}] {text}\n")
+        """Log a note."""
+        self._log.info(text)
 
     def warn(self, text: str) -> None:
-        """Warn, whatever the verbosity."""
+        """Warn at the line of the caller."""
         warn(text)

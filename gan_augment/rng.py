@@ -1,7 +1,7 @@
 """Random numbers as a function of (seed, stream, block): counter-based, never ambient.
 
-The same key gives the same numbers whatever was drawn before, on any worker, in any order.
-Global generators (numpy's, torch's, Python's) are left as they were.
+The same key gives the same numbers whatever was drawn before, on any worker, in any order. Global
+generators are left as they were.
 """
 
 # ruff: noqa: NPY002 (the legacy generator is what many transforms draw from)
@@ -16,23 +16,11 @@ import numpy as np
 
 
 def rng_for(seed: int, stream: str, *block: int | str) -> np.random.Generator:
-    """Make a NumPy generator of its own for one block of one stream.
+    """Return an independent NumPy generator for one block of one stream.
 
-    Parameters
-    ----------
-    seed : int
-        The user's seed.
-    stream : str
-        The purpose ("batches", "sample", ...).
-    *block : int or str
-        The indices inside the stream (a training step; a class and a block number).
-
-    Notes
-    -----
-    Philox 4x64-10 (Salmon et al. 2011), keyed by a BLAKE2b hash of the arguments.
-
-    Examples
-    --------
+    seed: the user's. stream: the purpose ("batches", "sample"). block: indices inside the stream (a
+    training step; a class and a block number). Philox 4x64-10 (Salmon et al. 2011), keyed by a
+    BLAKE2b hash of the arguments.
 
     >>> a = rng_for(0, "sample", "cat", 3).integers(1000, size=4)
     >>> b = rng_for(0, "sample", "cat", 3).integers(1000, size=4)
@@ -46,16 +34,15 @@ def rng_for(seed: int, stream: str, *block: int | str) -> np.random.Generator:
 
 
 def derived_seed(seed: int, stream: str, *block: int | str) -> int:
-    """Make a 63-bit seed for what takes only a seed (a torch generator, an estimator)."""
+    """Return a 63-bit seed for what takes only a seed (a torch generator, an estimator)."""
     return int(rng_for(seed, stream, *block).integers(0, 2**63 - 1))
 
 
 @contextlib.contextmanager
 def preserve_global_generators() -> Iterator[None]:
-    """Put the global generators back when the block ends, whatever it draws from them.
+    """Restore the global generators of Python, NumPy and torch (CPU) when the block ends.
 
-    Python's, NumPy's and torch's on the CPU: transforms that people write draw from them, and must
-    draw the same for the same item in any worker. This is the one place that touches them.
+    Transforms of users draw from them. No other place touches them.
     """
     import torch
 

@@ -45,31 +45,27 @@ class Frozen(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise UsageError(_first_problem(error, cls, where, options or {})) from None
-
-
-def _first_problem(
-    error: ValidationError, model: type[BaseModel], where: str, options: Mapping[str, str]
-) -> str:
-    problem = error.errors()[0]
-    parts = [str(part) for part in problem["loc"] if part not in _TYPES]
-    name = ".".join(parts) or model.__name__
-    if problem["type"] == "extra_forbidden":
-        owner: Any = model
-        for part in problem["loc"][:-1]:
-            owner = owner.model_fields[str(part)].annotation
-        known = list(owner.model_fields)
-        guess = did_you_mean(str(problem["loc"][-1]), known)
-        return f"{where}: there is no setting {name!r}; known here: {', '.join(known)}.{guess}"
-    message = problem["msg"].removeprefix("Value error, ")
-    given = problem["input"]
-    value = "" if isinstance(given, dict | BaseModel) else reprlib.repr(given)
-    end = "" if message.endswith((".", "?")) else "."
-    if where == COMMAND_LINE:
-        option = options.get(name, parts[-1]) if parts else ""
-        words = " ".join(filter(None, [option and f"--{option.replace('_', '-')}", value]))
-        return f"{words}{option and ': '}{message}{end}"
-    return f"{where}: {name}{value and f' = {value}'} is refused: {message}{end}"
+            problem = error.errors()[0]
+        parts = [str(part) for part in problem["loc"] if part not in _TYPES]
+        name, given = ".".join(parts), problem["input"]
+        if problem["type"] == "extra_forbidden":
+            owner: Any = cls
+            for part in problem["loc"][:-1]:
+                owner = owner.model_fields[str(part)].annotation
+            known = list(owner.model_fields)
+            raise UsageError(
+                f"{where}: there is no setting {name!r}; known here: {', '.join(known)}."
+                f"{did_you_mean(parts[-1], known)}"
+            )
+        message = problem["msg"].removeprefix("Value error, ")
+        message += "" if message.endswith((".", "?")) else "."
+        value = "" if isinstance(given, dict | BaseModel) else reprlib.repr(given)
+        if where != COMMAND_LINE:
+            named = f"{name or cls.__name__}{value and f' = {value}'}"
+            raise UsageError(f"{where}: {named} is refused: {message}")
+        option = (options or {}).get(name, parts[-1]) if parts else ""
+        flag = option and f"--{option.replace('_', '-')}"
+        raise UsageError(f"{' '.join(filter(None, [flag, value]))}{flag and ': '}{message}")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

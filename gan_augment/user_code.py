@@ -41,9 +41,9 @@ def code_sha256(text: str) -> str:
 
 
 def _module(text: str) -> ModuleType:
-    name, folder = text.partition(":")[0], str(Path.cwd())
     if not is_code(text):
         raise UsageError(f"{text!r} names no code; expected module:name, such as learners:make")
+    name, folder = text.partition(":")[0], str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
         importlib.invalidate_caches()

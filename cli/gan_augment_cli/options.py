@@ -7,14 +7,14 @@ field of the model, with the field's type, default and description.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -27,16 +27,14 @@ COMMANDS = ("augment", "choose", "fit", "sample", "translate", "evaluate", "insp
 PANELS = {
     "Data": "data path run result target columns most_rows classes image_size resize window flips "
     "skip_bad unlabelled group time gap group_duplicates source",
-    "Training": "recipe recipes steps budget gan_budget until patience d_steps optimiser rate "
-    "schedule selection seed device precision model seconds table backbone convert",
+    "Training": "recipe recipes steps budget gan_budget until patience selection seed device "
+    "precision model seconds table backbone convert",
     "Top-up": "counts to synthetic_share companions match",
     "Evaluation": "test learner metric delta folds repeats arms updates diagnostics fail_on",
-    "Running": "threads processes workers n_jobs resume force config dry_run verbose help help_all",
+    "Running": "threads workers n_jobs resume force config dry_run verbose help help_all",
     "Output": "",
 }
 """The panels of `--help`: {title: names of parameters}. All others stand in the last panel."""
-
-Value = TypeVar("Value")
 
 
 def option(flags: str, text: str, **more: Any) -> Any:
@@ -85,7 +83,7 @@ FIT_SHOWN = (
     "target columns classes recipe steps budget=budget_s image_size window flips selection seed "
     "device precision threads workers skip_bad"
 )
-FIT_ADVANCED = "most_rows unlabelled until patience d_steps optimiser rate schedule resize"
+FIT_ADVANCED = "most_rows unlabelled until patience resize"
 DEFAULT_BUDGET_S = 300.0
 """Time of a fit of images without --steps and --budget, as 5m in the help."""
 
@@ -141,7 +139,7 @@ class Settings:
         return self._load().checked(values, COMMAND_LINE, names)
 
     def _load(self) -> Any:
-        module, _, name = self.model.partition(":")
+        module, name = self.model.split(":")
         return getattr(import_module(module), name)
 
 
@@ -155,15 +153,16 @@ def _fields(names: str) -> Iterator[tuple[str, list[str]]]:
 
 def _cli_type(annotation: Any) -> Any:
     """Return the type of an option for a field: a bool, a number, a choice, or else text."""
-    if get_origin(annotation) is Annotated:
-        return _cli_type(get_args(annotation)[0])
-    if get_origin(annotation) is Literal or annotation in (bool, int, float, Path):
+    origin, members = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        reads_text = any(type(mark).__name__ == "BeforeValidator" for mark in members[1:])
+        return str if reads_text else _cli_type(members[0])
+    if origin is Literal or annotation in (bool, int, float, Path):
         return annotation
-    members = [one for one in get_args(annotation) if one is not NoneType]
-    kinds = [_cli_type(one) for one in members] if type(annotation).__name__ == "UnionType" else []
-    if bool in kinds:
-        return bool
-    return kinds[0] if len(kinds) == 1 else str
+    kinds = [_cli_type(one) for one in members if one is not NoneType]
+    if origin not in (Union, UnionType):
+        return str
+    return bool if bool in kinds else kinds[0] if len(kinds) == 1 else str
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
@@ -181,32 +180,28 @@ def _show_all(ctx: typer.Context, asked: bool) -> None:
 
 
 def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
-    """Take a TOML file's values as defaults: options at its top, or in a table of the command."""
-    if file is not None:
-        from gan_augment.settings import read_toml
+    """Take a TOML file's values as defaults: options at its top, or in a table of the command.
 
-        try:
-            ctx.default_map = _defaults(ctx, file, read_toml(file))
-        except UsageError as error:
-            raise typer.BadParameter(str(error)) from None
-    return file
+    The tables of other commands are skipped.
+    """
+    if file is None:
+        return None
+    from gan_augment.settings import read_toml
 
-
-def _defaults(ctx: typer.Context, file: Path, table: dict[str, Any]) -> dict[str, Any]:
-    """Return values by parameter name; the tables of other commands are skipped."""
+    table = read_toml(file)
     tables = {k: v for k, v in table.items() if isinstance(v, dict) and k != "columns"}
     for key in set(tables) - set(COMMANDS):
         raise UsageError(f"{file}: there is no command {key!r}.{did_you_mean(key, COMMANDS)}")
-    shared = {key: value for key, value in table.items() if key not in tables}
-    known = {long_name(param): param.name for param in ctx.command.params}
-    texts = {}
-    for key, value in {**shared, **tables.get(str(ctx.info_name), {})}.items():
+    values = {key: value for key, value in table.items() if key not in tables}
+    known = {long_name(param): str(param.name) for param in ctx.command.params}
+    ctx.default_map = {}
+    for key, value in {**values, **tables.get(str(ctx.info_name), {})}.items():
         name = key.replace("-", "_")
         if name not in known:
             guess = did_you_mean(name, list(known))
             raise UsageError(f"{file}: there is no option {key!r}.{guess}")
-        texts[known[name]] = _as_text(value)
-    return texts
+        ctx.default_map[known[name]] = _as_text(value)
+    return file
 
 
 def _as_text(value: Any) -> Any:
@@ -278,18 +273,6 @@ def expand(function: Callable[..., None], guard: Callable[[typer.Context], Any])
     return run
 
 
-def variables(function: Callable[..., None]) -> set[str]:
-    """Return the environment variables of a command's options, without loading its models."""
-    kinds = [*get_type_hints(function, include_extras=True).values(), *_EVERYWHERE.values()]
-    marks = [mark for kind in kinds for mark in getattr(kind, "__metadata__", ())]
-    found = {str(mark.envvar) for mark in marks if getattr(mark, "envvar", None)}
-    for mark in marks:
-        if isinstance(mark, Settings):
-            names = [name for name, _ in _fields(f"{mark.shown} {mark.advanced}")]
-            found |= {f"GAN_AUGMENT_{name.upper()}" for name in names}
-    return found
-
-
 def choices(ctx: typer.Context) -> dict[str, dict[str, Any]]:
     """Return every argument and option of the command, as {name: {"value", "source"}}."""
     found = {}
@@ -331,14 +314,12 @@ def row_counts(text: str | None) -> int | dict[str, int] | None:
     """
     if text is None:
         return None
-    try:
+    pairs = [part.rpartition("=") for part in text.split(",")]
+    with suppress(ValueError):  # thousands of digits
         if text.isdecimal():
             return int(text)
-        pairs = [part.rpartition("=") for part in text.split(",")]
-        if all(name and re.fullmatch(r"\d+", count) for name, _, count in pairs):
+        if all(name and count.isdecimal() for name, _, count in pairs):
             return {name: int(count) for name, _, count in pairs}
-    except ValueError:  # thousands of digits
-        raise UsageError(f"--counts: {text[:20]}... is too long a number") from None
     raise UsageError(
         f"--counts: {text[:40]!r} is not a count; expected a number, or name=number,name=number"
     )

@@ -27,8 +27,6 @@ LEAVING_S = 0.5
 """Time after the last line for the exit handlers of libraries."""
 
 said = threading.Event()
-has_ranks = threading.Event()
-"""Set if this process has started ranks, which save and report for it."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -69,10 +67,8 @@ def _end_late(reading: int) -> None:
     number = 0
     while number not in (signal.SIGINT, signal.SIGTERM):
         number = os.read(reading, 1)[0]
-    if not said.wait(RANKS_GRACE_S if ranks_started() > 1 or has_ranks.is_set() else GRACE_S):
+    if not said.wait(RANKS_GRACE_S if ranks_started() > 1 else GRACE_S):
         interrupted(ways_on[0]() if ways_on else "", number)
-        if sys.stderr.isatty():
-            sys.stderr.write("\x1b[?25h")  # a bar of progress hides the cursor
     else:
         time.sleep(LEAVING_S)
     for stream in (sys.stdout, sys.stderr):

@@ -80,9 +80,7 @@ def text(amount: Amount) -> str:
 
 def augmenter(info: protocol.TableInfo, seed: int) -> GANAugmenter:
     """The default one, told only which columns are levels; one thread."""
-    return GANAugmenter(
-        categorical_features=info.categorical, random_state=seed, n_jobs=1, device="cpu"
-    )
+    return GANAugmenter(categorical_features=info.categorical, random_state=seed, n_jobs=1)
 
 
 def _judged(

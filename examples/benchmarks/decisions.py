@@ -102,7 +102,7 @@ def topped_up(X: pd.DataFrame, y: Labels, arm: str, seed: int) -> tuple[pd.DataF
         else:
             smote = SMOTE(k_neighbors=k, random_state=seed)
         return smote.fit_resample(X, y)
-    return GANAugmenter(random_state=seed, n_jobs=1, device="cpu").fit_resample(X, y)
+    return GANAugmenter(random_state=seed, n_jobs=1).fit_resample(X, y)
 
 
 def evidence(

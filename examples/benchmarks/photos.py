@@ -80,7 +80,7 @@ def rates(backbone: Path) -> dict[str, object]:
     torch.set_num_threads(1)
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (IMAGES, 224, 224, 3), dtype=np.uint8)
-    features = FrozenFeatures(backbone, batch=BATCH, precision="float32")
+    features = FrozenFeatures(backbone, precision="float32")
     features.fit(pixels[:1])
     network = load_backbone(str(backbone)).network.eval()
     batches = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255).split(BATCH)

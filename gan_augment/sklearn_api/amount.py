@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ from gan_augment.errors import UsageError
 from gan_augment.generators.baselines import Repeats, Smote
 from gan_augment.generators.topup import added_rows
 from gan_augment.options import TopUp
-from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_parameters, draw_seed
+from gan_augment.sklearn_api.augmenter import checked_options, draw_seed
 from gan_augment.sklearn_api.inputs import ParsedInput, read_input
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 
@@ -30,8 +29,11 @@ LADDER: tuple[tuple[Source, float], ...] = (
 )
 """(source, fraction of the majority) of all candidates, from fewer rows to more."""
 DEFAULT: tuple[Source, float] = ("gan", 1.0)
-_MOST_KEPT = 8
-"""Fitted GANs in memory, so that the amounts of one fold share one fit."""
+FITTED: dict[str, Any] = {}
+"""Fitted GANs by the fingerprint of rows and settings: the amounts of one fold share one fit.
+
+A search empties it at its end.
+"""
 
 
 class AmountSampler(BaseOverSampler):  # type: ignore[misc]
@@ -65,33 +67,23 @@ class AmountSampler(BaseOverSampler):  # type: ignore[misc]
         self.origin_ = np.full(len(y), "real", dtype="U9")
         if self.source == "none":
             return X, y
-        parsed = parsed_for(self.augmenter, X, y)
-        data: Any = parsed.data
+        parsed = read_input(X, y, self.augmenter)
+        data = parsed.data
         wanted = rows_to_add(self.augmenter.sampling_strategy, parsed.labels, data.labels)
         classes = [name for name in wanted if data.counts[name]]
-        top_up = checked_parameters(self.augmenter.get_params(deep=False))[1]
-        if self.source != "gan":
-            share = 1.0 if self.source == "smote" else 0.0
-            top_up = TopUp(synthetic_share=share, companions=False)
+        top_up = TopUp(synthetic_share=1.0 if self.source == "smote" else 0.0, companions=False)
+        if self.source == "gan":
+            _, top_up = checked_options(self.augmenter)
         top_up = top_up.model_copy(update={"to": float(self.to)})
-        plan = plan_topup(data.counts, top_up, classes, parsed.kind)
+        plan = plan_topup(data.counts, top_up, classes, data.kind.recipes)
         if not plan.added:
             return X, y
-        generator: Any
-        if self.source == "gan" and plan.generated:
-            # The augmenter's generator is fitted once per set of rows.
-            settings = sorted(self.augmenter.get_params(deep=False).items())
-            key = f"{data.kind.sha256(data)} {settings!r}"
-            if key not in _fitted:
-                _fitted[key] = clone(self.augmenter).fit(parsed)
-                while len(_fitted) > _MOST_KEPT:
-                    _fitted.popitem(last=False)
-            generator = _fitted[key].generator_
-        elif self.source == "smote":
+        generator: Any = Repeats().fit(data)
+        if self.source == "smote":
             schema = data.kind.schema(data, parsed.overrides)
             generator = Smote.fitted(data, classes, schema=schema)
-        else:
-            generator = Repeats().fit(data)
+        elif plan.generated:
+            generator = self._fitted_gan(parsed)
         seed = draw_seed(self.augmenter.random_state)
         with warnings.catch_warnings():  # about classes filled with repeats
             warnings.simplefilter("ignore", UserWarning)
@@ -99,38 +91,25 @@ class AmountSampler(BaseOverSampler):  # type: ignore[misc]
         self.origin_ = np.concatenate([self.origin_, added.layout.origin])
         return parsed.followed_by(added.layout, added.data)
 
+    def _fitted_gan(self, parsed: ParsedInput) -> Any:
+        settings = sorted(self.augmenter.get_params(deep=False).items())
+        key = f"{parsed.data.kind.sha256(parsed.data)} {settings!r}"
+        if key not in FITTED:
+            FITTED[key] = clone(self.augmenter).fit(parsed).generator_
+        return FITTED[key]
+
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         return self.fit_resample(X, y)
 
 
-_fitted: OrderedDict[str, GANAugmenter] = OrderedDict()
-
-
-def forget_fitted() -> None:
-    """Drop the fitted GANs of a finished search."""
-    _fitted.clear()
-
-
-def parsed_for(augmenter: GANAugmenter, X: Any, y: Any) -> ParsedInput:
-    """Read X and y as an augmenter does."""
-    return read_input(
-        X,
-        y,
-        image_shape=augmenter.image_shape,
-        kind=augmenter.kind,
-        categorical_features=augmenter.categorical_features,
-    )
-
-
-def best_amount(results: Mapping[str, Any], metric: str = "score") -> int:
+def best_amount(results: Mapping[str, Any]) -> int:
     """Return the index of the chosen candidate in `GridSearchCV.cv_results_`.
 
     The default is the GAN to parity. The best candidate replaces it if it is better by more than
     one standard error, or if adding nothing is at least as good. The standard error of a mean
-    difference to the default is pooled over the candidates and corrected for folds that share
-    training rows:
-    sqrt(mean_a s_a^2 (1 / J + 1 / (J - 1))) for J folds. Candidates that failed in a fold are
-    ignored, as are folds that no candidate could be judged in.
+    difference is pooled over the candidates and corrected for folds that share training rows:
+    sqrt(mean_a s_a^2 (1 / J + 1 / (J - 1))) for J folds. Candidates that failed in a fold, and
+    folds that judged no candidate, are ignored.
 
     Notes
     -----
@@ -152,7 +131,7 @@ def best_amount(results: Mapping[str, Any], metric: str = "score") -> int:
     1
     """
     candidates = [(p["augmenter__source"], p["augmenter__to"]) for p in results["params"]]
-    names = [n for n in results if n.startswith("split") and n.endswith(f"_test_{metric}")]
+    names = [n for n in results if n.startswith("split") and n.endswith("_test_score")]
     scores: NDArray[np.float64] = np.array([results[name] for name in names], np.float64).T
     scores = scores[:, np.isfinite(scores).any(axis=0)]
     usable = np.flatnonzero(np.isfinite(scores).all(axis=1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -18,10 +17,10 @@ from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, warn
 from gan_augment.generators.generator import RunContext, checked_seed
 from gan_augment.generators.topup import added_rows, advised_share
-from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.processes import available_cores
-from gan_augment.progress import StderrProgress
+from gan_augment.progress import LogProgress
 from gan_augment.recipes import Recipe
 from gan_augment.rng import derived_seed
 from gan_augment.sklearn_api.inputs import (
@@ -32,16 +31,13 @@ from gan_augment.sklearn_api.inputs import (
     read_labelled,
 )
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
-from gan_augment.training.callbacks import Callback
 
 if TYPE_CHECKING:
     from gan_augment.generators.image_gan import ImageGAN
     from gan_augment.generators.tabular_gan import TabularGAN
 
-    GAN = ImageGAN | TabularGAN
-
 MOST_SEED = 2**31 - 1
-_SHARED_SETTINGS = ("recipe", "steps", "budget_s", "device", "threads")  # of options and GANs
+_SHARED = ("recipe", "steps", "budget_s", "device", "precision", "threads")
 
 
 class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
@@ -49,26 +45,21 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     Real rows come first, unchanged and in order; then, class by class, repeats of real rows and
     generated rows. Arrays of pixels are images, everything else is a table, unless `kind` is
-    "signal".
+    "signal". Progress is logged: `logging.basicConfig(level="INFO")` shows it.
 
     Parameters
     ----------
     sampling_strategy : float, str, dict, list or callable, default="auto"
-        Which classes are topped up and how far. The first three are those of imbalanced-learn.
-
-        - float: rows of the smaller of two classes, as a share of the larger one.
-        - "auto" or "not majority", "minority", "not minority", "all": these classes get as many
-          rows as the largest.
-        - dict: {label: rows at the end}; a callable gets y and returns such a dict.
-        - "rare", or a list of labels: these classes get as many rows as the largest. A class is
-          rare below half of an equal share, n_c < N / (2 K).
+        Which classes are topped up and how far. As in imbalanced-learn: a float (two classes),
+        "auto" or "not majority", "minority", "not minority", "all", {label: rows at the end}, or a
+        callable of y that returns such a dict. Also "rare" (n_c < N / (2 K) rows) or a list of
+        labels: these classes get as many rows as the largest.
     synthetic_share : float in [0, 1] or "auto", default="auto"
         The generated share of the added rows; the rest repeats real rows. "auto" is 0.5. Nothing
         is trained if nothing is generated.
     companions : bool or "auto", default="auto"
-        Whether classes that are not topped up get generated rows too, as long as they stay below
-        the number of rows that topped-up classes end with. "auto" is True for images and False for
-        tables.
+        Whether other classes get generated rows too, up to the rows of topped-up classes. "auto" is
+        True for images and False for tables.
     recipe : str or Recipe, default="auto"
         How to train: "auto", a name, the path of a .toml file, or a `Recipe`. For tables "auto"
         trains nothing ("gaussian") unless steps or a budget are given.
@@ -82,19 +73,12 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         "signal" reads X as signals (N, channels, length), or (N, length) of one channel.
     categorical_features : "infer", list or mask, default="infer"
         Columns of a table that are categorical, by name, number or mask. The others are inferred.
-    selection : bool, "auto", "off" or None, default="auto"
-        Whether only generated images worth keeping are returned; classes without enough get
-        repeats.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1"; "auto" takes a GPU if there is one.
+    options : FitOptions or None, default=None
+        Rare settings of the fit: `device`, `precision` and `selection`.
     n_jobs : int or None, default=None
         Threads, -1 for all cores. None decides, and takes one thread inside a joblib worker.
     random_state : int, RandomState or None, default=None
         Drawn from once per fit. With an int the same data give the same rows, byte for byte.
-    callbacks : sequence of Callback or None, default=None
-        Receive every event of training. `clone` copies them, and so does a pipeline with memory.
-    verbose : int, default=0
-        1 writes progress to stderr. Warnings come from `warnings.warn` in any case.
 
     Attributes
     ----------
@@ -121,19 +105,14 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     Raises
     ------
-    DataError
-        (a ValueError) for X and y that cannot be used.
-    UsageError
-        (a ValueError) for parameters that cannot be used.
+    DataError, UsageError
+        (ValueErrors) For X and y, or for parameters, that cannot be used.
 
     Notes
     -----
-    scikit-learn's own `Pipeline` refuses every step that changes the number of rows (SLEP005): "All
-    intermediate steps should be transformers and implement fit and transform or be the string
-    'passthrough'". Use `gan_augment.make_pipeline`, which is imbalanced-learn's, or
-    `gan_augment.AugmentedClassifier` as the last step of any pipeline.
-
-    An anchored model contains encoded training rows; share it as you would share the data.
+    scikit-learn's own `Pipeline` refuses steps that change the number of rows (SLEP005). Use
+    `gan_augment.make_pipeline`, which is imbalanced-learn's, or `AugmentedClassifier` as the last
+    step. An anchored model contains encoded training rows; share it as you would share the data.
 
     Examples
     --------
@@ -152,7 +131,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     ({1: 38}, 19)
     """
 
-    generator_: GAN | None
+    generator_: ImageGAN | TabularGAN | None
     _output: OutputFormat
     _seed: int
 
@@ -172,12 +151,9 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         image_shape: tuple[int, ...] | None = None,
         kind: Literal["auto", "signal"] = "auto",
         categorical_features: ArrayLike | str | None = "infer",
-        selection: str | bool | None = "auto",
-        device: str = "auto",
+        options: FitOptions | None = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
-        callbacks: Sequence[Callback] | None = None,
-        verbose: int = 0,
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
         self.synthetic_share = synthetic_share
@@ -188,12 +164,9 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self.image_shape = image_shape
         self.kind = kind
         self.categorical_features = categorical_features
-        self.selection = selection
-        self.device = device
+        self.options = options
         self.n_jobs = n_jobs
         self.random_state = random_state
-        self.callbacks = callbacks
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on every class without resampling; `sample` then draws from the model.
@@ -210,8 +183,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         -------
         self
         """
-        options, _ = checked_parameters(self.get_params(deep=False))  # before X is read
-        parsed = read_labelled(X, y, kind=self.kind) or self._read(X, y)
+        options, _ = checked_options(self)  # before X is read
+        parsed = read_labelled(X, y, kind=self.kind) or read_input(X, y, self)
         self._count_features(parsed)
         added: dict[str, int] = {}
         present = [name for name, n in parsed.data.counts.items() if n]
@@ -245,50 +218,39 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             In the containers, shapes, dtypes and scale of X and y, real rows first and in order.
             A frame gets a default index.
         """
-        options, top_up = checked_parameters(self.get_params(deep=False))
-        parsed = self._read(X, y)
+        options, top_up = checked_options(self)
+        parsed = read_input(X, y, self)
         self._count_features(parsed)
-        labels, data = parsed.output.labels, parsed.data
+        labels, data = parsed.labels, parsed.data
         lacking = rows_to_add(self.sampling_strategy, labels, data.labels)
-        planned = partial(
-            plan_topup,
-            kind=parsed.kind,
-            counts=data.counts,
-            top_up=top_up,
-            classes={name: n for name, n in lacking.items() if n},
-        )
-        plan = planned()
-        generates = bool(plan.generated)
-        if generates:
-            self._train(parsed, [name for name, n in lacking.items() if n], options)
+        classes = {name: n for name, n in lacking.items() if n}
+        plan = plan_topup(data.counts, top_up, classes, data.kind.recipes)
+        if plan.generated:
+            self._train(parsed, list(classes), options)
             advised = advised_share(self.generator_, top_up.synthetic_share)
-            plan = planned(advised=advised)
-        else:
-            self._remember(parsed, None, draw_seed(self.random_state))
-        seed = derived_seed(self._seed, "fit_resample")  # `sample` draws other rows
-        if generates or parsed.may_hold_ids:  # repeated rows get new ids
+            plan = plan_topup(data.counts, top_up, classes, data.kind.recipes, advised)
+            seed = derived_seed(self._seed, "fit_resample")  # `sample` draws other rows
             added = added_rows(data, plan, self.generator_, seed, schema=parsed.schema)
             plan, layout = added.plan, added.layout
             result = parsed.followed_by(layout, added.data)
         else:
-            if plan.refused:
-                plan.warn_of_refused()
-            layout = plan.layout(data.labels, seed)
+            self._remember(parsed, None, draw_seed(self.random_state))
+            plan.warn_of_refused()
+            layout = plan.layout(data.labels, derived_seed(self._seed, "fit_resample"))
             result = parsed.followed_by(layout)
-        label_of = dict(zip(labels.names, labels.labels, strict=True))
-        self.sampling_strategy_ = {label_of[name]: plan.classes[name].added for name in lacking}
-        self.origin_ = np.concatenate([np.full(len(data.labels), "real", "U9"), layout.origin])
+        self.sampling_strategy_ = {
+            labels.label_of(name): plan.classes[name].added for name in lacking
+        }
+        self.origin_ = np.concatenate([np.full(len(data), "real", "U9"), layout.origin])
         self.synthetic_mask_ = np.isin(self.origin_, ("synthetic", "companion"))
         self.n_generated_ = int(self.synthetic_mask_.sum())
-        self.refused_ = {label_of[name]: why for name, why in plan.refused.items()}
+        self.refused_ = {labels.label_of(name): why for name, why in plan.refused.items()}
         return result
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         return self.fit_resample(X, y)
 
-    def sample(
-        self, counts: Mapping[Label, int], random_state: int | None = None
-    ) -> tuple[Any, Any]:
+    def sample(self, counts: Mapping[str, int], random_state: int | None = None) -> tuple[Any, Any]:
         """Draw exactly `counts` = {label: n} new rows from the fitted model, in that order.
 
         Parameters
@@ -306,88 +268,65 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         Raises
         ------
         NotFittedError, UsageError, UnknownClassError
+            Without a model; for counts that cannot be drawn; for labels that y did not hold.
         """
-        if not hasattr(self, "generator_"):
-            raise NotFittedError("this GANAugmenter is not fitted; call fit(X, y) first")
-        if self.generator_ is None:
+        gan = getattr(self, "generator_", None)
+        if gan is None:
             raise NotFittedError(
-                "no generated row was requested, so no model was trained; call fit(X, y), which "
-                "always trains, or raise synthetic_share"
+                "this GANAugmenter has no model; call fit(X, y), which always trains"
             )
         if not isinstance(counts, Mapping):
             raise UsageError(f"sample({counts!r}); expected counts by label, {{label: n}}")
         labels = self._output.labels
         names = {labels.name_of(label): n for label, n in counts.items()}
         seed = self._seed if random_state is None else checked_seed(random_state)
-        samples = self.generator_.sample(names, random_state=seed)
+        samples = gan.sample(names, random_state=seed)
         codes = np.array([labels.names.index(samples.names[i]) for i in samples.labels], dtype=int)
         return self._output.rows(samples), labels.take(codes)
 
-    def _read(self, X: Any, y: Any) -> ParsedInput:
-        return read_input(
-            X,
-            y,
-            image_shape=self.image_shape,
-            categorical_features=self.categorical_features,
-            kind=self.kind,
-        )
-
     def _train(self, parsed: ParsedInput, names: Sequence[str], options: FitOptions) -> None:
-        seed = draw_seed(self.random_state)
-        self._remember(parsed, self._fit_gan(parsed, names, options, seed), seed)
-
-    def _fit_gan(
-        self, parsed: ParsedInput, names: Sequence[str], options: FitOptions, seed: int
-    ) -> GAN:
-        """Fit a GAN of the kind that suits the data, on every class; `names` are topped up.
+        """Fit a GAN of the kind of the data on every class; `names` are topped up.
 
         If training diverges the best generator before that is used, with a warning.
         """
         from gan_augment.generators.image_gan import ImageGAN
         from gan_augment.generators.tabular_gan import TabularGAN
 
-        settings: dict[str, Any] = {
-            **{name: getattr(options, name) for name in _SHARED_SETTINGS},
-            "classes": tuple(names),
-            "random_state": seed,
-            "callbacks": checked_callbacks(self.callbacks),
-        }
-        progress = StderrProgress("GANAugmenter", verbose=bool(self.verbose))
-        gan: GAN
+        seed = draw_seed(self.random_state)
+        settings: dict[str, Any] = {name: getattr(options, name) for name in _SHARED}
+        settings |= {"classes": tuple(names), "random_state": seed}
+        context = RunContext(progress=LogProgress("GANAugmenter"))
+        gan: ImageGAN | TabularGAN
         try:
-            if not parsed.data.kind.tabular:
-                _warn_if_long(parsed.data, options)
-                gan = ImageGAN(**settings, selection=options.selection)
-                gan.fit(parsed.data, RunContext(progress=progress))
-            else:
+            if parsed.data.kind.tabular:
                 gan = TabularGAN(**settings)
-                gan.fit(parsed.data, RunContext(progress=progress), schema=parsed.schema)
+                gan.fit(parsed.data, context, schema=parsed.schema)
+            else:
+                gan = ImageGAN(**settings, selection=options.selection)
+                gan.fit(parsed.data, context)
         except DivergedError as error:
             if not hasattr(gan, "classes_"):
                 raise
             warn(f"{error} The best generator before that is used.")
-        return gan
+        self._remember(parsed, gan, seed)
 
-    def _remember(self, parsed: ParsedInput, synthesizer: GAN | None, seed: int) -> None:
+    def _remember(self, parsed: ParsedInput, gan: Any, seed: int) -> None:
         """Store what `sample` and the attributes need, but not the data."""
-        self._seed, self._output = seed, parsed.output
-        self.generator_ = synthesizer
-        self.classes_ = np.unique(parsed.output.labels.values)
+        self._seed, self._output, self.generator_ = seed, parsed.output, gan
+        self.classes_ = np.unique(parsed.labels.values)
         self.__dict__.pop("schema_", None)
-        if synthesizer is not None and parsed.schema is not None:
+        if gan is not None and parsed.schema is not None:
             self.schema_ = parsed.schema
 
     def _count_features(self, parsed: ParsedInput) -> None:
         """Set n_features_in_, and feature_names_in_ where X has names."""
-        pixels, x = parsed.output.pixels, parsed.x
-        if pixels is not None and (x is None or len(pixels.shape) > 1):
-            self.n_features_in_ = math.prod(pixels.shape)
+        shape, x = parsed.output.shape, parsed.x
+        if shape is not None and (x is None or len(shape) > 1):
+            self.n_features_in_ = math.prod(shape)
             self.__dict__.pop("feature_names_in_", None)
         else:
-            columns: Any = parsed.data
-            validate_data(
-                self, X=columns.frame if x is None else x, reset=True, skip_check_array=True
-            )
+            rows = parsed.data.rows if x is None else x
+            validate_data(self, X=rows, reset=True, skip_check_array=True)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -397,32 +336,22 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         return tags
 
 
-def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
+def checked_options(augmenter: GANAugmenter) -> tuple[FitOptions, TopUp]:
     """Return the options of the fit and of the top-up. Raises UsageError."""
+    params = augmenter.get_params(deep=False)
     plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
-    selection, verbose = plain["selection"], plain["verbose"]
-    if not isinstance(verbose, int) or verbose < 0:
-        raise UsageError(f"verbose={verbose!r}; expected 0 (warnings only) or 1 (notes too)")
-    checked_callbacks(plain["callbacks"])
-    if plain.get("kind", "auto") not in ("auto", "signal"):
-        raise UsageError(
-            f"kind={plain['kind']!r}; expected 'auto' (images or a table, by the number of "
-            "dimensions) or 'signal'"
-        )
-    if selection is None or isinstance(selection, str):
-        selection = {"auto": True, "off": False, None: False}.get(selection, selection)
-    values = {
-        **{name: plain[name] for name in ("recipe", "steps", "device")},
-        "budget_s": plain["budget"],
-        "threads": threads(plain["n_jobs"]),
-        "selection": selection,
-    }
-    options = FitOptions.checked(values, "GANAugmenter")
+    kind, options = plain["kind"], plain["options"] or FitOptions()
+    if kind not in ("auto", SIGNAL.name):
+        raise UsageError(f"kind={kind!r}; expected 'auto' (images or a table) or 'signal'")
+    if not isinstance(options, FitOptions):
+        raise UsageError(f"options={options!r}; expected FitOptions or None")
+    values = {name: getattr(options, name) for name in options.model_fields_set}
+    values |= {"recipe": plain["recipe"], "steps": plain["steps"], "budget_s": plain["budget"]}
+    fit = FitOptions.checked({**values, "threads": threads(plain["n_jobs"])}, "GANAugmenter")
+    if fit.steps is not None:
+        fit = fit.model_copy(update={"budget_s": None})
     names = ("synthetic_share", "companions")
-    top_up = TopUp.checked({name: plain[name] for name in names}, "GANAugmenter")
-    if options.steps is not None:
-        options = options.model_copy(update={"budget_s": None})
-    return options, top_up
+    return fit, TopUp.checked({name: plain[name] for name in names}, "GANAugmenter")
 
 
 def threads(n_jobs: Any) -> int | None:
@@ -445,40 +374,5 @@ def draw_seed(random_state: Any) -> int:
     """
     try:
         return int(check_random_state(random_state).randint(MOST_SEED))
-    except ValueError:
-        raise UsageError(
-            f"random_state={random_state!r}; expected None, an int of 0 or more, or a "
-            "numpy.random.RandomState"
-        ) from None
-
-
-def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """Return None, one callback or several as a tuple. Raises UsageError."""
-    if callbacks is None:
-        return ()
-    listed = tuple(callbacks) if isinstance(callbacks, Sequence) else (callbacks,)
-    for one in listed:
-        if not hasattr(one, "on_event"):
-            raise UsageError(
-                f"callbacks holds {one!r}, which has no method on_event(event); see "
-                "gan_augment.training.callbacks.Callback"
-            )
-    return listed
-
-
-def _warn_if_long(data: Labelled, options: FitOptions) -> None:
-    """Warn about large images on a CPU if neither steps nor a budget are given."""
-    from gan_augment.data.images.resize import LONGEST_SIDE_PX
-
-    length_given = options.steps is not None or options.budget_s is not None
-    height, width, _ = data.image_shape
-    if length_given or height == 1 or max(height, width) <= LONGEST_SIDE_PX:
-        return
-    from gan_augment.machine import compute_config
-
-    if compute_config(options.device).device.type == "cpu":
-        warn(
-            f"images of {height} x {width} px take long to train on without a GPU; make them "
-            f"smaller (at most {LONGEST_SIDE_PX} px a side), or give steps or a budget, such as "
-            "budget='10m'"
-        )
+    except ValueError as error:
+        raise UsageError(f"random_state={random_state!r}: {error}") from None

@@ -26,14 +26,9 @@ from sklearn.utils.validation import (
 
 from gan_augment.data.groups import group_codes, judging_folds
 from gan_augment.errors import UsageError
-from gan_augment.sklearn_api.amount import (
-    LADDER,
-    AmountSampler,
-    best_amount,
-    forget_fitted,
-    parsed_for,
-)
+from gan_augment.sklearn_api.amount import FITTED, LADDER, AmountSampler, best_amount
 from gan_augment.sklearn_api.augmenter import GANAugmenter, draw_seed
+from gan_augment.sklearn_api.inputs import read_input
 
 Labels = NDArray[Any]
 PRIMARY, FOLDS = "balanced_accuracy", 5
@@ -68,23 +63,20 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         over-sampler of imbalanced-learn works.
     amount : None or "auto", default=None
         None uses the augmenter's `sampling_strategy`. "auto" runs a `GridSearchCV` (5 folds) over
-        nothing, repeats, SMOTE and the GAN, up to 1/10, 1/4, 1/2 and all of the largest class. It
-        chooses the GAN to parity, unless a candidate is better by one standard error. A source that
-        fails on the data is ignored. The GAN is fitted 6 times.
+        nothing, repeats, SMOTE and the GAN, up to 1/10, 1/4, 1/2 and all of the largest class, and
+        chooses by `best_amount`. A source that fails on the data is ignored.
     scoring : str, callable or None, default=None
         The score of "auto", as in scikit-learn; None is "balanced_accuracy".
     correct_prior : bool, default=False
         Whether to rescale probabilities, and with them predictions, from the topped-up class shares
         to the real ones: p(c|x) n_c / m_c, normalised, for n_c real and m_c training rows (sums of
-        weights). Source: Saerens et al. 2002, "Adjusting the outputs of a classifier to
-        new a priori probabilities", eq. 2.4.
+        weights). Source: Saerens et al. 2002, "Adjusting the outputs of a classifier to new a
+        priori probabilities", eq. 2.4.
 
     Attributes
     ----------
-    estimator_
-        The fitted classifier.
-    augmenter_
-        The fitted sampler.
+    estimator_, augmenter_
+        The fitted classifier and sampler.
     classes_ : ndarray (K,)
         The labels.
     n_features_in_, feature_names_in_
@@ -93,16 +85,12 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         "real", "repeat", "synthetic" or "companion" for every training row; absent if the sampler
         has none.
     search_ : GridSearchCV
-        The search of "auto": `search_.best_params_` is the chosen source and amount,
-        `search_.cv_results_` holds the scores.
+        The search of "auto", with `best_params_` and `cv_results_`.
 
     Raises
     ------
-    UsageError
-        For invalid parameters, for `sample_weight` with an estimator that does not support it, and
-        for `correct_prior` without `predict_proba`.
-    DataError
-        If the augmenter raises it.
+    UsageError, DataError
+        For parameters, or for X and y, that cannot be used.
 
     Examples
     --------
@@ -140,10 +128,20 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         sample_weight: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Self:
-        """Top up X and y, and fit the classifier on all of it.
+        """Top up X and y, and fit the classifier on all rows.
 
-        X, y: whatever the augmenter takes. sample_weight: (N,) of the real rows, passed on; new
-        rows weigh 1. groups: (N,); rows of a group stay on one side of the folds of "auto".
+        Parameters
+        ----------
+        X, y
+            Whatever the augmenter takes.
+        sample_weight : (N,), default=None
+            Weights of the real rows, passed on; new rows weigh 1.
+        groups : (N,), default=None
+            Rows of a group stay on one side of the folds of "auto".
+
+        Returns
+        -------
+        self
         """
         y = column_or_1d(y, warn=True)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
@@ -164,36 +162,30 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         check_is_fitted(self, "estimator_")
         if not self.correct_prior:
             return np.asarray(self.estimator_.predict(X))
-        chosen: Labels = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return chosen
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
     @available_if(_estimator_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict (N, K) probabilities in the order of `classes_`."""
         check_is_fitted(self, "estimator_")
-        share: NDArray[np.float64] = self.estimator_.predict_proba(X)
+        share = np.asarray(self.estimator_.predict_proba(X))
         if not self.correct_prior:
             return share
         corrected = share * self._prior_ratio
         total = corrected.sum(axis=1, keepdims=True)
-        rescaled: NDArray[np.float64] = np.divide(
-            corrected, total, out=share.copy(), where=total > 0
-        )
-        return rescaled
+        return np.asarray(np.divide(corrected, total, out=share.copy(), where=total > 0))
 
     @available_if(_estimator_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Return (N, K) logarithms of `predict_proba`."""
         with np.errstate(divide="ignore"):
-            logarithms: NDArray[np.float64] = np.log(self.predict_proba(X))
-        return logarithms
+            return np.asarray(np.log(self.predict_proba(X)))
 
     @available_if(_decides_by_itself)  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the estimator's decision values; absent with `correct_prior`."""
         check_is_fitted(self, "estimator_")
-        decided: NDArray[np.float64] = self.estimator_.decision_function(X)
-        return decided
+        return np.asarray(self.estimator_.decision_function(X))
 
     def _search(
         self, X: Any, y: Labels, weights: NDArray[Any] | None, groups: ArrayLike | None
@@ -202,7 +194,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         augmenter = GANAugmenter() if self.augmenter is None else clone(self.augmenter)
         seed = draw_seed(augmenter.random_state)
         augmenter.set_params(random_state=seed)
-        data: Any = parsed_for(augmenter, X, y).data  # raises for rows that cannot be read
+        data = read_input(X, y, augmenter).data  # raises for rows that cannot be read
         codes = data.groups if groups is None else group_codes(groups, len(y))
         fold = judging_folds(data.labels, codes, folds=FOLDS, seed=seed)
         cv = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
@@ -223,7 +215,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
             try:
                 self.search_.fit(X, y, **({} if weights is None else {"sample_weight": weights}))
             finally:
-                forget_fitted()
+                FITTED.clear()
         chosen = self.search_.best_estimator_
         for name, value in vars(chosen).items():
             if name.endswith("_") or name == "_prior_ratio":
@@ -246,13 +238,13 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         return self
 
     def _check(self, weights: NDArray[Any] | None) -> None:
-        amount, augmenter = self.amount, self.augmenter
+        amount, augmenter, scoring = self.amount, self.augmenter, self.scoring
         if not (amount is None or amount == "auto"):
             raise UsageError(f"amount={amount!r}; expected None or 'auto'")
-        if amount is not None and not isinstance(augmenter, GANAugmenter | None):
+        ours = augmenter is None or hasattr(augmenter, "synthetic_share")
+        if amount is not None and not ours:
             raise UsageError(
-                f"amount='auto' needs a GANAugmenter, and the augmenter is a "
-                f"{type(augmenter).__name__}. Leave amount out, or use GANAugmenter()."
+                f"amount='auto' needs a GANAugmenter, not {type(augmenter).__name__}; leave it out"
             )
         counted = weights is not None or self.correct_prior  # on the real rows coming first
         samples = hasattr(augmenter, "fit_resample") and not counted
@@ -261,19 +253,14 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
                 f"the augmenter is a {type(augmenter).__name__}; expected GANAugmenter() or "
                 "an over-sampler that keeps the given rows first and in order"
             )
-        scoring = self.scoring
         if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
-            raise UsageError(
-                f"scoring={scoring!r}; expected one figure: None, a name such as 'f1', or a "
-                "callable of (estimator, X, y)"
-            )
+            raise UsageError(f"scoring={scoring!r}; expected one figure: a name or a callable")
         if weights is not None:
             _weights_name(self.estimator)
         if self.correct_prior and not hasattr(self.estimator, "predict_proba"):
             raise UsageError(
-                f"correct_prior=True rescales probabilities, and {type(self.estimator).__name__} "
-                "has no predict_proba. Wrap it in CalibratedClassifierCV, or leave correct_prior "
-                "out."
+                f"{type(self.estimator).__name__} has no predict_proba, which correct_prior=True "
+                "rescales; wrap it in CalibratedClassifierCV, or leave correct_prior out"
             )
 
     def __sklearn_tags__(self) -> Any:
@@ -293,8 +280,8 @@ def _weights_name(estimator: Any) -> str:
         prefix += f"{name}__"
     if not has_fit_parameter(last, "sample_weight"):
         raise UsageError(
-            f"sample_weight was given; {type(last).__name__}.fit takes none. Leave it out, or use "
-            "an estimator that supports weights."
+            f"{type(last).__name__}.fit takes no sample_weight; leave it out, or use another "
+            "estimator"
         )
     routed = get_config()["enable_metadata_routing"]  # by the requests of the steps, not by name
     return "sample_weight" if routed else f"{prefix}sample_weight"

@@ -5,32 +5,21 @@ The same data, seed and steps give the same result, byte for byte, for every `n_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gan_augment.data.tables.containers import as_frame
 from gan_augment.data.tables.inference import column_names
-from gan_augment.data.tables.reader import read_frame
-from gan_augment.data.tables.schema import Overrides
+from gan_augment.data.tables.schema import Overrides, matching_name
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.generators.gan import GAN
-from gan_augment.kinds.kind import Labelled, labelled_of
 from gan_augment.options import FitOptions
-from gan_augment.progress import Progress, StderrProgress
-from gan_augment.sklearn_api.augmenter import (
-    GANAugmenter,
-    checked_parameters,
-    threads,
-)
-from gan_augment.sklearn_api.inputs import (
-    ClassLabels,
-    categorical_overrides,
-    read_input,
-    read_labelled,
-)
+from gan_augment.progress import LogProgress, Progress
+from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_options, threads
+from gan_augment.sklearn_api.inputs import ParsedInput, read_input, read_labelled
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 
 if TYPE_CHECKING:
@@ -53,8 +42,7 @@ def evaluate(
 ) -> EvaluationResult:
     """Measure whether topping up the rare classes helps a classifier on this data.
 
-    Classifiers trained with and without added rows are tested on held-out rows. Raises DataError
-    for data that cannot be judged, UsageError for settings that cannot be used.
+    Classifiers trained with and without added rows are tested on held-out rows.
 
     Parameters
     ----------
@@ -70,10 +58,20 @@ def evaluate(
         random_state)`; None is `GANAugmenter()`. Only its settings are used.
     classes
         What to top up: "rare", "all", or labels. None: as the augmenter, or "rare".
-    progress
-        Receives phases; None shows warnings only.
     out, resume, overwrite
         Folder for result, journal and models (None: temporary); whether to resume or replace it.
+    progress
+        Receives phases; None logs them and shows warnings.
+
+    Returns
+    -------
+    EvaluationResult
+        The verdict, its reasons and all figures.
+
+    Raises
+    ------
+    DataError, UsageError
+        For data that cannot be judged; for settings that cannot be used.
 
     Examples
     --------
@@ -84,79 +82,73 @@ def evaluate(
     """
     from gan_augment.evaluation.runner import evaluate as run
 
-    rows, labels, overrides = _labelled(data, y, augmenter)
-    chosen, fit = _settings_of(augmenter, rows, labels)
-    fit |= {} if classes is None else {"classes": _names(classes, labels)}
-    checked = _merged(chosen, {"columns": overrides.columns, **fit}, options, settings)
+    rows = _read(data, y, augmenter)
     tested = None
     if test is not None:
         named = y if isinstance(y, str | int) else None
-        of_test, y_test = test if isinstance(test, tuple) else (test, named)
-        tested, _, _ = _labelled(of_test, y_test, augmenter)
-    shown = progress or StderrProgress("evaluate")
+        x_test, y_test = test if isinstance(test, tuple) else (test, named)
+        tested = _read(x_test, y_test, augmenter).data
+    checked = _options(augmenter, rows, classes, options, settings)
+    shown = progress or LogProgress("evaluate")
     return run(
-        rows, checked, test=tested, out=out, resume=resume, overwrite=overwrite, progress=shown
+        rows.data, checked, test=tested, out=out, resume=resume, overwrite=overwrite, progress=shown
     )
 
 
-def _merged(
-    chosen: Mapping[str, Any],
-    fit: dict[str, Any],
+def _options(
+    augmenter: Any,
+    rows: ParsedInput,
+    classes: Any,
     options: EvaluationOptions | None,
     settings: dict[str, Any],
 ) -> EvaluationOptions:
     """Return the options of an evaluation; arguments win over `options` and the augmenter."""
-    fitted = set(FitOptions.model_fields) - set(EvaluationOptions.model_fields)
-    fit = fit | {name: settings.pop(name) for name in fitted & set(settings)}
+    chosen, fit = _settings_of(augmenter, rows)
+    fit = {"columns": rows.overrides.columns, **fit}
+    if isinstance(classes, str):
+        fit["classes"] = classes
+    elif classes is not None:
+        known = rows.labels
+        listed = classes if isinstance(classes, list | tuple | np.ndarray) else [classes]
+        fit["classes"] = tuple(
+            str(one) if str(one) in known.names else known.name_of(one) for one in listed
+        )
+    if options is not None:
+        chosen |= {name: getattr(options, name) for name in options.model_fields_set}
+        fit = options.fit.model_dump(exclude_unset=True) | fit
+    own = set(FitOptions.model_fields) - set(EvaluationOptions.model_fields)
+    fit |= {name: settings.pop(name) for name in own & set(settings)}
     if "n_jobs" in settings:
         settings["n_jobs"] = threads(settings["n_jobs"])
-    given = {} if options is None else {n: getattr(options, n) for n in options.model_fields_set}
-    given_fit = {} if options is None else options.fit.model_dump(exclude_unset=True)
-    values = {**chosen, **given, **settings, "fit": {**given_fit, **fit}}
-    return EvaluationOptions.checked(values, "evaluate")
+    return EvaluationOptions.checked({**chosen, **settings, "fit": fit}, "evaluate")
 
 
-def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Labelled, ClassLabels, Overrides]:
+def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:
     """Return labelled data, the user's labels of its classes, and the chosen kinds of columns."""
     if isinstance(data, str | Path):
         raise UsageError(
             f"data is the path {str(data)!r}; read it first, with gan_augment.read_images(path) or "
-            "gan_augment.read_table(path, target), or take gan_augment.commands.evaluate.evaluate"
+            "gan_augment.read_table(path, target)"
         )
-    own = read_labelled(data, y)
-    if own is not None:
-        is_read_table = labelled_of(data) is not None and hasattr(data, "schema")
-        columns = data.schema.columns if is_read_table else ()
+    if (own := read_labelled(data, y)) is not None:
+        columns = getattr(getattr(data, "schema", None), "columns", ())
         kinds = {c.name: c.kind for c in columns if c.why.startswith("asked for")}
-        return own.data, own.labels, Overrides(columns=kinds)
-    ours = augmenter if isinstance(augmenter, GANAugmenter) else GANAugmenter()
+        return replace(own, overrides=Overrides(columns=kinds))
     if isinstance(y, str | int):
-        read = read_frame(data, y)
-        cells = read.schema.target
-        assert cells is not None
-        form = ClassLabels.of(read.table.names, tuple(cells.levels))
-        overrides = categorical_overrides(ours.categorical_features, column_names(read.table.frame))
-        return read.table, form, overrides
-    parsed = read_input(
-        data,
-        y,
-        image_shape=ours.image_shape,
-        categorical_features=ours.categorical_features,
-        kind=ours.kind,
-    )
-    return parsed.data, parsed.labels, parsed.overrides
+        frame = as_frame(data)
+        y = matching_name(y, column_names(frame), "the label column is not there: ")
+        data, y = frame.drop(columns=y), frame[y]
+    return read_input(data, y, augmenter if _is_augmenter(augmenter) else GANAugmenter())
 
 
-def _settings_of(
-    augmenter: Any, data: Labelled, labels: ClassLabels
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _settings_of(augmenter: Any, rows: ParsedInput) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of an augmenter for the evaluation and for its fits."""
-    if isinstance(augmenter, GAN):
-        names = ("classes", "steps", "budget_s")
-        return {"generator": augmenter}, {name: getattr(augmenter, name) for name in names}
-    if not isinstance(augmenter, GANAugmenter):
+    if hasattr(augmenter, "budget_s"):  # an ImageGAN or a TabularGAN
+        own = ("classes", "steps", "budget_s")
+        return {"generator": augmenter}, {name: getattr(augmenter, name) for name in own}
+    if not _is_augmenter(augmenter):
         return {"generator": augmenter}, {}
-    fit, top_up = checked_parameters(augmenter.get_params(deep=False))
+    fit, top_up = checked_options(augmenter)
     if top_up.synthetic_share == 0:
         raise UsageError(
             "the augmenter's synthetic_share is 0, so nothing is generated and there is nothing to "
@@ -165,16 +157,12 @@ def _settings_of(
     strategy = augmenter.sampling_strategy
     if isinstance(strategy, float):
         top_up = top_up.model_copy(update={"to": strategy})
-    added = rows_to_add(strategy, labels, data.labels)
+    added = rows_to_add(strategy, rows.labels, rows.data.labels)
     classes = tuple(name for name, n in added.items() if n) or "rare"
-    settings = {name: getattr(fit, name) for name in ("recipe", "device", "steps", "budget_s")}
+    names = ("recipe", "device", "precision", "steps", "budget_s")
+    settings = {name: getattr(fit, name) for name in names}
     return {"top_up": top_up}, {**settings, "classes": classes}
 
 
-def _names(classes: Any, labels: ClassLabels) -> str | tuple[str, ...]:
-    """Return the names of the classes to top up. Raises UnknownClassError."""
-    if isinstance(classes, str):
-        return classes
-    listed = classes if isinstance(classes, list | tuple | np.ndarray) else [classes]
-    known = labels.names
-    return tuple(str(one) if str(one) in known else labels.name_of(one) for one in listed)
+def _is_augmenter(augmenter: Any) -> bool:
+    return hasattr(augmenter, "synthetic_share") and not isinstance(augmenter, type)

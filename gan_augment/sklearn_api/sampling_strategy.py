@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,57 +31,38 @@ def rows_to_add(strategy: Any, labels: ClassLabels, codes: NDArray[np.int64]) ->
     """
     counts = np.bincount(codes, minlength=len(labels.names)).tolist()
     present = {name: n for name, n in zip(labels.names, counts, strict=True) if n}
+    y = labels.values[codes]
     if callable(strategy):
-        strategy = strategy(labels.values[codes])
-    largest = max(present.values(), default=0)
-    if isinstance(strategy, Mapping):
-        totals = {labels.name_of(label): total for label, total in strategy.items()}
-        added = {n: _lacking(t, present.get(n, 0), labels.label_of(n)) for n, t in totals.items()}
-    elif isinstance(strategy, list | tuple | set | frozenset | np.ndarray):
-        if not len(strategy):
-            raise UsageError("sampling_strategy names no class; expected one label or more")
-        named = {labels.name_of(label) for label in strategy}
-        added = {name: largest - n for name, n in present.items() if name in named}
-    elif isinstance(strategy, str) and strategy == "rare":
-        if not (rare := rare_classes(present)):
+        strategy = strategy(y)
+    if isinstance(strategy, str) and strategy == "rare":
+        strategy = [labels.label_of(name) for name in rare_classes(present)]
+        if not strategy:
             raise NoRareClassError(
                 f"no class is rare ({explain_rare(present)}). Name classes, as sampling_strategy="
                 f"[{labels.labels[0]!r}], or use sampling_strategy='auto' for all but the largest."
             )
-        added = {name: largest - present[name] for name in rare}
-    else:
-        added = _as_imbalanced_learn(strategy, labels, codes)
+    if isinstance(strategy, list | tuple | set | frozenset | np.ndarray):
+        if not len(strategy):
+            raise UsageError("sampling_strategy names no class; expected one label or more")
+        named = {labels.name_of(label) for label in strategy}
+        return {name: max(present.values()) - n for name, n in present.items() if name in named}
+    added = _as_imbalanced_learn(strategy, labels, y)
     return {name: added[name] for name in labels.names if name in added}
 
 
-def _lacking(total: Any, n: int, label: Any) -> int:
-    """Return the rows that a class of n rows needs to reach `total`."""
-    whole = isinstance(total, int | float | np.number) and float(total).is_integer()
-    if isinstance(total, bool) or not whole or total < n:
-        raise UsageError(
-            f"sampling_strategy asks for {total!r} rows of {label!r}, which has {n}; expected a "
-            f"whole number of rows at the end, {n} or more, since over-sampling removes none"
-        )
-    return int(total) - n
-
-
-def _as_imbalanced_learn(
-    strategy: Any, labels: ClassLabels, codes: NDArray[np.int64]
-) -> dict[str, int]:
-    """Return {class name: rows to add} for a word or a float."""
-    word = isinstance(strategy, str)
-    if isinstance(strategy, bool | np.bool_ | None) or (word and strategy not in WORDS):
-        guess = did_you_mean(strategy, WORDS) if word else ""
-        if word and strategy in labels.labels:
-            guess = f" Did you mean the class, [{strategy!r}]?"
-        raise UsageError(
-            f"sampling_strategy={strategy!r}; expected one of {', '.join(map(repr, WORDS))}, a "
-            "list of labels, {label: rows at the end}, a callable that returns such a dict, or for "
-            f"two classes a float in (0, 1]{guess}"
-        )
+def _as_imbalanced_learn(strategy: Any, labels: ClassLabels, y: NDArray[Any]) -> dict[str, int]:
+    """Return {class name: rows to add} for a word, a float or {label: rows at the end}."""
+    guess = ""
+    if isinstance(strategy, str):
+        guess = did_you_mean(strategy, [*WORDS, *(f"[{one!r}]" for one in labels.labels)])
+    elif isinstance(strategy, Mapping):
+        strategy = {labels.label_of(labels.name_of(one)): n for one, n in strategy.items()}
     try:
-        rows = check_sampling_strategy(strategy, labels.values[codes], "over-sampling")
-    except ValueError as error:
-        raise UsageError(f"sampling_strategy={strategy!r}: {error}") from None
-    names = dict(zip(labels.labels, labels.names, strict=True))
-    return {names[label]: int(n) for label, n in rows.items()}
+        if isinstance(strategy, bool | np.bool_ | None):
+            raise TypeError("expected a word, labels, {label: rows}, a callable or a float")
+        if isinstance(strategy, dict):
+            strategy = {label: operator.index(n) for label, n in strategy.items()}
+        rows = check_sampling_strategy(strategy, y, "over-sampling")
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"sampling_strategy={strategy!r}: {error}{guess}") from None
+    return {labels.name_of(label): int(n) for label, n in rows.items()}

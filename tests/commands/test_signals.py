@@ -32,6 +32,8 @@ from gan_augment.training.images import new_discriminator, new_generator
 
 QUICK = {"steps": 4, "device": "cpu", "threads": 1, "selection": False}
 
+KEEP_ALL = FitOptions(selection=False)
+
 
 def waves(counts=(20, 6), channels=2, length=40, seed=0):
     """(N, channels, length) and labels "calm", "fast": one and three periods."""
@@ -212,7 +214,7 @@ def test_the_augmenter_gives_signals_back_as_they_came(dtype):
     x, y = waves()
     x = (100 * x).astype(dtype)
     augmenter = GANAugmenter(
-        kind="signal", steps=4, selection=False, random_state=0, n_jobs=1, synthetic_share=0.5
+        kind="signal", steps=4, options=KEEP_ALL, random_state=0, n_jobs=1, synthetic_share=0.5
     )
     more, labels = augmenter.fit_resample(x, y)
     assert more.dtype == dtype
@@ -224,7 +226,7 @@ def test_the_augmenter_gives_signals_back_as_they_came(dtype):
 
 def test_the_augmenter_takes_one_channel_without_its_axis():
     x, y = waves(channels=1)
-    augmenter = GANAugmenter(kind="signal", steps=4, selection=False, random_state=0, n_jobs=1)
+    augmenter = GANAugmenter(kind="signal", steps=4, options=KEEP_ALL, random_state=0, n_jobs=1)
     assert augmenter.fit_resample(x[:, 0], y)[0].shape[1:] == (40,)
 
 
@@ -243,7 +245,7 @@ def test_augment_loader_passes_signals_through(channels):
     x, y = waves(channels=channels)
     data = TensorDataset(torch.from_numpy(x), torch.from_numpy((y == "fast").astype(int)))
     augmenter = GANAugmenter(
-        kind="signal", steps=4, selection=False, random_state=0, n_jobs=1, synthetic_share=0.5
+        kind="signal", steps=4, options=KEEP_ALL, random_state=0, n_jobs=1, synthetic_share=0.5
     )
     loader = augment_loader(
         DataLoader(data, batch_size=10, shuffle=True), augmenter, synthetic_share=0.5, length="all"

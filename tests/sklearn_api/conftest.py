@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from gan_augment import GANAugmenter, TabularGAN
+from gan_augment import FitOptions, GANAugmenter, TabularGAN
 from gan_augment.kinds.kind import Labelled
 
 
@@ -29,7 +29,8 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[Labelled]:
 @pytest.fixture(scope="session")
 def quick() -> partial[GANAugmenter]:
     """`quick(**params)`: a GANAugmenter of two steps, which selection would reject."""
-    return partial(GANAugmenter, steps=2, random_state=0, n_jobs=1, device="cpu", selection="off")
+    keep_all = FitOptions(selection=False)
+    return partial(GANAugmenter, steps=2, random_state=0, n_jobs=1, options=keep_all)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,12 +14,11 @@ from imblearn.over_sampling import RandomOverSampler
 from joblib import Parallel, delayed
 from torch.utils.data import DataLoader, TensorDataset
 
-from gan_augment import GANAugmenter, ImageGAN, TabularGAN, read_frame
+from gan_augment import FitOptions, GANAugmenter, TabularGAN, read_frame
 from gan_augment.data.arrays import from_arrays
 from gan_augment.errors import NotFittedError
-from gan_augment.kinds.image import IMAGE
 from gan_augment.recipes import CANDIDATES
-from gan_augment.sklearn_api.augmenter import checked_parameters, threads
+from gan_augment.sklearn_api.augmenter import checked_options, threads
 
 THREE = np.array(["a"] * 40 + ["b"] * 12 + ["c"] * 4)
 ROWS = np.random.default_rng(0).normal(size=(56, 3)) + (THREE == "c")[:, None]
@@ -170,7 +167,6 @@ def test_levels_can_be_named_by_number_name_or_mask(quick) -> None:
         (X, [-1]),
         (X, np.array([False, False, False, True])),
         (frame, ["d"]),
-        (frame, [3]),
         (frame, frame.columns == "d"),
     ):
         augmenter = quick(categorical_features=features)
@@ -189,51 +185,28 @@ def test_ids_among_the_columns_and_dark_pictures_are_warned_of(quick, pictures) 
         GANAugmenter(synthetic_share=0, companions=False).fit_resample(X // 16, y)
 
 
-def test_large_pictures_without_a_length_are_warned_of(monkeypatch) -> None:
-    monkeypatch.setattr(ImageGAN, "fit", lambda self, *a, **k: self)
-    X = np.random.default_rng(0).integers(0, 256, (4, 65, 8), dtype=np.uint8)
-    data = IMAGE.of(X[..., None], np.array([0, 0, 1, 1]), np.array(list("abcd")))
-    for augmenter in (GANAugmenter(device="cpu"), GANAugmenter(device="cpu", budget="1m")):
-        expected = contextlib.nullcontext()
-        if augmenter.budget is None:
-            expected = pytest.warns(UserWarning, match="images of 65 x 8 px take long")
-        with expected:
-            augmenter.fit(data)
-
-
-def test_only_verbose_writes_to_stderr(quick, capfd) -> None:
-    quick().fit(ROWS, THREE)
-    assert capfd.readouterr() == ("", "")
-    quick(verbose=1).fit(ROWS, THREE)
-    written = capfd.readouterr()
-    assert written.out == ""
-    assert "[GANAugmenter] training: 2" in written.err
-
-
-def test_callbacks_receive_events_and_one_callback_needs_no_list(quick) -> None:
-    events: list[dict] = []
-    callback = SimpleNamespace(on_event=events.append)
-    quick(callbacks=[callback]).fit(ROWS, THREE)
-    steps = [event["step"] for event in events]
-    quick(callbacks=callback).fit(ROWS, THREE)
-    assert [event["step"] for event in events] == 2 * steps
-    assert max(steps) == 2
-
-
 @pytest.mark.slow
 def test_a_recipe_may_be_chosen_before_the_fit(monkeypatch) -> None:
     monkeypatch.setitem(CANDIDATES, "table", ("gaussian", "free"))
     labels = np.array(["a"] * 40 + ["b"] * 16)
-    augmenter = GANAugmenter(recipe="choose", steps=80, random_state=0, device="cpu")
+    augmenter = GANAugmenter(recipe="choose", steps=80, random_state=0)
     assert added(augmenter, labels) == {"a": 0, "b": 24}
     assert augmenter.generator_.meta_.recipe.name in CANDIDATES["table"]
 
 
+def test_progress_is_logged_and_nothing_is_printed(quick, capfd, caplog) -> None:
+    caplog.set_level("INFO", logger="gan_augment")
+    quick().fit(ROWS, THREE)
+    assert capfd.readouterr() == ("", "")
+    assert "training: 2" in caplog.text
+
+
 def test_a_budget_is_text_or_seconds_and_steps_win() -> None:
     for budget, seconds in ((None, None), (30, 30), ("90s", 90), ("1h30m", 5400)):
-        params = GANAugmenter(budget=budget).get_params()
-        assert checked_parameters(params)[0].budget_s == seconds
-        assert checked_parameters({**params, "steps": 3})[0].budget_s is None
+        augmenter = GANAugmenter(budget=budget, options=FitOptions(device="cpu"))
+        fit = checked_options(augmenter)[0]
+        assert (fit.budget_s, fit.device) == (seconds, "cpu")
+        assert checked_options(augmenter.set_params(steps=3))[0].budget_s is None
 
 
 def test_n_jobs_is_a_number_of_threads_and_one_in_a_worker_of_joblib(monkeypatch) -> None:

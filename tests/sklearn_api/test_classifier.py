@@ -22,22 +22,10 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
-from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from gan_augment import AugmentedClassifier, TabularGAN
 from gan_augment.errors import UsageError
 from gan_augment.sklearn_api.amount import LADDER, AmountSampler, best_amount
-
-EXPECTED_FAILURES = {
-    "check_sample_weight_equivalence_on_dense_data": (
-        "classes are topped up by their rows: one of weight 2 is one row, one of weight 0 too"
-    ),
-    "check_sample_weight_equivalence_on_sparse_data": "as on dense data",
-    "check_supervised_y_no_nan": (
-        "the labels are for the sampler to check: RandomOverSampler takes infinite ones, "
-        "GANAugmenter refuses them"
-    ),
-}
 
 
 class Unweighted(GaussianNB):
@@ -45,23 +33,6 @@ class Unweighted(GaussianNB):
 
     def fit(self, X, y):
         return super().fit(X, y)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:filled with repeats")
-@pytest.mark.parametrize(
-    ("estimator", "check"),
-    list(
-        estimator_checks_generator(
-            AugmentedClassifier(LogisticRegression(), RandomOverSampler(random_state=0)),
-            expected_failed_checks=EXPECTED_FAILURES,
-            mark="xfail",
-        )
-    ),
-    ids=lambda value: getattr(getattr(value, "func", None), "__name__", ""),
-)
-def test_scikit_learn_is_content(estimator, check) -> None:
-    check(estimator)
 
 
 def test_real_rows_come_first_and_the_classes_are_balanced(blobs, quick, recorder):
@@ -184,7 +155,7 @@ def test_probabilities_are_rescaled_to_the_real_prior_as_bayes_has_it(blobs, qui
         (GaussianNB(), {"augmenter": RandomUnderSampler(), "correct_prior": True}, False,
          "RandomUnderSampler"),
         (GaussianNB(), {"augmenter": StandardScaler()}, False, "StandardScaler"),
-        (Unweighted(), {}, True, "takes none"),
+        (Unweighted(), {}, True, "takes no sample_weight"),
         (LinearSVC(), {"correct_prior": True}, False, "CalibratedClassifierCV"),
     ],
 )  # fmt: skip

@@ -1,21 +1,37 @@
-"""The estimator checks of imbalanced-learn and of scikit-learn, with a model of two steps."""
+"""The estimator checks of imbalanced-learn and of scikit-learn, and where warnings point."""
+
+from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
+from imblearn.over_sampling import RandomOverSampler
 from imblearn.utils.estimator_checks import estimator_checks_generator as imblearn_checks
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import estimator_checks_generator as sklearn_checks
 
-from gan_augment import GANAugmenter
+import gan_augment
+from gan_augment import AugmentedClassifier, GANAugmenter, make_pipeline
+from gan_augment.generators.gan import compute_config_here
 
+PACKAGE = Path(gan_augment.__file__).parent
 AUGMENTER = GANAugmenter(steps=2, random_state=0, n_jobs=1)
-EXPECTED_FAILURES: dict[str, str] = {}
-"""{check: why it fails}; none does."""
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:filled with repeats"),
-]
+CLASSIFIER = AugmentedClassifier(LogisticRegression(), RandomOverSampler(random_state=0))
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "classes are topped up by their rows: one of weight 2 is one row, one of weight 0 too"
+    ),
+    "check_sample_weight_equivalence_on_sparse_data": "as on dense data",
+    "check_supervised_y_no_nan": (
+        "the labels are for the sampler to check: RandomOverSampler takes infinite ones, "
+        "GANAugmenter refuses them"
+    ),
+}
+"""{check: why it fails} for the classifier; none fails for the augmenter."""
 
 
 def name_of(value: object) -> str:
@@ -25,19 +41,36 @@ def name_of(value: object) -> str:
     return ",".join([getattr(value.func, "func", value.func).__name__, *words])
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:filled with repeats")
 @pytest.mark.parametrize(
     ("estimator", "check"),
-    list(imblearn_checks(AUGMENTER, expected_failed_checks=EXPECTED_FAILURES, mark="xfail")),
+    [
+        *imblearn_checks(AUGMENTER),
+        *sklearn_checks(AUGMENTER),
+        *sklearn_checks(CLASSIFIER, expected_failed_checks=EXPECTED_FAILURES, mark="xfail"),
+    ],
     ids=name_of,
 )
-def test_imbalanced_learn_is_content(estimator: GANAugmenter, check: partial) -> None:
+def test_the_checks_of_both_libraries_pass(estimator: Any, check: partial) -> None:
     check(estimator)
 
 
-@pytest.mark.parametrize(
-    ("estimator", "check"),
-    list(sklearn_checks(AUGMENTER, expected_failed_checks=EXPECTED_FAILURES, mark="xfail")),
-    ids=name_of,
-)
-def test_scikit_learn_is_content(estimator: GANAugmenter, check: partial) -> None:
-    check(estimator)
+@pytest.mark.parametrize("file", [Path("train.py"), PACKAGE.parent / "gan_augment_trial.py"])
+def test_it_points_at_the_callers_line_even_in_a_file_beside_the_package(file: Path) -> None:
+    script = "\n\ncompute_config_here('cuda:99', 'float32', 1)"
+    with pytest.warns(UserWarning, match="cuda:99") as caught:
+        exec(compile(script, str(file), "exec"), {"compute_config_here": compute_config_here})  # noqa: S102
+    assert [(one.filename, one.lineno) for one in caught] == [(str(file), 3)]
+
+
+def test_a_pipeline_between_does_not_hide_the_callers_line(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    model = make_pipeline(GANAugmenter(sampling_strategy=[2]), DummyClassifier())
+    X, y = [[float(row % 5)] for row in range(12)], [0] * 6 + [1] * 5 + [2]
+    model.fit(X, y)
+    cross_val_score(model, X, y, cv=[(range(12), range(12))], error_score="raise")
+    assert {one.filename for one in recwarn if "filled with repeats" in str(one.message)} == {
+        __file__
+    }

@@ -159,10 +159,9 @@ def test_data_that_cannot_be_judged_is_refused(X, y, params, error, says) -> Non
 
 
 def test_the_table_gan_is_taken_with_its_own_settings() -> None:
-    from gan_augment.sklearn_api.evaluating import _labelled, _settings_of
+    from gan_augment.sklearn_api.evaluating import _read, _settings_of
 
     x, y = np.eye(12), np.repeat([0, 1], [8, 4])
     gan = TabularGAN(steps=7, classes=["1"], recipe="free")
-    rows, labels, _ = _labelled(x, y, gan)
-    chosen, fit = _settings_of(gan, rows, labels)
+    chosen, fit = _settings_of(gan, _read(x, y, gan))
     assert (fit["steps"], fit["classes"], chosen["generator"]) == (7, ["1"], gan)

@@ -99,17 +99,15 @@ def test_every_container_of_images_gives_one_row_per_image(
     assert features.get_feature_names_out()[-1] == "feature_5"
 
 
-def test_batches_of_1_and_of_64_give_the_same_features(
+def test_batches_and_single_images_give_the_same_features(
     images: NDArray[np.uint8], lite0: Path
 ) -> None:
-    many = np.concatenate([images, images[:24, ::-1]])
-    one, all_ = (
-        FrozenFeatures(lite0, image_size=32, batch=batch, precision="float32").fit_transform(many)
-        for batch in (1, 64)
-    )
-    assert one.shape == (64, 1280)
-    assert np.ptp(one, axis=0).max() > 0
-    np.testing.assert_allclose(one, all_, rtol=1e-5, atol=1e-5)
+    features = FrozenFeatures(lite0, image_size=32, precision="float32")
+    rows = features.fit_transform(images)
+    assert rows.shape == (40, 1280)
+    assert np.ptp(rows, axis=0).max() > 0
+    alone = np.concatenate([features.transform(images[i : i + 1]) for i in range(3)])
+    np.testing.assert_allclose(rows[:3], alone, rtol=1e-5, atol=1e-5)
 
 
 def test_the_users_module_stays_as_it_is_and_is_used_in_eval_mode(
@@ -127,14 +125,10 @@ def test_the_users_module_stays_as_it_is_and_is_used_in_eval_mode(
     np.testing.assert_allclose(rows[:1], alone, rtol=1e-5, atol=1e-5)
 
 
-def test_scale_and_pool_agree_with_numpy(images: NDArray[np.uint8]) -> None:
-    def rows(**settings: Any) -> NDArray[np.float32]:
-        features = FrozenFeatures(nn.Identity(), image_size=12, **settings)
-        return features.fit_transform(images)
-
-    x = images / 255
-    np.testing.assert_allclose(rows(mean=0.5, std=0.25), (x.mean((1, 2)) - 0.5) / 0.25, atol=1e-5)
-    np.testing.assert_allclose(rows(mean=0, std=1, pool="max"), x.max((1, 2)), atol=1e-6)
+def test_a_module_gets_pixels_in_the_scale_of_imagenet(images: NDArray[np.uint8]) -> None:
+    rows = FrozenFeatures(nn.Identity(), image_size=12).fit_transform(images)
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    np.testing.assert_allclose(rows, ((images / 255).mean((1, 2)) - mean) / std, atol=1e-5)
 
 
 def test_features_feed_augmenters_and_classifiers(
@@ -163,9 +157,7 @@ WEIGHTS = "EfficientNet-Lite0"
 @pytest.mark.parametrize(
     ("settings", "error", "said"),
     [
-        ({"pool": "median"}, UsageError, "expected mean or max"),
         ({"precision": "float16"}, UsageError, "expected auto or float32 or bf16"),
-        ({"batch": 0}, UsageError, "1 image or more"),
         ({"image_size": 4}, UsageError, "each from 8 to 1024 px"),
         ({"device": "tpu"}, UsageError, "is unknown"),
         ({"backbone": "none.safetensors"}, MissingPathError, "Nothing is downloaded"),

@@ -136,7 +136,6 @@ def test_parameters_are_stored_as_they_are_and_can_be_set() -> None:
     assert list(augmenter.get_params()) == sorted(
         [
             "sampling_strategy", "synthetic_share", "companions", "recipe", "steps", "budget",
-            "image_shape", "categorical_features", "selection", "device", "n_jobs", "random_state",
-            "callbacks", "verbose", "kind",
+            "image_shape", "categorical_features", "options", "n_jobs", "random_state", "kind",
         ]
     )  # fmt: skip

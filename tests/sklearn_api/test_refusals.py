@@ -8,7 +8,7 @@ import torch
 from scipy import sparse
 from torch.utils.data import DataLoader, TensorDataset
 
-from gan_augment import GANAugmenter
+from gan_augment import FitOptions, GANAugmenter
 from gan_augment.errors import DataError, NoRareClassError, UnknownClassError, UsageError
 from gan_augment.kinds.image import IMAGE
 
@@ -34,8 +34,7 @@ def refused(why: str, error: type[Exception] | tuple[type[Exception], ...], X, y
         (RNG.integers(0, 2, (N, 3)), "Multilabel"),
         (RNG.integers(0, 9, (N, 2)), r"shape \(24, 2\)"),
         (np.eye(2)[Y] * (np.arange(N) != 3)[:, None], "a single 1 in each row"),
-        (sparse.csc_array(np.eye(2)[Y]), "several values per row"),
-        (pd.DataFrame(np.eye(2)[Y]), "several values per row"),
+        (sparse.csc_array(np.eye(2)[Y]), "csc_array"),
         (np.where(np.arange(N) == 5, np.nan, Y), "no label in y"),
         ([None, *Y[1:].tolist()], "no label in y"),
         (pd.Series(Y, dtype="Int64").mask(Y == 1), "6 of 24 rows"),
@@ -45,7 +44,7 @@ def refused(why: str, error: type[Exception] | tuple[type[Exception], ...], X, y
         (np.array([b"a", b"b"] * (N // 2)), "bytes"),
         (None, "y is None"),
         ("yes", "a str"),
-        ([[0], [1]] * (N // 2), "list of lists"),
+        ([[0], [1]] * (N // 2), "list"),
     ],
 )
 def test_labels_that_are_no_classes(y, why) -> None:
@@ -80,10 +79,9 @@ SIDE = (8, 8)
         (np.repeat(PIXELS[:, None], 3, axis=1), {}, "channels first"),
         (PIXELS.astype(str), {}, "<U"),
         ([PIXELS[0].tolist()] * 23 + [PIXELS[0, :4].tolist()], {}, "one shape"),
-        (FLAT, {"image_shape": (8, 9)}, r"rows of shape \(64,\)"),
+        (FLAT, {"image_shape": (8, 9)}, "rows of 64 numbers"),
         (FLAT, {"image_shape": "8x8"}, "height, width"),
-        (FLAT, {"image_shape": (0, 8)}, "whole px"),
-        (PIXELS, {"image_shape": (9, 8)}, "not flattened"),
+        (FLAT, {"image_shape": (0, 8)}, "height, width"),
         (pd.DataFrame(FLAT).assign(label="a"), {"image_shape": SIDE}, "to float"),
         (pd.DataFrame(HOLED), {"image_shape": SIDE}, "NaN"),
         (X, {"kind": "wave"}, "'signal'"),
@@ -107,22 +105,19 @@ def test_rows_that_cannot_be_learned(X, params, why) -> None:
         ("synthetic_share", "half", "'half'"),
         ("synthetic_share", True, "True"),
         ("companions", "yes", "'yes'"),
-        ("selection", "of", "'of'"),
         ("recipe", "ancored", "Did you mean 'anchored'"),
         ("recipe", 3, "recipe = 3"),
-        ("device", "tpu", "'tpu'"),
-        ("device", None, "device = None"),
+        ("options", FitOptions(device="tpu"), "'tpu'"),
+        ("options", {"device": "cpu"}, "expected FitOptions"),
         ("n_jobs", 0, "n_jobs=0"),
         ("n_jobs", "all", "n_jobs='all'"),
         ("n_jobs", True, "n_jobs=True"),
-        ("verbose", "much", "verbose='much'"),
         ("random_state", -1, "random_state=-1"),
         ("random_state", np.random.default_rng(0), "RandomState"),
-        ("callbacks", [print], "on_event"),
         ("categorical_features", "zip", "zip"),
         ("categorical_features", ["zip"], "no column 'zip'"),
-        ("categorical_features", [7], "column 7"),
-        ("categorical_features", [True], "mask of 1 values"),
+        ("categorical_features", [7], "columns of X"),
+        ("categorical_features", [True], "columns of X"),
     ],
 )
 def test_parameters_are_checked_in_fit(name, value, why) -> None:
@@ -131,8 +126,8 @@ def test_parameters_are_checked_in_fit(name, value, why) -> None:
 
 def test_parameters_of_numpy_are_taken() -> None:
     params = {"steps": np.int64(1), "budget": np.float32(1), "synthetic_share": np.int8(0)}
-    more = {"n_jobs": np.int64(1), "verbose": np.bool_(False), "companions": np.bool_(False)}
-    X_more, _ = GANAugmenter(**params, **more, selection="off").fit_resample(X, Y)
+    more = {"n_jobs": np.int64(1), "companions": np.bool_(False)}
+    X_more, _ = GANAugmenter(**params, **more).fit_resample(X, Y)
     assert len(X_more) == 36
 
 
@@ -143,15 +138,15 @@ THIRDS, HALVES, WORDS = np.arange(N) % 3, np.arange(N) % 2, np.where(Y == 1, "fr
     ("strategy", "y", "kind", "why"),
     [
         ("minorty", Y, UsageError, "Did you mean 'minority'"),
-        ("majority", Y, UsageError, "expected one of"),
-        ("fraud", WORDS, UsageError, r"Did you mean the class, \['fraud'\]\?"),
+        ("majority", Y, UsageError, "over-sampler"),
+        ("fraud", WORDS, UsageError, r"Did you mean .*\['fraud'\]"),
         (0.1, Y, UsageError, "sampling_strategy=0.1"),
         (1.5, Y, UsageError, "range"),
         (0.9, THIRDS, UsageError, "multi-class"),
-        (True, Y, UsageError, "sampling_strategy=True; expected one of"),
-        (None, Y, UsageError, "sampling_strategy=None; expected one of"),
-        ({1: 3}, Y, UsageError, "3 rows of 1"),
-        ({1: 9.5}, Y, UsageError, "asks for 9.5 rows of 1"),
+        (True, Y, UsageError, "sampling_strategy=True"),
+        (None, Y, UsageError, "sampling_strategy=None"),
+        ({1: 3}, Y, UsageError, "3 samples are asked"),
+        ({1: 9.5}, Y, UsageError, "integer"),
         ({7: 30}, Y, UnknownClassError, "labelled 7"),
         ({"1": 30}, Y, UnknownClassError, "labelled '1'"),
         ([7], Y, UnknownClassError, "no row is labelled 7"),

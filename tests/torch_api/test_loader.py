@@ -27,6 +27,7 @@ from torch_items import add_noise
 
 from gan_augment import (
     AugmentedDataset,
+    FitOptions,
     FrozenFeatures,
     GANAugmenter,
     ImageGAN,
@@ -70,7 +71,13 @@ def drawn(loader: DataLoader) -> list[int]:
 
 def test_a_mild_imbalance_is_evened_out_as_the_augmenter_says() -> None:
     data = TensorDataset(torch.rand(50, 1, 8, 8), torch.tensor([0] * 30 + [1] * 20))
-    augmenter = GANAugmenter(steps=2, n_jobs=1, random_state=0, companions=False, selection="off")
+    augmenter = GANAugmenter(
+        steps=2,
+        n_jobs=1,
+        random_state=0,
+        companions=False,
+        options=FitOptions(selection=False),
+    )
     loader = augment_loader(DataLoader(data, 10, shuffle=True), augmenter, companions=False)
     drawn = torch.cat([labels for _, labels in loader]).bincount()
     assert drawn.tolist() == [25, 25]

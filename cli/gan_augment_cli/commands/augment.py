@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from gan_augment.errors import UsageError
-from gan_augment.processes import KILLED, follows, ranks_started, run_ranks
+from gan_augment.processes import follows
 from gan_augment_cli import options as o
-from gan_augment_cli import os_signals, outcome
-
-if TYPE_CHECKING:
-    from gan_augment.options import FitOptions, TopUp
-
-RESTARTS = 3
-"""How often the processes of a fit are started again after one was killed."""
+from gan_augment_cli import outcome
 
 TopUpOptions = Annotated[
     Any, o.Settings("gan_augment.options:TopUp", "to synthetic_share companions")
@@ -40,10 +33,6 @@ def fit(
     out: Annotated[
         Path | None, o.option("--out", "The run's folder.  [default: runs/<name of DATA>]")
     ] = None,
-    processes: Annotated[
-        int | None,
-        o.option("--processes", "Train with this many processes, as torchrun does.", min=1),
-    ] = None,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     force: Annotated[
@@ -64,35 +53,14 @@ def fit(
     settings = o.timed(options)
     if dry_run:
         plan = plan_fit(data, settings, out, resume=resume)
-        stored = plan.data.options.model_dump(mode="json") if resume else {}
-        outcome.print_plan(ctx, plan.lines(), stored, plan=plan.to_dict())
+        outcome.show_plan(ctx, plan.lines(), plan=plan.to_dict())
         return
-    if processes and processes > 1 and ranks_started() == 1:
-        raise typer.Exit(_fit_in_processes(processes, data, out))
     flags = {"resume": resume, "overwrite": overwrite, "force": force}
     result = outcome.run(ctx, run_fit, data, out, settings, **flags)
     if not follows():
-        outcome.print_result(ctx, result, result.run)
         out_name = f"OUT{data.suffix if settings.target else ''}"
-        model = shlex.quote(str(result.run))
-        outcome.print_next(
-            ctx, f"gan-augment augment {shlex.quote(str(data))} {out_name} --model {model}"
-        )
-
-
-def _fit_in_processes(count: int, data: Path, out: Path | None) -> int:
-    """Run this command as `count` ranks; after a kill, again from the last checkpoint."""
-    from gan_augment.commands.writing import is_run, new_run_folder
-
-    os_signals.has_ranks.set()
-    run = out or new_run_folder(data)
-    arguments, code = [*sys.argv[1:], "--out", str(run)], KILLED
-    for _ in range(1 + RESTARTS):
-        code = run_ranks(count, "gan_augment_cli", arguments)
-        if code != KILLED:
-            break
-        arguments += ["--resume"] if is_run(run) and "--resume" not in arguments else []
-    return code if code >= 0 else 128 - code
+        words = ["gan-augment", "augment", str(data), out_name, "--model", str(result.run)]
+        outcome.show(ctx, result.to_dict(), result.lines(), result.run, shlex.join(words))
 
 
 def sample(
@@ -119,11 +87,11 @@ def sample(
 
     target_counts = o.row_counts(counts)
     if dry_run:
-        outcome.print_plan(ctx)
+        outcome.show_plan(ctx)
         return
     how = {"seed": options.seed, "workers": options.workers, "mark": mark, "overwrite": overwrite}
     result = outcome.run(ctx, run_sample, run, out, counts=target_counts, classes=classes, **how)
-    outcome.print_result(ctx, result, out)
+    outcome.show(ctx, result.to_dict(), result.lines(), out)
 
 
 def augment(
@@ -153,42 +121,27 @@ def augment(
     For a table OUT is a file: DATA's rows unchanged, then the new rows; and OUT.manifest.csv.
     """
     from gan_augment.commands.augment import augment as run_augment
+    from gan_augment.commands.augment import count_lines, plan_augment
 
     settings = o.timed(options)
+    if dry_run and model is not None:
+        ends = plan_augment(data, out, model=model, top_up=top_up, options=settings).counts
+        outcome.show_plan(ctx, count_lines(ends), counts=ends)
+        return
     if dry_run:
-        _plan_augment(ctx, data, out, top_up, settings, model, run)
+        from gan_augment.commands.fit import plan_fit
+
+        plan = plan_fit(data, settings, run)
+        ends = plan.ends(top_up)
+        drawn = any(one["synthetic"] + one["companion"] for one in ends.values())
+        lines = plan.lines() if drawn else ["nothing is generated, so nothing is trained"]
+        outcome.show_plan(ctx, [*lines, *count_lines(ends)], counts=ends, plan=plan.to_dict())
         return
     given: dict[str, Any] = {"model": model, "top_up": top_up, "options": settings}
     how: dict[str, Any] = {"match": match, "mark": mark, "overwrite": overwrite, "run": run}
     result = outcome.run(ctx, run_augment, data, out, **given, **how)
-    outcome.print_result(ctx, result, out)
-    outcome.print_next(ctx, f"train your classifier on {shlex.quote(str(out))} as on DATA")
-
-
-def _plan_augment(
-    ctx: typer.Context,
-    data: Path,
-    out: Path,
-    top_up: TopUp,
-    settings: FitOptions,
-    model: Path | None,
-    run: Path | None,
-) -> None:
-    """Print how every class would end, and the plan of the fit."""
-    from gan_augment.commands.augment import count_lines, plan_augment
-    from gan_augment.commands.fit import plan_fit
-
-    lines: list[str] = []
-    about: dict[str, Any] = {}
-    if model is None:
-        plan = plan_fit(data, settings, run)
-        counts, about = plan.ends(top_up), {"plan": plan.to_dict()}
-        drawn = any(ends["synthetic"] + ends["companion"] for ends in counts.values())
-        lines = plan.lines() if drawn else ["nothing is generated, so nothing is trained"]
-    else:
-        ends = plan_augment(data, out, model=model, top_up=top_up, options=settings)
-        counts = ends.counts
-    outcome.print_plan(ctx, [*lines, *count_lines(counts)], counts=counts, **about)
+    following = f"train your classifier on {shlex.quote(str(out))} as on DATA"
+    outcome.show(ctx, result.to_dict(), result.lines(), out, following)
 
 
 def translate(
@@ -230,10 +183,10 @@ def translate(
     }
     if dry_run:
         plan = plan_translate(data, **drawn)
-        outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
+        outcome.show_plan(ctx, plan.lines(), plan=plan.to_dict())
         return
     result = outcome.run(ctx, run_translate, data, out, run=run, overwrite=overwrite, **drawn)
-    outcome.print_result(ctx, result, out)
+    outcome.show(ctx, result.to_dict(), result.lines(), out)
 
 
 def embed(
@@ -265,7 +218,6 @@ def embed(
         settings: dict[str, Any] = {name: getattr(options, name) for name in names}
         settings |= {"backbone": backbone, "overwrite": overwrite}
         result = outcome.run(ctx, run_embed, data, out, **settings)
-    outcome.print_result(ctx, result, out)
-    if not convert:
-        columns = "--target label --group group --columns id=id"
-        outcome.print_next(ctx, f"gan-augment evaluate {shlex.quote(str(out))} {columns}")
+    columns = "--target label --group group --columns id=id"
+    following = "" if convert else f"gan-augment evaluate {shlex.quote(str(out))} {columns}"
+    outcome.show(ctx, result.to_dict(), result.lines(), out, following)

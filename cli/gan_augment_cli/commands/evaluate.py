@@ -70,25 +70,27 @@ def evaluate(
     source: dict[str, Any] = {"test": test, "features": backbone}
     if dry_run:
         plan = plan_evaluation(data, options, **source)
-        outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
+        outcome.show_plan(ctx, plan.lines(), plan=plan.to_dict())
         return
     source |= {"resume": resume, "overwrite": overwrite}
     result = outcome.run(ctx, run_evaluate, data, out, options, **source)
-    outcome.print_result(ctx, result, result.out)
-    verdict = result.verdict
+    verdict, following = result.verdict, ""
+    if verdict in HELPFUL and backbone is None:
+        following = _augment_command(data, options.fit)
+    outcome.show(ctx, result.to_dict(), result.lines(), result.out, following)
     failed = {"harmful": verdict == "HARMFUL", "no-evidence": verdict not in HELPFUL}
     if fail_on is not None and failed[fail_on]:
         typer.echo(f"the verdict is {verdict}: --fail-on {fail_on}", err=True)
         raise typer.Exit(FAILED_ON)
-    if verdict in HELPFUL and backbone is None:
-        outcome.print_next(ctx, _augment_command(data, options.fit))
 
 
 def _augment_command(data: Path, fit: FitOptions) -> str:
-    columns = "" if fit.target is None else f" --target {shlex.quote(fit.target)}"
-    to = "OUT" if fit.target is None else f"OUT{data.suffix}"
-    named = "" if fit.classes == "rare" else f" --classes {shlex.quote(str(fit.classes))}"
-    return f"gan-augment augment {shlex.quote(str(data))} {to}{columns}{named}"
+    words = ["gan-augment", "augment", str(data), "OUT"]
+    if fit.target is not None:
+        words[-1:] = [f"OUT{data.suffix}", "--target", fit.target]
+    if fit.classes != "rare":
+        words += ["--classes", str(fit.classes)]
+    return shlex.join(words)
 
 
 def report(
@@ -109,7 +111,7 @@ def report(
     from gan_augment.commands.report import report as run_report
 
     written = run_report(result, out, overwrite=overwrite)
-    outcome.print_result(ctx, written, written.out)
+    outcome.show(ctx, written.to_dict(), written.lines(), written.out)
 
 
 def choose(
@@ -153,13 +155,12 @@ def choose(
     names = o.names(recipes)
     if dry_run:
         lines, values = plan_choice(data, out, settings, recipes=names)
-        outcome.print_plan(ctx, lines, plan=values)
+        outcome.show_plan(ctx, lines, plan=values)
         return
     flags = {"resume": resume, "overwrite": overwrite, "force": force}
     result = outcome.run(ctx, run_choose, data, out, settings, recipes=names, **flags)
-    outcome.print_result(ctx, result, result.out)
-    column = f" --target {shlex.quote(options.target)}" if options.target else ""
-    taken = f" --recipe {shlex.quote(str(result.out / 'recipe.toml'))}"
-    if options.unlabelled and result.unlabelled:
-        taken += f" --unlabelled {shlex.quote(options.unlabelled)}"
-    outcome.print_next(ctx, f"gan-augment fit {shlex.quote(str(data))}{column}{taken}")
+    words = ["gan-augment", "fit", str(data)]
+    words += ["--target", options.target] if options.target else []
+    words += ["--recipe", str(result.out / "recipe.toml")]
+    words += ["--unlabelled", options.unlabelled] if result.unlabelled else []
+    outcome.show(ctx, result.to_dict(), result.lines(), result.out, shlex.join(words))

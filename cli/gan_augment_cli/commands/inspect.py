@@ -42,12 +42,13 @@ def inspect(
     if out is not None and not samples:
         raise UsageError("--out names the picture of --samples; add --samples, or leave out --out")
     if is_run:
-        described = outcome.run(ctx, lambda progress: inspect_run(path, samples=samples, out=out))
-        outcome.print_report(ctx, described)
+        run = outcome.run(ctx, lambda progress: inspect_run(path, samples=samples, out=out))
+        outcome.show(ctx, run.to_dict(), run.lines())
         return
     names = ("target", "columns", "workers", "window", "skip_bad")
     settings = {name: getattr(options, name) for name in names}
-    outcome.print_report(ctx, outcome.run(ctx, inspect_data, path, **settings))
+    found = outcome.run(ctx, inspect_data, path, **settings)
+    outcome.show(ctx, found.to_dict(), found.lines())
 
 
 def recipes(
@@ -66,7 +67,7 @@ def recipes(
 
     if name is not None:
         settings = resolve_recipe(name, data).model_dump(mode="json")
-        outcome.print_values(ctx, settings, to_toml(settings).splitlines())
+        outcome.show(ctx, settings, to_toml(settings).splitlines())
         return
     width, values, lines = max(map(len, RECIPES[data])), dict[str, Any](), list[str]()
     for one in RECIPES[data]:
@@ -74,7 +75,7 @@ def recipes(
         values[one] = {"good_for": about.good_for, "source": about.source, "cost": cost}
         times = f"{cost:.2g}x" if cost else "-"  # untrained
         lines.append(f"{one:<{width}}  {times:>5}  {about.good_for} ({about.source})")
-    outcome.print_values(ctx, values, lines)
+    outcome.show(ctx, values, lines)
 
 
 def doctor(ctx: typer.Context) -> None:
@@ -86,7 +87,7 @@ def doctor(ctx: typer.Context) -> None:
     from gan_augment.commands.doctor import doctor as run_doctor
 
     diagnosis = outcome.run(ctx, run_doctor)
-    outcome.print_report(ctx, diagnosis)
+    outcome.show(ctx, diagnosis.to_dict(), diagnosis.lines())
     if not diagnosis.healthy:
         raise typer.Exit(1)
 
@@ -112,4 +113,4 @@ def demo(
         result = outcome.run(ctx, demo_table, out, **how)
     else:
         result = outcome.run(ctx, run_demo, out, seconds=seconds, **how)
-    outcome.print_result(ctx, result, out)
+    outcome.show(ctx, result.to_dict(), result.lines(), out)
