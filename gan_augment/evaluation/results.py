@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import platform
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,12 +30,13 @@ from gan_augment.evaluation.options import CHEAP_ARMS, ON_TOP, RIVALS
 from gan_augment.evaluation.plan import duplicates_warning
 from gan_augment.evaluation.result import SCHEMA
 from gan_augment.evaluation.statistics import (
+    LEVEL,
     Contrast,
+    bootstrap_error,
     contrast,
     contrast_of_seeds,
-    more_identical,
+    identical_chance,
     one_flip,
-    paired_bootstrap,
 )
 from gan_augment.evaluation.verdict import (
     CHEAP,
@@ -52,8 +52,6 @@ from gan_augment.storage.journal import Journal, Line, unpack_labels
 
 Values = dict[tuple[int, int], float]
 """A figure by (repeat, fold); splits without a value are absent."""
-ERROR_DRAWS = 500
-"""Draws of a bootstrap that only estimates a standard error."""
 _ARM_KEYS = (
     *("missing", "rows", "default", "corrected", "per_class", "calibration", "confusion"),
     "minus_none",
@@ -196,7 +194,17 @@ class Results:
         least = one_flip(list(baseline.first), metric, classes or judged, label)
         sampling = None
         if design.protocol.has_test_set and metric not in OF_RANKS:
-            sampling = self._sampling(one, other, metric, classes or judged)
+            data, test = design.data, design.protocol.splits[0].test  # of the first seed
+            sampling = bootstrap_error(
+                data.labels[test],
+                one.first_called,
+                other.first_called,
+                None if data.groups is None else data.groups[test],
+                metric,
+                classes or judged,
+                classes=len(data.names),
+                seed=derived_seed(design.options.fit.seed, "evaluation-bootstrap"),
+            )
         return self.paired(
             one.values(metric, classes), other.values(metric, classes), least, sampling
         )
@@ -217,24 +225,6 @@ class Results:
             return contrast_of_seeds(both, *sampling, least) if both and sampling else None
         return contrast(both, self.design.protocol.shared, least) if both else None
 
-    def _sampling(
-        self, one: JudgedArm, other: JudgedArm, metric: str, judged: Sequence[int]
-    ) -> tuple[float, int] | None:
-        """Return the bootstrap error of a difference on a test set (first seed), and its units."""
-        data, test = self.design.data, self.design.protocol.splits[0].test
-        drawn = paired_bootstrap(
-            data.labels[test],
-            one.first_called,
-            other.first_called,
-            None if data.groups is None else data.groups[test],
-            metric,
-            judged,
-            classes=len(data.names),
-            seed=derived_seed(self.design.options.fit.seed, "evaluation-bootstrap"),
-            draws=ERROR_DRAWS,
-        )
-        return None if drawn["error"] is None else (drawn["error"], drawn["units"])
-
     def _lines(self, name: str) -> list[Line]:
         keys = (("arm", s.repeat, s.fold, name) for s in self.design.protocol.splits)
         lines = [self.journal.get(key) for key in keys]
@@ -251,7 +241,18 @@ def build_result(design: Design, journal: Journal) -> dict[str, Any]:
         "schema": SCHEMA,
         "library": asked["library"],
         "declared": _declared(results),
-        "data": _data(design),
+        "data": {
+            "kind": asked["kind"],
+            "rows": len(design.learned),
+            "classes": {name: int(n) for name, n in design.learned.counts.items()},
+            "rare": list(design.rare),
+            "evaluated": list(protocol.evaluated),
+            "left_out": dict(protocol.left_out),
+            "unit": protocol.unit,
+            "units": {name: int(n) for name, n in protocol.units.items()},
+            "sha256": asked["data"],
+            "duplicates": asked["duplicates"],
+        },
         "protocol": {
             "splits": protocol.kind,
             "folds": protocol.folds,
@@ -276,7 +277,7 @@ def build_result(design: Design, journal: Journal) -> dict[str, Any]:
 
 
 def build_timings(design: Design, journal: Journal) -> dict[str, Any]:
-    """Return timings.json: seconds of all fits in one thread, by arm, and the machine."""
+    """Return timings.json: seconds of all fits in one thread, by arm."""
     spent: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     lines = Results(design, journal).lines
     for line in lines:
@@ -290,8 +291,6 @@ def build_timings(design: Design, journal: Journal) -> dict[str, Any]:
             "generators": sum(spent["generators"].values()),
             "arms": {name: dict(parts) for name, parts in spent.items() if name in judged},
         },
-        "machine": {"system": platform.system(), "processor": platform.machine()},
-        "python": platform.python_version(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -309,22 +308,6 @@ def _declared(results: Results) -> dict[str, Any]:
     fixed = {"declared": declared, "asked": design.header["asked"]}
     text = json.dumps(fixed, sort_keys=True, allow_nan=False)
     return {**declared, "sha256": hashlib.sha256(text.encode()).hexdigest()}
-
-
-def _data(design: Design) -> dict[str, Any]:
-    asked, protocol, learned = design.header["asked"], design.protocol, design.learned
-    return {
-        "kind": asked["kind"],
-        "rows": len(learned),
-        "classes": {name: int(n) for name, n in learned.counts.items()},
-        "rare": list(design.rare),
-        "evaluated": list(protocol.evaluated),
-        "left_out": dict(protocol.left_out),
-        "unit": protocol.unit,
-        "units": {name: int(n) for name, n in protocol.units.items()},
-        "sha256": asked["data"],
-        "duplicates": asked["duplicates"],
-    }
 
 
 def verdict_section(results: Results, *, copied: bool) -> dict[str, Any]:
@@ -406,7 +389,8 @@ def copies_section(results: Results) -> dict[str, Any]:
     known = [line["copies"] for line in lines if line["copies"] and line["repeat"] == 0]
     names = ("generated", "identical", "held", "held_identical")
     counts = {name: sum(one[name] for one in known) for name in names}
-    return {**counts, "flag": more_identical(counts)}
+    chance = identical_chance(counts)
+    return {**counts, "flag": chance is not None and chance <= LEVEL}
 
 
 def arm_section(results: Results, name: str) -> dict[str, Any]:
