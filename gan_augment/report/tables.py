@@ -33,8 +33,6 @@ from gan_augment.report.wording import (
 
 STATES = ("broken", "open", "held")
 MOST_CONFUSED = 12
-SAME_ROWS = dict.fromkeys(("mixup", "trivial_augment"), "oversample")
-"""{arm: the arm whose rows it trains on}; `gan+...` trains on those of `gan`."""
 
 
 @dataclass(frozen=True)
@@ -131,35 +129,15 @@ def other_metrics(result: Result) -> Table:
     return Table(caption, heads, cells if len(heads) > 1 else [])
 
 
-def gains(caption: str, changes: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Show differences of arms with their intervals and probabilities."""
-    rows = [
-        [
-            name,
-            points(one["mean"]),
-            span(one["interval"]),
-            chance(one["p_positive"]),
-        ]
-        for name, one in changes.items()
-    ]
-    return Table(caption, ["arm", "points", "95 % interval", "P(gain)"], rows)
-
-
-def rivals(result: Result) -> Table:
-    """Show the differences of the arm `gan` to the arms without its rows, except `none`."""
-    others = {
-        name: change
-        for name, change in result["gan_minus"].items()
-        if name != NOTHING and not name.startswith(f"{OURS}+")
-    }
-    return gains("The GAN's rows minus another arm", others)
-
-
 def on_top(result: Result) -> Table:
     """Show what the GAN's rows add to each method of training."""
-    changes = result["verdict"].get("on_top") or {}
+    rows = [
+        [name, points(one["mean"]), span(one["interval"]), chance(one["p_positive"])]
+        for name, one in (result["verdict"].get("on_top") or {}).items()
+    ]
     caption = "Each method of training with the GAN's rows minus without them; repeats give the "
-    return gains(f"{caption}same class shares as the GAN's rows", changes)
+    heads = ["arm", "points", "95 % interval", "P(rows add)"]
+    return Table(f"{caption}same class shares as the GAN's rows", heads, rows)
 
 
 def guardrails(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
@@ -207,8 +185,8 @@ def compared_arms(result: Result) -> list[str]:
 
 def class_figures(result: Result, figure: str) -> dict[str, dict[str, float | None]]:
     """Read {tested class: {compared arm: recall, precision or support}}."""
-    decision, names = result["declared"]["decision"], compared_arms(result)
-    found = {arm: result["arms"][arm]["per_class"][decision] for arm in names}
+    decision, arms = result["declared"]["decision"], compared_arms(result)
+    found = {arm: result["arms"][arm]["per_class"][decision] for arm in arms}
     return {
         name: {arm: (one.get(name) or {}).get(figure) for arm, one in found.items()}
         for name in classes_by_rarity(result)
@@ -216,35 +194,28 @@ def class_figures(result: Result, figure: str) -> dict[str, dict[str, float | No
     }
 
 
-def classes(result: Result, names: Sequence[str]) -> Table:
+def classes(result: Result, arms: Sequence[str]) -> Table:
     """Show recall and precision of every tested class in the named arms."""
-    recall, precision = class_figures(result, "recall"), class_figures(result, "precision")
-    supports = class_figures(result, "support")
+    figures = [class_figures(result, figure) for figure in ("recall", "precision")]
     rows = []
-    for name in recall:
+    for name, supports in class_figures(result, "support").items():
         star = "*" if name in result["data"]["rare"] else ""
-        tested = next((n for n in supports[name].values() if n is not None), 0)
-        sizes = [count(result["data"]["classes"][name]), count(tested)]
-        found = [percent(one[name][arm]) for one in (recall, precision) for arm in names]
-        rows.append([f"{star}{name}", *sizes, *found])
-    heads = [f"{figure} {arm}" for figure in ("recall", "precision") for arm in names]
+        tested = next((n for n in supports.values() if n is not None), 0)
+        found = [percent(one[name][arm]) for one in figures for arm in arms]
+        rows.append(
+            [f"{star}{name}", count(result["data"]["classes"][name]), count(tested), *found]
+        )
+    heads = [f"{figure} {arm}" for figure in ("recall", "precision") for arm in arms]
     caption = f"classes in percent, {decision_name(result)} decision; * topped up"
     return Table(caption, ["class", "rows", "tested", *heads], rows)
 
 
 def training_rows(result: Result) -> Table:
-    """Show the rows of a training part by class and origin, for `none` and all arms that add rows.
-
-    An arm with another method of training is left out if the arm with the same rows is present.
-    """
-    known = {name: arm["rows"] for name, arm in result["arms"].items() if arm["rows"]}
-    adding = {
-        name: rows
-        for name, rows in known.items()
-        if name == NOTHING or any(n for one in rows.values() for o, n in one.items() if o != "real")
-    }
-    base = {name: OURS if name.startswith(f"{OURS}+") else SAME_ROWS.get(name) for name in adding}
-    shown = {n: rows for n, rows in adding.items() if adding.get(base[n] or "") != rows}
+    """Show the rows of a training part by class and origin; of arms with equal rows, the first."""
+    shown: dict[str, Mapping[str, Mapping[str, float]]] = {}
+    for name, arm in result["arms"].items():
+        if arm["rows"] and arm["rows"] not in shown.values():
+            shown[name] = arm["rows"]
     cells = []
     for name in classes_by_rarity(result):
         row = []
