@@ -117,7 +117,7 @@ def starts_from_rows(generator: Any) -> bool:
     A free generator of tables keeps rows of small classes, but generates from noise.
     """
     meta = getattr(generator, "meta_", None)
-    return meta is not None and meta.anchors > 0 and meta.recipe.generator.kind != "free"
+    return meta is not None and meta.anchors > 0 and not meta.recipe.generator.free
 
 
 def class_figures(

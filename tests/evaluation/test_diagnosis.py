@@ -168,7 +168,7 @@ def test_copying_is_detected_beyond_chance_only() -> None:
 
 def test_rows_are_near_by_design_where_they_start_from_rows() -> None:
     def fitted(anchors: int, kind: str) -> Any:
-        recipe = SimpleNamespace(generator=SimpleNamespace(kind=kind))
+        recipe = SimpleNamespace(generator=SimpleNamespace(free=kind == "free"))
         return SimpleNamespace(meta_=SimpleNamespace(anchors=anchors, recipe=recipe))
 
     assert starts_from_rows(fitted(90, "anchored"))
