@@ -15,11 +15,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gan_augment.data.tables.schema import Scalar
 from gan_augment.errors import DataError
 
 MOST_DENSE_BYTES = 256 << 20
 """Largest dense copy of a sparse table."""
+_KINDS = "biufM"  # NumPy's letters of the plain dtypes
 _OBJECTS = {"integer": "Int64", "integer-na": "Int64", "floating": "float64"}
 _OBJECTS |= {"mixed-integer-float": "float64", "boolean": "boolean", "empty": "float64"}
 
@@ -46,9 +46,12 @@ def as_frame(x: Any) -> pd.DataFrame:
                 f"the table is a {type(x).__name__}; expected a pandas or polars frame, an Arrow "
                 "table or an array of shape (N, columns). Collect a lazy frame: x.collect()"
             ) from None
-    if all(isinstance(dtype, np.dtype) and dtype.kind in "ifbM" for dtype in x.dtypes):
+    if all(
+        isinstance(dtype, np.dtype) and dtype.kind in _KINDS.replace("u", "") for dtype in x.dtypes
+    ):
         return x
-    if sparse := _sparse_dtypes(x):
+    sparse = {name: one for name, one in x.dtypes.items() if isinstance(one, pd.SparseDtype)}
+    if sparse:
         _check_dense_size(sum(len(x) * dtype.subtype.itemsize for dtype in sparse.values()))
         x = x.astype({name: dtype.subtype for name, dtype in sparse.items()})
     columns = [x.iloc[:, i] for i in range(len(x.columns))]
@@ -96,17 +99,16 @@ def normalised(series: pd.Series) -> pd.Series:
         cells = arrow_frame(pa.table({"x": pa.array(series.array)}))["x"]
         return normalised(pd.Series(cells.array, index=series.index, name=series.name))
     if isinstance(dtype, pd.CategoricalDtype):
-        try:
-            levels = pd.Index([_level(level) for level in dtype.categories])
-        except TypeError as error:
-            raise _unsupported(series, f"categories that are {error}") from None
+        levels = pd.Index(dtype.categories.tolist())
+        odd = [level for level in levels if not isinstance(level, str | bool | int | float)]
+        if odd:
+            raise _unsupported(series, f"categories of type {type(odd[0]).__name__}")
         if levels.dtype == dtype.categories.dtype:
             return series
         cells = pd.Categorical.from_codes(series.cat.codes.to_numpy(), levels, dtype.ordered)
         return pd.Series(cells, index=series.index, name=series.name)
-    if dtype.kind not in "biufM" and not isinstance(dtype, pd.StringDtype):
-        raise _unsupported(series, str(dtype))
-    if isinstance(dtype, pd.SparseDtype):
+    known = dtype.kind in _KINDS or isinstance(dtype, pd.StringDtype)
+    if not known or isinstance(dtype, pd.SparseDtype):
         raise _unsupported(series, str(dtype))
     if dtype.kind == "u" and (series >= 2**63).any():
         raise _unsupported(series, f"{dtype} beyond 2^63")
@@ -230,7 +232,7 @@ def _frame_of_array(x: NDArray[Any]) -> pd.DataFrame:
     if x.ndim != 2:
         cure = "x.reshape(-1, 1)" if x.ndim == 1 else "x.reshape(len(x), -1)"
         raise DataError(f"the array has shape {x.shape}; expected (N, columns). Pass {cure}.")
-    if x.dtype.kind not in "biufOUMm":
+    if x.dtype.kind not in f"{_KINDS}OUm":
         raise DataError(f"the array is {x.dtype}; expected numbers, booleans or text")
     return pd.DataFrame(x)
 
@@ -263,25 +265,12 @@ def _nullable(kind: pa.DataType) -> Any:
     return None
 
 
-def _level(cell: Any) -> Scalar:
-    value = cell.item() if isinstance(cell, np.generic) else cell
-    if not isinstance(value, str | bool | int | float):
-        raise TypeError(f"a {type(cell).__name__}")
-    return value
-
-
 def _unsupported(series: pd.Series, what: str) -> DataError:
     return DataError(
         f"column {series.name!r} holds {what}, which is not supported; convert it first: to "
         "numbers with astype(float), to dates with pandas.to_datetime, to text with astype(str). "
         "Or drop it."
     )
-
-
-def _sparse_dtypes(frame: pd.DataFrame) -> dict[Any, Any]:
-    return {
-        name: dtype for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.SparseDtype)
-    }
 
 
 def _check_dense_size(size_bytes: int) -> None:

@@ -85,7 +85,10 @@ class Dialect(Frozen, extra="ignore"):
         cells = read_cells(series)
         values, texts = cells.values, []
         if cells.family == "datetime":
-            pattern = self.dates.get(str(series.name)) or _pattern_of(cells.known)
+            days = (cells.known.astype("M8[D]") == cells.known).all()
+            whole = (cells.known.astype("M8[s]") == cells.known).all()
+            pattern = "%Y-%m-%d" if days else f"%Y-%m-%d %H:%M:%S{'' if whole else '.%f'}"
+            pattern = self.dates.get(str(series.name), pattern)
             texts = pd.Series(values).dt.strftime(pattern).tolist()
         elif cells.family == "float":
             plain = isinstance(cells.series.dtype, np.dtype)  # float32 has fewer digits
@@ -98,14 +101,6 @@ class Dialect(Frozen, extra="ignore"):
             texts = list(map(str, values.tolist()))
         gone = cells.missing.tolist()
         return [self.missing if no else text for text, no in zip(texts, gone, strict=True)]
-
-
-def _pattern_of(known: NDArray[Any]) -> str:
-    """Return the coarsest pattern that holds all moments."""
-    for unit, pattern in (("D", "%Y-%m-%d"), ("s", "%Y-%m-%d %H:%M:%S")):
-        if (known.astype(f"M8[{unit}]") == known).all():
-            return pattern
-    return "%Y-%m-%d %H:%M:%S.%f"
 
 
 def read_csv(path: Path) -> tuple[pd.DataFrame, Dialect, list[str]]:

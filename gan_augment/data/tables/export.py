@@ -86,12 +86,13 @@ class _CsvRows:
         self,
         file: NewFile,
         dialect: Dialect,
-        names: list[str],
+        example: pd.DataFrame,
         original: TableFile | None,
         mark: bool,
     ) -> None:
         self._file, self._dialect, self._mark = file, dialect, mark
         if original is None:
+            names = list(map(str, example.columns))
             file.write(dialect.lines([[*names, MARK] if mark else names]))
         elif mark:
             with original.path.open(encoding="utf-8-sig", newline="") as text:
@@ -203,23 +204,10 @@ def write_table(
     file's name, and their number as index. The last line has the origin `table`, the sha256 of OUT
     as source, and the number of all rows as index. It shows that OUT is complete.
 
-    Parameters
-    ----------
-    dialect : Dialect, optional
-        How CSV cells are written; None for the default.
-    example : DataFrame
-        Some rows with every column.
-    rows_to_come : int
-        New rows in all, to check the free space early.
-    advance : callable
-        Called with the new rows so far.
-
-    Raises
-    ------
-    UsageError, WriteFailedError
-        For an existing mark, and for a full disk; an earlier OUT is intact then.
-    DataError
-        If the original changed since it was read.
+    dialect: of a CSV; None for the default. example: some rows with every column. rows_to_come: new
+    rows in all, to check the free space early. advance: called with the new rows so far.
+    Raises UsageError for an existing mark, DataError if the original changed since it was read,
+    WriteFailedError for a full disk; an earlier OUT is intact then.
     """
     if mark:
         check_mark(list(example.columns))
@@ -228,13 +216,13 @@ def write_table(
         with new_file(out) as table:
             if original:
                 original.check_unchanged()
-            rows: _ParquetRows | _CsvRows
-            if out.suffix.lower() in PARQUET_SUFFIXES:
-                rows = _ParquetRows(table, example, original, mark)
-            else:
-                plain = Dialect(delimiter="\t" if out.suffix.lower() == ".tsv" else ",")
-                names = list(map(str, example.columns))
-                rows = _CsvRows(table, dialect or plain, names, original, mark)
+            parquet = out.suffix.lower() in PARQUET_SUFFIXES
+            plain = Dialect(delimiter="\t" if out.suffix.lower() == ".tsv" else ",")
+            rows = (
+                _ParquetRows(table, example, original, mark)
+                if parquet
+                else _CsvRows(table, dialect or plain, example, original, mark)
+            )
             manifest.write(manifest_lines([MANIFEST_COLUMNS]))
             if original:
                 original.check_unchanged()

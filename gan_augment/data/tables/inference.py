@@ -35,6 +35,7 @@ from gan_augment.errors import DataError
 
 Facts = dict[str, Any]
 
+BOOLEAN: ColumnKind = "boolean"
 FEWEST_ROWS_OF_AN_ID = 20
 DISTINCT_SHARE_OF_AN_ID = 0.95
 MANY_LEVELS = 50
@@ -112,6 +113,11 @@ def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None
             "its kind to be inferred"
         )
     facts = _FACTS[kind](cells, name)
+    if kind == BOOLEAN and len(facts["levels"]) > 2:
+        raise DataError(
+            f"column {name!r} has {len(facts['levels'])} values and cannot be boolean; expected at "
+            "most two. Call it categorical."
+        )
     why = "; ".join(filter(None, [reason, facts.pop("why", "")]))
     return _column(cells, name, facts | {"kind": kind, "why": why})
 
@@ -266,16 +272,6 @@ def _categorical(cells: Cells, name: Name) -> Facts:
     return {"levels": levels, "why": words}
 
 
-def _boolean(cells: Cells, name: Name) -> Facts:
-    facts = _categorical(cells, name)
-    if len(facts["levels"]) > 2:
-        raise DataError(
-            f"column {name!r} has {len(facts['levels'])} values and cannot be boolean; expected at "
-            "most two. Call it categorical."
-        )
-    return facts
-
-
 def _id(cells: Cells, name: Name) -> Facts:
     """Return the number after which new ids begin; none for ids that are left empty."""
     if cells.series.dtype == np.dtype(bool):
@@ -309,7 +305,7 @@ _FACTS: dict[ColumnKind, Callable[[Cells, Name], Facts]] = {
     "numeric": _numeric,
     "datetime": _datetime,
     "categorical": _categorical,
-    "boolean": _boolean,
+    "boolean": _categorical,
     "id": _id,
     "constant": _constant,
 }

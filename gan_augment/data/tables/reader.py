@@ -77,9 +77,9 @@ def read_frame(
     *,
     y: Any = None,
 ) -> ReadTable:
-    """Read a pandas or polars frame, an Arrow table, or an array (N, columns).
+    """Read a pandas or polars frame, an Arrow table, or an array (N, columns), without changing it.
 
-    The caller's data is not changed. Ids are "row-000000", by position.
+    Every column has one of pandas' plain dtypes. Ids are "row-000000", by position.
 
     Parameters
     ----------
@@ -93,10 +93,8 @@ def read_frame(
 
     Raises
     ------
-    DataError
-        Where the data cannot be learned, with the cause and the cure.
-    UsageError
-        Where the target or an override names no column.
+    DataError, UsageError
+        If the data cannot be learned; if the target or an override names no column.
 
     Examples
     --------

@@ -19,7 +19,9 @@ ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "id", "con
 Unit = Literal["D", "h", "m", "s", "ms", "us", "ns"]
 Name = str | int
 Scalar = str | bool | int | float
-LEARNED = ("numeric", "categorical", "boolean", "datetime")
+NUMBERS = ("numeric", "datetime")
+LEVELS = ("categorical", "boolean")
+LEARNED = (*NUMBERS, *LEVELS)
 _HEADING = ("column", "kind", "type", "missing", "values", "why")
 
 
@@ -57,12 +59,12 @@ class Column(Frozen):
     @property
     def has_numbers(self) -> bool:
         """Return whether the column is learned as numbers: numeric or datetime."""
-        return self.kind in ("numeric", "datetime")
+        return self.kind in NUMBERS
 
     @property
     def has_levels(self) -> bool:
         """Return whether the column is learned as levels: categorical or boolean."""
-        return self.kind in ("categorical", "boolean")
+        return self.kind in LEVELS
 
     @property
     def is_id(self) -> bool:
@@ -183,7 +185,7 @@ class Overrides(Frozen):
         """Leave out the target. Raises UsageError unless it is listed as categorical or boolean."""
         kinds = {name: kind for name, kind in self.columns.items() if str(name) == str(target)}
         for kind in kinds.values():
-            if kind not in ("categorical", "boolean"):
+            if kind not in LEVELS:
                 raise UsageError(f"column {target!r} is the target, so it cannot be {kind}")
         return Overrides(columns={n: k for n, k in self.columns.items() if n not in kinds})
 
