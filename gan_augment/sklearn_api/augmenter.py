@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gan_augment.generators.tabular_gan import TabularGAN
 
 MOST_SEED = 2**31 - 1
+_KINDS = ("auto", SIGNAL.name)
 _SHARED = ("recipe", "steps", "budget_s", "device", "precision", "threads")
 
 
@@ -341,7 +342,7 @@ def checked_options(augmenter: GANAugmenter) -> tuple[FitOptions, TopUp]:
     params = augmenter.get_params(deep=False)
     plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
     kind, options = plain["kind"], plain["options"] or FitOptions()
-    if kind not in ("auto", SIGNAL.name):
+    if kind not in _KINDS:
         raise UsageError(f"kind={kind!r}; expected 'auto' (images or a table) or 'signal'")
     if not isinstance(options, FitOptions):
         raise UsageError(f"options={options!r}; expected FitOptions or None")

@@ -16,6 +16,8 @@ from gan_augment.data.tables.inference import column_names
 from gan_augment.data.tables.schema import Overrides, matching_name
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.evaluation.runner import evaluate as run
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 from gan_augment.progress import LogProgress, Progress
 from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_options, threads
@@ -40,9 +42,7 @@ def evaluate(
     progress: Progress | None = None,
     **settings: Any,
 ) -> EvaluationResult:
-    """Measure whether topping up the rare classes helps a classifier on this data.
-
-    Classifiers trained with and without added rows are tested on held-out rows.
+    """Measure, on held-out rows, whether topping up the rare classes helps a classifier.
 
     Parameters
     ----------
@@ -58,10 +58,8 @@ def evaluate(
         random_state)`; None is `GANAugmenter()`. Only its settings are used.
     classes
         What to top up: "rare", "all", or labels. None: as the augmenter, or "rare".
-    out, resume, overwrite
-        Folder for result, journal and models (None: temporary); whether to resume or replace it.
-    progress
-        Receives phases; None logs them and shows warnings.
+    out, resume, overwrite, progress
+        Folder of the result (None: temporary), whether to resume or replace it; receives phases.
 
     Returns
     -------
@@ -80,19 +78,11 @@ def evaluate(
     >>> evaluate(X, y, learner="logistic", folds=2, repeats=1, steps=2, arms="oversample").verdict
     'INSUFFICIENT DATA'
     """
-    from gan_augment.evaluation.runner import evaluate as run
-
     rows = _read(data, y, augmenter)
-    tested = None
-    if test is not None:
-        named = y if isinstance(y, str | int) else None
-        x_test, y_test = test if isinstance(test, tuple) else (test, named)
-        tested = _read(x_test, y_test, augmenter).data
     checked = _options(augmenter, rows, classes, options, settings)
-    shown = progress or LogProgress("evaluate")
-    return run(
-        rows.data, checked, test=tested, out=out, resume=resume, overwrite=overwrite, progress=shown
-    )
+    tested = None if test is None else _test_rows(test, y, augmenter)
+    how: dict[str, Any] = {"out": out, "resume": resume, "overwrite": overwrite}
+    return run(rows.data, checked, test=tested, progress=progress or LogProgress("evaluate"), **how)
 
 
 def _options(
@@ -139,6 +129,13 @@ def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:
         y = matching_name(y, column_names(frame), "the label column is not there: ")
         data, y = frame.drop(columns=y), frame[y]
     return read_input(data, y, augmenter if _is_augmenter(augmenter) else GANAugmenter())
+
+
+def _test_rows(test: Any, y: Any, augmenter: Any) -> Labelled:
+    """Read (X, y), or data that holds its labels or the label column of the training rows."""
+    named = y if isinstance(y, str | int) else None
+    x_test, y_test = test if isinstance(test, tuple) else (test, named)
+    return _read(x_test, y_test, augmenter).data
 
 
 def _settings_of(augmenter: Any, rows: ParsedInput) -> tuple[dict[str, Any], dict[str, Any]]:
