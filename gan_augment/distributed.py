@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,32 +41,28 @@ class World:
         """Whether this is rank 0."""
         return self.rank == 0
 
-    def tell(self, value: Any) -> None:
-        """Send a value to the other ranks, which call `told`."""
-        self._broadcast(value, "")
-
-    def told(self, doing: str) -> Any:
-        """Return the value that rank 0 sends once it `doing`, as in "has scored"."""
-        return self._broadcast(None, doing)
-
-    def first(self, work: Callable[[], Any], doing: str) -> Any:
-        """Run `work` on rank 0 and return its value on every rank."""
-        return self._broadcast(work() if self.leads else None, doing)
-
-    def _broadcast(self, value: Any, doing: str) -> Any:
+    def share(self, value: Any = None) -> Any:
+        """Return the value that rank 0 gives, on every rank."""
         values = [value]
         if self.size > 1:
-            with _lost_ranks_named(f" before it {doing}" if doing else ""):
+            with _lost_ranks_named():
                 dist.broadcast_object_list(values, 0)
         return values[0]
+
+    def first(self, work: Callable[[], Any]) -> Any:
+        """Run `work` on rank 0 and return its value on every rank."""
+        return self.share(work() if self.leads else None)
 
     def agree(self, **facts: Any) -> None:
         """Raise UsageError on every rank if one has other facts than rank 0."""
         if self.size == 1:
             return
-        hashes = {name: _hash(value) for name, value in facts.items()}
+        texts = {
+            name: json.dumps(value, sort_keys=True, default=str) for name, value in facts.items()
+        }
+        hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
         each: list[dict[str, str]] = [{} for _ in range(self.size)]
-        with _lost_ranks_named(" before the fit"):
+        with _lost_ranks_named():
             dist.all_gather_object(each, hashes)
         for rank, theirs in enumerate(each):
             if odd := [name for name in each[0] if theirs.get(name) != each[0][name]]:
@@ -80,7 +75,8 @@ class World:
         """Return the signal that any rank received, on every rank; None for none."""
         if self.size == 1:
             return signal
-        number = torch.tensor(signal or 0, device=_device())
+        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        number = torch.tensor(signal or 0, device=device)
         with _lost_ranks_named():
             dist.all_reduce(number, dist.ReduceOp.MAX)
         return int(number) or None
@@ -89,20 +85,19 @@ class World:
         """Wait until every rank is here."""
         self.heard(None)
 
-    def check_batch(self, rows: int, unit: int) -> None:
-        """Raise UsageError if a batch has fewer units than there are ranks."""
-        if rows // unit < self.size:
-            raise UsageError(
-                f"a batch of {rows} rows in groups of {unit} is for {rows // unit} ranks at most, "
-                f"not {self.size}; start fewer, or give the recipe a larger batch"
-            )
-
     def rows(self, batch: int, unit: int) -> int:
         """Return the rows of a batch that one rank draws, in whole units.
+
+        Raises UsageError if a batch has fewer units than there are ranks.
 
         >>> World(rank=0, size=3).rows(64, 2)
         20
         """
+        if batch // unit < self.size:
+            raise UsageError(
+                f"a batch of {batch} rows in groups of {unit} is for {batch // unit} ranks at "
+                f"most, not {self.size}; start fewer, or give the recipe a larger batch"
+            )
         return batch if self.size == 1 else batch // unit // self.size * unit
 
     @torch.no_grad()
@@ -111,7 +106,8 @@ class World:
         if self.size == 1 or not numbers:
             return
         flat = torch.cat([number.float().flatten() for number in numbers])
-        _sum(flat)
+        with _lost_ranks_named():
+            dist.all_reduce(flat)
         parts = torch.split(flat / self.size, [number.numel() for number in numbers])
         for number, mean in zip(numbers, parts, strict=True):
             number.copy_(mean.view_as(number))
@@ -152,7 +148,16 @@ def all_ranks() -> Iterator[World]:
         return
     made = not dist.is_initialized()
     if made:
-        _join()
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+        try:
+            dist.init_process_group(timeout=timedelta(seconds=WAIT_S))
+        except (RuntimeError, ValueError) as error:
+            where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+            raise UsageError(
+                f"the ranks cannot meet at {where} ({str(error)[:120]}); choose another "
+                "MASTER_PORT, or let torchrun --standalone choose one"
+            ) from None
     joined = World(dist.get_rank(), dist.get_world_size())
     try:
         with _as_world(joined):
@@ -180,21 +185,6 @@ def _as_world(own: World) -> Iterator[None]:
         _world = before
 
 
-def _join() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
-    try:
-        dist.init_process_group(timeout=timedelta(seconds=WAIT_S))
-    except (RuntimeError, ValueError) as error:
-        where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-        cause = f"the ranks cannot meet at {where} ({_line(error)})"
-        if "EADDRINUSE" in str(error):
-            cause = f"the port of {where}, where ranks meet, is in use"
-        raise UsageError(
-            f"{cause}; choose another MASTER_PORT, or let torchrun --standalone choose one"
-        ) from None
-
-
 @torch.no_grad()
 def average_gradients(weights: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its mean over the ranks; a weight that no rank used keeps None."""
@@ -205,20 +195,13 @@ def average_gradients(weights: Iterable[nn.Parameter]) -> None:
         return
     slopes = [torch.zeros_like(w) if w.grad is None else w.grad for w in trained]
     used = slopes[0].new_tensor([w.grad is not None for w in trained])
-    flat = torch.cat([*(slope.flatten() for slope in slopes), used])
-    _sum(flat)
-    *means, used = torch.split(flat / _world.size, [*(w.numel() for w in trained), len(trained)])
-    for weight, mean, share in zip(trained, means, used.tolist(), strict=True):
-        weight.grad = mean.view_as(weight) if share else None
-
-
-def _sum(x: Tensor) -> None:
-    with _lost_ranks_named():
-        dist.all_reduce(x)
+    _world.average([*slopes, used])
+    for weight, mean, share in zip(trained, slopes, used.tolist(), strict=True):
+        weight.grad = mean if share else None
 
 
 @contextlib.contextmanager
-def _lost_ranks_named(when: str = "") -> Iterator[None]:
+def _lost_ranks_named() -> Iterator[None]:
     """Raise LostRankError where the engine reports a broken connection."""
     try:
         yield
@@ -226,20 +209,5 @@ def _lost_ranks_named(when: str = "") -> Iterator[None]:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error).lower():
             raise
         raise LostRankError(
-            f"another rank is gone{when} ({_line(error)}); start all ranks again, with --resume"
+            f"another rank is gone ({str(error)[:120]}); start all ranks again, with --resume"
         ) from None
-
-
-def _line(error: Exception) -> str:
-    """Return the engine's message without its position in the sources."""
-    words = str(error).split("Exception raised")[0].split(". This is")[0]
-    return " ".join(re.sub(r"^\[[^\]]*\]", "", words).split())[:120]
-
-
-def _hash(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _device() -> torch.device:
-    """Return where reduced tensors must be: on the GPU for nccl."""
-    return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import chdir
 from functools import partial
 from pathlib import Path
@@ -77,6 +77,26 @@ def run_process(
         timeout=timeout,
         check=False,
     )
+
+
+SCORERS = {"scorer.SCORER_STEPS": 10, "calibration.MOST_UPDATES": 10}
+"""Updates of the classifiers that score and select: 300 and 160 outside of tests."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_scorers() -> Iterator[None]:
+    """Train scorers for a few steps in all tests: few look at what scores and selection say."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, updates in SCORERS.items():
+            patch.setattr(f"gan_augment.generators.{name}", updates)
+        yield
+
+
+@pytest.fixture
+def full_scorers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train scorers as outside of tests."""
+    for name, updates in {"scorer.SCORER_STEPS": 300, "calibration.MOST_UPDATES": 160}.items():
+        monkeypatch.setattr(f"gan_augment.generators.{name}", updates)
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.evaluation.learners import Training, feature_head, learner_of
 from gan_augment.generators.baselines import Repeats, Smote
-from gan_augment.generators.topup import added_rows, with_added
+from gan_augment.generators.generator import added_rows, with_added
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp
 from gan_augment.progress import Progress

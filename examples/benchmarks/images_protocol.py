@@ -22,7 +22,7 @@ from gan_augment.classifier import SmallCNN, train_classifier
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.evaluation.learners import Training, small_cnn
 from gan_augment.generators.baselines import Repeats
-from gan_augment.generators.topup import added_rows, with_added
+from gan_augment.generators.generator import added_rows, with_added
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import mean_pairwise_distance

@@ -234,7 +234,7 @@ def chosen(which: str, seed: int, asked: argparse.Namespace, task: Task, others:
     out = asked.work / f"{which}-{seed}-choice{'-others' * others}"
     usual = CANDIDATES["image"]
     named = [name for name in usual if name != AUTO] if others else usual
-    return choose(rows, out, options, recipes=named, overwrite=out.exists(), force=True).winner
+    return choose(rows, out, options, recipes=named, overwrite=out.exists()).winner
 
 
 def rounded(found: Mapping[str, float]) -> dict[str, float]:

@@ -35,7 +35,7 @@ from beats import made
 from gan_augment import ImageGAN, Repeats, Smote, TopUp
 from gan_augment.data.signals import from_signals
 from gan_augment.data.topup_plan import plan_topup
-from gan_augment.generators.topup import added_rows, with_added
+from gan_augment.generators.generator import added_rows, with_added
 from gan_augment.kinds.kind import Labelled
 from gan_augment.storage import write_file
 

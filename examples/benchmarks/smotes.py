@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +30,13 @@ class GaussianSmote(Smote):
     Source: Sakho, Malherbe & Scornet 2024 (arXiv 2402.03819), "multivariate Gaussian SMOTE".
     """
 
-    def __init__(
-        self, k_neighbors: int | None = None, *, missing: Literal["raise", "fill"] = "raise"
-    ) -> None:
-        super().__init__(1 if k_neighbors is None else k_neighbors, missing=missing)
+    def __init__(self, k_neighbors: int | None = None) -> None:
+        super().__init__(1 if k_neighbors is None else k_neighbors)
         self._widest = k_neighbors is None
 
-    def _grown(
-        self, requested: Mapping[int, int], random_state: int
-    ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+    def _grown(self, requested: Mapping[int, int], random_state: int) -> NDArray[np.floating]:
         y, scaled = self._data.labels, _unit_features(self._X, self._levels)
-        made, labels = [self._X[:0]], np.repeat(list(requested), list(requested.values()))
+        made = [self._X[:0]]
         for label, n in requested.items():
             own = np.flatnonzero(y == label)
             k = max(5, int((~self._levels).sum()) + 1) if self._widest else self.k_neighbors
@@ -50,7 +46,7 @@ class GaussianSmote(Smote):
             for start in range(0, n, at_once):
                 around = near[rng.integers(len(own), size=min(at_once, n - start))]
                 made.append(self._around(self._X[around], rng))
-        return np.concatenate(made), labels.astype(np.int64)
+        return np.concatenate(made)
 
     def _around(
         self, hoods: NDArray[np.floating], rng: np.random.Generator

@@ -107,15 +107,11 @@ class Rows:
         least = min(n for name, n in data.counts.items() if name in asked and n > 1)
         synthesizer: Repeats | Smote = Repeats()
         if arm == "smote":
-            synthesizer = Smote(min(5, least - 1), missing="fill")
+            synthesizer = Smote(min(5, least - 1))
         elif arm == "smote_tuned":
-            synthesizer = (
-                TunedSmote(missing="fill")
-                if k is None
-                else Smote(min(k, least - 1), missing="fill")
-            )
+            synthesizer = TunedSmote() if k is None else Smote(min(k, least - 1))
         elif arm == "gaussian_smote":
-            synthesizer = GaussianSmote(missing="fill")
+            synthesizer = GaussianSmote()
         schema = {} if arm == "repeats" else {"schema": self._read.schema}
         synthesizer.fit(data, **schema)
         if arm == "smote_tuned":

@@ -360,7 +360,7 @@ def _warn_of_model(job: _TopUp, meta: Any, top_up: TopUp, *, alike: bool) -> Non
         job.warn(meta.advice())
     if alike or job.data.kind is not IMAGE:
         return
-    median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.image_shape
+    median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.shape
     if job.plan.generated and median and max(median[0] / height, median[1] / width) > LARGER:
         job.warn(
             f"the originals are {median[1]} x {median[0]} px (median), the synthetic images "

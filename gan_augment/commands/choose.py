@@ -8,33 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
 from gan_augment.commands.source import IMAGES_A_CLASS, Source, read_data
-from gan_augment.commands.writing import (
-    SAMPLES,
-    Result,
-    folder_to_write,
-    remove_named,
-    run_folder,
-)
+from gan_augment.commands.writing import SAMPLES, Result, folder_to_write, run_folder
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
-from gan_augment.errors import DataError, ResumeMismatchError, UsageError
-from gan_augment.generators import load_model
-from gan_augment.generators.choose import (
-    KEY,
-    Task,
-    aligned,
-    choose_recipe,
-    held_out,
-    held_out_score,
-    round_sizes,
-)
+from gan_augment.errors import UsageError
+from gan_augment.generators.choose import Task, choose_recipe, held_out, round_sizes
 from gan_augment.generators.generator import RunContext
-from gan_augment.input_files import read_regular
 from gan_augment.options import FitOptions, with_options
 from gan_augment.progress import Progress
 from gan_augment.recipes import (
@@ -47,12 +30,9 @@ from gan_augment.recipes import (
 )
 from gan_augment.settings import to_toml
 from gan_augment.storage import write_file
-from gan_augment.storage.bundle import SUFFIX
-from gan_augment.storage.journal import Journal
 from gan_augment.training.callbacks import interruptible, stop_on_signals
 
-JOURNAL, TRIALS, CHOICE, RECIPE = "journal.jsonl", "trials", "choice.json", "recipe.toml"
-FILES = (TRIALS, CHOICE, RECIPE, SAMPLES, JOURNAL)
+CHOICE, RECIPE = "choice.json", "recipe.toml"
 
 
 @dataclass(frozen=True)
@@ -70,8 +50,13 @@ class ChoiceResult(Result):
 
     def lines(self) -> list[str]:
         """Return the table of trials and the winner for people."""
-        table = aligned(self.found["table"])
-        return [*table, f"{self.winner}: {self.why}", f"the recipe: {self.out / RECIPE}"]
+        import pandas as pd
+
+        trials = pd.DataFrame(self.found["trials"])
+        table = trials.pivot_table("score", "recipe", "steps").round(4)
+        table.insert(0, "ms a step", pd.Series(self.found["step_ms"]))
+        shown = table.sort_values(table.columns[-1]).to_string(na_rep="").splitlines()
+        return [*shown, f"{self.winner}: {self.why}", f"the recipe: {self.out / RECIPE}"]
 
 
 def choose(
@@ -80,9 +65,7 @@ def choose(
     options: FitOptions | None = None,
     *,
     recipes: str | Sequence[str] = (),
-    resume: bool = False,
     overwrite: bool = False,
-    force: bool = False,
     progress: Progress | None = None,
 ) -> ChoiceResult:
     """Fit recipes on a part of the rows, drop the worse half in each round, and name the best.
@@ -95,8 +78,8 @@ def choose(
         The folder, by default `choices/<name of data>`, then `-2`, `-3`.
     recipes
         Names and .toml files, or "all"; empty for the usual ones.
-    resume, overwrite, force
-        Continue what `out` began; replace it; begin although the budget is too short.
+    overwrite
+        Replace an earlier choice in `out`.
     progress
         Shows progress and notes.
 
@@ -105,71 +88,41 @@ def choose(
     GanAugmentError
         The errors of `gan_augment.errors`.
     StopRequested
-        After Ctrl-C and SIGTERM; finished trials are kept.
+        After Ctrl-C and SIGTERM; nothing is written.
     """
     started_s, progress = time.monotonic(), progress or Progress()
     options = options or FitOptions()
-    folder = folder_to_write(data, out, "choices", resume=resume)
+    folder = folder_to_write(data, out, "choices")
     chosen, kind = _inputs(data, options, recipes, progress)
     budget_s = options.budget_s or 1200.0
-    hint = "finished trials were kept; the same command with --out and --resume goes on"
-    with run_folder(folder, resume=resume, overwrite=overwrite, ours=_is_choice):
-        journal = _journal(folder, kind, chosen, options, resume)
+    arguments = kind.fit_arguments()
+    with run_folder(folder, resume=False, overwrite=overwrite, ours=_is_choice):
         for line in _lines(kind, chosen, folder):
             progress.note(line)
-        with interruptible(lambda: hint), stop_on_signals() as stop:
-            run = RunContext(progress=progress, stop=stop, started_s=started_s)
-            found = _tried(folder, kind, chosen, journal, run, budget_s, force)
+        with interruptible(lambda: "start again; nothing was kept"), stop_on_signals() as stop:
+            task = Task(
+                prototype=replace(
+                    kind, options=kind.options.model_copy(update={"recipe": "auto"})
+                ).generator(),
+                data=kind.data,
+                recipes=chosen,
+                run=RunContext(progress=progress, stop=stop, started_s=started_s),
+                most=max(one.steps for one in chosen.values()),
+                budget_s=budget_s,
+                schema=arguments.get("schema"),
+                unlabelled=arguments["unlabelled"],
+            )
+            found = choose_recipe(task)
             found |= {"budget_s": budget_s, "data": str(data), **kind.facts()}
-            if not kind.data.kind.tabular:
-                _write_samples(folder, kind, found)
+        if not kind.data.kind.tabular:
+            write_file(folder / SAMPLES, _samples(kind, found, task.models))
         found["seconds"] = round(time.monotonic() - started_s, 1)
         winner = chosen[found["winner"]]
-        write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
         write_file(folder / RECIPE, to_toml(winner.model_dump(mode="json")).encode())
+        write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
     return ChoiceResult(
         folder, found["winner"], found["why"], found, unlabelled=takes_unlabelled(winner)
     )
-
-
-def _tried(
-    folder: Path,
-    kind: Source,
-    chosen: Mapping[str, Recipe],
-    journal: Journal,
-    run: RunContext,
-    budget_s: float,
-    force: bool,
-) -> dict[str, Any]:
-    """Run the rounds, and return the content of choice.json. A refusal leaves no empty folder."""
-    usual = kind.options.model_copy(update={"recipe": "auto"})
-    arguments = kind.fit_arguments()
-    schema = arguments.get("schema")
-
-    def save(gan: Any, name: str) -> None:
-        gan.save(folder / TRIALS / f"{name}{SUFFIX}")
-
-    task = Task(
-        prototype=replace(kind, options=usual).generator(),
-        data=kind.data,
-        recipes=chosen,
-        run=run,
-        most=max(one.steps for one in chosen.values()),
-        budget_s=budget_s,
-        journal=journal,
-        save=save,
-        force=force,
-        unlabelled=arguments.pop("unlabelled", None),
-        arguments=arguments,
-    )
-    try:
-        return choose_recipe(
-            task, lambda train, held: held_out_score(train, held, kind.topped_up, schema)
-        )
-    except (DataError, UsageError):
-        if not any(line["kind"] == "trial" for line in journal.lines()):
-            remove_named(folder, FILES)  # there is nothing to continue
-        raise
 
 
 def plan_choice(
@@ -199,32 +152,6 @@ def _inputs(
             check_unlabelled(next(iter(chosen.values())))
         options = options.model_copy(update={"recipe": taker})
     return chosen, read_data(data, options, progress)
-
-
-def _journal(
-    folder: Path, kind: Source, chosen: Mapping[str, Recipe], options: FitOptions, resume: bool
-) -> Journal:
-    """Begin the journal of a choice, or read it. Raises ResumeMismatchError for another header."""
-    header = {
-        "kind": "header",
-        "recipes": {name: one.model_dump(mode="json") for name, one in chosen.items()},
-        "topped_up": list(kind.topped_up),
-        "seed": options.seed,
-        "threads": options.threads or 1,
-        "data_sha256": kind.sha256,
-    }
-    journal = Journal(folder / JOURNAL, KEY)
-    if not resume:
-        remove_named(folder, FILES)
-        journal.append(header)
-        return journal
-    journal.read()
-    if journal.header != json.loads(json.dumps(header)):
-        raise ResumeMismatchError(
-            f"{str(folder)!r} was begun with other data or settings; give the same as then, or "
-            "--overwrite, or another --out."
-        )
-    return journal
 
 
 def _lines(kind: Source, chosen: Mapping[str, Recipe], folder: Path) -> list[str]:
@@ -262,23 +189,20 @@ def _recipes(recipes: str | Sequence[str], options: FitOptions) -> dict[str, Rec
 
 
 def _is_choice(folder: Path) -> bool:
-    file, start = folder / JOURNAL, b'{"kind": "header", "recipes"'
-    return file.is_file() and read_regular(file).startswith(start)
+    return (folder / CHOICE).is_file() and (folder / RECIPE).is_file()
 
 
-def _write_samples(folder: Path, kind: Source, found: Mapping[str, Any]) -> None:
-    """Write samples.png: real images and samples of the last rounds, by class and recipe."""
-    last = {trial["recipe"]: trial for trial in found["trials"] if trial["score"] is not None}
+def _samples(kind: Source, found: Mapping[str, Any], models: Mapping[str, Any]) -> bytes:
+    """Return a PNG file: real images and samples of the last rounds, by class and recipe."""
+    last = {
+        trial["recipe"]: trial["steps"] for trial in found["trials"] if trial["score"] is not None
+    }
     named = [name for one in found["rounds"][-2:] for name in one["recipes"] if name in last]
-    trials = [last[name] for name in dict.fromkeys(named)]
-    names = ["-".join(quote(str(one[key]), "") for key in KEY) + SUFFIX for one in trials]
-    gans: list[Any] = [load_model(folder / TRIALS / name, threads=1) for name in names]
-    data: Any = kind.data
-    sheet = []
+    sheet, data = [], kind.data
     for name in kind.topped_up:
         own = data.take(np.flatnonzero(data.labels == data.names.index(name))[:IMAGES_A_CLASS])
-        for trial, gan in zip(trials, gans, strict=True):
-            note = f"{trial['recipe']}, {trial['steps']} steps"
-            made = gan.rows(name, 0, IMAGES_A_CLASS).pixels
+        for recipe in dict.fromkeys(named):
+            made = models[recipe].rows(name, 0, IMAGES_A_CLASS).pixels
+            note = f"{recipe}, {last[recipe]} steps"
             sheet.append(SheetRow(name, note, own.pixels, made))
-    write_file(folder / SAMPLES, png_bytes(contact_sheet(sheet)))
+    return png_bytes(contact_sheet(sheet))

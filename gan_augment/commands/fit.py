@@ -240,19 +240,19 @@ def fit(
             progress=progress or Progress(),
             callbacks=callbacks,
         )
-        ranks.tell(result.to_dict())
+        ranks.share(result.to_dict())
     return result
 
 
 def _assist(source: str | Path, ranks: World) -> FitResult:
     """Train together with rank 0, which writes the run."""
-    if options := ranks.told("has read the data"):
+    if options := ranks.share():
         data = read_data(source, FitOptions.model_validate(options), sampled=True)
         with interruptible(lambda: ""), stop_on_signals() as stop:
             gan: Any = data.generator(())
             run = RunContext(stop=stop, fingerprint=data.sha256)
             gan.fit(data.data, run, **data.fit_arguments())
-    values = ranks.told("has written the model")
+    values = ranks.share()
     paths = {name: Path(values[name]) for name in ("run", "samples")}
     lists = {name: tuple(values[name]) for name in ("found", "warnings")}
     return FitResult(**{**values, **paths, **lists})
@@ -288,7 +288,7 @@ def fit_model(
         plan = _plan(source, data, run)
         if resume and not force and (done := _finished(plan)):
             progress.note(f"{str(run)!r} is finished; nothing is left to train")
-            world().tell(None)
+            world().share(None)
             return done, None
         for line in plan.lines():
             progress.note(line)
@@ -296,7 +296,7 @@ def fit_model(
             remove_named(run, RUN_FILES)
         again = ["gan-augment", "fit", plan.source, "--out", str(run), "--resume"]
         hint = f"go on with: {shlex.join(again)}"
-        world().tell(plan.data.options.model_dump(mode="json"))
+        world().share(plan.data.options.model_dump(mode="json"))
         with interruptible(lambda: hint), stop_on_signals() as stop:
             return _train(plan, callbacks, watch, stop, resume=resume, force=force)
 

@@ -118,8 +118,7 @@ class RunReport:
     def to_dict(self) -> dict[str, Any]:
         """Return the description, ready for JSON."""
         values: dict[str, Any] = {"run": self.run, "model_sha256": self.sha256}
-        if self.facts.advised_share is not None:
-            values |= {"samples": self.samples, "advised_share": self.facts.advised_share}
+        values |= {"samples": self.samples, "advised_share": self.facts.advised_share}
         stored = json.loads(self.facts.model_dump_json(exclude={"format"}))  # NaN becomes null
         return {**values, **stored, "warnings": list(self.warnings)}
 

@@ -6,7 +6,6 @@ ask for. Importing loads no torch.
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import TooFewAcceptedError, UsageError
 from gan_augment.generators import model_path
 from gan_augment.generators.generator import check_length
-from gan_augment.generators.model_file import ModelMeta, TableMeta
+from gan_augment.generators.model_file import ModelMeta
 from gan_augment.input_files import check_there
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Kind, Labelled
@@ -58,7 +57,7 @@ ROWS_A_CLASS = 5
 CLASSES_SHOWN = 50
 _OF_IMAGES = ("image_size", "resize", "flips", "skip_bad", "until", "patience", "window")
 
-Meta = ModelMeta | TableMeta
+Meta = ModelMeta
 
 
 @dataclass(frozen=True)
@@ -230,10 +229,7 @@ class Source:
         if self.kind.tabular:
             arguments["schema"] = self.schema
         if self.kind is IMAGE:
-            entries = self.read.scan.entries
-            height = statistics.median_low([entry.height for entry in entries])
-            width = statistics.median_low([entry.width for entry in entries])
-            arguments |= {"original_size": (int(height), int(width)), "resize": self.options.resize}
+            arguments["resize"] = self.options.resize
         return arguments
 
     def check_model(self, meta: Meta) -> None:
@@ -381,12 +377,9 @@ def check_no_table(source: Path, options: FitOptions) -> None:
         )
 
 
-def read_meta(run: str | Path) -> ModelMeta | TableMeta:
+def read_meta(run: str | Path) -> ModelMeta:
     """Return the checked description of a run's model."""
-    file = model_path(Path(run))
-    if load_meta(file, schema=dict).get("kind") == "table":
-        return load_meta(file, schema=TableMeta)
-    return load_meta(file, schema=ModelMeta)
+    return load_meta(model_path(Path(run)), schema=ModelMeta)
 
 
 def model_sha256(run: str | Path) -> str:

@@ -25,9 +25,9 @@ from gan_augment.evaluation.options import Arm, EvaluationOptions
 from gan_augment.generators import load_model
 from gan_augment.generators.baselines import Repeats, Smote
 from gan_augment.generators.gan import GAN
+from gan_augment.generators.generator import Added, added_rows, with_added
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
-from gan_augment.generators.topup import Added, added_rows, with_added
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import with_options
 from gan_augment.recipes import resolve_recipe
@@ -226,7 +226,7 @@ def training_set(design: Design, part: TrainTestPart, arm: Arm, folder: Path) ->
         if arm.source == "gan":
             source = generator_for(design, part, folder)
         elif arm.source == "smote":
-            source = Smote.fitted(real, gaining, missing="fill", schema=part.schema)
+            source = Smote().fit(real, schema=part.schema)
         else:
             source = Repeats().fit(real)
         added = added_rows(real, plan, source, seed, schema=part.schema)

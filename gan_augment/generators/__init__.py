@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gan_augment.errors import ModelFileError
 from gan_augment.input_files import check_there
+from gan_augment.kinds import kind_named
 from gan_augment.storage.bundle import load_meta
 
 if TYPE_CHECKING:
@@ -44,8 +45,10 @@ def load_model(
     threads: int | None = None,
 ) -> ImageGAN | TabularGAN:
     """Load and verify the model of a run, or a saved model; or raise ModelFileError."""
+    from gan_augment.generators.model_file import ModelMeta
+
     file = model_path(Path(run))
-    if load_meta(file, schema=dict).get("kind") == "table":
+    if kind_named(load_meta(file, schema=ModelMeta).kind).tabular:
         from gan_augment.generators.tabular_gan import TabularGAN
 
         return TabularGAN.load(file, device=device, threads=threads)

@@ -14,10 +14,11 @@ from torch import nn
 
 from gan_augment.classifier import train_classifier
 from gan_augment.data.groups import judging_folds
-from gan_augment.generators.image_sampler import BLOCK, ImageSampler
+from gan_augment.generators import scorer
+from gan_augment.generators.image_sampler import ImageSampler
 from gan_augment.generators.model_file import ClassSelection, SelectionRecord, Thresholds
-from gan_augment.generators.scorer import SCORER_ROWS_A_CLASS, SCORER_STEPS, at_most_a_class
-from gan_augment.generators.selection import CRITERIA, Scores, Selection, failed
+from gan_augment.generators.selection import CRITERIA, Floats, Scores, Selection
+from gan_augment.generators.source_rows import BLOCK
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.neighbours import nearest_distances
 from gan_augment.progress import Progress
@@ -35,9 +36,7 @@ LEAST_ROWS = 8
 LEAST_ACCEPTANCE = 0.1
 
 Rows = NDArray[np.int64]
-
-
-Unseen = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+Unseen = list[tuple[Floats, Floats]]
 """For each fold, the scores of one class's real rows by the classifier that never saw them.
 
 The scores are p(class | image) and the distance to the nearest row that the classifier saw.
@@ -68,15 +67,14 @@ def select(
     classes: dict[str, ClassSelection] = {}
     for label, name in enumerate(data.names):
         if label in served:
-            drawn = sampler.rows(label, name, 0, blocks * BLOCK, seed, "calibration")
+            drawn = sampler.candidates(label, name, blocks * BLOCK, seed, "calibration")
             scores = selection.scores(drawn, label)
-            thresholds = _thresholds(settings, unseen[label], scores, not sampler.near_rows)
-            classes[name] = _class_selection(name, thresholds, failed(scores, thresholds))
+            thresholds = _thresholds(settings, unseen[label], scores, not sampler.rows_held)
+            classes[name] = _class_selection(name, thresholds, scores.failed(thresholds))
         elif counts[label]:
             refused = (
                 f"{name!r} has {counts[label]} training image(s), and selection needs "
-                f"{LEAST_ROWS}: add images of it, or fit with --no-selection (selection=False), "
-                "which keeps every candidate"
+                f"{LEAST_ROWS}: add images of it, or fit with --no-selection (selection=False)"
             )
             classes[name] = ClassSelection(refused=refused)
     compared = sum(len(own) for of_fold in selection.rows for own in of_fold.values())
@@ -95,15 +93,6 @@ def folds_of(data: Labelled, rows: Rows, seed: int) -> Rows:
     )
 
 
-def selection_s(rows: int, scorer_s: float) -> float:
-    """Estimate the seconds of `select` from those of the scorer's classifier.
-
-    Errs on the long side: a third of the updates' time is added for candidates and features.
-    """
-    updates = FOLDS * _updates(rows // FOLDS)
-    return 1.3 * scorer_s * updates / SCORER_STEPS
-
-
 def _uncalibrated(
     data: Labelled, rows: Rows, served: list[int], sampler: ImageSampler, seed: int
 ) -> tuple[Selection, dict[int, Unseen]]:
@@ -112,7 +101,9 @@ def _uncalibrated(
     unseen_of: dict[int, Unseen] = {label: [] for label in served}
     for fold in range(FOLDS if served else 0):
         seen, unseen = rows[folds != fold], rows[folds == fold]
-        seen = at_most_a_class(data.labels, seen, SCORER_ROWS_A_CLASS)  # they are copied
+        seen = scorer.at_most_a_class(
+            data.labels, seen, scorer.SCORER_ROWS_A_CLASS
+        )  # they are copied
         classifier = train_classifier(
             data.take(seen), steps=_updates(len(seen)), seed=derived_seed(seed, "fold", fold)
         )
@@ -174,7 +165,7 @@ def _class_selection(
         refused = (
             f"selection keeps {acceptance:.1%} of the candidates for {name!r} ({most!r} rejects "
             f"most), and {LEAST_ACCEPTANCE:.0%} are needed: train longer, add images of it, or "
-            "fit with --no-selection (selection=False), which keeps every candidate"
+            "fit with --no-selection (selection=False)"
         )
     return ClassSelection(
         thresholds=thresholds, acceptance=acceptance, rejected=rejected, refused=refused

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import mean, variance
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -39,11 +38,8 @@ from gan_augment.recipes import (
     StopSettings,
     takes_unlabelled,
 )
-from gan_augment.storage.journal import Journal, Line
 from gan_augment.training.callbacks import StopRequested
 
-KEY = ("recipe", "steps", "seed")
-"""The fields that identify a trial in a journal."""
 PARTS = 4
 """Number of parts of the rows; one part is held out."""
 SEEDS, ROUNDS_OF_SEEDS = 2, 2
@@ -53,6 +49,7 @@ LEAST_HELD_OUT = 2
 CHOICE_SHARE = 0.5
 """Share of a generator's budget that the choice of its recipe takes."""
 
+Line = dict[str, Any]
 Measure = Callable[[Any, int], float]
 """Scores a generator, given a seed, by held-out rows; lower is better."""
 
@@ -66,164 +63,93 @@ def round_sizes(recipes: int) -> list[int]:
     return [recipes] if recipes <= 2 else [recipes, *round_sizes(math.ceil(recipes / 2))]
 
 
-@dataclass
-class Plan:
-    """The steps of rounds: as many as a budget allows, at most `most` in the last round.
+def first_steps(
+    forecasts: Sequence[Forecast], score_s: float, most: int, left_s: float | None
+) -> tuple[int, float, float]:
+    """Plan all rounds: return the steps of the first, all fixed seconds, all seconds per such step.
 
-    speeds: the forecast of each recipe. pace: measured over forecast seconds. left_s: seconds left,
-    None without a budget. share: part of the user's budget that the choice may take.
+    most: steps of the last round. left_s: seconds for all rounds, None without a budget. The plan
+    assumes that the slowest recipes survive.
+
+    >>> first_steps([Forecast(9, 0.5, 0.01)] * 5, 0.1, 400, None)[0]
+    100
     """
-
-    speeds: dict[str, Forecast]
-    score_s: float
-    most: int
-    left_s: float | None = None
-    pace: float = 1.0
-    share: float = 1.0
-
-    def work(self, recipes: Iterable[str], sizes: Sequence[int]) -> tuple[float, float]:
-        """Return the fixed seconds of the rounds, and the seconds per step of the first round.
-
-        It assumes that the slowest recipes survive.
-        """
-        each, fixed_s, step_s = [self.speeds[name] for name in recipes], 0.0, 0.0
-        for ahead, n in enumerate(sizes):
-            seeds = self.pace * (SEEDS if ahead >= len(sizes) - ROUNDS_OF_SEEDS else 1)
-            fixed_s += seeds * (n * self.score_s + sum(sorted(s.fixed_s for s in each)[-n:]))
-            step_s += seeds * 2**ahead * sum(sorted(s.step_s for s in each)[-n:])
-        return fixed_s, step_s
-
-    def steps(self, recipes: Iterable[str], sizes: Sequence[int]) -> int:
-        """Return the steps of the next round."""
-        steps: int = self.most // 2 ** (len(sizes) - 1)
-        if self.left_s is None:
-            return steps
-        fixed_s, step_s = self.work(recipes, sizes)
-        return min(steps, max(0, int((self.left_s - fixed_s) / max(step_s, 1e-9))))
-
-    def check(self, task: Task) -> None:
-        """Raise UsageError for a budget whose first round has under 20 steps."""
-        if task.budget_s is None or self.left_s is None:
-            return
-        recipes, sizes = task.recipes, round_sizes(len(task.recipes))
-        batch, (fixed_s, step_s) = max(x.batch for x in recipes.values()), self.work(recipes, sizes)
-        fixed_s, steps = fixed_s + task.budget_s - self.left_s, self.steps(recipes, sizes)
-        budget_s, fixed_s, step_s = (s / self.share for s in (task.budget_s, fixed_s, step_s))
-        size = () if task.data.kind.tabular else task.data.image_shape[:2]
-        try:
-            check_useful(steps, budget_s, fixed_s, step_s, batch, task.run.progress, size)
-        except UsageError as error:
-            usual = CANDIDATES[next(iter(recipes.values())).data]
-            fewer = f", or --recipes {','.join(usual)}" if len(recipes) > len(usual) else ""
-            raise UsageError(f"{error}{fewer}") from None
-
-    def learn(self, trials: Sequence[Line]) -> None:
-        """Subtract the trials of a round from the budget, and update the pace."""
-        took_s = sum(trial["seconds"] for trial in trials)
-        said_s = (self.speeds[one["recipe"]].seconds(one["steps"]) + self.score_s for one in trials)
-        self.pace = took_s / max(sum(said_s), 1e-9)
-        self.left_s = None if self.left_s is None else self.left_s - took_s
+    sizes, fixed_s, step_s = round_sizes(len(forecasts)), 0.0, 0.0
+    for ahead, n in enumerate(sizes):
+        fits = SEEDS if ahead >= len(sizes) - ROUNDS_OF_SEEDS else 1
+        fixed_s += fits * (n * score_s + sum(sorted(one.fixed_s for one in forecasts)[-n:]))
+        step_s += fits * 2**ahead * sum(sorted(one.step_s for one in forecasts)[-n:])
+    steps = most // 2 ** (len(sizes) - 1)
+    if left_s is not None:
+        steps = min(steps, max(0, int((left_s - fixed_s) / max(step_s, 1e-9))))
+    return steps, fixed_s, step_s
 
 
-def halve(plan: Plan, fit: Callable[[str, int, int], Line], progress: Progress) -> dict[str, Any]:
-    """Run the rounds of a plan and decide; the result is JSON-ready.
+def halve(
+    step_ms: Mapping[str, float],
+    steps: int,
+    fit: Callable[[str, int, int], Line],
+    progress: Progress,
+    late: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Run the rounds and decide; the result is JSON-ready.
 
-    fit: runs a trial of (recipe, steps, seed) and returns its score, None where it diverged, and
-    its seconds. Raises DivergedError where every recipe of a round diverged.
+    step_ms: {recipe: milliseconds of a step}. steps: of the first round. fit: runs a trial of
+    (recipe, steps, seed) and returns its score, None where it diverged. late: whether the time is
+    out, so that the rounds so far decide. Raises DivergedError where all recipes of a round did.
     """
-    left, rounds, trials = list(plan.speeds), list[Line](), list[Line]()
-    step_ms = {name: round(1000 * speed.step_s, 2) for name, speed in plan.speeds.items()}
+    left, rounds, trials = list(step_ms), list[Line](), list[Line]()
     while not rounds or len(rounds[-1]["recipes"]) > 2:
-        sizes, here = round_sizes(len(left)), list[Line]()
-        steps = max(SMALLEST_RUN_STEPS, plan.steps(left, sizes))
-        if rounds and steps <= rounds[-1]["steps"]:
-            out = "steps are too few for" if plan.left_s is None else "the time is out before"
-            progress.warn(f"{out} the last round: those so far decide")
+        if rounds and late():
+            progress.warn("the time is out before the last round: those so far decide")
             break
-        seeds = SEEDS if len(sizes) <= ROUNDS_OF_SEEDS else 1
+        seeds, here = SEEDS if len(round_sizes(len(left))) <= ROUNDS_OF_SEEDS else 1, list[Line]()
         rounds.append({"steps": steps, "seeds": seeds, "recipes": [*left]})
         progress.phase(f"round {len(rounds)}, {steps} steps", len(left) * seeds)
         for seed, name in [(seed, name) for seed in range(seeds) for name in left]:
-            spent_s = sum(one["seconds"] for one in here)
-            if seed and plan.left_s is not None and spent_s > plan.left_s:
-                break  # the seeds so far decide
+            if seed and late():
+                break
             here.append(fit(name, steps, seed))
-            known, took_s = here[-1]["score"], here[-1]["seconds"]
+            known = here[-1]["score"]
             score = "diverged" if known is None else f"score {known:.4g}"
-            news = f"{name}, {steps} steps, seed {seed}: {score} in {took_s:.1f} s"
-            table = aligned(standings(rounds, [*trials, *here], step_ms))
-            progress.advance(len(here), "\n".join([news, *table]))
-            progress.note(news)
-        plan.learn(here)
+            progress.advance(len(here))
+            progress.note(f"{name}, {steps} steps, seed {seed}: {score}")
         trials += here
         losses = {name: _loss(here, name) for name in left}
         left.sort(key=lambda name: (losses[name], step_ms[name]))
         if losses[left[0]] == math.inf:
             raise DivergedError("every recipe of a round diverged; name others, or add rows")
-        left = left[: max(2, math.ceil(len(left) / 2))]
-    return decide(left, rounds, trials, step_ms)
+        left, steps = left[: max(2, math.ceil(len(left) / 2))], 2 * steps
+    return decide(left, here, step_ms) | {"rounds": rounds, "trials": trials, "step_ms": step_ms}
 
 
 def decide(
-    ranked: Sequence[str],
-    rounds: Sequence[Line],
-    trials: Sequence[Line],
-    step_ms: Mapping[str, float],
+    ranked: Sequence[str], last: Sequence[Line], step_ms: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Choose the cheapest recipe of the last round that is within noise of the best.
+    """Choose the cheapest recipe whose score in the last round is within noise of the best.
 
-    The noise is the variance between two seeds, pooled over both recipes and the last two rounds.
-    Without second seeds it is unknown, which the reason says.
+    The noise is two standard errors of a difference by the variance between seeds, 0 if unknown.
     """
-    last = [trial for trial in trials if trial["steps"] == rounds[-1]["steps"]]
     losses = {name: _loss(last, name) for name in ranked}
-    pairs: dict[tuple[str, int], list[float]] = {}
-    for one in trials:
-        if one["score"] is not None and one["recipe"] in ranked:
-            pairs.setdefault((one["recipe"], one["steps"]), []).append(one["score"])
-    of_seeds = [variance(pair) for pair in pairs.values() if len(pair) == SEEDS]
+    of_seeds = []
+    for name in ranked:
+        scores = [one["score"] for one in last if one["recipe"] == name]
+        if len(scores) == SEEDS and None not in scores:
+            of_seeds.append(variance(scores))
     noise = NOISE * math.sqrt(2 / SEEDS * mean(of_seeds)) if of_seeds else 0.0
     tied = [name for name in ranked if losses[name] - losses[ranked[0]] <= noise]
-    winner = min(tied, key=lambda name: step_ms[name])
-    within = f"two standard errors of a difference are {noise:.2g}"
-    if not of_seeds:
-        within = "with one seed each the noise is unknown"
-    why = f"{winner} is ahead of {ranked[1]} by {losses[ranked[1]] - losses[winner]:.2g}; {within}"
-    if losses[ranked[1]] == math.inf:
-        why = f"{ranked[1]} diverged in the last round, {winner} did not"
+    winner, second = min(tied, key=lambda name: step_ms[name]), ranked[1]
+    why = f"{winner} is ahead of {second} by {losses[second] - losses[winner]:.2g}"
+    if losses[second] == math.inf:
+        why = f"{second} diverged in the last round, {winner} did not"
     elif len(tied) > 1:
-        why = f"{' and '.join(tied)} are within noise ({within}); {winner} is the cheapest"
-    found = {"winner": winner, "tied": tied, "why": why, "noise": noise, "rounds": [*rounds]}
-    return found | {"trials": [*trials], "table": standings(rounds, trials, step_ms)}
+        why = f"{' and '.join(tied)} are within noise ({noise:.2g}); {winner} is the cheapest"
+    return {"winner": winner, "tied": tied, "why": why, "noise": noise}
 
 
-def _loss(trials: Iterable[Line], name: str) -> float:
+def _loss(trials: Sequence[Line], name: str) -> float:
     scores = [trial["score"] for trial in trials if trial["recipe"] == name]
     return math.inf if None in scores else mean(scores)
-
-
-def standings(
-    rounds: Sequence[Line], trials: Sequence[Line], step_ms: Mapping[str, float]
-) -> list[list[str]]:
-    """Return each recipe's mean score by round as rows of text, a header first."""
-    rows = []
-    for name, ms in step_ms.items():
-        own = [one for one in trials if one["recipe"] == name]
-        scores = [[one["score"] for one in own if one["steps"] == r["steps"]] for r in rounds]
-        texts = ["diverged" if None in s else f"{mean(s):.4g}" if s else "" for s in scores]
-        rows.append([name, f"{ms:g}", *texts])
-    rows.sort(key=lambda row: row.count(""))
-    return [["recipe", "ms a step", *(f"{one['steps']} steps" for one in rounds)], *rows]
-
-
-def aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    """Return the rows of a table as lines of text.
-
-    >>> aligned([["recipe", "score"], ["free", "0.5"]])
-    ['recipe  score', 'free    0.5']
-    """
-    wide = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  ".join(map(str.ljust, row, wide)).rstrip() for row in table]
 
 
 def held_out(data: Labelled, topped_up: Sequence[str], seed: int) -> tuple[Labelled, Labelled]:
@@ -236,9 +162,9 @@ def held_out(data: Labelled, topped_up: Sequence[str], seed: int) -> tuple[Label
     for name in topped_up:
         if held.counts[name] < LEAST_HELD_OUT:
             raise DataError(
-                f"{data.counts[name]} rows of {name!r} are too few to choose a recipe: a quarter "
-                f"is held out, {LEAST_HELD_OUT} at least. Add rows up to "
-                f"{PARTS * LEAST_HELD_OUT} (in as many groups, if in any), or name a --recipe."
+                f"{data.counts[name]} rows of {name!r} are too few to choose a recipe by a quarter "
+                f"of them; add rows up to {PARTS * LEAST_HELD_OUT} (in as many groups, if in any), "
+                "or name a --recipe."
             )
     return data.take(np.flatnonzero(folds != 0)), held
 
@@ -260,12 +186,8 @@ def held_out_score(
         spaces = [classifier.features, random_features(train.image_shape, 0)]
     else:
         known = schema or infer_schema(seen.frame)
-
-        def cells(frame: Any) -> dict[Any, Any]:
-            return dict(plain_columns(frame, known.learned))
-
-        encoding = fit_encoding(cells(seen.frame), known, seen.labels, 0)
-        spaces = [lambda frame: encoding.encode(cells(frame))]
+        encoding = fit_encoding(plain_columns(seen.frame, known.learned), known, seen.labels, 0)
+        spaces = [lambda frame: encoding.encode(plain_columns(frame, known.learned))]
     spaces = [scorer.standardised(space, seen.rows) for space in spaces]
     labels = np.flatnonzero(np.bincount(held.labels) >= LEAST_HELD_OUT).tolist()
     weights = scorer.class_weights(labels, train.names, topped_up)
@@ -288,13 +210,11 @@ def held_out_score(
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """The data and settings of a comparison of recipes.
+    """A comparison of recipes on some data.
 
-    budget_s: seconds that the choice may take. share: that part of the user's budget. started_s:
-    when the budget began. most: steps of the last round, at most where there is a budget.
-    arguments: of `fit` for every trial. unlabelled: rows for the recipes that can use them.
-    journal: finished trials of a stopped call. save: receives each generator and the name of its
-    trial. force: start although the budget is too short.
+    budget_s: seconds that the choice may take. share: that part of the user's budget. most: steps
+    of the last round. schema: of a table. unlabelled: rows for the recipes that can use them.
+    models: filled with the last generator of each recipe.
     """
 
     prototype: Any
@@ -304,16 +224,13 @@ class Task:
     most: int
     budget_s: float | None = None
     share: float = 1.0
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    schema: TableSchema | None = None
     unlabelled: Labelled | None = None
-    journal: Journal = field(default_factory=lambda: Journal(names=KEY))
-    save: Callable[[Any, str], None] = lambda gan, name: None
-    force: bool = False
+    models: dict[str, Any] = field(default_factory=dict)
 
     def unfitted(self, name: str, steps: int, seed: int) -> Any:
         """Return a generator of a recipe with the prototype's other settings."""
         recipe, gan = self.recipes[name].model_copy(update={"stop": StopSettings()}), self.prototype
-        settings = {"selection": False} if hasattr(gan, "selection") else {}
         return replace(
             gan,
             recipe=recipe,
@@ -323,74 +240,72 @@ class Task:
             budget_s=None,
             threads=gan.threads or 1,
             callbacks=(),
-            **settings,
+            **({"selection": False} if hasattr(gan, "selection") else {}),
         )
 
     def fit(self, name: str, steps: int, seed: int, train: Labelled) -> Any:
         """Fit a generator on `train`."""
-        run = replace(self.run, checkpoints=None, on_steps=None, progress=Progress())
-        run = replace(run, resume=False, fingerprint=None, started_s=time.monotonic())
-        more = {"unlabelled": self.unlabelled} if takes_unlabelled(self.recipes[name]) else {}
-        return self.unfitted(name, steps, seed).fit(train, run, **self.arguments, **more)
+        more = self.unlabelled if takes_unlabelled(self.recipes[name]) else None
+        run, gan = RunContext(stop=self.run.stop), self.unfitted(name, steps, seed)
+        return gan.fit(train, run, schema=self.schema, unlabelled=more)
+
+    def plan(self, train: Labelled, measure: Measure) -> tuple[int, dict[str, float]]:
+        """Time a few steps of each recipe; return the first round's steps and {recipe: ms a step}.
+
+        Raises UsageError for a budget whose first round has under 20 steps.
+        """
+        self.run.progress.phase("timing a few steps of each recipe")
+        speeds: dict[str, Forecast] = {}
+        for name in self.recipes:
+            speeds[name] = self.unfitted(name, self.most, 0).forecast(train, self.schema)
+        quickest = self.fit(min(speeds, key=lambda k: speeds[k].step_s), 1, 0, train)
+        began_s = time.monotonic()
+        measure(quickest, 0)
+        score_s, spent_s = time.monotonic() - began_s, time.monotonic() - self.run.started_s
+        left_s = None if self.budget_s is None else self.budget_s - spent_s
+        steps, fixed_s, step_s = first_steps([*speeds.values()], score_s, self.most, left_s)
+        if self.budget_s is not None:
+            batch = max(recipe.batch for recipe in self.recipes.values())
+            budget_s, fixed_s = self.budget_s / self.share, (fixed_s + spent_s) / self.share
+            check_useful(steps, budget_s, fixed_s, step_s / self.share, batch, self.run.progress)
+        step_ms = {name: round(1000 * speed.step_s, 2) for name, speed in speeds.items()}
+        return max(SMALLEST_RUN_STEPS, steps), step_ms
 
 
-def choose_recipe(
-    task: Task, measure_of: Callable[[Labelled, Labelled], Measure]
-) -> dict[str, Any]:
+def choose_recipe(task: Task) -> dict[str, Any]:
     """Choose among the recipes of a task; returns what `halve` returns.
 
-    measure_of: makes the measure from rows to train on and held-out rows.
     Raises DataError for too few rows, UsageError for too short a budget, DivergedError where all
     recipes diverged, StopRequested.
     """
-    run, journal, gan = task.run, task.journal, task.prototype
+    run, gan = task.run, task.prototype
     topped_up = choose_classes(gan.classes, task.data.counts)
     train, held = held_out(task.data, topped_up, gan.random_state)
     run.progress.phase("preparing the score")
-    measure = measure_of(train, held)
+    measure = held_out_score(train, held, topped_up, task.schema)
 
     def trial(name: str, steps: int, seed: int) -> Line:
-        if known := journal.get(("trial", name, steps, seed)):
-            return known
         if run.stop.signal is not None:
             raise StopRequested(run.stop.signal)
         began_s, score = time.monotonic(), math.nan
         try:
-            fitted = task.fit(name, steps, seed, train)
+            fitted = task.models[name] = task.fit(name, steps, seed, train)
             score = measure(fitted, seed)
-            task.save(fitted, "-".join(quote(str(part), "") for part in (name, steps, seed)))
         except DivergedError as error:
             run.progress.warn(f"{name}: {error}")
-        line: Line = {"kind": "trial", "recipe": name, "steps": steps, "seed": seed}
+        line: Line = {"recipe": name, "steps": steps, "seed": seed}
         line["score"] = round(score, 6) if math.isfinite(score) else None
-        line["seconds"] = round(time.monotonic() - began_s, 3)
-        journal.append(line)
-        return line
+        return line | {"seconds": round(time.monotonic() - began_s, 3)}
 
-    timing = journal.get(("plan", None, None, None))
-    if timing is None:
-        run.progress.phase("timing a few steps of each recipe")
-        schema = task.arguments.get("schema")
-        every = {name: task.unfitted(name, task.most, 0) for name in task.recipes}
-        forecasts = {name: gan.forecast(train, schema) for name, gan in every.items()}
-        quickest = task.fit(min(forecasts, key=lambda k: forecasts[k].step_s), 1, 0, train)
-        began_s = time.monotonic()
-        measure(quickest, 0)
-        now_s = time.monotonic()
-        timing = {"kind": "plan", "score_s": now_s - began_s}
-        timing["speeds"] = {name: asdict(one) for name, one in forecasts.items()}
-        timing["spent_s"] = now_s - run.started_s
-        journal.append(timing)
-    speeds = {name: Forecast(**speed) for name, speed in timing["speeds"].items()}
-    left_s = None if task.budget_s is None else task.budget_s - timing["spent_s"]
-    plan = Plan(speeds, timing["score_s"], task.most, left_s, share=task.share)
-    try:
-        plan.check(task)
-    except UsageError as error:
-        if not task.force:
-            raise
-        run.progress.warn(str(error))
-    return halve(plan, trial, run.progress)
+    steps, step_ms = task.plan(train, measure)
+    budget_s = math.inf if task.budget_s is None else task.budget_s
+    return halve(
+        step_ms,
+        steps,
+        trial,
+        run.progress,
+        lambda: time.monotonic() - run.started_s > budget_s,
+    )
 
 
 def chosen_recipe(
@@ -412,7 +327,7 @@ def chosen_recipe(
     if unlabelled is not None:
         raise UsageError("recipe 'choose' takes no unlabelled rows; name a recipe that does")
     known = RECIPES[data.kind.recipes]
-    tried = {name: known[name] for name in CANDIDATES[known[AUTO].data]}
+    tried = {name: known[name] for name in CANDIDATES[data.kind.recipes]}
     budget_s, most = None if gan.steps else gan.budget_s, gan.steps or known[AUTO].steps
     task = Task(
         prototype=gan,
@@ -422,9 +337,8 @@ def chosen_recipe(
         most=most if budget_s else math.ceil(most / 4),
         budget_s=budget_s and budget_s * CHOICE_SHARE,
         share=CHOICE_SHARE,
-        arguments={} if schema is None else {"schema": schema},
+        schema=schema,
     )
-    topped_up = choose_classes(gan.classes, data.counts)
-    found = choose_recipe(task, lambda train, held: held_out_score(train, held, topped_up, schema))
+    found = choose_recipe(task)
     run.progress.note(f"recipe {found['winner']}: {found['why']}")
     return task.recipes[found["winner"]]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,39 +21,39 @@ from gan_augment.data.batches import Batches
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.distributed import World, alone, world
-from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class, warn
+from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class
 from gan_augment.generators.choose import chosen_recipe
 from gan_augment.generators.generator import (
     RunContext,
     check_length,
+    checked_counts,
     checked_seed,
+    sample_ids,
 )
-from gan_augment.generators.model_file import ModelMeta, TableMeta
+from gan_augment.generators.model_file import ModelMeta
 from gan_augment.generators.time_budget import (
-    PROBE_S,
     SMALLEST_RUN_STEPS,
-    TIMING_SHARE,
     Forecast,
     check_useful,
     opening_s,
     step_seconds,
-    steps_within,
 )
-from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds import kind_named
+from gan_augment.kinds.kind import Labelled, Meta
 from gan_augment.machine import ComputeConfig, Precision, compute_config
 from gan_augment.networks.ensembles import mix_generators
-from gan_augment.processes import versions
 from gan_augment.progress import Progress
 from gan_augment.recipes import CHOOSE, Recipe
 from gan_augment.storage import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.training.callbacks import Callback, ProgressCallback, StopRequested
-from gan_augment.training.checkpoint import RunSaver, join_ranks, share_bundle
+from gan_augment.training.checkpoint import RunSaver, join_ranks
 from gan_augment.training.loop import Run, train
-from gan_augment.training.monitor import Scorer, variety_lost
+from gan_augment.training.monitor import Scorer
 from gan_augment.training.parts import Arrays, Parts, load_network, new_state, row_unit
 
-Meta = TypeVar("Meta", ModelMeta, TableMeta)
 SavedArrays = Mapping[str, NDArray[np.generic]]
+PROBE_S = 2.0
+"""Longest time, in seconds, for which steps are timed; at most a twentieth of a budget."""
 
 
 class GANScorer(Scorer, Protocol):
@@ -81,7 +81,7 @@ class Problem:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class GAN(ABC, Generic[Meta]):
+class GAN(ABC):
     """A class-conditional GAN: its settings, and what images and tables have in common.
 
     The parameters are those of `ImageGAN` and `TabularGAN`. A fitted GAN pickles and copies as the
@@ -103,16 +103,14 @@ class GAN(ABC, Generic[Meta]):
     recipe_: Recipe = field(init=False)
     steps_: int = field(init=False)
     refuses_: dict[str, str] = field(init=False)
-    meta_: Meta = field(init=False)
+    advised_share_: float = field(init=False)
+    meta_: ModelMeta = field(init=False)
 
     _sampler: Any = field(init=False)
     _choice: Recipe | None = field(init=False, default=None)  # of a fit whose recipe is "choose"
 
-    _description: ClassVar[type[ModelMeta] | type[TableMeta]]
-    _cure_of_no_spread: ClassVar[str]
     _scores: ClassVar[int]
     _least_steps: ClassVar[int]
-    _unit: ClassVar[str]
 
     def fit(
         self,
@@ -121,24 +119,20 @@ class GAN(ABC, Generic[Meta]):
         *,
         unlabelled: Labelled | None = None,
         schema: TableSchema | None = None,
-        original_size: tuple[int, int] | None = None,
         resize: str = "squeeze",
     ) -> Self:
         """Train on every class of `data`, which is not changed.
 
         Parameters
         ----------
-        data
-            The training rows.
-        run
-            Checkpoints, progress, and whatever else surrounds the fit.
+        data, run
+            The training rows; checkpoints, progress and whatever else surrounds the fit.
         unlabelled
-            More rows of the same shape or columns without known classes, for recipes whose D does
-            not need them ("semi-supervised", "acgan").
+            More rows without known classes, for the recipes "semi-supervised" and "acgan".
         schema
             For tables: what the columns are; inferred where it is None.
-        original_size, resize
-            For the description of images: (height, width) of the files, and how they were resized.
+        resize
+            For the description of images: how the files were resized.
 
         Raises
         ------
@@ -148,29 +142,31 @@ class GAN(ABC, Generic[Meta]):
             A signal came (the state was saved), or training diverged (the best generator stays).
         """
         run, seed = run or RunContext(), checked_seed(self.random_state)
-        topped_up = self._checked(data)
+        topped_up, ranks = self._checked(data), world()
         sha256 = run.fingerprint or data.kind.sha256(data, unlabelled)
-        ranks = self._agree(sha256)
+        settings = {k: v for k, v in self._settings().items() if k not in _OF_A_RANK}
+        ranks.agree(data=sha256, settings=settings)
         problem, scorer, steps = self._prepared(data, run, ranks, unlabelled, schema)
-        with machine.threads(problem.parts.compute.threads):
-            training = Run(
-                parts=problem.parts,
-                batches=problem.batches,
-                state=new_state(problem.parts, seed),
-                steps=steps,
-                scorer=scorer,
-                callbacks=[*self.callbacks, ProgressCallback(run.progress, self._unit)],
-                stop=run.stop,
-                scores=self._scores,
-            )
-            diverged = self._train(training, run, sha256, ranks, scorer.begin)
+        training = Run(
+            parts=problem.parts,
+            batches=problem.batches,
+            state=new_state(problem.parts, seed),
+            steps=steps,
+            scorer=scorer,
+            callbacks=[*self.callbacks, ProgressCallback(run.progress, data.kind.unit)],
+            stop=run.stop,
+            scores=self._scores,
+        )
+        diverged = self._train(training, run, sha256, scorer)
         with machine.threads(1):
             if ranks.leads:
                 mix_generators(training.state.average, scorer.coverage)
-                size = {"original_size": original_size, "resize": resize}
-                facts = self._facts(data, training, topped_up, sha256) | size
+                facts = _facts(data, training, sha256)
+                facts |= {"topped_up": topped_up, "resize": resize}
                 self._finish(problem, training, facts, run.progress)
-            self._share(ranks)
+            if ranks.size > 1:
+                content = ranks.first(lambda: bundle_bytes(*self._bundle()))
+                self._restore(*read_bundle_bytes(content, schema=ModelMeta))
         if diverged:
             raise diverged
         return self
@@ -187,10 +183,9 @@ class GAN(ABC, Generic[Meta]):
             steps = recipe.steps if self.steps is None else self.steps
             step_s = step_seconds(problem.parts, problem.batches, PROBE_S / 2)
             fixed_s += opening_s(recipe, step_s)
-        fixed_s += scorer_s + self._after_s(problem, step_s, scorer_s)(steps)
-        return Forecast(steps, fixed_s, step_s)
+        more_s, share = self._more(problem, step_s, scorer_s)
+        return Forecast(steps, fixed_s + scorer_s + more_s, step_s * (1 + share))
 
-    @abstractmethod
     def sample(
         self, counts: Mapping[str, int], random_state: int = 0, source: Labelled | None = None
     ) -> Labelled:
@@ -208,8 +203,7 @@ class GAN(ABC, Generic[Meta]):
             The seed of the rows, an int >= 0.
         source
             Rows to start from instead of the model's training rows, for recipes that start from
-            rows (`ABOUT` in `gan_augment.recipes`): of the model's size, of any classes; "srgan"
-            needs them at the smaller size. They are used in their order.
+            rows: of the model's size ("srgan": of the smaller size), used in their order.
 
         Raises
         ------
@@ -219,6 +213,50 @@ class GAN(ABC, Generic[Meta]):
             A class without a training row; a class that selection refuses, or that has too few rows
             to start from.
         """
+        self._fitted()
+        gan, counts = self if source is None else self.starting_from(source), checked_counts(counts)
+        gan.check_counts(counts)
+        parts, done = [gan.rows(next(iter(self.classes_)), 0, 0, random_state)], 0
+        for name, n in counts.items():
+            parts.append(gan.rows(name, 0, n, random_state, done))
+            done += n
+        sources = [part.sources for part in parts if part.sources is not None]
+        rows = [part.rows for part in parts if len(part)] or [parts[0].rows]
+        return replace(
+            parts[0],
+            rows=parts[0].kind.concat(rows),
+            labels=np.concatenate([part.labels for part in parts]),
+            ids=np.concatenate([part.ids for part in parts]),
+            sources=np.concatenate(sources) if sources else None,
+        )
+
+    def rows(
+        self, name: str, start: int, stop: int, random_state: int = 0, first_id: int = 0
+    ) -> Labelled:
+        """Draw rows [start, stop) of the endless sequence of a class.
+
+        The result does not depend on who draws it. Threads and processes best share spans of 1,024
+        images, since selection decides within a span. Id-like columns of a table count from
+        `first_id` on.
+        """
+        label = self._label(name)
+        rows, sources = self._drawn(label, name, start, stop, random_state, first_id)
+        labels, ids = np.full(len(rows), label, np.int64), sample_ids({name: len(rows)}, start)
+        kind, names = kind_named(self.meta_.kind), tuple(self.classes_)
+        meta = Meta(self.meta_.scale or (), self.meta_.rate)
+        return Labelled(rows, labels, ids, None, names, kind=kind, sources=sources, meta=meta)
+
+    def starting_from(self, source: Labelled) -> Self:
+        """Return the same model with other rows to start from; see `sample`. Raises UsageError."""
+        raise UsageError(
+            f"the recipe {self.recipe_.name!r} does not start from given rows; leave out `source`, "
+            "or fit with 'stargan' or another recipe that does"
+        )
+
+    def check_counts(self, counts: Mapping[str, int]) -> None:
+        """Raise where a class is unknown or refused, or has too few rows to start from."""
+        for name in counts:
+            self._label(name)
 
     def save(self, path: str | Path) -> None:
         """Write the model as one file, `model.safetensors` for example, whole or not at all."""
@@ -233,7 +271,7 @@ class GAN(ABC, Generic[Meta]):
         threads: int | None = None,
     ) -> Self:
         """Read and verify a saved model; or ModelFileError."""
-        arrays, meta = load_bundle(path, schema=cls._description)
+        arrays, meta = load_bundle(path, schema=ModelMeta)
         gan = cls(
             recipe=meta.recipe,
             steps=meta.steps,
@@ -242,21 +280,19 @@ class GAN(ABC, Generic[Meta]):
             precision=meta.precision,
             threads=threads,
             random_state=meta.seed,
-            **cls._own_settings(meta),
         )
-        gan._restore(arrays, meta, compute_config)
+        gan._restore(arrays, meta)
         return gan
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return settings by name, and the files of a saved model by name, None if unfitted."""
-        files = bundle_bytes(*self._bundle()) if hasattr(self, "_sampler") else None
-        return {"settings": self._settings(), "model": files}
+        """Return settings by name, and the content of a saved model, None if unfitted."""
+        model = bundle_bytes(*self._bundle()) if hasattr(self, "_sampler") else None
+        return {"settings": self._settings(), "model": model}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state["settings"])
         if state["model"] is not None:
-            arrays, meta = read_bundle_bytes(state["model"], schema=self._description)
-            self._restore(arrays, meta, compute_config_here)
+            self._restore(*read_bundle_bytes(state["model"], schema=ModelMeta))
 
     @property
     def untrained(self) -> bool:
@@ -293,20 +329,21 @@ class GAN(ABC, Generic[Meta]):
         """Make the sampler and the description of a trained generator."""
 
     @abstractmethod
-    def _loaded(self, arrays: SavedArrays, meta: Any, compute: ComputeConfig) -> Any:
+    def _loaded(self, arrays: SavedArrays, meta: ModelMeta, compute: ComputeConfig) -> Any:
         """Read the sampler of a saved model."""
 
-    @classmethod
-    def _own_settings(cls, meta: Any) -> dict[str, Any]:
-        """Return parameters of `__init__` that only this kind has, from a description."""
-        return {}
+    @abstractmethod
+    def _drawn(
+        self, label: int, name: str, start: int, stop: int, seed: int, first_id: int
+    ) -> tuple[Any, NDArray[np.str_] | None]:
+        """Draw rows [start, stop) of a class, and the ids of the rows they start from, if any."""
 
-    def _after_s(self, problem: Problem, step_s: float, scorer_s: float) -> Callable[[int], float]:
-        """Return an estimate, by the number of steps, of the seconds after training begins.
+    def _more(self, problem: Problem, step_s: float, scorer_s: float) -> tuple[float, float]:
+        """Estimate the seconds of scores and selection, and the trial's share of the steps' time.
 
         scorer_s: seconds that `_scorer` took.
         """
-        return lambda _: 0.0
+        return 0.0, 0.0
 
     # a fit
 
@@ -331,82 +368,70 @@ class GAN(ABC, Generic[Meta]):
     ) -> tuple[Problem, GANScorer, int]:
         """Return what is trained, its scorer and the steps; the leading rank decides."""
         if not ranks.leads:
-            how = ranks.told("has prepared the training")
+            how = ranks.share()
             compute = compute_config(self.device, how["precision"], how["threads"])
             recipe = Recipe.model_validate(how["recipe"])
             problem = self._problem(data, recipe, compute, unlabelled, schema)
             return problem, self._scorer(problem, Progress()), how["steps"]
         with alone():
             self._choice = chosen_recipe(self, data, run, unlabelled, schema)
-        recipe, compute, progress = self._recipe(), self._compute(data), run.progress
-        problem, step_s = self._problem(data, recipe, compute, unlabelled, schema), 0.0
-        steps = 0 if self.untrained else self.steps or recipe.steps
-        budgeted = self.steps is None and self.budget_s is not None and steps
-        if budgeted:
-            progress.phase("timing a few steps")
-            probe_s = min(PROBE_S, TIMING_SHARE * (self.budget_s or 0.0) / 2)
-            step_s = step_seconds(problem.parts, problem.batches, probe_s)
-            self._steps(problem, step_s, 0.0, run, Progress())  # refused before the scorer is made
-        began_s = time.monotonic()
-        scorer = self._scorer(problem, progress)
-        if budgeted:
-            steps = self._steps(problem, step_s, time.monotonic() - began_s, run, progress)
+        recipe, compute = self._recipe(), self._compute(data)
+        problem = self._problem(data, recipe, compute, unlabelled, schema)
+        scorer, steps = self._planned(problem, run)
         if steps:
-            ranks.check_batch(recipe.batch, row_unit(recipe))
+            ranks.rows(recipe.batch, row_unit(recipe))  # refused before the others begin
         settings = {"precision": compute.precision, "threads": compute.threads}
-        ranks.tell({"recipe": recipe.model_dump(mode="json"), "steps": steps, **settings})
+        ranks.share({"recipe": recipe.model_dump(mode="json"), "steps": steps, **settings})
         if run.stop.signal is not None:
             raise StopRequested(run.stop.signal)
         return problem, scorer, steps
 
-    def _steps(
-        self, problem: Problem, step_s: float, scorer_s: float, run: RunContext, progress: Progress
-    ) -> int:
-        """Return how many steps the rest of the budget holds; or raise UsageError."""
-        recipe, budget_s = problem.parts.recipe, self.budget_s or 0.0
-        after_s = self._after_s(problem, step_s, scorer_s)
-        spent_s = time.monotonic() - run.started_s + opening_s(recipe, step_s)
-        steps = steps_within(budget_s - spent_s, step_s, after_s)
-        spent_s += after_s(steps)
-        size = () if problem.data.kind.tabular else problem.data.image_shape[:2]
-        check_useful(steps, budget_s, spent_s, step_s, recipe.batch, progress, size)
-        steps = max(SMALLEST_RUN_STEPS, steps)
+    def _planned(self, problem: Problem, run: RunContext) -> tuple[GANScorer, int]:
+        """Make the scorer; return it and the steps, which a budget sets by timed ones."""
+        recipe, progress, budget_s = problem.parts.recipe, run.progress, self.budget_s
+        steps = 0 if self.untrained else self.steps or recipe.steps
+        if self.steps is not None or budget_s is None or not steps:
+            return self._scorer(problem, progress), steps
+        progress.phase("timing a few steps")
+        step_s = step_seconds(problem.parts, problem.batches, min(PROBE_S, budget_s / 20))
+        began_s = time.monotonic()
+        scorer = self._scorer(problem, progress)
+        more_s, share = self._more(problem, step_s, time.monotonic() - began_s)
+        fixed_s = time.monotonic() - run.started_s + opening_s(recipe, step_s) + more_s
+        each_s = step_s * (1 + share)
+        steps = max(0, int((budget_s - fixed_s) / each_s))
+        check_useful(steps, budget_s, fixed_s, each_s, recipe.batch, progress)
+        steps = max(steps, SMALLEST_RUN_STEPS)
         progress.note(
             f"a budget of {budget_s:g} s is {steps} steps here ({recipe.batch / step_s:.0f} "
-            f"{self._unit}/s); --steps {steps} repeats the run"
+            f"{problem.data.kind.unit}/s); --steps {steps} repeats the run"
         )
-        return steps
+        return scorer, steps
 
     def _train(
-        self,
-        training: Run,
-        run: RunContext,
-        sha256: str,
-        ranks: World,
-        begin: Callable[[Run], None],
+        self, training: Run, run: RunContext, sha256: str, scorer: GANScorer
     ) -> DivergedError | None:
         """Train from the start or the newest checkpoint; then the average is the best generator.
 
         Returns the error of a run that diverged after a generator was scored, so that `fit` can
         keep that generator; without one it is raised.
         """
-        if run.checkpoints and ranks.leads:
+        leads, progress, diverged = training.world.leads, run.progress, None
+        if run.checkpoints and leads:
             saver = RunSaver(run.checkpoints, training, sha256, run.force)
             if run.resume:
-                saver.resume(run.progress)
-        begin(training)
+                saver.resume(progress)
+        scorer.begin(training)
         join_ranks(training)
-        if run.on_steps and ranks.leads:
+        if run.on_steps and leads:
             run.on_steps(training.steps, training.parts.compute)
-        progress, diverged = run.progress, None
         progress.phase("training", training.steps)
         try:
-            with training.stop.hold():
+            with training.stop.hold(), machine.threads(training.parts.compute.threads):
                 train(training)
             if training.ended:
-                progress.note(
-                    f"ended at step {training.trained} of {training.steps}: {training.ended}"
-                )
+                ended = f"ended at step {training.trained} of {training.steps}"
+                progress.note(f"{ended}: {training.ended}")
         except DivergedError as error:
             if not training.best.arrays:
                 raise
@@ -414,50 +439,12 @@ class GAN(ABC, Generic[Meta]):
         if training.best.arrays:
             load_network(training.state.average, training.best.arrays)
         else:
-            progress.warn(f"no scored generator had enough spread{self._cure_of_no_spread}")
-        if lost := variety_lost(training.parts.recipe, training.best.parts):
-            progress.warn(lost)
+            progress.warn(
+                "no scored generator had enough spread (or too many samples were copies); the last "
+                "one is kept. Look at its samples; more steps, more rows of the class or another "
+                "recipe may help."
+            )
         return diverged
-
-    def _agree(self, sha256: str) -> World:
-        """Return the ranks that fit together, once all have the same data and settings."""
-        own = {"callbacks", "device", "threads"}
-        settings = {k: value for k, value in self._settings().items() if k not in own}
-        ranks = world()
-        installed = {"set of installed versions": versions()}
-        ranks.agree(data=sha256, settings=settings, **installed)
-        return ranks
-
-    def _share(self, ranks: World) -> None:
-        """Give the other ranks what was learned, or take it from the leader."""
-        if ranks.size == 1:
-            return
-        bundle = self._bundle() if ranks.leads else None
-        doing = "has selected and described"
-        arrays, meta = share_bundle(ranks, bundle, self._description, doing)
-        if not ranks.leads:
-            self._restore(arrays, meta, compute_config)
-
-    def _facts(
-        self, data: Labelled, training: Run, topped_up: tuple[str, ...], sha256: str
-    ) -> dict[str, Any]:
-        """Return the fields of the description that all kinds have."""
-        parts, best = training.parts, training.best
-        return {
-            "classes": data.counts,
-            "topped_up": topped_up,
-            "recipe": parts.recipe,
-            "steps": training.trained,
-            "seed": training.state.seed,
-            "precision": parts.compute.precision,
-            "threads": parts.compute.threads,
-            "data_sha256": sha256,
-            "score": {
-                "value": best.value if best.arrays else None,
-                "step": best.step,
-                "parts": dict(best.parts),
-            },
-        }
 
     # what was learned
 
@@ -469,26 +456,17 @@ class GAN(ABC, Generic[Meta]):
         """Return the arrays and the description, for saving."""
         return self._sampler.arrays(), self.meta_.model_dump(mode="json", by_alias=True)
 
-    def _restore(
-        self,
-        arrays: SavedArrays,
-        meta: Any,
-        choose: Callable[[str, Precision, int | None], ComputeConfig],
-    ) -> None:
-        compute = choose(self.device, meta.precision, self.threads)
+    def _restore(self, arrays: SavedArrays, meta: ModelMeta) -> None:
+        """Take up what was saved."""
+        compute = compute_config(self.device, meta.precision, self.threads)
         self._sampler = self._loaded(arrays, meta, compute)
         self._describe(meta)
 
-    def _describe(self, meta: Meta) -> None:
+    def _describe(self, meta: ModelMeta) -> None:
         """Set the learned attributes from a description."""
         self.meta_, self.recipe_, self.steps_ = meta, meta.recipe, meta.steps
         self.classes_, self.topped_up_ = dict(meta.classes), meta.topped_up
-        self.refuses_ = {}
-
-    def _labels_of(self, counts: Mapping[str, int]) -> NDArray[np.int64]:
-        """Return the labels of requested rows, (sum of counts,)."""
-        labels = np.array([self._label(name) for name in counts], np.int64)
-        return np.repeat(labels, np.array([*counts.values()], np.int64))
+        self.refuses_, self.advised_share_ = meta.refuses, meta.advised_share
 
     def _label(self, name: str) -> int:
         names = list(self._fitted().classes_)
@@ -503,10 +481,21 @@ class GAN(ABC, Generic[Meta]):
         return self
 
 
-def compute_config_here(device: str, precision: Precision, threads: int | None) -> ComputeConfig:
-    """Return the device of the settings, or the CPU, with a warning, where there is no such one."""
-    try:
-        return compute_config(device, precision, threads)
-    except UsageError as error:
-        warn(f"{error} The model is on the CPU now.")
-        return compute_config("cpu", precision, threads)
+_OF_A_RANK = {"callbacks", "device", "threads"}
+
+
+def _facts(data: Labelled, training: Run, sha256: str) -> dict[str, Any]:
+    """Return the fields of the description that all kinds have."""
+    parts, best = training.parts, training.best
+    value = best.value if best.arrays else None
+    return {
+        "kind": data.kind.name,
+        "classes": data.counts,
+        "recipe": parts.recipe,
+        "steps": training.trained,
+        "seed": training.state.seed,
+        "precision": parts.compute.precision,
+        "threads": parts.compute.threads,
+        "data_sha256": sha256,
+        "score": {"value": value, "step": best.step, "parts": dict(best.parts)},
+    }

@@ -1,6 +1,6 @@
-"""`Generator`: the protocol of everything that draws rows; `RunContext`; checks of arguments.
+"""`Generator`: the protocol of everything that draws rows; `RunContext`; checks; top-ups in memory.
 
-No torch here: baselines, top-ups and the scikit-learn face import this file.
+No torch here: baselines and the scikit-learn face import this file.
 """
 
 from __future__ import annotations
@@ -8,12 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.errors import UsageError
+from gan_augment.data.tables.columns import with_new_ids
+from gan_augment.data.tables.schema import TableSchema
+from gan_augment.data.topup_plan import Layout, TopUpPlan
+from gan_augment.errors import DataError, TooFewAcceptedError, UsageError, warn
 from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress
 from gan_augment.training.callbacks import StopFlag
@@ -114,3 +117,95 @@ def sample_ids(counts: Mapping[str, int], start: int = 0) -> NDArray[np.str_]:
     """Return the ids of samples, "synthetic-<class>-000000" and so on from number `start`."""
     ids = [f"synthetic-{name}-{start + i:06d}" for name, n in counts.items() for i in range(n)]
     return np.array(ids, dtype=np.str_)
+
+
+@dataclass(frozen=True)
+class Added:
+    """Rows to append to the real ones, class by class: repeats, then generated rows.
+
+    plan: the final plan, with refused classes filled with repeats. layout: the origin of each row.
+    """
+
+    data: Labelled
+    plan: TopUpPlan
+    layout: Layout
+
+
+def added_rows(
+    data: Labelled,
+    plan: TopUpPlan,
+    generator: Generator | None,
+    seed: int = 0,
+    *,
+    schema: TableSchema | None = None,
+    warns: bool = True,
+) -> Added:
+    """Return the rows that `plan` adds to `data`; `data` itself is not changed.
+
+    generator: fitted; None if the plan generates nothing. schema: of a table with id columns, which
+    get new ids, also in repeats. Classes that the generator refuses get repeats; one warning names
+    them, unless `warns` is False. Raises DataError for a class to generate that the generator does
+    not know.
+
+    >>> from gan_augment import Repeats, TopUp
+    >>> from gan_augment.kinds.image import IMAGE
+    >>> from gan_augment.data.topup_plan import plan_topup
+    >>> pixels, ids = np.zeros((5, 8, 8, 1), np.uint8), np.array(list("abcde"))
+    >>> data = IMAGE.of(pixels, np.array([0, 0, 0, 0, 1]), ids, class_names=("good", "bad"))
+    >>> plan = plan_topup(data.counts, TopUp(synthetic_share=0), ["bad"])
+    >>> added = added_rows(data, plan, Repeats().fit(data))
+    >>> added.data.counts, added.layout.origin.tolist(), added.layout.source.tolist()
+    ({'good': 0, 'bad': 3}, ['repeat', 'repeat', 'repeat'], [4, 4, 4])
+    """
+    made: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for name, n in plan.generated.items():
+        assert generator is not None, "a plan with generated rows needs a model"
+        check_known(name, generator.classes_)
+        try:
+            made[name] = generator.sample({name: n}, random_state=seed).rows
+        except TooFewAcceptedError as error:
+            refused[name] = str(error)
+    plan = plan.refuse(refused)
+    if warns:
+        plan.warn_of_refused()
+    kind, layout = data.kind, plan.layout(data.labels, seed)
+    pieces = [kind.take(data.rows, np.empty(0, dtype=np.int64))]
+    for block in plan.blocks(data.labels, seed):
+        name, repeats = data.names[block.label], block.origin == "repeat"
+        pieces.append(kind.take(data.rows, block.source) if repeats else made[name])
+    rows = kind.concat(pieces)
+    if schema is not None:
+        rows = with_new_ids(rows, schema, data.frame, 0)
+    ids = np.array([f"added-{row:06d}" for row in range(len(layout))], dtype=np.str_)
+    return Added(data.with_rows(rows, layout.label, ids), plan, layout)
+
+
+def with_added(data: Labelled, added: Added) -> Labelled:
+    """Return the rows of `data` followed by the added rows, without groups, under a new index."""
+    labels = np.concatenate([data.labels, added.data.labels])
+    ids = np.concatenate([data.ids, added.data.ids])
+    return data.with_rows(data.kind.concat([data.rows, added.data.rows]), labels, ids)
+
+
+def advised_share(model: object, requested: object) -> float | None:
+    """Return the synthetic share that a model advises for "auto", or None for a plug-in.
+
+    Warns if `requested` is "auto" and the model advises to generate nothing.
+    """
+    meta = getattr(model, "meta_", None)
+    if meta is None:
+        return None
+    share: float = meta.advised_share
+    if not share and requested == "auto":
+        warn(meta.advice())
+    return share
+
+
+def check_known(name: str, classes: Mapping[str, int]) -> None:
+    """Raise DataError if a model of these `classes` {name: training rows} cannot generate one."""
+    if not classes.get(name):
+        known = ", ".join(classes)
+        raise DataError(
+            f"the model knows the classes {known}, not {name!r}; fit a model to this data."
+        )

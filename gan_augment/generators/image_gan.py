@@ -11,22 +11,17 @@ from numpy.typing import NDArray
 
 from gan_augment import machine
 from gan_augment.data.groups import hold_out
-from gan_augment.data.pixels import pixel_dtype
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.errors import DataError, UsageError
-from gan_augment.generators.calibration import FOLDS, select, selection_s
+from gan_augment.errors import DataError, ModelFileError
+from gan_augment.generators.calibration import FOLDS, select
 from gan_augment.generators.gan import GAN, GANScorer, Problem, SavedArrays
-from gan_augment.generators.generator import checked_counts, sample_ids
 from gan_augment.generators.image_sampler import ImageSampler
 from gan_augment.generators.model_file import ModelMeta
-from gan_augment.generators.scorer import new_scorer, score_s, training_batches
-from gan_augment.generators.selection import SampleSequence, Selection
-from gan_augment.generators.source_rows import checked_data, kept_a_class
-from gan_augment.generators.trial import LEAST_IMAGES, SEEDS, trial_s, try_rows, updates_within
-from gan_augment.kinds.image import IMAGE
-from gan_augment.kinds.kind import Labelled, Meta
-from gan_augment.kinds.signal import SIGNAL
+from gan_augment.generators.scorer import ImageScorer, score_s, training_batches
+from gan_augment.generators.source_rows import checked_data
+from gan_augment.generators.trial import LEAST_IMAGES, SEEDS, try_rows, updates_within
+from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, check_unlabelled, resolve_recipe
@@ -35,22 +30,23 @@ from gan_augment.training.images import build
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import SCORES_A_RUN
 
-ANCHORS_KEPT_A_CLASS = 4096
+SELECTION_SCORERS, TRIAL_SHARE = 1.4, 0.15
+"""At most: the time of the selection in times of the scorer, of the trial in that of the steps."""
+KEPT_A_CLASS, KEPT_BYTES = 4096, 1 << 28
+"""Most rows of a class that a model keeps as anchors; memory of those that it keeps as pixels."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ImageGAN(GAN[ModelMeta]):
+class ImageGAN(GAN):
     """A class-conditional GAN on images or signals, trained on all classes to top up rare ones.
 
     Parameters
     ----------
     recipe
-        "auto", "anchored", "free", "stargan" or another name, the path of a .toml file, or a
-        Recipe. "choose" takes the winner of short fits (`choose.py`), for half of a budget.
-    steps
-        Generator steps; None is the number of the recipe.
-    budget_s
-        Seconds, converted into steps once; `steps` wins if both are given.
+        A name ("auto", "anchored", "stargan", ...), the path of a .toml file, or a Recipe. "choose"
+        takes the winner of short fits, for half of a budget.
+    steps, budget_s
+        Generator steps, by default the recipe's; or seconds, converted into steps once.
     classes
         "rare", "all", or names: the classes that are topped up and scored first.
     device, precision, threads
@@ -60,13 +56,11 @@ class ImageGAN(GAN[ModelMeta]):
     callbacks
         Receive every event of training.
     selection
-        Whether only samples that pass the recipe's `selection` are drawn. A class is refused
-        if it has fewer than 8 images, or if fewer than a tenth of its candidates pass.
-        False keeps every candidate.
+        Whether only samples that pass the recipe's `selection` are drawn. A class is refused if it
+        has fewer than 8 images, or if fewer than a tenth of its candidates pass.
     advise
-        Whether the end of a fit tries what generated rows add (`trial.py`). Fits of fewer than
-        1,920 steps of 16 images and fits without selection try nothing. It takes about 15 % of the
-        time at 28 px.
+        Whether the end of a fit of 1,920 steps of 16 images or more tries what selected rows add
+        (`trial.py`), which takes about 15 % of the time.
 
     Attributes
     ----------
@@ -79,8 +73,8 @@ class ImageGAN(GAN[ModelMeta]):
     refuses_
         {class: why} of the classes that selection refuses.
     advised_share_
-        The synthetic_share that "auto" of a top-up means with this model: .5 where the trial showed
-        that generated rows help without harm, else 0; .5 without selection.
+        The synthetic_share that "auto" of a top-up means: .5 where the trial showed that generated
+        rows help without harm, else 0; .5 without selection.
 
     Notes
     -----
@@ -108,95 +102,39 @@ class ImageGAN(GAN[ModelMeta]):
     advise: bool = True
 
     image_shape_: tuple[int, int, int] = field(init=False)
-    advised_share_: float = field(init=False)
-    _sampler: SampleSequence = field(init=False)
+    _sampler: ImageSampler = field(init=False)
 
-    _description = ModelMeta
     _scores = SCORES_A_RUN
     _least_steps = 1
-    _unit = "images"
-    _cure_of_no_spread = (
-        " (or too many were copies); the last one is kept. Look at samples.png before you use it. "
-        "More steps, more rows of the class, or another recipe may help."
-    )
-
-    def sample(
-        self, counts: Mapping[str, int], random_state: int = 0, source: Labelled | None = None
-    ) -> Labelled:
-        """Draw `counts` = {class: n} new images in this order; see `GAN.sample`."""
-        labels, counts = self._labels_of(checked_counts(counts)), checked_counts(counts)
-        gan = self if source is None else self.starting_from(source)
-        gan.check_counts(counts)
-        sequence, shape = gan._sampler, self.image_shape_
-        drawn = [sequence.rows(self._label(k), k, 0, n, random_state) for k, n in counts.items()]
-        pixels = np.concatenate([np.empty((0, *shape), pixel_dtype(shape)), *(x for x, _ in drawn)])
-        sources = None
-        if sequence.sampler.sources is not None:
-            ids = [ids for _, ids in drawn if ids is not None]
-            sources = np.concatenate([np.empty(0, dtype=np.str_), *ids])
-        return self._labelled(pixels, labels, sample_ids(counts), sources)
-
-    def rows(self, name: str, start: int, stop: int, random_state: int = 0) -> Labelled:
-        """Draw images [start, stop) of the endless sequence of a class.
-
-        The result does not depend on who draws it. Threads and processes best share spans of 1,024
-        images, since selection decides within a span.
-        """
-        label = self._label(name)
-        pixels, sources = self._sampler.rows(label, name, start, stop, random_state)
-        labels = np.full(len(pixels), label, dtype=np.int64)
-        return self._labelled(pixels, labels, sample_ids({name: len(pixels)}, start), sources)
 
     def candidates(
         self, name: str, number: int = 0, random_state: int = 0
     ) -> tuple[NDArray[Any], NDArray[np.str_]]:
         """Return the 64 candidates of a block and the criterion each fails, "" for none, (64,)."""
-        return self._fitted()._sampler.candidates(self._label(name), name, number, random_state)
+        return self._fitted()._sampler.judged(self._label(name), name, number, random_state)
 
     def starting_from(self, source: Labelled) -> ImageGAN:
         """Return the same model with other rows to start from; see `sample`. Raises UsageError."""
-        pool = self._fitted()._sampler.sampler.sources
+        pool = self._fitted()._sampler.sources
         if pool is None:
-            raise UsageError(
-                f"the recipe {self.recipe_.name!r} does not start from given rows; leave out "
-                "`source`, or fit with 'stargan' or another recipe that does"
-            )
-        return self._with(self._sampler.with_sources(pool.with_rows_of(source, [*self.classes_])))
+            return super().starting_from(source)
+        sources = pool.with_rows_of(source, [*self.classes_])
+        return self._with(replace(self._sampler, sources=sources))
 
     def check_counts(self, counts: Mapping[str, int]) -> None:
-        """Raise where a class is refused, or has too few rows to start from."""
-        sequence = self._fitted()._sampler
-        if sequence.selection is not None:
+        """Raise where a class is unknown or refused, or has too few rows to start from."""
+        super().check_counts(counts)
+        sampler = self._sampler
+        if sampler.selection is not None:
             for name in (name for name, n in counts.items() if n):
-                sequence.selection.check_served(name)
-        if sequence.sampler.sources is not None:
-            sequence.sampler.sources.check(counts, [*self.classes_])
+                sampler.selection.check_served(name)
+        if sampler.sources is not None:
+            sampler.sources.check(counts, [*self.classes_])
 
-    def predict_proba(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return p(class | image) by a discriminator that predicts classes, (N, K).
-
-        pixels: (N, H, W, C) of the model's size, uint8. Columns are in the order of `classes_`.
-        Raises UsageError for recipes whose discriminator does not predict classes.
-        """
-        shape = self._fitted().image_shape_
-        if pixels.shape[1:] != shape or pixels.dtype != pixel_dtype(shape):
-            raise UsageError(
-                f"the images are {pixels.dtype} {pixels.shape}; expected "
-                f"{np.dtype(pixel_dtype(shape))} (N, {', '.join(map(str, shape))})"
-            )
-        return self._sampler.sampler.class_probabilities(pixels)
-
-    def _labelled(
-        self,
-        pixels: NDArray[Any],
-        labels: NDArray[np.int64],
-        ids: NDArray[np.str_],
-        sources: NDArray[np.str_] | None,
-    ) -> Labelled:
-        """Return drawn pixels as labelled rows."""
-        names, scale = tuple(self.classes_), self.meta_.scale
-        kind, meta = (IMAGE, Meta()) if scale is None else (SIGNAL, Meta(scale, self.meta_.rate))
-        return Labelled(pixels, labels, ids, None, names, kind=kind, sources=sources, meta=meta)
+    def _drawn(
+        self, label: int, name: str, start: int, stop: int, seed: int, first_id: int
+    ) -> tuple[NDArray[Any], NDArray[np.str_] | None]:
+        return self._sampler.rows(label, name, start, stop, seed)
 
     def _recipe(self) -> Recipe:
         return resolve_recipe(self._choice or self.recipe)
@@ -223,20 +161,15 @@ class ImageGAN(GAN[ModelMeta]):
         return Problem(data, parts, training_batches(data, parts, rows, more), rows, held_out)
 
     def _scorer(self, problem: Problem, progress: Progress) -> GANScorer:
-        how = (
-            problem.rows,
-            problem.more,
-            problem.parts,
-            choose_classes(self.classes, problem.data.counts),
-        )
+        data, topped_up = problem.data, choose_classes(self.classes, problem.data.counts)
+        rows, held_out, seed = problem.rows, problem.more, self.random_state
         with machine.threads(1):  # so that scores do not depend on the number of threads
-            return new_scorer(problem.data, *how, self.random_state, progress)
+            return ImageScorer(data, rows, held_out, problem.parts, topped_up, seed, progress)
 
-    def _after_s(self, problem: Problem, step_s: float, scorer_s: float) -> Callable[[int], float]:
-        rows, batch = len(problem.rows), problem.parts.recipe.batch
-        scores_s = (SCORES_A_RUN + 1) * score_s(problem.data, step_s / batch)
-        fixed_s = scores_s + self.selection * selection_s(rows, scorer_s)
-        return lambda steps: fixed_s + trial_s(self._updates(steps * batch, rows), scorer_s)
+    def _more(self, problem: Problem, step_s: float, scorer_s: float) -> tuple[float, float]:
+        more_s = (SCORES_A_RUN + 1) * score_s(problem.data, step_s / problem.parts.recipe.batch)
+        more_s += SELECTION_SCORERS * scorer_s * self.selection
+        return more_s, TRIAL_SHARE * (self.selection and self.advise)
 
     def _updates(self, images: int, rows: int) -> int:
         """Return the updates of each classifier of the trial, 0 where nothing is tried."""
@@ -244,89 +177,66 @@ class ImageGAN(GAN[ModelMeta]):
         return updates_within(images, rows) if self.selection and self.advise else 0
 
     def _finish(
-        self,
-        problem: Problem,
-        training: Run,
-        facts: dict[str, Any],
-        progress: Progress,
+        self, problem: Problem, training: Run, facts: dict[str, Any], progress: Progress
     ) -> None:
-        data, rows, selection = problem.data, problem.rows, None
-        sampler = _sampler_of(data, rows, training)
+        data, rows, seed = problem.data, problem.rows, training.state.seed
+        self._sampler = _sampler_of(data, rows, training)
         if self.selection:
             progress.phase("choosing which samples are kept", FOLDS)
             discriminator = training.state.discriminator.requires_grad_(False).eval()
-            settings, seed = problem.parts.recipe.selection, training.state.seed
-            selection = select(data, rows, sampler, discriminator, settings, seed, progress)
-        self._sampler = SampleSequence(sampler, selection)
+            settings = problem.parts.recipe.selection
+            selection = select(data, rows, self._sampler, discriminator, settings, seed, progress)
+            self._sampler = replace(self._sampler, selection=selection)
+            facts["selection"] = selection.record
         facts |= {
             "image_shape": data.image_shape,
             "chosen": _chosen(training),
-            "anchors": sampler.rows_held,
-            "selection": selection.record if selection else None,
+            "anchors": self._sampler.rows_held,
+            "scale": data.meta.scale or None,
+            "rate": data.meta.rate,
         }
-        if data.kind is SIGNAL:
-            facts |= {"kind": "signal", "scale": data.meta.scale, "rate": data.meta.rate}
         self._describe(ModelMeta.model_validate(facts))
         updates = self._updates(training.trained * problem.parts.recipe.batch, len(rows))
-        if updates and selection and not self.refuses_.keys() >= set(self.topped_up_):
-            self._try_out(problem, training, selection, updates, progress)
-
-    def _try_out(
-        self,
-        problem: Problem,
-        training: Run,
-        selection: Selection,
-        updates: int,
-        progress: Progress,
-    ) -> None:
-        """Add to the description what generated rows do for classifiers."""
+        if not updates or self.refuses_.keys() >= set(self.topped_up_):
+            return
         progress.phase("trying what generated rows add", 2 * FOLDS * SEEDS)
 
         def of_half(half: NDArray[np.int64], left_out: int) -> ImageGAN:
-            sampler = _sampler_of(problem.data, half, training)
-            return self._with(SampleSequence(sampler, selection.of_fold(left_out)))
+            judge = selection.of_fold(left_out)
+            return self._with(replace(_sampler_of(data, half, training), selection=judge))
 
-        seed, names = training.state.seed, self.topped_up_
-        found = try_rows(problem.data, problem.rows, of_half, names, updates, seed, progress)
+        found = try_rows(data, rows, of_half, self.topped_up_, updates, seed, progress)
         self._describe(self.meta_.model_copy(update={"usefulness": found}))
         if found:
             progress.note(f"{found.in_words()}; {self.meta_.advice()}")
 
-    def _with(self, sampler: SampleSequence) -> ImageGAN:
-        """Return the same model with another sequence of samples."""
+    def _with(self, sampler: ImageSampler) -> ImageGAN:
+        """Return the same model with another sampler."""
         gan: ImageGAN = replace(self)
         gan._sampler = sampler
         gan._describe(self.meta_)
         return gan
 
-    def _loaded(
-        self, arrays: SavedArrays, meta: ModelMeta, compute: ComputeConfig
-    ) -> SampleSequence:
-        sampler = ImageSampler.load(arrays, meta, compute)
-        return SampleSequence(sampler, Selection.load(arrays, meta, compute))
-
-    @classmethod
-    def _own_settings(cls, meta: ModelMeta) -> dict[str, Any]:
-        return {"selection": meta.selection is not None}
+    def _loaded(self, arrays: SavedArrays, meta: ModelMeta, compute: ComputeConfig) -> ImageSampler:
+        if meta.image_shape is None:
+            raise ModelFileError("this is a model of tables; load it with TabularGAN or load_model")
+        self.selection = meta.selection is not None
+        return ImageSampler.load(arrays, meta, compute)
 
     def _describe(self, meta: ModelMeta) -> None:
         super()._describe(meta)
-        self.image_shape_, self.advised_share_ = meta.image_shape, meta.advised_share
-        self.refuses_ = meta.refuses
+        self.image_shape_ = meta.shape
 
 
 def _sampler_of(data: Labelled, rows: NDArray[np.int64], training: Run) -> ImageSampler:
     """Return the averaged generator with some of the given rows, encoded or as they are."""
-    recipe, most = training.parts.recipe, ANCHORS_KEPT_A_CLASS
-    if recipe.generator.from_rows:
-        most = kept_a_class(data.image_shape, len(data.names))
-    anchors = {label: rows[data.labels[rows] == label][:most] for label in range(len(data.names))}
+    most, classes = KEPT_A_CLASS, range(len(data.names))
+    if training.parts.recipe.generator.from_rows:
+        kept = KEPT_BYTES // int(np.prod(data.image_shape)) // len(classes)
+        most = min(most, max(kept, 64))
+    anchors = {label: rows[data.labels[rows] == label][:most] for label in classes}
     sizes = dict(enumerate(data.counts.values()))
-    discriminator = None
-    if recipe.discriminator.tells_classes:
-        discriminator = training.state.discriminator.requires_grad_(False).eval()
-    average, parts = training.state.average, training.parts
-    return ImageSampler.of(average, data, anchors, sizes, parts, discriminator)
+    return ImageSampler.of(training.state.average, data, anchors, sizes, training.parts)
 
 
 def _chosen(training: Run) -> str:

@@ -6,11 +6,11 @@ on one torch thread, whatever the caller has set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -19,16 +19,16 @@ from torch import Tensor, nn
 
 from gan_augment import machine
 from gan_augment.data.pixels import pixel_dtype, to_network, to_pixels
-from gan_augment.errors import DataError, ModelFileError, UsageError
+from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
 from gan_augment.generators.model_file import ModelMeta
-from gan_augment.generators.source_rows import SourcePool
-from gan_augment.input_files import memory_problem
+from gan_augment.generators.selection import Selection, rows_by_label
+from gan_augment.generators.source_rows import BLOCK, SourcePool
 from gan_augment.machine import ComputeConfig
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput, lenders_of, mixture_weights
 from gan_augment.recipes import GeneratorSettings
 from gan_augment.rng import rng_for
-from gan_augment.training.images import new_discriminator, new_generator
+from gan_augment.training.images import new_generator
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
 
 if TYPE_CHECKING:
@@ -36,63 +36,28 @@ if TYPE_CHECKING:
     from gan_augment.networks.images import AnchoredGenerator
     from gan_augment.training.parts import Parts
 
-BLOCK = 64
-"""Images in a block."""
-BYTES_AT_ONCE = 2 << 30
-"""Memory that the images of a block may take at a time."""
-CRITIC_BYTES_PER_PIXEL = 4 * 64
-"""Memory of the feature maps of a selection classifier."""
+LARGE_PX, AT_ONCE = 256 * 256, 8
+"""Images of more pixels are drawn 8 at a time, which gives the bytes of a whole block."""
+PATIENCE_BLOCKS = 16
+LEAST_KEPT = 0.02
+"""Share of the candidates of `PATIENCE_BLOCKS` blocks below which a sequence gives up."""
 
 Rows = NDArray[np.int64]
 Pixels = NDArray[Any]
-Block = TypeVar("Block")
-
-
-def blocks_between(
-    block: Callable[[int], Block], size: int, start: int, stop: int, workers: int = 1
-) -> tuple[list[Block], slice]:
-    """Return the blocks that hold rows [start, stop), and the slice of these rows in them."""
-    numbers = range(start // size, (stop - 1) // size + 1)
-    with machine.threads(1), ThreadPoolExecutor(min(workers, len(numbers))) as pool:
-        drawn = list(map(block, numbers) if workers == 1 else pool.map(block, numbers))
-    first = start - numbers[0] * size
-    return drawn, slice(first, first + stop - start)
-
-
-def images_at_once(geometry: Geometry, settings: GeneratorSettings) -> int:
-    """Return how many images of a block are drawn together: all, or a power of two within 2 GiB.
-
-    The number depends on the model and not on the machine, so that a block has the same bytes
-    everywhere. Parts of 8 images and more give the bytes of the whole block; smaller parts occur
-    above 1024 px only.
-
-    >>> settings = GeneratorSettings()
-    >>> (
-    ...     images_at_once(Geometry.of((64, 64, 3)), settings),
-    ...     images_at_once(Geometry.of((1024, 1024, 3)), settings),
-    ... )
-    (64, 8)
-    """
-    most = int(BYTES_AT_ONCE / image_bytes(geometry, settings))
-    return min(BLOCK, 1 << max(most.bit_length() - 1, 0))
-
-
-def image_bytes(geometry: Geometry, settings: GeneratorSettings) -> float:
-    """Estimate the memory that one image takes in a network: three feature maps, four pictures."""
-    height, width = geometry.padded
-    maps = settings.width / (2 if settings.network in ("growing", "style") else 4)
-    return 4.0 * height * width * (3 * maps + 4 * geometry.shape[2])
 
 
 @dataclass(frozen=True)
 class ImageSampler:
-    """Draws the endless sequence of candidates of each class from one trained image generator.
+    """Draws the endless sequence of images of each class from one trained generator.
 
-    codes: {label: float32 (n, code)} of the rows that anchor a class; None for other generators.
+    Candidates come in blocks of 64. With a selection, samples come in spans of 1,024: sample i of a
+    span is the i-th kept of the span's own candidates, so that spans can be drawn independently.
+
     settings: of the recipe; they define the size of a code and how codes are mixed.
+    codes: {label: float32 (n, code)} of the rows that anchor a class; None for other generators.
     sizes: {label: training rows}; None where `codes` holds all of them.
-    discriminator: in its final state, where it predicts classes.
     sources: the rows that samples start from, for translating generators.
+    selection: decides which candidates are samples; None keeps all.
     """
 
     network: nn.Module
@@ -101,92 +66,106 @@ class ImageSampler:
     settings: GeneratorSettings
     codes: dict[int, NDArray[np.float32]] | None
     sizes: Mapping[int, int] | None = None
-    discriminator: nn.Module | None = None
     sources: SourcePool | None = None
+    selection: Selection | None = None
+    _kept: dict[tuple[int, int, int], int] = field(init=False, default_factory=dict)
 
     @classmethod
     def of(
         cls,
         network: nn.Module,
         data: Labelled,
-        anchors: dict[int, Rows],
+        anchors: Mapping[int, Rows],
         sizes: Mapping[int, int],
         parts: Parts,
-        discriminator: nn.Module | None = None,
     ) -> ImageSampler:
         """Make the sampler of a trained network. anchors: {label: rows of `data`} to start from."""
-        geometry, codes = Geometry.of(data.image_shape), None
+        geometry, codes, sources = Geometry.of(data.image_shape), None, None
         settings = parts.recipe.generator
         if settings.anchored:
             anchored = cast("AnchoredGenerator", network)
             codes = encode_anchors(anchored, data.pixels, anchors, geometry, parts.compute)
-        sources = SourcePool.of(data, anchors, settings) if settings.from_rows else None
-        return cls(network, geometry, parts.compute, settings, codes, sizes, discriminator, sources)
+        if settings.from_rows:
+            rows = np.concatenate([*anchors.values()])
+            kept = data.pixels[rows], data.labels[rows], data.ids[rows]
+            sources = SourcePool(settings, geometry, *kept)
+        return cls(network, geometry, parts.compute, settings, codes, sizes, sources)
 
     @classmethod
     def load(
         cls, arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, compute: ComputeConfig
     ) -> ImageSampler:
         """Read a saved sampler; ModelFileError where the arrays do not fit the description."""
-        geometry, settings = Geometry.of(meta.image_shape), meta.recipe.generator
-        classes = len(meta.classes)
-        critics = CRITIC_BYTES_PER_PIXEL * bool(meta.selection)
-        needed = images_at_once(geometry, settings) * image_bytes(geometry, settings)
-        needed += BLOCK * float(np.prod(meta.image_shape)) * (1 + critics)
-        if problem := memory_problem(needed):
-            raise ModelFileError(f"drawing images of this model's size needs {problem}")
+        geometry, settings, classes = Geometry.of(meta.shape), meta.recipe.generator, meta.classes
         network = restored_network(
-            lambda: new_generator(meta.recipe, geometry, classes),
+            lambda: new_generator(meta.recipe, geometry, len(classes)),
             below(arrays, "network"),
             compute.device,
         )
-        codes = sources = discriminator = None
+        codes = sources = None
         if settings.anchored:
-            codes = rows_by_label(arrays, "codes", classes, settings.code)
+            codes = rows_by_label(arrays, "codes", len(classes), settings.code)
             if not codes:
                 raise ModelFileError("this anchored model holds no anchors, so it cannot sample")
         if settings.from_rows:
             sources = SourcePool.load(arrays, settings, geometry)
-        if meta.recipe.discriminator.tells_classes:
-            discriminator = restored_network(
-                lambda: new_discriminator(meta.recipe, geometry, classes),
-                below(arrays, "discriminator"),
-                compute.device,
-            )
-        sizes = dict(enumerate(meta.classes.values()))
-        return cls(network, geometry, compute, settings, codes, sizes, discriminator, sources)
+        sizes, selection = dict(enumerate(classes.values())), Selection.load(arrays, meta, compute)
+        return cls(network, geometry, compute, settings, codes, sizes, sources, selection)
 
     def arrays(self) -> Arrays:
-        """Return what is saved: weights of both networks, codes, source rows."""
+        """Return what is saved: weights, codes, source rows, and the selection's."""
         arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
-        if self.discriminator is not None:
-            weights = network_arrays(self.discriminator)
-            arrays |= {f"discriminator/{k}": v for k, v in weights.items()}
-        arrays |= self.sources.arrays() if self.sources else {}
-        return arrays | {f"codes/{label}": codes for label, codes in (self.codes or {}).items()}
+        arrays |= {f"codes/{label}": codes for label, codes in (self.codes or {}).items()}
+        for part in (self.sources, self.selection):
+            arrays |= part.arrays() if part else {}
+        return arrays
 
     @property
     def rows_held(self) -> int:
-        """Training rows inside, as codes or as pixels."""
+        """Training rows inside, as codes or as pixels; samples lie near them by design."""
         if self.sources is not None:
             return len(self.sources.labels)
         return sum(len(codes) for codes in (self.codes or {}).values())
 
-    @property
-    def near_rows(self) -> bool:
-        """Whether samples lie near training rows by design."""
-        return self.codes is not None or self.sources is not None
-
     def rows(
-        self, label: int, name: str, start: int, stop: int, seed: int, stream: str = "sample"
-    ) -> Pixels:
-        """Draw candidates [start, stop) of a class, (stop - start, H, W, C)."""
-        if stop <= start:
-            return np.empty((0, *self.geometry.shape), pixel_dtype(self.geometry.shape))
-        drawn, place = blocks_between(
-            lambda number: self.block(label, name, number, seed, stream), BLOCK, start, stop
-        )
-        return np.concatenate(drawn)[place]
+        self, label: int, name: str, start: int, stop: int, seed: int
+    ) -> tuple[Pixels, NDArray[np.str_] | None]:
+        """Draw samples [start, stop) of a class and the ids of the rows they start from.
+
+        Raises TooFewAcceptedError for a class that is refused, DataError if nothing anchors it.
+        """
+        parts = [np.empty((0, *self.geometry.shape), pixel_dtype(self.geometry.shape))]
+        ids = [np.empty(0, dtype=np.str_)]
+        for number, first, end in self._blocks(label, name, start, stop, seed):
+            place = slice(max(start - first, 0), end - first)
+            drawn, reasons = self.judged(label, name, number, seed)
+            parts.append(drawn[reasons == ""][place])
+            if self.sources is not None:
+                rows = self.sources.block(label, name, number, seed, "sample")
+                ids.append(self.sources.ids[rows[reasons == ""][place]])
+        return np.concatenate(parts), None if self.sources is None else np.concatenate(ids)
+
+    def judged(
+        self, label: int, name: str, number: int, seed: int
+    ) -> tuple[Pixels, NDArray[np.str_]]:
+        """Draw a whole block of candidates, and why each is rejected ("" for none), (64,)."""
+        with machine.threads(1):
+            drawn = self.block(label, name, number, seed)
+            reasons = np.full(len(drawn), "", dtype="U9")
+            if self.selection is not None:
+                reasons = self.selection.reasons(drawn, label)
+        if self.sources is not None:
+            repeats = ~self.sources.fresh(label, name, number)
+            reasons[repeats & (reasons == "")] = "row again"
+        self._kept[label, seed, number] = int((reasons == "").sum())
+        return drawn, reasons
+
+    def candidates(self, label: int, name: str, n: int, seed: int, stream: str) -> Pixels:
+        """Draw the first n candidates of a class, (n, H, W, C)."""
+        with machine.threads(1):
+            numbers = range(-(-n // BLOCK))
+            drawn = [self.block(label, name, number, seed, stream) for number in numbers]
+        return np.concatenate(drawn)[:n]
 
     def block(
         self, label: int, name: str, number: int, seed: int, stream: str = "sample"
@@ -195,27 +174,45 @@ class ImageSampler:
 
         Raises DataError where no training row anchors the class.
         """
-        inputs = self._inputs(label, name, number, seed, stream)
+        inputs, size = self._inputs(label, name, number, seed, stream), self.geometry.shape[:2]
+        at_once = BLOCK if size[0] * size[1] <= LARGE_PX else AT_ONCE
         parts = []
-        at_once, size = images_at_once(self.geometry, self.settings), self.geometry.shape[:2]
         with torch.inference_mode(), self.compute.autocast():
             for start in range(0, BLOCK, at_once):
                 images: Tensor = self.network(inputs.of(slice(start, start + at_once)))
                 parts.append(to_pixels(images, size))
         return np.concatenate(parts)
 
-    def class_probabilities(self, pixels: Pixels) -> NDArray[np.float64]:
-        """Return p(class | image) of images (N, H, W, C) by the discriminator, (N, K)."""
-        starts = range(0, len(pixels), BLOCK)
-        batches = [to_network(pixels[k : k + BLOCK], self.geometry.padded) for k in starts]
-        return class_probabilities(self.discriminator, batches, self.compute)
+    def _blocks(
+        self, label: int, name: str, start: int, stop: int, seed: int
+    ) -> Iterator[tuple[int, int, int]]:
+        """Yield (block, its first sample, end of its span) of the blocks that hold samples."""
+        if stop <= start:
+            return
+        if self.selection is None:
+            for number in range(start // BLOCK, -(-stop // BLOCK)):
+                yield number, number * BLOCK, stop
+            return
+        self.selection.check_served(name)
+        size = self.settings.span
+        for span in range(start // size, -(-stop // size)):
+            first, end = span * size, min(stop, (span + 1) * size)
+            for block in itertools.count():
+                if first >= end:
+                    break
+                number = (span << 20) + block  # a span has as many blocks as it needs
+                kept = self._kept.get((label, seed, number))
+                if kept is None or first + kept > start:
+                    yield number, first, end
+                first += self._kept[label, seed, number]
+                check_going_on(name, first - span * size, block + 1)
 
     def _inputs(self, label: int, name: str, number: int, seed: int, stream: str) -> GeneratorInput:
         """Draw the input of the network for one block."""
         rng, device = rng_for(seed, stream, name, number), self.compute.device
         source = None
         if self.sources is not None:
-            rows = self.sources.block(label, name, number, seed, stream, BLOCK)
+            rows = self.sources.block(label, name, number, seed, stream)
             source = self.sources.tensors(rows, label, rng).to(device)
         width = cast(int, self.network.noise_width)
         z = torch.from_numpy(rng.standard_normal((BLOCK, width), dtype=np.float32)).to(device)
@@ -245,28 +242,20 @@ class ImageSampler:
         return {label: lenders_of(codes, label, most, self.sizes) for label in codes}
 
 
-def class_probabilities(
-    discriminator: nn.Module | None, batches: Sequence[Tensor], compute: ComputeConfig
-) -> NDArray[np.float64]:
-    """Return the softmax of D's class logits, (N, K); UsageError where D predicts no classes."""
-    if discriminator is None:
-        raise UsageError(
-            "the discriminator of this model does not predict classes; fit with the recipe "
-            "'semi-supervised' or 'acgan'"
+def check_going_on(name: str, kept: int, blocks: int) -> None:
+    """Raise TooFewAcceptedError where the first blocks of a span hardly hold a kept sample."""
+    if blocks >= PATIENCE_BLOCKS and kept < LEAST_KEPT * blocks * BLOCK:
+        raise TooFewAcceptedError(
+            f"selection keeps {kept} of the first {blocks * BLOCK} candidates for {name!r} with "
+            "this seed, far fewer than at the end of the fit: use another seed, or fit with "
+            "--no-selection (selection=False)"
         )
-    found = []
-    for x in batches:
-        y = torch.zeros(len(x), dtype=torch.long, device=compute.device)
-        with torch.inference_mode(), compute.autocast():
-            logits = discriminator(x.to(compute.device), y)[:, 1:]
-        found.append(logits.double().softmax(dim=1).cpu().numpy())
-    return np.concatenate(found)
 
 
 def encode_anchors(
     network: AnchoredGenerator,
     pixels: Pixels,
-    rows_of: dict[int, Rows],
+    rows_of: Mapping[int, Rows],
     geometry: Geometry,
     compute: ComputeConfig,
 ) -> dict[int, NDArray[np.float32]]:
@@ -295,34 +284,19 @@ def drawn_codes(
     Two different rows of class `label`, the same one twice where the class has one row. With
     lenders two more rows, of one of these classes, each class equally often.
     """
+
+    def pairs(n: Rows) -> tuple[Rows, Rows]:
+        """Draw two rows below each n (BLOCK,), different ones where n > 1."""
+        first = rng.integers(n)
+        return first, (first + 1 + rng.integers(np.maximum(n - 1, 1))) % n
+
     own = codes[label]
-    first, second = _pairs(np.full(BLOCK, len(own)), rng)
-    drawn = [own[first], own[second]]
+    drawn = [own[rows] for rows in pairs(np.full(BLOCK, len(own)))]
     if lenders:
         others = [codes[lender] for lender in lenders]
         which = rng.integers(len(others), size=BLOCK)
-        pair = _pairs(np.array([len(rows) for rows in others])[which], rng)
+        pair = pairs(np.array([len(rows) for rows in others])[which])
         drawn += [
             np.stack([others[w][i] for w, i in zip(which, rows, strict=True)]) for rows in pair
         ]
     return np.stack(drawn)
-
-
-def _pairs(n: Rows, rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """Draw two rows below each n (BLOCK,), different ones where n > 1."""
-    first = rng.integers(n)
-    return first, (first + 1 + rng.integers(np.maximum(n - 1, 1))) % n
-
-
-def rows_by_label(
-    arrays: Mapping[str, NDArray[np.generic]], prefix: str, classes: int, width: int
-) -> dict[int, NDArray[np.float32]]:
-    """Read {label: float32 (n, width)} from the arrays "prefix/label"; or ModelFileError."""
-    rows: dict[int, NDArray[np.float32]] = {}
-    for key, value in below(arrays, prefix).items():
-        label = int(key) if key.isdecimal() else -1
-        fits = value.ndim == 2 and value.shape[1:] == (width,) and value.dtype == np.float32
-        if not (0 <= label < classes and fits and len(value)):
-            raise ModelFileError(f"the saved {prefix}/{key} {value.shape} fit no class")
-        rows[label] = np.array(value, dtype=np.float32)
-    return rows

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import UsageError
 from gan_augment.kinds import kind_named
-from gan_augment.kinds.kind import Scale
+from gan_augment.kinds.kind import KindName, Scale
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
 
-Side = Annotated[int, Field(ge=1, le=1 << 14)]
-"""Pixels or channels that a model may claim."""
+Shape = tuple[PositiveInt, PositiveInt, PositiveInt]
 
 
 class ScoreRecord(Frozen):
@@ -91,26 +90,31 @@ class UsefulnessRecord(Frozen):
 
     def in_words(self) -> str:
         """Return the three differences in one sentence."""
-        figures = ", ".join(
-            "{} {:+.1f} points ({:+.1f} to {:+.1f})".format(
-                name.replace("_", " "), *(100 * end for end in getattr(self, name))
-            )
-            for name in ("rare_recall", "balanced_accuracy", "accuracy")
-        )
+        figures = []
+        for name in ("rare_recall", "balanced_accuracy", "accuracy"):
+            middle, low, high = (100 * end for end in getattr(self, name))
+            words = name.replace("_", " ")
+            figures.append(f"{words} {middle:+.1f} points ({low:+.1f} to {high:+.1f})")
         return (
-            f"generated rows compared with repeats: {figures}, by small CNNs on {self.rows} "
-            f"left-out training rows, {self.rare_rows} of them rare"
+            f"generated rows compared with repeats: {', '.join(figures)}, by small CNNs on "
+            f"{self.rows} left-out training rows, {self.rare_rows} of them rare"
         )
 
 
-class _Described(Frozen):
-    """The fields that descriptions of all kinds have.
+class ModelMeta(Frozen):
+    """The description of a model.
 
     classes: {name: training rows seen at fit}, in label order. anchors: training rows inside,
     encoded or as they are (0: none). chosen: which generator was kept, "step N" or a method.
+    image_shape: px, of images and signals. selection: None where every candidate is
+    kept. usefulness: None where it was not tried. scale, rate: of signals, as in `Labelled`.
+    table: the columns. few: classes whose rows are only jittered (2 to 9 rows) or repeated (1),
+    {name: rows}. reason: why the generator of `chosen` was kept.
     """
 
     format: Literal["gan-augment model"] = "gan-augment model"
+    version: Literal[5] = Field(default=5, alias="schema")
+    kind: KindName
     classes: dict[str, NonNegativeInt]
     topped_up: tuple[str, ...]
     recipe: Recipe
@@ -123,52 +127,21 @@ class _Described(Frozen):
     chosen: str
     anchors: NonNegativeInt
 
-    @property
-    def refuses(self) -> dict[str, str]:
-        """{class: why} of the classes that are refused."""
-        return {}
-
-    @property
-    def compared(self) -> int:
-        """The training rows whose features are inside, compared by selection."""
-        return 0
-
-    @property
-    def advised_share(self) -> float | None:
-        """The synthetic_share that "auto" of a top-up means; None for the default of the kind."""
-        return None
-
-    def options(self, options: FitOptions, **values: Any) -> FitOptions:
-        """Return the options with the classes of the model, and with further values."""
-        classes = self.topped_up if options.classes == "rare" else options.classes
-        return options.model_copy(update={**values, "classes": classes})
-
-
-class ModelMeta(_Described):
-    """The description of a model of images, or of signals, which are images one pixel high.
-
-    image_shape, original_size: px. selection: None where every candidate is kept. usefulness: None
-    where it was not tried. scale, rate: of signals, as in `Labelled`.
-    """
-
-    version: Literal[4] = Field(default=4, alias="schema")
-    kind: Literal["image", "signal"] = "image"
-    image_shape: tuple[Side, Side, Side]
-    original_size: tuple[PositiveInt, PositiveInt] | None
-    resize: Literal["squeeze", "crop", "pad"]
+    image_shape: Shape | None = None
+    resize: Literal["squeeze", "crop", "pad"] = "squeeze"
     selection: SelectionRecord | None = None
     usefulness: UsefulnessRecord | None = None
     scale: Scale | None = None
     rate: PositiveInt | None = None
 
-    @model_validator(mode="after")
-    def _check_kind(self) -> Self:
-        height, _, channels = self.image_shape
-        signal, low_high = self.kind == "signal", self.scale or ()
-        fits = height == 1 and len(low_high) == channels if signal else self.scale is None
-        if not fits or signal != (height == 1) or not all(low < high for low, high in low_high):
-            raise ValueError(f"no {self.kind} has the shape {self.image_shape} and this scale")
-        return self
+    table: TableSchema | None = None
+    few: dict[str, PositiveInt] = Field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of a model of images or signals."""
+        return self.image_shape or (1, 1, 1)
 
     @property
     def unit(self) -> str:
@@ -177,7 +150,7 @@ class ModelMeta(_Described):
 
     @property
     def refuses(self) -> dict[str, str]:
-        """{class: why} of the classes that are refused."""
+        """{class: why} of the classes that selection refuses."""
         classes = {} if self.selection is None else self.selection.classes
         return {name: one.refused for name, one in classes.items() if one.refused}
 
@@ -194,7 +167,8 @@ class ModelMeta(_Described):
         """
         if self.usefulness is not None:
             return self.usefulness.advised_share
-        return 0.0 if self.selection is not None else TopUp().resolved("image")[0]
+        own = TopUp().resolved(kind_named(self.kind).recipes)[0]
+        return 0.0 if self.selection is not None else own
 
     def advice(self) -> str:
         """Return the advised share in words, with the reason for a 0."""
@@ -209,72 +183,18 @@ class ModelMeta(_Described):
         )
 
     def options(self, options: FitOptions, **values: Any) -> FitOptions:
-        """Return the options with classes and size of the model. Raises UsageError for a table."""
-        if options.target is not None:
-            raise UsageError("the model is of images, and --target names a column of a table")
-        if self.scale is None:
-            values |= {"image_size": self.image_shape[:2], "resize": self.resize}
-        return super().options(options, **values)
+        """Return the options with the classes and the size or target of the model.
 
-    def data_lines(self) -> list[str]:
-        """Return the size of the training data in words."""
-        height, width, channels = self.image_shape
-        if self.scale is not None:
-            rate = "" if self.rate is None else f", {self.rate} a second"
-            return [f"signals: {width} samples{rate}, {channels} channels"]
-        files = ""
-        if self.original_size is not None:
-            files = " (the files: {1} x {0} px, {2})".format(*self.original_size, self.resize)
-        return [f"images: {width} x {height} px, {channels} channels{files}"]
-
-    def kept_lines(self) -> list[str]:
-        """Return lines on the kept generator, its selection and its trial."""
-        first = "no scored generator was fit to keep; the last one was"
-        if self.score.value is not None:
-            first = f"kept: {self.chosen} (held-out score {self.score.value:.4g}, lower is better)"
-        found = [self.usefulness.in_words()] if self.usefulness else []
-        advice = [self.advice()] if self.selection else []
-        return [first, *self._selection_lines(), *found, *advice]
-
-    def _selection_lines(self) -> list[str]:
-        if self.selection is None:
-            return ["selection: off, every candidate is kept"]
-        lines = ["selection: share of the candidates that is kept, by class"]
-        wide = max((len(name) for name in self.selection.classes), default=0)
-        for name, one in self.selection.classes.items():
-            if one.acceptance is None:
-                text = f"refused: {one.refused}"
-            else:
-                why = ", ".join(f"{share:.0%} {reason}" for reason, share in one.rejected.items())
-                text = f"{one.acceptance:.0%}" + (f" (rejected: {why})" if why else "")
-                text = f"refused at {text}" if one.refused else text
-            lines.append(f"  {name:<{wide}}  {text}")
-        return lines
-
-
-class TableMeta(_Described):
-    """The description of a table model.
-
-    table: its columns. few: classes whose rows are only jittered (2 to 9 rows) or repeated (1),
-    {name: rows}. reason: why the generator of `chosen` was kept.
-    """
-
-    version: Literal[3] = Field(default=3, alias="schema")
-    kind: Literal["table"] = "table"
-    table: TableSchema
-    few: dict[str, PositiveInt]
-    reason: str
-
-    @property
-    def unit(self) -> str:
-        """The plural noun for samples."""
-        return "rows"
-
-    def options(self, options: FitOptions, **values: Any) -> FitOptions:
-        """Return the options with classes, target and ids of the model.
-
-        Raises UsageError for another target.
+        Raises UsageError for data of another kind, and for another target.
         """
+        classes = self.topped_up if options.classes == "rare" else options.classes
+        values |= {"classes": classes}
+        if self.table is None:
+            if options.target is not None:
+                raise UsageError("the model is of images, and --target names a column of a table")
+            if self.scale is None:
+                values |= {"image_size": self.shape[:2], "resize": self.resize}
+            return options.model_copy(update=values)
         target = self.table.target
         assert target is not None  # a run is fitted to a file
         if options.target not in (None, str(target.name)):
@@ -282,16 +202,36 @@ class TableMeta(_Described):
                 f"the model's target is {str(target.name)!r}, not {options.target!r}; leave "
                 "--target out, or fit a model."
             )
-        columns = {str(column.name): "id" for column in self.table.columns if column.is_id}
+        columns = {str(one.name): "id" for one in self.table.columns if one.is_id}
         columns |= {str(name): kind for name, kind in options.columns.items()}
-        return super().options(options, target=str(target.name), columns=columns, **values)
+        return options.model_copy(update={**values, "target": str(target.name), "columns": columns})
 
     def data_lines(self) -> list[str]:
-        """Return the columns in words."""
-        few = ", ".join(f"{name} ({n})" for name, n in self.few.items())
-        small = [f"too small to be learned, rows jittered: {few}"] if few else []
-        return [*small, *self.table.lines()]
+        """Return the size of the training data in words."""
+        if self.table is not None:
+            few = ", ".join(f"{name} ({n})" for name, n in self.few.items())
+            small = [f"too small to be learned, rows jittered: {few}"] if few else []
+            return [*small, *self.table.lines()]
+        height, width, channels = self.shape
+        if self.scale is not None:
+            rate = "" if self.rate is None else f", {self.rate} a second"
+            return [f"signals: {width} samples{rate}, {channels} channels"]
+        return [f"images: {width} x {height} px ({self.resize}), {channels} channels"]
 
     def kept_lines(self) -> list[str]:
-        """Return a line on the kept generator."""
-        return [f"kept: {self.chosen}; {self.reason}"]
+        """Return lines on the kept generator, its selection and its trial."""
+        if self.table is not None:
+            return [f"kept: {self.chosen}; {self.reason}"]
+        first = "no scored generator was fit to keep; the last one was"
+        if self.score.value is not None:
+            first = f"kept: {self.chosen} (held-out score {self.score.value:.4g}, lower is better)"
+        if self.selection is None:
+            return [first, "selection: off, every candidate is kept"]
+        lines = [first, "selection: share of the candidates that is kept, by class"]
+        wide = max(map(len, self.selection.classes), default=0)
+        for name, one in self.selection.classes.items():
+            shares = [f"{share:.0%} {reason}" for reason, share in one.rejected.items()]
+            why = f" (rejected: {', '.join(shares)})" if shares else ""
+            kept = one.refused if one.acceptance is None else f"{one.acceptance:.0%}{why}"
+            lines.append(f"  {name:<{wide}}  {'refused: ' if one.refused else ''}{kept}")
+        return [*lines, *([self.usefulness.in_words()] if self.usefulness else []), self.advice()]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, cast
 
@@ -13,31 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gan_augment import machine
 from gan_augment.data.tables.anchors import AnchorRows
-from gan_augment.data.tables.encoding import (
-    MOST_LEVELS_ONE_HOT,
-    EncodedColumn,
-    LevelColumn,
-    NumericColumn,
-    TableEncoding,
-)
-from gan_augment.data.tables.schema import Column, Name
+from gan_augment.data.tables.encoding import LevelColumn, NumericColumn, TableEncoding
+from gan_augment.data.tables.schema import Name
 from gan_augment.errors import DataError, ModelFileError
-from gan_augment.generators.image_sampler import blocks_between, class_probabilities
-from gan_augment.generators.model_file import TableMeta
-from gan_augment.input_files import memory_problem
+from gan_augment.generators.model_file import ModelMeta
 from gan_augment.machine import ComputeConfig
 from gan_augment.networks.inputs import RowAnchors
 from gan_augment.recipes import GeneratorSettings
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
-from gan_augment.training.tables import (
-    AnchorTensors,
-    EncodedTable,
-    layout_of,
-    new_row_discriminator,
-    new_row_generator,
-)
+from gan_augment.training.tables import AnchorTensors, EncodedTable, layout_of, new_row_generator
 
 ROW_BLOCK = 1_024
 """Table rows in a block."""
@@ -58,7 +46,6 @@ class RowSampler:
     """Draws the endless sequence of rows of each class from one trained generator of rows.
 
     anchors: the rows that samples start from; a free generator keeps those of small classes only.
-    discriminator: in its final state, where it predicts classes.
     """
 
     network: nn.Module
@@ -66,7 +53,6 @@ class RowSampler:
     anchors: AnchorRows
     compute: ComputeConfig
     settings: GeneratorSettings
-    discriminator: nn.Module | None = None
 
     @classmethod
     def of(
@@ -75,53 +61,49 @@ class RowSampler:
         anchors: AnchorRows,
         table: EncodedTable,
         settings: GeneratorSettings,
-        discriminator: nn.Module | None = None,
     ) -> RowSampler:
         """Make the sampler of a trained network."""
         if settings.free:
             rows = np.flatnonzero(np.bincount(anchors.labels)[anchors.labels] < FEW_ROWS)
             near = np.searchsorted(rows, anchors.neighbours[rows])  # all of them are in `rows`
             anchors = AnchorRows(anchors.rows[rows], anchors.labels[rows], near)
-        return cls(network, table.encoding, anchors, table.compute, settings, discriminator)
+        return cls(network, table.encoding, anchors, table.compute, settings)
 
     @classmethod
     def load(
-        cls, arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, compute: ComputeConfig
+        cls, arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, compute: ComputeConfig
     ) -> RowSampler:
         """Read a saved sampler; ModelFileError where the arrays do not fit the description."""
-        for name, array in arrays.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise ModelFileError(f"the saved {name} holds values that are not finite")
-        encoding, classes = _loaded_encoding(arrays, meta), len(meta.classes)
-        anchors = _loaded_anchors(arrays, meta, encoding)
-        if problem := memory_problem(4 * 4.0 * ROW_BLOCK * encoding.width):
-            raise ModelFileError(f"drawing rows of this model's size needs {problem}")
+        try:
+            encoding = _loaded_encoding(arrays, meta)
+            own: dict[str, Any] = dict(below(arrays, "anchors"))
+            anchors = AnchorRows(**own)
+        except (KeyError, TypeError):
+            raise ModelFileError("this table model lacks columns or anchor rows") from None
+        if anchors.rows.shape != (len(anchors.labels), encoding.width):
+            raise ModelFileError("the saved anchor rows do not fit the columns of the model")
         network = restored_network(
-            lambda: new_row_generator(meta.recipe, layout_of(encoding), classes),
+            lambda: new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes)),
             below(arrays, "network"),
             compute.device,
         )
-        discriminator = None
-        if meta.recipe.discriminator.tells_classes:
-            discriminator = restored_network(
-                lambda: new_row_discriminator(meta.recipe, encoding.width, classes),
-                below(arrays, "discriminator"),
-                compute.device,
-            )
-        return cls(network, encoding, anchors, compute, meta.recipe.generator, discriminator)
+        return cls(network, encoding, anchors, compute, meta.recipe.generator)
 
     def arrays(self) -> Arrays:
         """Return what is saved: weights, anchors, columns by their number."""
         arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
-        if self.discriminator is not None:
-            weights = network_arrays(self.discriminator)
-            arrays |= {f"discriminator/{k}": v for k, v in weights.items()}
-        for name in ("rows", "labels", "neighbours", "lenders"):
-            value = getattr(self.anchors, name)
-            arrays |= {} if value is None else {f"anchors/{name}": value}
+        parts = {"anchors": vars(self.anchors)}
         for number, column in enumerate(self.encoding.columns.values()):
-            arrays |= {f"columns/{number}/{k}": v for k, v in _column_arrays(column).items()}
+            parts[f"columns/{number}"] = asdict(column)
+        for part, values in parts.items():
+            present = {name: value for name, value in values.items() if value is not None}
+            arrays |= {f"{part}/{name}": np.asarray(value) for name, value in present.items()}
         return arrays
+
+    @property
+    def rows_held(self) -> int:
+        """Training rows inside, encoded."""
+        return len(self.anchors.rows)
 
     def cells(
         self, label: int, name: str, start: int, stop: int, seed: int, workers: int = 1
@@ -132,13 +114,15 @@ class RowSampler:
         """
         if stop <= start:
             return dict(self.encoding.decode(np.empty((0, self.encoding.width), dtype=np.float32)))
-        drawn, place = blocks_between(
-            lambda number: self.encoding.decode(self.block(label, name, number, seed)),
-            ROW_BLOCK,
-            start,
-            stop,
-            workers,
-        )
+        numbers = range(start // ROW_BLOCK, (stop - 1) // ROW_BLOCK + 1)
+
+        def decoded(number: int) -> Cells:
+            return dict(self.encoding.decode(self.block(label, name, number, seed)))
+
+        with machine.threads(1), ThreadPoolExecutor(min(workers, len(numbers))) as pool:
+            drawn = list(pool.map(decoded, numbers))
+        first = start - numbers[0] * ROW_BLOCK
+        place = slice(first, first + stop - start)
         return {
             column: np.concatenate([part[column] for part in drawn])[place]
             for column in self.encoding.columns
@@ -165,14 +149,10 @@ class RowSampler:
             elif self.settings.borrows_moves:
                 rows = self.network(z, y, self._moved(label, rng), STRENGTH)
             else:
-                draw = self._around if self.settings.kind == "gaussian" else self._starts
+                draw = self._around if self.settings.around else self._starts
                 rows = self.network(z, y, draw(start, stop, rng), STRENGTH)
         encoded: NDArray[np.float32] = rows.float().cpu().numpy()
         return encoded
-
-    def class_probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return p(class | row) of encoded rows (N, width) by the discriminator, (N, K)."""
-        return class_probabilities(self.discriminator, [torch.from_numpy(rows)], self.compute)
 
     def _jittered(
         self, name: str, start: int, stop: int, rng: np.random.Generator
@@ -281,72 +261,22 @@ class RowSampler:
         return (mask * np.sqrt(total / max(degrees, 1))).astype(np.float32)
 
 
-def _column_arrays(column: EncodedColumn) -> Arrays:
-    missing = np.array([column.missing])
-    if isinstance(column, NumericColumn):
-        spikes = np.array(column.spikes, dtype=np.float64)
-        numbers = {"values": column.values, "scores": column.scores, "spikes": spikes}
-        return numbers | {"missing": missing}
-    vectors = {} if column.embedding is None else {"embedding": column.embedding}
-    return {"missing": missing} | vectors
-
-
-def _loaded_encoding(arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta) -> TableEncoding:
-    own: dict[str, Arrays] = defaultdict(dict)
+def _loaded_encoding(arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta) -> TableEncoding:
+    """Read the learned columns; KeyError where one is missing."""
+    own: dict[str, Any] = defaultdict(dict)
     for name, array in below(arrays, "columns").items():
-        number, _, rest = name.partition("/")
-        own[number][rest] = array
-    learned = meta.table.learned
-    columns = {one.name: _loaded_column(one, own[str(k)]) for k, one in enumerate(learned)}
-    if len(columns) < max(len(learned), 1):
-        raise ModelFileError("the saved description names a column twice, or learns none")
+        place, _, part = name.partition("/")
+        own[place][part] = array
+    columns: dict[Name, NumericColumn | LevelColumn] = {}
+    for number, described in enumerate(meta.table.learned if meta.table else ()):
+        saved = own[str(number)]
+        missing = bool(saved["missing"])
+        if described.has_numbers:
+            spikes = tuple(saved["spikes"].tolist())
+            columns[described.name] = NumericColumn(
+                saved["values"], saved["scores"], spikes, missing
+            )
+        else:
+            levels = len(described.levels)
+            columns[described.name] = LevelColumn(levels, missing, saved.get("embedding"))
     return TableEncoding(columns)
-
-
-def _loaded_column(described: Column, own: Arrays) -> EncodedColumn:
-    """Read one column; ModelFileError where its arrays are missing or of other shapes."""
-    wrong = ModelFileError(f"the saved column {described.name!r} does not fit its description")
-    if described.has_numbers:
-        if not {"missing", "values", "scores", "spikes"} <= own.keys():
-            raise wrong
-        knots, ranks, spikes = (own[part] for part in ("values", "scores", "spikes"))
-        same = len({array.dtype for array in (knots, ranks, spikes)} | {np.dtype(float)}) == 1
-        if not same or knots.ndim != 1 or knots.shape != ranks.shape or not len(knots):
-            raise wrong
-        missing, peaks = bool(own["missing"].all()), tuple(spikes.ravel().tolist())
-        return NumericColumn(knots.astype(float), ranks.astype(float), peaks, missing)
-    if "missing" not in own:
-        raise wrong
-    column = LevelColumn(len(described.levels), bool(own["missing"].all()))
-    vectors = own.get("embedding")
-    if vectors is None:
-        if column.entries > MOST_LEVELS_ONE_HOT:
-            raise wrong
-        return column
-    if vectors.ndim != 2 or len(vectors) != column.entries or vectors.dtype != np.float32:
-        raise wrong
-    return LevelColumn(column.levels, column.missing, vectors.astype(np.float32))
-
-
-def _loaded_anchors(
-    arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, encoding: TableEncoding
-) -> AnchorRows:
-    """Read the anchor rows; ModelFileError where they are missing or of other shapes."""
-    own, classes = below(arrays, "anchors"), len(meta.classes)
-    needed = {"rows", "labels", "neighbours"}
-    needed |= {"lenders"} if meta.recipe.generator.borrows_moves else set()
-    if absent := needed - own.keys():
-        raise ModelFileError(f"this table model lacks its anchors: {', '.join(sorted(absent))}")
-    kinds: dict[str, Any] = {"lenders": np.int64} | dict.fromkeys(needed, np.int64)
-    kinds["rows"] = np.float32
-    if any(array.dtype != kinds.get(name) for name, array in own.items()):
-        raise ModelFileError("the saved anchor rows are of other types than expected")
-    typed: dict[str, Any] = {name: np.array(array) for name, array in own.items()}
-    anchors = AnchorRows(**typed)
-    rows, labels, near, lend = anchors.rows, anchors.labels, anchors.neighbours, anchors.lenders
-    fits = rows.shape[1:] == (encoding.width,) and labels.shape == (len(rows),) and near.ndim == 2
-    fits = fits and len(near) == len(rows) and near.shape[1] > 0
-    fits = fits and (lend is None or (lend.ndim == 2 and len(lend) == classes))
-    if not fits:
-        raise ModelFileError("the saved anchor rows do not fit the columns or classes of the model")
-    return anchors

@@ -1,8 +1,8 @@
-"""Held-out scores of generators: `ImageScorer` by kernel distances, `SpreadScorer` for tables."""
+"""`ImageScorer`: held-out scores of generators of images, by kernel distances."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,23 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gan_augment.classifier import SmallCNN, random_features, train_classifier
+from gan_augment.classifier import random_features, train_classifier
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.tables.anchors import AnchorRows
-from gan_augment.generators.image_sampler import BLOCK, ImageSampler
-from gan_augment.generators.row_sampler import FEW_ROWS, ROW_BLOCK, RowSampler
-from gan_augment.generators.source_rows import partners
+from gan_augment.generators.image_sampler import ImageSampler
+from gan_augment.generators.source_rows import BLOCK, partners
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
 from gan_augment.metrics.neighbours import copied_share, copy_threshold, coverage
 from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe
 from gan_augment.rng import derived_seed, rng_for
 from gan_augment.training.loop import Run
-from gan_augment.training.monitor import COLLAPSE_SPREAD, Score, score_steps
+from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
 from gan_augment.training.parts import Parts
-from gan_augment.training.tables import EncodedTable
 
 SCORER_STEPS = 300
 """Updates of the classifier whose features the scorer compares."""
@@ -75,13 +71,19 @@ class ImageScorer:
         data: Labelled,
         train: Rows,
         held_out: Rows,
-        *,
-        topped_up: Sequence[str],
-        classifier: SmallCNN,
         parts: Parts,
+        topped_up: Sequence[str],
         seed: int,
+        progress: Progress,
     ) -> None:
         self._data, self._parts, self._seed = data, parts, seed
+        progress.phase("training the classifier that scores the generator", SCORER_STEPS)
+        classifier = train_classifier(
+            data.take(at_most_a_class(data.labels, train, SCORER_ROWS_A_CLASS)),
+            steps=SCORER_STEPS,
+            seed=derived_seed(seed, "judge"),
+            on_step=progress.advance,
+        )
         self._anchors = _rows_by_class(data, train, ANCHORS_A_CLASS, seed)
         self._sizes = dict(enumerate(np.bincount(data.labels[train]).tolist()))
         spaces = (classifier.features, random_features(data.image_shape, seed))
@@ -106,7 +108,7 @@ class ImageScorer:
         watched: dict[str, float] = {}
         for reference in self._references:
             name = self._data.names[reference.label]
-            drawn = sampler.rows(reference.label, name, 0, self._rows, self._seed, "score")
+            drawn = sampler.candidates(reference.label, name, self._rows, self._seed, "score")
             features = [space(drawn) for space in self._spaces]
             distance = sum(
                 max(kernel_distance(real, fake), 0.0)  # below 0, nearer than real rows: no merit
@@ -120,7 +122,7 @@ class ImageScorer:
                 threshold = copy_threshold(reference.train)
                 copies = copied_share(features[0], reference.train, threshold)
                 parts[f"{name}/copies"] = round(copies, 4)
-                eligible &= sampler.near_rows or copies <= COPIES_ALLOWED
+                eligible &= sampler.rows_held > 0 or copies <= COPIES_ALLOWED
             if name in self._topped_up:
                 watched[name] = spread
                 eligible &= spread >= COLLAPSE_SPREAD
@@ -132,7 +134,7 @@ class ImageScorer:
         covered = torch.zeros(len(self._data.names))
         for reference in self._references:
             name = self._data.names[reference.label]
-            drawn = sampler.rows(reference.label, name, 0, self._rows, self._seed, "coverage")
+            drawn = sampler.candidates(reference.label, name, self._rows, self._seed, "coverage")
             features = self._spaces[0](drawn)
             covered[reference.label] = coverage(reference.features[0], features)
         return covered
@@ -182,32 +184,6 @@ def standardised(
     return lambda x: (space(x).astype(np.float64) - mean) / scale
 
 
-def new_scorer(
-    data: Labelled,
-    rows: Rows,
-    held_out: Rows,
-    parts: Parts,
-    topped_up: Sequence[str],
-    seed: int,
-    progress: Progress,
-) -> ImageScorer:
-    """Train the classifier of a scorer on the training rows."""
-    progress.phase("training the classifier that scores the generator", SCORER_STEPS)
-    seen = data.take(at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS))
-    classifier = train_classifier(
-        seen, steps=SCORER_STEPS, seed=derived_seed(seed, "judge"), on_step=progress.advance
-    )
-    return ImageScorer(
-        data,
-        rows,
-        held_out,
-        topped_up=topped_up,
-        classifier=classifier,
-        parts=parts,
-        seed=seed,
-    )
-
-
 def training_batches(
     data: Labelled, parts: Parts, rows: Rows, unlabelled: Pixels | None = None
 ) -> PairedBatches:
@@ -244,71 +220,3 @@ def at_most_a_class(labels: Rows, rows: Rows, most: int) -> Rows:
     """Return the first `most` of the given rows of each class, in ascending order."""
     first = [rows[labels[rows] == label][:most] for label in np.unique(labels[rows])]
     return np.sort(np.concatenate(first))
-
-
-class SpreadScorer:
-    """Prefers later generators of tables; one that has collapsed is not eligible.
-
-    anchors: the training rows of all classes, for the spread of real rows. topped_up: {label: name}
-    of the classes that are compared.
-    """
-
-    SCORES = 2
-    """Scores in a run, one after each half."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        table: EncodedTable,
-        anchors: AnchorRows,
-        topped_up: Mapping[int, str],
-    ) -> None:
-        self._settings, self._table = recipe.generator, table
-        self._anchors, self._topped_up = anchors, topped_up
-        self._due: list[int] = []
-
-    def begin(self, run: Run) -> None:
-        """Offer the interpolation before the first step; or take up a resumed run."""
-        due = sorted(score_steps(run.steps, 0, self.SCORES))
-        self._due = [step for step in due if step > run.state.step]
-        if run.state.step == 0 and not self._settings.free:  # untrained, that is noise
-            run.best.offer(Score(0.0), run.state)
-
-    def score(self, network: nn.Module) -> Score:
-        """Score a generator by minus its step, so that the last one is the best."""
-        spreads = self._spreads(network)
-        least = min([1.0, *spreads.values()])
-        parts = {"spread": least} | {f"{name}/spread": one for name, one in spreads.items()}
-        step = self._due[0] if self._due else 0
-        self._due = self._due[1:] or self._due
-        return Score(-float(step), parts, eligible=least >= COLLAPSE_SPREAD)
-
-    def sampler(self, network: nn.Module, discriminator: nn.Module | None = None) -> RowSampler:
-        """Make the sampler of a network."""
-        return RowSampler.of(network, self._anchors, self._table, self._settings, discriminator)
-
-    def coverage(self, network: nn.Module) -> Tensor:
-        """Return the share of each class's training rows that samples cover, (K,)."""
-        sampler = self.sampler(network)
-        covered = torch.zeros(self._table.classes)
-        for label in range(self._table.classes):
-            start, stop = self._anchors.of(label)
-            if stop - start >= FEW_ROWS:
-                real = self._anchors.rows[start : min(stop, start + ROW_BLOCK)].astype(np.float64)
-                drawn = sampler.block(label, str(label), 0, 0, "coverage").astype(np.float64)
-                covered[label] = coverage(real, drawn)
-        return covered
-
-    def _spreads(self, network: nn.Module) -> dict[str, float]:
-        """Return the ratio of generated to real spread of the classes to top up."""
-        sampler, spreads = self.sampler(network), dict[str, float]()
-        for label, name in self._topped_up.items():
-            start, stop = self._anchors.of(label)
-            if stop - start < 2:
-                continue
-            real = self._anchors.rows[start:stop].std(axis=0)
-            generated = sampler.block(label, name, 0, 0, "spread").std(axis=0)
-            moving = real > 1e-6
-            if moving.any():
-                spreads[name] = float(np.median(generated[moving] / real[moving]))
-        return spreads

@@ -7,36 +7,37 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor, nn
 
 from gan_augment import machine
+from gan_augment.data.tables.anchors import AnchorRows
 from gan_augment.data.tables.columns import Plain, output_frame, plain_columns
 from gan_augment.data.tables.encoding import encoded_width, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
-from gan_augment.data.tables.reader import unlabelled_table
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, ModelFileError
 from gan_augment.generators.gan import GAN, GANScorer, Problem, SavedArrays
-from gan_augment.generators.generator import checked_counts, sample_ids
-from gan_augment.generators.model_file import TableMeta
-from gan_augment.generators.row_sampler import FEW_ROWS, RowSampler
-from gan_augment.generators.scorer import SpreadScorer
+from gan_augment.generators.model_file import ModelMeta
+from gan_augment.generators.row_sampler import FEW_ROWS, ROW_BLOCK, RowSampler
 from gan_augment.input_files import memory_problem
 from gan_augment.kinds.kind import Labelled
-from gan_augment.kinds.table import TABLE
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
+from gan_augment.metrics.neighbours import coverage
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, check_unlabelled, table_recipe
 from gan_augment.training.callbacks import Callback  # noqa: F401  (pdoc)
 from gan_augment.training.loop import Run
-from gan_augment.training.monitor import Best
+from gan_augment.training.monitor import COLLAPSE_SPREAD, Best, Score
 from gan_augment.training.tables import EncodedTable, anchor_batches, build_table, class_anchors
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+SCORES = 2
+"""Scores in a run, one after each half."""
 _DRAWN = {
     "anchored": "between near rows of a class",
     "gaussian": "from the neighbourhoods of rows of a class",
@@ -45,26 +46,22 @@ _DRAWN = {
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularGAN(GAN[TableMeta]):
+class TabularGAN(GAN):
     """Rows of a table from the neighbourhoods of real rows, or from a class-conditional GAN.
 
     Parameters
     ----------
     recipe
-        "auto", a name, the path of a .toml file, or a Recipe. "auto" is "gaussian", or "anchored"
-        where steps or a budget are given. "gaussian" trains nothing: it draws a row from the normal
-        distribution of a real row and its nearest rows of the class. "features" trains nothing
-        either: it is for hundreds of dense columns, and a class borrows the spread of near larger
-        ones. "choose" takes the winner of short fits (`choose.py`), for half of a budget.
-    steps
-        Generator steps; 0 with "anchored" is interpolation. None is the number of the recipe.
-    budget_s
-        Seconds, converted into steps once; `steps` wins if both are given.
+        A name, the path of a .toml file, or a Recipe. "auto" is "gaussian", which trains nothing,
+        or "anchored" where steps or a budget are given. "choose" takes the winner of short fits,
+        for half of a budget.
+    steps, budget_s
+        Generator steps, by default the recipe's (0 with "anchored" is interpolation); or seconds,
+        converted into steps once.
     classes
         "rare", "all", or names: the classes that are topped up.
     device, precision, threads
-        "auto" or None decide: float32 and one thread, which is fastest for small networks. All
-        cores draw samples.
+        "auto" or None decide: float32 and one thread. All cores draw samples.
     random_state
         The seed, an int >= 0.
     callbacks
@@ -103,67 +100,19 @@ class TabularGAN(GAN[TableMeta]):
     schema_: TableSchema = field(init=False)
     _sampler: RowSampler = field(init=False)
 
-    _description = TableMeta
-    _scores = SpreadScorer.SCORES
+    _scores = SCORES
     _least_steps = 0
-    _unit = "rows"
-    _cure_of_no_spread = (
-        "; the last one is kept. More rows of the class, or --recipe anchored, may help."
-    )
 
-    def sample(
-        self, counts: Mapping[str, int], random_state: int = 0, source: Labelled | None = None
-    ) -> Labelled:
-        """Draw `counts` = {class: n} new rows in this order; see `GAN.sample`."""
-        import pandas as pd
-
-        labels, counts = self._labels_of(checked_counts(counts)), checked_counts(counts)
-        if source is not None:
-            raise UsageError(
-                f"the recipe {self.recipe_.name!r} does not start from given rows; leave out "
-                "`source`"
-            )
-        frames, done = [self._frame(next(iter(self.classes_)), 0, 0, random_state, 0)], 0
-        for name, n in counts.items():
-            frames.append(self._frame(name, 0, n, random_state, done))
-            done += n
-        filled = [frame for frame in frames if len(frame)] or frames[:1]
-        frame = pd.concat(filled, ignore_index=True)
-        return TABLE.of(frame, labels, sample_ids(counts), class_names=tuple(self.classes_))
-
-    def rows(
-        self, name: str, start: int, stop: int, random_state: int = 0, first_id: int = 0
-    ) -> Labelled:
-        """Draw rows [start, stop) of the endless sequence of a class.
-
-        The result does not depend on who draws it. Id-like columns count from `first_id` on.
-        """
-        frame = self._frame(name, start, stop, random_state, first_id)
-        labels, names = np.full(len(frame), self._label(name), np.int64), tuple(self.classes_)
-        ids = sample_ids({name: len(frame)}, start)
-        return TABLE.of(frame, labels, ids, class_names=names)
-
-    def predict_proba(self, frame: DataFrame) -> NDArray[np.float64]:
-        """Return p(class | row) by a discriminator that predicts classes, (N, K).
-
-        frame: the feature columns of training. Columns of the result are in the order of
-        `classes_`. Raises UsageError for recipes whose discriminator does not predict classes,
-        DataError for other columns.
-        """
-        sampler = self._fitted()._sampler
-        cells = _cells(unlabelled_table(frame), self.schema_)
-        return sampler.class_probabilities(sampler.encoding.encode(cells))
-
-    def _frame(self, name: str, start: int, stop: int, seed: int, first_id: int) -> DataFrame:
-        """Draw rows as a frame with the feature columns of training."""
-        label = self._label(name)
+    def _drawn(
+        self, label: int, name: str, start: int, stop: int, seed: int, first_id: int
+    ) -> tuple[DataFrame, None]:
         if stop > start and not self.classes_[name]:
             raise DataError(
                 f"class {name!r} has no training row to start from. Add rows of it and fit again."
             )
         workers = self.threads or available_cores()
         cells = self._sampler.cells(label, name, start, stop, seed, workers)
-        return output_frame(cells, self.schema_, max(stop - start, 0), first_id)
+        return output_frame(cells, self.schema_, max(stop - start, 0), first_id), None
 
     def _recipe(self) -> Recipe:
         return self._choice or table_recipe(self.recipe, self.steps, self.budget_s)
@@ -194,33 +143,85 @@ class TabularGAN(GAN[TableMeta]):
         return SpreadScorer(problem.parts.recipe, table, anchors, rare)
 
     def _finish(
-        self,
-        problem: Problem,
-        training: Run,
-        facts: dict[str, Any],
-        progress: Progress,
+        self, problem: Problem, training: Run, facts: dict[str, Any], progress: Progress
     ) -> None:
-        recipe, discriminator, (schema, table, anchors) = problem.parts.recipe, None, problem.more
-        if recipe.discriminator.tells_classes:
-            discriminator = training.state.discriminator.requires_grad_(False).eval()
-        average, settings = training.state.average, recipe.generator
-        sampler = RowSampler.of(average, anchors, table, settings, discriminator)
+        recipe, (schema, table, anchors) = problem.parts.recipe, problem.more
+        self._sampler = RowSampler.of(training.state.average, anchors, table, recipe.generator)
         chosen, reason = _kept(training.best, training.steps, recipe)
         progress.note(reason)
         few = {name: n for name, n in problem.data.counts.items() if 0 < n < FEW_ROWS}
         facts |= {"table": schema, "few": few, "chosen": chosen, "reason": reason}
-        facts["anchors"] = len(sampler.anchors.rows)
+        facts["anchors"] = self._sampler.rows_held
         facts["score"]["value"] = None  # of a table only the step is compared
-        del facts["original_size"], facts["resize"]
-        self._sampler = sampler
-        self._describe(TableMeta.model_validate(facts))
+        self._describe(ModelMeta.model_validate(facts))
 
-    def _loaded(self, arrays: SavedArrays, meta: TableMeta, compute: ComputeConfig) -> RowSampler:
+    def _loaded(self, arrays: SavedArrays, meta: ModelMeta, compute: ComputeConfig) -> RowSampler:
+        if meta.table is None:
+            raise ModelFileError("this is a model of images; load it with ImageGAN or load_model")
         return RowSampler.load(arrays, meta, replace(compute, precision="float32"))
 
-    def _describe(self, meta: TableMeta) -> None:
+    def _describe(self, meta: ModelMeta) -> None:
         super()._describe(meta)
+        assert meta.table is not None
         self.schema_ = meta.table
+
+
+class SpreadScorer:
+    """Prefers later generators of tables; one that has collapsed is not eligible.
+
+    anchors: the training rows of all classes, for the spread of real rows. topped_up: {label: name}
+    of the classes that are compared.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        table: EncodedTable,
+        anchors: AnchorRows,
+        topped_up: Mapping[int, str],
+    ) -> None:
+        self._settings, self._table = recipe.generator, table
+        self._anchors, self._topped_up = anchors, topped_up
+
+    def begin(self, run: Run) -> None:
+        """Offer the interpolation before the first step."""
+        self._state = run.state
+        if run.state.step == 0 and not self._settings.free:  # untrained, that is noise
+            run.best.offer(Score(0.0), run.state)
+
+    def score(self, network: nn.Module) -> Score:
+        """Score a generator by minus its step, so that the last one is the best."""
+        spreads = self._spreads(network)
+        least = min([1.0, *spreads.values()])
+        parts = {"spread": least} | {f"{name}/spread": one for name, one in spreads.items()}
+        return Score(-float(self._state.step), parts, eligible=least >= COLLAPSE_SPREAD)
+
+    def coverage(self, network: nn.Module) -> Tensor:
+        """Return the share of each class's training rows that samples cover, (K,)."""
+        sampler = RowSampler.of(network, self._anchors, self._table, self._settings)
+        covered = torch.zeros(self._table.classes)
+        for label in range(self._table.classes):
+            start, stop = self._anchors.of(label)
+            if stop - start >= FEW_ROWS:
+                real = self._anchors.rows[start : min(stop, start + ROW_BLOCK)].astype(np.float64)
+                drawn = sampler.block(label, str(label), 0, 0, "coverage").astype(np.float64)
+                covered[label] = coverage(real, drawn)
+        return covered
+
+    def _spreads(self, network: nn.Module) -> dict[str, float]:
+        """Return the ratio of generated to real spread of the classes to top up."""
+        sampler = RowSampler.of(network, self._anchors, self._table, self._settings)
+        spreads = dict[str, float]()
+        for label, name in self._topped_up.items():
+            start, stop = self._anchors.of(label)
+            if stop - start < 2:
+                continue
+            real = self._anchors.rows[start:stop].std(axis=0)
+            generated = sampler.block(label, name, 0, 0, "spread").std(axis=0)
+            moving = real > 1e-6
+            if moving.any():
+                spreads[name] = float(np.median(generated[moving] / real[moving]))
+        return spreads
 
 
 def _kept(best: Best, steps: int, recipe: Recipe) -> tuple[str, str]:

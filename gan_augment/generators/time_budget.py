@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,20 +20,25 @@ from gan_augment.training.schedule import (
     MOST_BALANCING_STEPS,
 )
 
-TIMING_SHARE = 0.1
-"""Largest share of a budget that timing takes."""
-PROBE_S = 2.0
-"""Longest time, in seconds, for which steps are timed."""
-LARGE_PX = 64
-LARGE_MEASURED = (
-    "a CNN distinguished samples from real images with 66 % accuracy at 28 px after 5,110 steps, "
-    "with 97 % at 64 px after 2,000 steps (docs/photos.md)"
-)
-"""From `recipes_compare.md` (Fashion-MNIST) and `images_rivals.md` (magnetic tiles)."""
 SMALLEST_RUN_STEPS = 20
-SMALLEST_SIDE = 8
 USEFUL_ROWS = 6400
 """With fewer drawn rows an anchored generator hardly differs from interpolation."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The expected duration of a fit.
+
+    steps: of the fit. fixed_s: seconds outside the steps. step_s: seconds per step.
+    """
+
+    steps: int
+    fixed_s: float
+    step_s: float
+
+    def seconds(self, steps: int | None = None) -> float:
+        """Return the seconds of a fit of the given number of steps, by default `steps`."""
+        return self.fixed_s + (self.steps if steps is None else steps) * self.step_s
 
 
 def step_seconds(parts: Parts, batches: Batches, probe_s: float) -> float:
@@ -45,8 +48,7 @@ def step_seconds(parts: Parts, batches: Batches, probe_s: float) -> float:
     includes the recurring long D steps of WGAN, but not those at the start (`opening_s`).
     """
     recipe, state = parts.recipe, new_state(parts, seed=0)
-    balanced = recipe.game.balanced
-    turns = MOST_BALANCING_STEPS if balanced else recipe.d_steps
+    turns = MOST_BALANCING_STEPS if recipe.game.balanced else recipe.d_steps
     state.progress = 1.0  # growing networks are timed at their full side
     _ = state.generator_optimiser, state.discriminator_optimiser  # imports of torch take seconds
 
@@ -89,73 +91,22 @@ def _long_step(recipe: Recipe) -> float:
     return max(longer, 0) / (recipe.d_steps + 1)
 
 
-def steps_within(
-    budget_s: float, step_s: float, after_s: Callable[[int], float] = lambda _: 0
-) -> int:
-    """Return how many steps of `step_s` seconds fit into a budget; at least 0.
-
-    after_s: the seconds of other work for so many steps, which never decrease with the steps.
-
-    >>> steps_within(100, 0.1), steps_within(100, 0.1, lambda steps: 30 * (steps > 500))
-    (1000, 700)
-    """
-    most = range(max(0, int(budget_s / step_s)) + 1)
-    return max(0, bisect_right(most, budget_s, key=lambda n: n * step_s + after_s(n)) - 1)
-
-
 def check_useful(
-    steps: int,
-    budget_s: float,
-    fixed_s: float,
-    step_s: float,
-    batch: int,
-    progress: Progress,
-    size: Sequence[int] = (),
+    steps: int, budget_s: float, fixed_s: float, step_s: float, batch: int, progress: Progress
 ) -> None:
     """Raise UsageError for a budget below 20 steps; warn about a budget that is hardly useful.
 
-    Both messages name a budget and an image size that suffice. For large images a note compares the
-    steps with measured fits. fixed_s: seconds of a fit other than its steps. size: (height, width).
+    Both messages name a budget that suffices. fixed_s: seconds of a fit other than its steps.
     """
     useful = max(SMALLEST_RUN_STEPS, USEFUL_ROWS // batch)
-    what = f"a budget of {budget_s:g} s buys {steps} steps here"
     if steps >= useful:
-        if size and max(size) >= LARGE_PX:
-            progress.note(f"{what}, at {size[1]} x {size[0]} px; {LARGE_MEASURED}")
         return
-    needed_s = fixed_s + useful * step_s
-    cure = f"--budget {duration(1.1 * needed_s)} (budget_s=)"
-    share = math.sqrt(budget_s / needed_s)  # the time goes by pixels
-    smaller = "x".join(str(int(side * share) // 4 * 4) for side in size)
-    if size and min(size) * share >= SMALLEST_SIDE:
-        cure += f" would do, or --image-size {smaller} (image_size=)"
-    else:
-        cure += " would do"
+    enough_s = 1.1 * (fixed_s + useful * step_s)
+    enough = (
+        f"{10 * math.ceil(enough_s / 10)}s" if enough_s <= 90 else f"{math.ceil(enough_s / 60)}m"
+    )
+    cure = f"--budget {enough} (budget_s=), or smaller images, would do"
+    bought = f"a budget of {budget_s:g} s buys {steps} steps here"
     if steps < SMALLEST_RUN_STEPS:
-        raise UsageError(f"{what}, and a run needs {SMALLEST_RUN_STEPS}; {cure}")
-    progress.warn(f"{what}, and fewer than {useful} are hardly useful; {cure}")
-
-
-def duration(seconds: float) -> str:
-    """Format seconds, rounded up, as `--budget` reads them.
-
-    >>> duration(42), duration(61), duration(200)
-    ('50s', '70s', '4m')
-    """
-    return f"{10 * math.ceil(seconds / 10)}s" if seconds <= 90 else f"{math.ceil(seconds / 60)}m"
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """The expected duration of a fit.
-
-    steps: of the fit. fixed_s: seconds outside the steps. step_s: seconds per step.
-    """
-
-    steps: int
-    fixed_s: float
-    step_s: float
-
-    def seconds(self, steps: int | None = None) -> float:
-        """Return the seconds of a fit of the given number of steps, by default `steps`."""
-        return self.fixed_s + (self.steps if steps is None else steps) * self.step_s
+        raise UsageError(f"{bought}, and a run needs {SMALLEST_RUN_STEPS}; {cure}")
+    progress.warn(f"{bought}, and fewer than {useful} are hardly useful; {cure}")

@@ -22,11 +22,10 @@ from scipy.special import softmax
 from gan_augment.classifier import train_classifier
 from gan_augment.data.groups import unit_of_rows
 from gan_augment.data.topup_plan import plan_topup
+from gan_augment.generators import scorer
 from gan_augment.generators.calibration import FOLDS, folds_of
-from gan_augment.generators.generator import Generator
+from gan_augment.generators.generator import Generator, added_rows, with_added
 from gan_augment.generators.model_file import Estimate, UsefulnessRecord
-from gan_augment.generators.scorer import SCORER_STEPS, at_most_a_class
-from gan_augment.generators.topup import added_rows, with_added
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp
 from gan_augment.progress import Progress
@@ -50,11 +49,6 @@ def updates_within(images: int, rows: int) -> int:
     if images < LEAST_IMAGES:
         return 0
     return min(MOST_UPDATES, int(UPDATES_AN_IMAGE * images), max(EPOCHS * rows // 128, 60))
-
-
-def trial_s(updates: int, scorer_s: float) -> float:
-    """Estimate the seconds of the trial from those of the scorer's classifier."""
-    return 1.3 * scorer_s * 2 * FOLDS * SEEDS * updates / SCORER_STEPS
 
 
 def try_rows(
@@ -81,7 +75,7 @@ def try_rows(
     right = np.zeros((2, SEEDS, len(rows)))  # p(right class), without generated rows and with them
     for fold in range(FOLDS):
         seen, left_out = rows[folds != fold], folds == fold
-        half = data.take(at_most_a_class(data.labels, seen, most))
+        half = data.take(scorer.at_most_a_class(data.labels, seen, most))
         generator = generator_of(seen, fold)
         for arm, share in enumerate((0.0, SHARE)):
             plan = plan_topup(half.counts, TopUp(synthetic_share=share), topped_up)

@@ -144,6 +144,11 @@ class GeneratorSettings(Frozen):
         return self.kind == "features"
 
     @property
+    def around(self) -> bool:
+        """Whether a row is drawn from the normal distribution of a row's neighbourhood."""
+        return self.kind == "gaussian"
+
+    @property
     def inpaints(self) -> bool:
         """Whether a sample redraws a region of a row."""
         return self.kind == "inpainting"

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import UsageError
 from gan_augment.generators.baselines import Repeats, Smote
-from gan_augment.generators.topup import added_rows
+from gan_augment.generators.generator import added_rows
 from gan_augment.options import TopUp
 from gan_augment.sklearn_api.augmenter import checked_options, draw_seed
 from gan_augment.sklearn_api.inputs import ParsedInput, read_input
@@ -81,7 +81,7 @@ class AmountSampler(BaseOverSampler):  # type: ignore[misc]
         generator: Any = Repeats().fit(data)
         if self.source == "smote":
             schema = data.kind.schema(data, parsed.overrides)
-            generator = Smote.fitted(data, classes, schema=schema)
+            generator = Smote().fit(data, schema=schema)
         elif plan.generated:
             generator = self._fitted_gan(parsed)
         seed = draw_seed(self.augmenter.random_state)

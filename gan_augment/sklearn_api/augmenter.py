@@ -15,8 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, warn
-from gan_augment.generators.generator import RunContext, checked_seed
-from gan_augment.generators.topup import added_rows, advised_share
+from gan_augment.generators.generator import RunContext, added_rows, advised_share, checked_seed
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.processes import available_cores

@@ -21,8 +21,7 @@ from gan_augment.errors import (
     UsageError,
     unknown_class,
 )
-from gan_augment.generators.generator import checked_counts, checked_seed
-from gan_augment.generators.topup import advised_share
+from gan_augment.generators.generator import advised_share, checked_counts, checked_seed
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
 from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gan_augment.data.images.memmap import TemporaryRows
 from gan_augment.errors import NotFittedError, TooFewAcceptedError, UsageError
 from gan_augment.generators import load_model
-from gan_augment.generators.topup import check_known
+from gan_augment.generators.generator import check_known
 
 
 class Sampling(Protocol):

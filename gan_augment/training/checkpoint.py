@@ -10,35 +10,24 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from gan_augment.distributed import World
 from gan_augment.errors import ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
-from gan_augment.storage import (
-    bundle_bytes,
-    clean_stale,
-    load_bundle,
-    load_meta,
-    read_bundle_bytes,
-    save_bundle,
-    write_errors,
-)
+from gan_augment.storage import clean_stale, load_bundle, load_meta, save_bundle, write_errors
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Best
 from gan_augment.training.parts import Arrays, TrainState, below, load_state, row_unit, state_arrays
 
 KEPT = 2
 CHECKPOINT_EVERY_S = 60.0
-Meta = TypeVar("Meta")
 _FILE = re.compile(r"step-(?P<step>[0-9]{1,15})\.safetensors")
 
 
@@ -52,12 +41,11 @@ class CheckpointMeta(Frozen):
     state: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """One verified checkpoint: arrays by name, and the values saved with them."""
 
     step: int
-    tensors: dict[str, NDArray[Any]]
+    tensors: Arrays
     meta: dict[str, Any]
 
 
@@ -92,24 +80,33 @@ class CheckpointStore:
 
         Raises WriteFailedError if the disk refuses; older checkpoints are kept then.
         """
-        if not self.folder.is_dir():
-            with write_errors(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
+        with write_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         clean_stale(self.folder)
         described = CheckpointMeta(step=step, best=best, state=dict(meta))
         save_bundle(self._path(step), tensors, described)
         self.damaged.pop(self._path(step).name, None)
-        self._prune()
+        intact: dict[int, bool] = {}  # {step: whether it was saved as best}, highest first
+        for one in self._steps():
+            try:
+                intact[one] = load_meta(self._path(one), schema=CheckpointMeta).best
+            except ModelFileError as error:
+                self.damaged[self._path(one).name] = str(error)
+        newest_best = next((one for one in intact if intact[one]), None)
+        spare = {self._path(one).name for one in [*intact][KEPT:] if one != newest_best}
+        with write_errors(self.folder):
+            for name in sorted(spare | set(self.damaged)):
+                (self.folder / name).unlink(missing_ok=True)
+        self.damaged.clear()
 
     def latest(self) -> Checkpoint | None:
         """Return the newest intact checkpoint, or None; unusable ones are added to `damaged`."""
         for step in self._steps():
             try:
                 tensors, meta = load_bundle(self._path(step), schema=CheckpointMeta)
+                return Checkpoint(meta.step, tensors, meta.state)
             except ModelFileError as error:
                 self.damaged[self._path(step).name] = str(error)
-            else:
-                return Checkpoint(meta.step, tensors, meta.state)
         return None
 
     @property
@@ -123,20 +120,6 @@ class CheckpointStore:
         matches = [_FILE.fullmatch(name) for name in names if name not in self.damaged]
         return sorted((int(match["step"]) for match in matches if match), reverse=True)
 
-    def _prune(self) -> None:
-        intact: dict[int, bool] = {}  # {step: whether it was saved as best}, highest first
-        for step in self._steps():
-            try:
-                intact[step] = load_meta(self._path(step), schema=CheckpointMeta).best
-            except ModelFileError as error:
-                self.damaged[self._path(step).name] = str(error)
-        best = next((step for step in intact if intact[step]), None)
-        spare = {self._path(step).name for step in [*intact][KEPT:] if step != best}
-        with write_errors(self.folder):
-            for name in sorted(spare | set(self.damaged)):
-                (self.folder / name).unlink(missing_ok=True)
-        self.damaged.clear()
-
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step}.safetensors"
 
@@ -145,16 +128,23 @@ class RunSaver:
     """Saves a run's state and its best generator every minute, at each score and on a stop."""
 
     def __init__(self, store: CheckpointStore, run: Run, data_sha256: str, force: bool) -> None:
-        self._store, self._run, self._data_sha256, self._force = store, run, data_sha256, force
+        self._store, self._run, self._force, parts = store, run, force, run.parts
         self._saved_s = time.monotonic()
+        self._identity = {  # what a resumed run must share with its start
+            "data": data_sha256,
+            "recipe": parts.recipe.model_dump(mode="json"),
+            "seed": run.state.seed,
+            "number of steps": run.steps,
+            "precision": parts.compute.precision,
+            "number of threads": parts.compute.threads,
+        }
         run.save = self.save
         run.checkpoint_due = lambda: time.monotonic() - self._saved_s > CHECKPOINT_EVERY_S
 
     def save(self, state: TrainState, best: Best) -> None:
         """Save the state, the best generator, and the state that a rollback returns to."""
         arrays, values = _progress(self._run)
-        values |= self._identity()
-        self._store.save(state.step, arrays, values, best=best.step == state.step)
+        self._store.save(state.step, arrays, values | self._identity, best=best.step == state.step)
         self._saved_s = time.monotonic()
 
     def resume(self, progress: Progress) -> None:
@@ -168,30 +158,18 @@ class RunSaver:
         if checkpoint is None:
             progress.note("no checkpoint yet: training starts from the first step")
             return
-        saved, mine = checkpoint.meta, self._identity()
+        saved = checkpoint.meta
         with contextlib.suppress(UsageError):  # settings that an older version did not know
             recipe = Recipe.checked(saved["recipe"], "the checkpoint")
             saved["recipe"] = recipe.model_dump(mode="json")
-        odd = [name for name in mine if saved.get(name) != mine[name]]
+        odd = [name for name, value in self._identity.items() if saved.get(name) != value]
         if odd and not self._force:
             raise ResumeMismatchError(
-                f"this run was begun with another {' and '.join(odd)}; resumed, it would be "
-                "neither. Start a new run, or give --force to go on all the same."
+                f"this run was begun with another {' and '.join(odd)}; start a new run, or give "
+                "--force to go on all the same."
             )
         _take_up(self._run, checkpoint.tensors, saved)
         progress.note(f"resumed at step {self._run.state.step} of {self._run.steps}")
-
-    def _identity(self) -> dict[str, object]:
-        """Return the settings that a resumed run must share with its start."""
-        parts = self._run.parts
-        return {
-            "data": self._data_sha256,
-            "recipe": parts.recipe.model_dump(mode="json"),
-            "seed": self._run.state.seed,
-            "number of steps": self._run.steps,
-            "precision": parts.compute.precision,
-            "number of threads": parts.compute.threads,
-        }
 
 
 def _progress(run: Run) -> tuple[Arrays, dict[str, Any]]:
@@ -208,36 +186,17 @@ def _progress(run: Run) -> tuple[Arrays, dict[str, Any]]:
 def _take_up(run: Run, tensors: Arrays, saved: Mapping[str, Any]) -> None:
     """Restore the progress that `_progress` returned."""
     load_state(run.state, tensors)
-    run.last_good = below(tensors, "good")
-    run.watch.healthy = {str(k): float(v) for k, v in saved.get("healthy", {}).items()}
-    scored = saved.get("best") or {"value": math.inf, "parts": {}}
-    run.best = Best(
-        value=float(scored["value"]),
-        step=int(saved["best_step"]),
-        parts=dict(scored["parts"]),
-        arrays=below(tensors, "best"),
-    )
+    run.last_good, run.watch.healthy = below(tensors, "good"), dict(saved["healthy"])
+    scored = saved["best"] or {"value": math.inf, "parts": {}}
+    run.best = Best(**scored, step=saved["best_step"], arrays=below(tensors, "best"))
 
 
 def join_ranks(run: Run) -> None:
     """Begin a run on all ranks from rank 0's state, with rows and noise of their own."""
     if run.world.size == 1:
         return
+    arrays, values = run.world.first(lambda: _progress(run))
+    _take_up(run, arrays, values)
     recipe = run.parts.recipe
-    where = _progress(run) if run.world.leads else None
-    arrays, values = run.world.first(lambda: where, "begins to train")
-    if not run.world.leads:
-        _take_up(run, arrays, values)
     run.state.rank = run.world.rank
     run.batches = run.batches.part(run.world.rows(recipe.batch, row_unit(recipe)))
-
-
-def share_bundle(
-    world: World,
-    bundle: tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]] | None,
-    schema: type[Meta],
-    doing: str,
-) -> tuple[Arrays, Meta]:
-    """Return rank 0's arrays and description on every rank; doing: what it does until then."""
-    content = world.first(lambda: bundle_bytes(*bundle) if bundle else b"", doing)
-    return read_bundle_bytes(content, schema=schema)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -172,9 +173,7 @@ def draw_mixtures(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch)
 
 def decode_mixtures(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
     """Decode the images of mixed codes; the output holds both."""
-    if not isinstance(network, AnchoredGenerator):
-        raise TypeError(f"expected an AnchoredGenerator, not {type(network).__name__}")
-    return GeneratorOutput(*network.draw(inputs))
+    return GeneratorOutput(*cast(AnchoredGenerator, network).draw(inputs))
 
 
 def reconstruction_term(
@@ -184,11 +183,9 @@ def reconstruction_term(
 
     reconstruction * E|G(E(a) + noise) - a| + code_penalty * E code^2; unit of the error: -1..1.
     """
-    if output.codes is None:
-        raise TypeError("only what an anchored generator decodes has codes")
-    objective, rows = parts.recipe.objective, RECONSTRUCTED
+    objective, rows, codes = parts.recipe.objective, RECONSTRUCTED, cast(Tensor, output.codes)
     error = F.l1_loss(output.x[rows].float(), batch.x[rows])
-    spread = output.codes[rows].float().square().mean()
+    spread = codes[rows].float().square().mean()
     term = objective.reconstruction * error + objective.code_penalty * spread
     return term, {"reconstruction": error.detach()}
 

@@ -179,7 +179,7 @@ def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble 
 
 def _score(run: Run) -> Score:
     state, began_s = run.state, time.monotonic()
-    score = Score(**run.world.first(lambda: asdict(run.scorer.score(state.average)), "has scored"))
+    score = Score(**run.world.first(lambda: asdict(run.scorer.score(state.average))))
     is_best = run.best.offer(score, state)
     _tell(
         run,

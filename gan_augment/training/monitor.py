@@ -10,13 +10,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gan_augment.recipes import Recipe
 from gan_augment.training.parts import Arrays, TrainState, network_arrays
 
 SCORES_A_RUN = 10
 COLLAPSE_SPREAD = 0.3
-VARIED = 0.6
-"""Spread of a class below which a warning blames the auxiliary classifier."""
 HEALTHY_SPREAD = 0.5
 """Spread that counts as varied: a class that wavers around .3 is weak, not collapsing."""
 
@@ -109,26 +106,3 @@ def all_finite(state: TrainState, losses: Mapping[str, Tensor]) -> bool:
         tensors += [value for value in network.state_dict().values() if value.is_floating_point()]
     norms = torch._foreach_norm(tensors)
     return bool(torch.isfinite(torch.stack([norm.float() for norm in norms])).all())
-
-
-def variety_lost(recipe: Recipe, parts: Mapping[str, float]) -> str:
-    """Return a warning for a class whose ACGAN samples are too alike; "" for none.
-
-    parts: of the kept generator's score.
-
-    >>> from gan_augment.recipes import RECIPES
-    >>> parts = {"crack/spread": 0.41, "good/spread": 0.9, "good/distance": 0.1}
-    >>> variety_lost(RECIPES["image"]["acgan"], parts)[:51]
-    "an auxiliary classifier's trap: samples of 'crack' "
-    >>> variety_lost(RECIPES["image"]["free"], parts)
-    ''
-    """
-    spreads = {k.removesuffix("/spread"): v for k, v in parts.items() if k.endswith("/spread")}
-    name = min(spreads, key=lambda name: spreads[name], default="")
-    if recipe.discriminator.condition != "auxiliary" or spreads.get(name, 1.0) >= VARIED:
-        return ""
-    return (
-        f"an auxiliary classifier's trap: samples of {name!r} differ {spreads[name]:.2f} times as "
-        "much as its real rows do; a class that is easy to tell pays better than variety. "
-        "--recipe hinge-sn, egan or anchored keep more"
-    )

@@ -93,7 +93,7 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
     anchors = anchor_rows(
         table.rows[rows],
         table.labels[rows],
-        around if settings.kind == "gaussian" else settings.neighbours,
+        around if settings.around else settings.neighbours,
         choices=table.encoding.choices,
         points=points,
     )
@@ -164,16 +164,14 @@ def new_row_discriminator(recipe: Recipe, entries: int, classes: int) -> nn.Modu
     """Return the discriminator of a recipe, not yet initialised; entries: width of a row."""
     settings = recipe.discriminator
 
-    def discriminator(classes: int) -> RowDiscriminator:
-        return RowDiscriminator(
-            entries,
-            classes,
-            width=settings.width,
-            condition=settings.condition,
-            spectral_norm=settings.spectral_norm,
-        )
-
-    return new_discriminators(recipe.game, classes, discriminator)
+    new = functools.partial(
+        RowDiscriminator,
+        entries,
+        width=settings.width,
+        condition=settings.condition,
+        spectral_norm=settings.spectral_norm,
+    )
+    return new_discriminators(recipe.game, classes, new)
 
 
 def draw(
@@ -198,9 +196,5 @@ def draw(
 
 def make(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
     """Make encoded rows (N, width)."""
-    source = inputs.source
-    if not isinstance(network, ResidualRowGenerator):
-        return GeneratorOutput(network(inputs.z, inputs.y))
-    if not isinstance(source, RowAnchors):
-        raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
-    return GeneratorOutput(network(inputs.z, inputs.y, source))
+    starts = () if inputs.source is None else (inputs.source,)
+    return GeneratorOutput(network(inputs.z, inputs.y, *starts))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -152,9 +153,7 @@ def make_images(
     recipe: Recipe, geometry: Geometry, network: nn.Module, inputs: GeneratorInput
 ) -> GeneratorOutput:
     """Make the samples as D sees them; for `pairs` followed by their source rows."""
-    source = inputs.source
-    if not isinstance(source, SourceRows):
-        raise TypeError("expected GeneratorInput.source, rows to start from")
+    source = cast(SourceRows, inputs.source)
     images: Tensor = network(inputs)
     match recipe.generator.kind:
         case "pairs":
@@ -171,10 +170,8 @@ def cycle_term(
 
     Sources: Zhu et al. 2017, eq. 2; Choi et al. 2018, eq. 4.
     """
-    source = output.source
-    if source is None or source.labels is None:
-        raise TypeError("only samples that start from rows of known classes go back to them")
-    back = _drawn(state, parts, output.x, source.labels)
+    source = cast(SourceRows, output.source)
+    back = _drawn(state, parts, output.x, cast(Tensor, source.labels))
     error = _mean_error(back, source.rows)
     return parts.recipe.objective.cycle * error, {"cycle": error.detach()}
 
@@ -204,10 +201,9 @@ def style_term(
     the decoded code and E the last level of the encoder. Source: Huang & Belongie 2017, eq. 11 to
     13.
     """
-    source, network = output.source, _network(state)
-    if source is None or source.styles is None or not isinstance(network, Restyler):
-        raise TypeError("only a Restyler's samples have styles")
-    objective = parts.recipe.objective
+    source, network, objective = output.source, _restyler(state), parts.recipe.objective
+    assert source is not None
+    assert source.styles is not None
     with parts.compute.autocast():
         levels = [level.float() for level in network.features(output.x)]
         with torch.no_grad():
@@ -236,7 +232,7 @@ def autoencoding_step(state: TrainState, parts: Parts, batches: Sequence[Batch])
     """Update a Restyler's encoder and decoder to reproduce a row in its own style."""
     own = batches[-1]
     with parts.compute.autocast():
-        images = _network(state)(own.x, own.x)
+        images = _restyler(state)(own.x, own.x)
     error = _mean_error(images, own.x)
     update_generator(state, error)
     return {"reconstruction": error.detach()}
@@ -244,9 +240,7 @@ def autoencoding_step(state: TrainState, parts: Parts, batches: Sequence[Batch])
 
 def style_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
     """Update a Restyler's decoder; a trained encoder would make all styles equal."""
-    network, batch = _network(state), batches[-1]
-    if not isinstance(network, Restyler):
-        raise TypeError(f"expected a Restyler, not {type(network).__name__}")
+    network, batch = _restyler(state), batches[-1]
     network.encoder.requires_grad_(False)
     losses = _terms_alone(state, parts, batch, generate(state, parts, batch))
     network.encoder.requires_grad_(True)
@@ -307,8 +301,5 @@ def _mean_error(images: Tensor, rows: Tensor) -> Tensor:
     return F.l1_loss(images.float(), rows.float())
 
 
-def _network(state: TrainState) -> nn.Module:
-    network = state.generator
-    if not isinstance(network, TranslationGenerator):
-        raise TypeError(f"expected a generator that starts from rows, not {type(network).__name__}")
-    return network.network
+def _restyler(state: TrainState) -> Restyler:
+    return cast(Restyler, cast(TranslationGenerator, state.generator).network)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,6 @@ def answer(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(run.stdout)
     assert values["schema"] == 1
     return values
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short_scorers() -> Iterator[None]:
-    """Train scorers for 10 steps only: no test of a command looks at their figures."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gan_augment.generators.scorer.SCORER_STEPS", 10)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -174,8 +174,9 @@ def test_recipes_are_listed_and_a_printed_one_is_taken_as_a_file(command, photos
     assert answer(command("fit", photos, *flags))["plan"]["recipe"]["name"] == "lsgan"
 
 
-def test_choose_names_a_recipe_and_the_fit_that_takes_it(command, cells, tmp_path):
-    flags = (*TABLE, "--recipes", "gaussian,free", "--budget", "9s", "--force")
+def test_choose_names_a_recipe_and_the_fit_that_takes_it(command, cells, tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_augment.generators.choose.check_useful", lambda *_: None)
+    flags = (*TABLE, "--recipes", "gaussian,free", "--budget", "9s")
     planned = answer(command("choose", cells, *flags, "--dry-run", "--json"))
     assert planned["plan"]["recipes"] == ["gaussian", "free"]
     assert not (tmp_path / "choices").exists()

@@ -22,7 +22,6 @@ from gan_augment.errors import (
     UnknownClassError,
     UsageError,
 )
-from gan_augment.generators import scorer
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.storage import load_bundle, save_bundle
@@ -273,7 +272,6 @@ def test_where_nothing_is_to_be_generated_nothing_is_trained(data_folder, tmp_pa
 @pytest.mark.slow
 def test_a_stopped_call_keeps_the_run_it_trained(data_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(scorer, "SCORER_STEPS", 10)
     options = FitOptions(steps=2, threads=1, precision="float32", selection=False)
     with monkeypatch.context() as patch:
         patch.setattr(augmenting, "draw_images", interrupted)

@@ -1,4 +1,4 @@
-"""The command `choose`: what it leaves, refuses, goes on with, and what its winner is good for."""
+"""The command `choose`: what it leaves and refuses, and what its winner is good for."""
 
 from __future__ import annotations
 
@@ -10,27 +10,18 @@ import pytest
 
 from gan_augment.commands.choose import choose, plan_choice
 from gan_augment.commands.fit import fit, plan_fit
-from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
+from gan_augment.errors import DataError, OutputExistsError, UsageError
 from gan_augment.generators import choose as rounds
-from gan_augment.generators import scorer
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.generators.time_budget import Forecast
 from gan_augment.options import FitOptions
 from gan_augment.recipes import RECIPES
 from gan_augment.settings import read_toml
-from gan_augment.training.callbacks import StopRequested
-from tests.commands.conftest import StopAt, contents, write_classes
+from tests.commands.conftest import contents, write_classes
 
 TABLE = FitOptions(target="fraud", device="cpu", budget_s=600)
 NAMES = ("gaussian", "anchored", "free")
-
-
-def known(folder: Path) -> dict:
-    """All that choice.json says, but for how long it took."""
-    found = json.loads((folder / "choice.json").read_text())
-    trials = [{**trial, "seconds": 0} for trial in found["trials"]]
-    return found | {"trials": trials, "seconds": 0}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,13 +30,12 @@ def known_speeds():
     with pytest.MonkeyPatch.context() as patch:
         speed = Forecast(100, 0.1, 0.01)
         patch.setattr(TabularGAN, "forecast", lambda *_: speed)
-        plan = rounds.Plan.steps
+        plan = rounds.first_steps
         patch.setattr(
-            rounds.Plan,
-            "steps",
-            lambda self, of, sizes: min(100 >> len(sizes), plan(self, of, sizes)),
+            rounds,
+            "first_steps",
+            lambda speeds, *more: (min(25, plan(speeds, *more)[0]), *plan(speeds, *more)[1:]),
         )
-        patch.setattr(scorer, "SCORER_STEPS", 10)
         yield
 
 
@@ -56,38 +46,14 @@ def whole(tmp_path_factory, table_file) -> Path:
 
 
 @pytest.mark.slow
-def test_a_choice_leaves_the_winner_and_its_trials(whole):
-    found = json.loads((whole / "choice.json").read_text())
-    assert read_toml(whole / "recipe.toml")["name"] == found["winner"]
-    assert {path.name for path in (whole / "trials").iterdir()} == {
-        f"{trial['recipe']}-{trial['steps']}-{trial['seed']}.safetensors"
-        for trial in found["trials"]
-    }
-
-
-@pytest.mark.slow
-def test_a_resumed_choice_ends_as_an_undisturbed_one(whole, table_file, tmp_path, monkeypatch):
-    journal = (whole / "journal.jsonl").read_bytes().splitlines(keepends=True)
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "journal.jsonl").write_bytes(b"".join(journal[:6]) + journal[6][:20])  # torn
-    resumed = choose(table_file, out, TABLE, recipes=NAMES, resume=True)
-    assert known(resumed.out) == known(whole)
-
-
-@pytest.mark.slow
-def test_a_stopped_choice_keeps_its_trials_and_says_the_way_on(table_file, tmp_path, monkeypatch):
-    fitted = TabularGAN.fit
-
-    def stopped(gan, *args, **how):
-        if gan.recipe.name == "free":
-            gan.callbacks = [StopAt(3)]
-        return fitted(gan, *args, **how)
-
-    monkeypatch.setattr(TabularGAN, "fit", stopped)
-    with pytest.raises(StopRequested, match="--resume goes on"):
-        choose(table_file, tmp_path / "out", TABLE, recipes=NAMES)
-    assert (tmp_path / "out" / "journal.jsonl").read_text().count('"trial"') == 2
+def test_a_choice_leaves_the_winner_and_prints_its_table(table_file, tmp_path):
+    result = choose(table_file, tmp_path / "out", TABLE, recipes=NAMES)
+    found = json.loads((result.out / "choice.json").read_text())
+    assert read_toml(result.out / "recipe.toml")["name"] == found["winner"]
+    table = result.lines()[1:-2]
+    assert {line.split()[0] for line in table} >= set(NAMES)
+    again = choose(table_file, result.out, TABLE, recipes=NAMES[:2], overwrite=True)
+    assert len(json.loads((again.out / "choice.json").read_text())["step_ms"]) == 2
 
 
 @pytest.mark.slow
@@ -179,7 +145,7 @@ def test_all_recipes_are_those_that_draw_any_number_of_rows(data_folder, table_f
         plan_choice(data_folder, tmp_path / "out", recipes=["anchored", "stargan"])
 
 
-def test_what_is_no_choice_is_refused(table_file, data_folder, tmp_path, whole):
+def test_what_is_no_choice_is_refused(table_file, data_folder, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(UsageError, match="Did you mean 'anchored'"):
         choose(table_file, out, TABLE, recipes=["anchord", "free"])
@@ -194,8 +160,6 @@ def test_what_is_no_choice_is_refused(table_file, data_folder, tmp_path, whole):
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(OutputExistsError):
         choose(table_file, tmp_path / "mine", TABLE, overwrite=True)
-    with pytest.raises(ResumeMismatchError, match="other data or settings"):
-        choose(table_file, whole, TABLE, recipes=["gaussian", "free"], resume=True)
 
 
 def test_a_budget_that_holds_nothing_is_refused_and_the_data_stays(table_file, tmp_path):

@@ -29,7 +29,7 @@ from gan_augment.errors import (
     UsageError,
     WriteFailedError,
 )
-from gan_augment.generators import load_model, scorer
+from gan_augment.generators import load_model
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.options import FitOptions
 from gan_augment.recipes import Recipe, resolve_recipe
@@ -57,14 +57,6 @@ def stopped_at(step: int, data: Path, run: Path, options: FitOptions = QUICK) ->
     with pytest.raises(StopRequested):
         fit(data, run, options, callbacks=[StopAt(step, "score")])
     return run
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_judge():
-    """The judge learns for few steps: nothing here is about how good a score is."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scorer, "SCORER_STEPS", 10)
-        yield
 
 
 @pytest.fixture(scope="module")

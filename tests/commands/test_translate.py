@@ -23,7 +23,6 @@ from gan_augment.errors import (
     UsageError,
 )
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.generators import scorer
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.training.callbacks import StopRequested
 from tests.commands.conftest import contents, files, write_classes
@@ -31,11 +30,6 @@ from tests.commands.conftest import contents, files, write_classes
 COUNTS = {"good": 30, "odd": 12, "bad_part": 5}
 QUICK = {"steps": 2, "device": "cpu", "threads": 1, "selection": False, "precision": "float32"}
 OPTIONS = FitOptions(**QUICK)
-
-
-@pytest.fixture(autouse=True)
-def quick_scoring(monkeypatch):
-    monkeypatch.setattr(scorer, "SCORER_STEPS", 10)
 
 
 @pytest.fixture(scope="module")

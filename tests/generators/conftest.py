@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from gan_augment import ImageGAN, TabularGAN
 from gan_augment.data.tables.reader import ReadTable, read_frame
-from gan_augment.generators import calibration, scorer
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
-
-
-@contextmanager
-def quick_scores() -> Iterator[None]:
-    """Ten updates of the classifier that scores: fits take a second."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scorer, "SCORER_STEPS", 10)
-        patch.setattr(calibration, "MOST_UPDATES", 10)
-        yield
-
-
-@pytest.fixture(scope="module")
-def quick_scoring() -> Iterator[None]:
-    """`quick_scores` for all tests of a file, where what is scored does not matter."""
-    with quick_scores():
-        yield
 
 
 def toy_images(counts: dict[str, int], side: int = 8, channels: int = 1) -> Labelled:
@@ -68,8 +48,7 @@ def toy() -> Labelled:
 
 @pytest.fixture(scope="session")
 def fitted(toy: Labelled) -> ImageGAN:
-    with quick_scores():  # a fixture of the session comes before those of a module
-        return ImageGAN(steps=12, device="cpu", threads=1, selection=False).fit(toy)
+    return ImageGAN(steps=12, device="cpu", threads=1, selection=False).fit(toy)
 
 
 def toy_table() -> ReadTable:

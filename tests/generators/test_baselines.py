@@ -133,29 +133,6 @@ def test_new_smote_rows_lie_between_training_rows_and_are_not_copies() -> None:
     assert len(made.merge(own)) < len(made) / 2
 
 
-def test_smote_refuses_missing_values_and_names_the_columns(table: Labelled) -> None:
-    from dataclasses import replace
-
-    frame = table.frame.copy()
-    frame.iloc[3, frame.columns.get_loc("size")] = np.nan
-    frame.iloc[4, frame.columns.get_loc("colour")] = None
-    with pytest.raises(DataError, match=r"\['size', 'colour'\] hold missing values.*Fill"):
-        Smote().fit(replace(table, rows=frame))
-
-
-def test_smote_refuses_a_class_of_k_rows_and_says_how_many_it_expects() -> None:
-    model = Smote().fit(toy_table(rare=5))
-    with pytest.raises(DataError, match=r"'bad' has 5 rows.*expects 6 or more.*k_neighbors"):
-        model.sample({"bad": 1})
-    assert Smote(k_neighbors=4).fit(toy_table(rare=5)).sample({"bad": 1}).counts["bad"] == 1
-
-
-def test_smote_refuses_a_single_class() -> None:
-    table = toy_table(rare=0)
-    with pytest.raises(DataError, match=r"all of class 'good'.*two classes"):
-        Smote().fit(table).sample({"good": 1})
-
-
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 def test_what_cannot_be_asked_for_is_refused(model: Generator) -> None:
     with pytest.raises(NotFittedError, match="is not fitted"):
@@ -171,7 +148,17 @@ def test_what_cannot_be_asked_for_is_refused(model: Generator) -> None:
         Smote(k_neighbors=0).fit(toy_table())
 
 
-def test_smote_fills_missing_cells_where_it_is_told_to() -> None:
+@pytest.mark.parametrize(("common", "rare", "asked"), [(60, 1, "bad"), (60, 0, "good")])
+def test_smote_refuses_a_class_of_one_row_and_a_single_class(common, rare, asked) -> None:
+    with pytest.raises(DataError, match="two classes"):
+        Smote().fit(toy_table(common, rare)).sample({asked: 1})
+
+
+def test_smote_takes_fewer_neighbours_in_a_smaller_class() -> None:
+    assert Smote().fit(toy_table(rare=2)).sample({"bad": 9}).counts["bad"] == 9
+
+
+def test_smote_fills_missing_cells() -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"x": rng.normal(size=40), "c": rng.choice(["a", "b"], 40)}).astype(
         {"c": object}
@@ -179,9 +166,7 @@ def test_smote_fills_missing_cells_where_it_is_told_to() -> None:
     frame.loc[::4, "x"], frame.loc[::3, "c"] = np.nan, None
     ids = np.array([f"row-{i}" for i in range(40)])
     data = TABLE.of(frame, np.repeat([0, 1], 20), ids, class_names=("good", "bad"))
-    with pytest.raises(DataError, match="missing='fill'"):
-        Smote().fit(data)
-    made = Smote(missing="fill").fit(data).sample({"bad": 30}).frame
+    made = Smote().fit(data).sample({"bad": 30}).frame
     assert made["x"].notna().all()
     assert set(made["c"].dropna()) <= {"a", "b"}
     assert made["c"].isna().any()

@@ -28,9 +28,7 @@ from gan_augment.generators.generator import RunContext, checked_counts
 from gan_augment.kinds.kind import Labelled
 from gan_augment.training.callbacks import StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
-from tests.generators.conftest import quick_scores, toy_images, toy_signals
-
-pytestmark = pytest.mark.usefixtures("quick_scoring")
+from tests.generators.conftest import toy_images, toy_signals
 
 IDS = ["key", "ticket"]
 
@@ -66,9 +64,8 @@ def case(request, toy, fitted, small_table, table, table_gan) -> Case:
 @pytest.fixture(scope="session")
 def signals() -> tuple[Labelled, ImageGAN]:
     data = toy_signals({"normal": 60, "early": 12, "late": 5})
-    with quick_scores():
-        settings = {"steps": 6, "device": "cpu", "threads": 1, "selection": False}
-        return data, ImageGAN(**settings).fit(data)
+    settings = {"steps": 6, "device": "cpu", "threads": 1, "selection": False}
+    return data, ImageGAN(**settings).fit(data)
 
 
 def cells(made: Labelled) -> list[bytes]:
@@ -232,15 +229,6 @@ def test_settings_travel_with_an_unfitted_generator(case):
     assert not hasattr(gan, "classes_")
 
 
-def test_a_model_from_a_gpu_samples_where_there_is_none(case):
-    state = case.gan.__getstate__()
-    state["settings"]["device"] = "cuda:99"
-    arrived = case.kind.__new__(case.kind)
-    with pytest.warns(UserWarning, match="on the CPU now"):
-        arrived.__setstate__(state)
-    assert drawn(arrived) == drawn(case.gan)
-
-
 def test_models_of_the_other_kind_are_refused(case, tmp_path):
     case.gan.save(tmp_path / "model")
     other = ImageGAN if case.kind is TabularGAN else TabularGAN
@@ -300,7 +288,6 @@ CALLS_REFUSED = [
     (lambda gan, data: gan.sample({list(gan.classes_)[1]: -1}), UsageError, "-1"),
     (lambda gan, data: gan.sample({}, source=data), UsageError, "source"),
     (lambda gan, data: gan.rows("x", 0, 1), UnknownClassError, "x"),
-    (lambda gan, data: gan.predict_proba(data.rows[:2]), UsageError, "classes"),
 ]
 
 

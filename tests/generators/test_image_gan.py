@@ -7,21 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from gan_augment import ImageGAN
+from gan_augment.data.pixels import to_network
 from gan_augment.errors import UsageError
 from gan_augment.generators import choose, image_sampler
-from gan_augment.generators.generator import RunContext
-from gan_augment.generators.image_sampler import BLOCK, drawn_codes
+from gan_augment.generators.image_sampler import drawn_codes
+from gan_augment.generators.scorer import ImageScorer, class_weights
+from gan_augment.generators.source_rows import BLOCK
 from gan_augment.generators.time_budget import Forecast
 from gan_augment.machine import compute_config
 from gan_augment.networks.inputs import lenders_of
 from gan_augment.progress import Progress
-from gan_augment.recipes import CANDIDATES, resolve_recipe
-from gan_augment.training import monitor
+from gan_augment.recipes import CANDIDATES, GeneratorSettings, Recipe, resolve_recipe
 from gan_augment.training.images import build
-
-pytestmark = pytest.mark.usefixtures("quick_scoring")
 
 
 def test_a_model_says_how_many_encoded_rows_it_contains(fitted, toy):
@@ -29,10 +30,8 @@ def test_a_model_says_how_many_encoded_rows_it_contains(fitted, toy):
 
 
 def test_a_block_that_is_drawn_in_parts_has_the_bytes_of_the_whole(fitted, monkeypatch):
-    whole, sampler = fitted.candidates("ugly")[0], fitted._sampler.sampler
-    bytes_of_8 = 8 * image_sampler.image_bytes(sampler.geometry, sampler.settings)
-    monkeypatch.setattr(image_sampler, "BYTES_AT_ONCE", bytes_of_8)
-    assert image_sampler.images_at_once(sampler.geometry, sampler.settings) == 8
+    whole = fitted.candidates("ugly")[0]
+    monkeypatch.setattr(image_sampler, "LARGE_PX", 0)
     assert np.array_equal(fitted.candidates("ugly")[0], whole)
 
 
@@ -60,22 +59,6 @@ def test_a_generator_that_chooses_is_of_the_usual_recipes(toy, monkeypatch):
     assert gan.recipe == "choose"
     assert gan.meta_.recipe.name in CANDIDATES["image"]
     assert gan.sample({"good": 3}).counts["good"] == 3
-
-
-@pytest.mark.slow
-def test_an_auxiliary_classifier_that_cost_variety_is_said_at_the_end_of_the_fit(toy, monkeypatch):
-    monkeypatch.setattr(monitor, "VARIED", 99.0)  # whatever a few steps leave is too little
-    told: list[str] = []
-
-    class Listener(Progress):
-        def warn(self, text: str) -> None:
-            told.append(text)
-
-    for recipe in ("acgan", "free"):
-        ImageGAN(recipe=recipe, steps=2, device="cpu", threads=1, selection=False).fit(
-            toy, RunContext(progress=Listener())
-        )
-    assert [text[:33] for text in told] == ["an auxiliary classifier's trap: s"]
 
 
 @pytest.mark.slow
@@ -129,12 +112,6 @@ def test_a_lender_has_at_least_twice_the_rows_of_the_borrower(rows, lends):
     assert lenders_of({0: line(0, 3), 1: line(1, 3)}, 1, 1, {0: rows, 1: 10}) == lends
 
 
-def test_who_lends_is_decided_by_the_rows_of_a_class_not_by_those_at_hand():
-    few = {label: line(centre, 8) for label, centre in ((0, 0.0), (1, 1.0))}
-    assert lenders_of(few, 1, 1) == ()
-    assert lenders_of(few, 1, 1, {0: 900, 1: 200}) == (0,)
-
-
 def test_the_first_two_rows_are_of_the_class_and_differ_and_the_others_of_one_lender():
     rows = drawn_codes(CODES, 3, (1, 2), np.random.default_rng(0))
     assert rows.shape == (4, BLOCK, 1)
@@ -151,3 +128,107 @@ def test_a_class_of_one_row_is_mixed_with_itself():
     rows = drawn_codes(CODES, 4, (), np.random.default_rng(0))
     assert rows.shape == (2, BLOCK, 1)
     assert (rows == CODES[4]).all()
+
+
+# the held-out score tells good generators from collapsed, copied and shifted ones
+
+
+HELD = np.arange(0, 60, 4)
+TRAIN = np.setdiff1d(np.arange(180), HELD)
+
+
+class Shows(nn.Module):
+    """A generator that shows given pixels of the class asked for, one after the other."""
+
+    noise_width = 4
+
+    def __init__(self, pixels_of) -> None:
+        super().__init__()
+        self.pixels_of = pixels_of
+
+    def forward(self, inputs):
+        pixels = self.pixels_of[int(inputs.y[0])]
+        start = int(inputs.z[0, 0].abs() * 1e6)
+        rows = (start + np.arange(len(inputs.y)) * 7) % len(pixels)
+        return to_network(pixels[rows], (8, 8))
+
+
+@pytest.fixture(scope="module")
+def data(make_images):
+    return make_images({"good": 150, "bad": 30})
+
+
+@pytest.fixture(scope="module")
+def scorer(data) -> ImageScorer:
+    recipe = Recipe(generator=GeneratorSettings(kind="free", code=4))
+    parts = build(recipe, (8, 8, 1), 2, compute_config("cpu", "float32", 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gan_augment.generators.scorer.SCORER_STEPS", 60)
+        return ImageScorer(data, TRAIN, HELD, parts, ["bad"], 0, Progress())
+
+
+def fresh(low: int, n: int = 300) -> np.ndarray:
+    rng = np.random.default_rng(99)
+    return rng.integers(low, low + 50, (n, 8, 8, 1), dtype=np.uint8)
+
+
+GOOD = {0: fresh(20), 1: fresh(80)}
+
+
+@pytest.mark.slow
+def test_new_images_of_the_right_kind_score_best(scorer):
+    best = scorer.score(Shows(GOOD))
+    shifted = scorer.score(Shows({0: fresh(20), 1: fresh(140)}))
+    swapped = scorer.score(Shows({0: fresh(80), 1: fresh(20)}))
+    assert best.eligible
+    assert best.value < shifted.value
+    assert best.value < swapped.value
+
+
+@pytest.mark.slow
+def test_the_score_is_the_same_each_time(scorer):
+    assert scorer.score(Shows(GOOD)) == scorer.score(Shows(GOOD))
+
+
+@pytest.mark.slow
+def test_a_collapsed_rare_class_is_not_eligible_and_a_collapsed_common_one_is(scorer):
+    one = scorer.score(Shows({0: fresh(20), 1: fresh(80, n=1)}))
+    assert one.parts["bad/spread"] < 0.3
+    assert not one.eligible
+    assert scorer.score(Shows({0: fresh(20, n=1), 1: fresh(80)})).eligible
+
+
+@pytest.mark.slow
+def test_copies_of_training_rows_make_a_free_generator_ineligible(scorer, data):
+    copied = scorer.score(Shows({0: fresh(20), 1: data.pixels[150:]}))
+    assert copied.parts["bad/copies"] == 1
+    assert not copied.eligible
+
+
+@pytest.mark.slow
+def test_classes_of_100_rows_are_compared_with_held_out_rows_only(scorer):
+    parts = scorer.score(Shows(GOOD)).parts
+    assert "good/copies" not in parts
+    assert "bad/copies" in parts
+
+
+@pytest.mark.slow
+def test_classes_topped_up_share_half_the_weight():
+    names = ("a", "b", "c", "d")
+    assert class_weights([0, 1, 2, 3], names, ["b"]) == pytest.approx(
+        {0: 1 / 6, 1: 0.5, 2: 1 / 6, 3: 1 / 6}
+    )
+    assert class_weights([0, 1], names, ["a", "b"]) == {0: 0.5, 1: 0.5}
+
+
+@pytest.mark.slow
+def test_scoring_leaves_the_thread_count_alone(scorer):
+    before = torch.get_num_threads()
+    scorer.score(Shows(GOOD))
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.slow
+def test_samples_nearer_than_real_rows_are_to_each_other_earn_no_merit(scorer, monkeypatch):
+    monkeypatch.setattr("gan_augment.generators.scorer.kernel_distance", lambda real, fake: -1.0)
+    assert scorer.score(Shows(GOOD)).value == 0

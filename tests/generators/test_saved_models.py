@@ -1,4 +1,4 @@
-"""Damaged models are refused in one line, before large arrays are allocated."""
+"""Damaged models are refused in one line."""
 
 from __future__ import annotations
 
@@ -10,26 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from gan_augment import ImageGAN, TabularGAN
 from gan_augment.errors import ModelFileError
 from gan_augment.recipes import SelectionSettings, resolve_recipe
 from gan_augment.storage import bundle_bytes
-from tests.generators.conftest import quick_scores, toy_images
+from tests.generators.conftest import toy_images
 
 Arrays = dict[str, np.ndarray]
-
-
-def cell(name: str, value: Any, at: int = -1) -> Callable[[Arrays], Arrays]:
-    """Change one cell of an array."""
-
-    def change(arrays: Arrays) -> Arrays:
-        array = arrays[name].copy()
-        array.reshape(-1)[at] = value
-        return arrays | {name: array}
-
-    return change
 
 
 def become(name: str, how: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], Arrays]:
@@ -61,30 +49,23 @@ def edit(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
 
 
 START = "network/decoder.start.weight"
-LEVELS = [f"level {i}" for i in range(100_000)]
 CLASSES = {f"class {i}": 3 for i in range(1_000)}
-COLUMNS = ("table", "columns")
 REFUSED: list[tuple[str, Any, Any, str]] = [
     ("image", become(START, lambda a: a[:1]), None, "shape"),
     ("image", become(START, lambda a: a.astype(np.float64)), None, "float64"),
     ("image", lambda a: a | {"codes/7": np.zeros((2, 64), np.float32)}, None, "codes/7"),
     ("image", without("codes/"), None, "anchors"),
     ("image", None, edit("schema", to=99), "schema"),
-    ("image", None, edit("kind", to="table"), "kind"),
     ("selected", become("selection/fold-1/", lambda a: a[:, :1]), None, "shape"),
     ("selected", become("selection/discriminator/", lambda a: a[:, :1]), None, "shape"),
     ("selected", become("selection/rows-0/", lambda a: a[:, :1]), None, "rows-0"),
     ("rows", become("sources/pixels", lambda a: a[:, :7]), None, "rows"),
-    ("rows", become("sources/pixels", lambda a: a.astype(np.float32)), None, "rows"),
     ("rows", become("sources/pixels", lambda a: a[:0]), None, "rows"),
     ("rows", become("sources/pixels", lambda a: a[:-1]), None, "rows"),
     ("rows", without("sources/ids"), None, "rows"),
     ("table", become("anchors/rows", lambda a: a[:, :3]), None, "anchor"),
-    ("table", without("anchors/labels"), None, "anchors"),
-    ("table", cell("anchors/rows", np.nan), None, "finite"),
-    ("table", cell("network/residual.weight", np.nan, 0), None, "finite"),
+    ("table", without("anchors/labels"), None, "anchor"),
     ("table", without("columns/0/"), None, "column"),
-    ("table", become("columns/0/values", lambda a: a[:-1]), None, "column"),
     ("table", None, edit("schema", to=99), "schema"),
     ("table", None, edit("classes", to=CLASSES), "embed"),
 ]
@@ -96,13 +77,12 @@ def saved(fitted, table_gan) -> dict[str, tuple[type, Arrays, dict[str, Any]]]:
     picky = SelectionSettings(label=0, outlier=0, logit=0.4)
     recipe = resolve_recipe("auto").model_copy(update={"selection": picky})
     data = toy_images({"good": 40, "odd": 30, "bad": 8})
-    with quick_scores():
-        models = {
-            "image": fitted,
-            "table": table_gan,
-            "selected": ImageGAN(recipe=recipe, **settings, advise=False).fit(data),
-            "rows": ImageGAN(recipe="stargan", **settings, selection=False).fit(data),
-        }
+    models = {
+        "image": fitted,
+        "table": table_gan,
+        "selected": ImageGAN(recipe=recipe, **settings, advise=False).fit(data),
+        "rows": ImageGAN(recipe="stargan", **settings, selection=False).fit(data),
+    }
     parts = {}
     for name, gan in models.items():
         arrays, meta = gan._bundle()
@@ -129,44 +109,6 @@ def test_a_damaged_model_is_refused(saved, tmp_path, model, change, described, w
         described(meta)
     damaged = arrays if change is None else change(dict(arrays))
     assert word in refusal(kind, damaged, meta, tmp_path)
-
-
-def column_at(meta: dict[str, Any], name: str) -> int:
-    return [column["name"] for column in meta["table"]["columns"]].index(name)
-
-
-@pytest.mark.parametrize("name", ["text", "many"])
-def test_a_column_that_claims_other_levels_is_refused(saved, tmp_path, name):
-    kind, arrays, meta = saved["table"]
-    meta = copy.deepcopy(meta)
-    meta["table"]["columns"][column_at(meta, name)]["levels"] = LEVELS
-    assert f"'{name}'" in refusal(kind, arrays, meta, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("model", "layer", "path", "value"),
-    [
-        ("image", torch.nn.Conv2d, ("image_shape",), [8, 16000, 1]),
-        ("image", torch.nn.Conv2d, ("image_shape",), [4000, 4000, 9000]),
-        ("table", torch.nn.Linear, ("recipe", "generator", "width"), 1024),
-        ("table", torch.nn.Linear, ("recipe", "generator", "code"), 1024),
-    ],
-)
-def test_a_description_that_claims_a_huge_network_is_refused_unbuilt(
-    saved, tmp_path, monkeypatch, model, layer, path, value
-):
-    built, real = set(), layer.__init__
-
-    def watched(self, *args, **settings) -> None:
-        real(self, *args, **settings)
-        built.add(self.weight.device.type)
-
-    monkeypatch.setattr(layer, "__init__", watched)
-    kind, arrays, meta = saved[model]
-    meta = copy.deepcopy(meta)
-    edit(*path, to=value)(meta)
-    refusal(kind, arrays, meta, tmp_path)
-    assert built <= {"meta"}  # only shapes
 
 
 def test_a_changed_payload_of_a_copy_is_refused(table_gan) -> None:

@@ -14,23 +14,17 @@ from gan_augment.classifier import train_classifier
 from gan_augment.errors import DataError, TooFewAcceptedError
 from gan_augment.generators import calibration
 from gan_augment.generators.calibration import select
+from gan_augment.generators.image_sampler import check_going_on
 from gan_augment.generators.model_file import (
     ClassSelection,
     SelectionRecord,
     Thresholds,
 )
 from gan_augment.generators.scorer import SCORER_ROWS_A_CLASS
-from gan_augment.generators.selection import (
-    SampleSequence,
-    Scores,
-    Selection,
-    check_going_on,
-    failed,
-)
+from gan_augment.generators.selection import Scores, Selection
 from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress
 from gan_augment.recipes import SelectionSettings, resolve_recipe
-from tests.generators.conftest import quick_scores
 
 EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
 """D alone decides, so that every class keeps some and rejects some however short the training."""
@@ -38,8 +32,7 @@ EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
 
 def fit(data: Labelled, settings: SelectionSettings = EASY, name: str = "auto", **more):
     recipe = resolve_recipe(name).model_copy(update={"selection": settings})
-    with quick_scores():
-        return ImageGAN(recipe=recipe, steps=3, device="cpu", threads=1, **more).fit(data)
+    return ImageGAN(recipe=recipe, steps=3, device="cpu", threads=1, **more).fit(data)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +53,7 @@ def plain(data) -> ImageGAN:
 def selected(gan: ImageGAN, data: Labelled, **settings: float) -> Selection:
     """What is selected of the generator of `gan` by the classifiers and distances alone."""
     rows, chosen = np.arange(len(data)), SelectionSettings(logit=0, **settings)
-    return select(data, rows, gan._sampler.sampler, torch.nn.Identity(), chosen, 0, Progress())
+    return select(data, rows, gan._sampler, torch.nn.Identity(), chosen, 0, Progress())
 
 
 def some(n: int, **scores) -> Scores:
@@ -73,15 +66,15 @@ def some(n: int, **scores) -> Scores:
 def test_a_candidate_is_rejected_for_the_first_criterion_that_it_fails_of_those_that_are_on():
     scores = some(4, label=[0.05, 0.9, 0.9, 0.05], logit=[0, -2, 0, -2])
     limits = Thresholds(label=0.1, logit=-1.0)
-    assert failed(scores, limits).tolist() == ["label", "logit", "", "label"]
-    assert failed(scores, Thresholds()).tolist() == [""] * 4
+    assert scores.failed(limits).tolist() == ["label", "logit", "", "label"]
+    assert scores.failed(Thresholds()).tolist() == [""] * 4
 
 
 def test_an_outlier_is_far_in_every_fold_and_a_copy_near_in_one_or_equal():
     scores = some(5, distance=[[1, 9, 9, 0, 5], [1, 1, 9, 5, 5]])
-    assert failed(scores, Thresholds(far=(8, 8))).tolist() == ["", "", "outlier", "", ""]
-    assert failed(scores, Thresholds(near=(0.5, 0.5))).tolist() == ["", "", "", "copy", ""]
-    assert failed(scores, Thresholds(near=(0, 0))).tolist() == ["", "", "", "copy", ""]
+    assert scores.failed(Thresholds(far=(8, 8))).tolist() == ["", "", "outlier", "", ""]
+    assert scores.failed(Thresholds(near=(0.5, 0.5))).tolist() == ["", "", "", "copy", ""]
+    assert scores.failed(Thresholds(near=(0, 0))).tolist() == ["", "", "", "copy", ""]
 
 
 @pytest.mark.slow
@@ -98,7 +91,7 @@ def test_a_range_is_a_piece_of_the_whole_whatever_was_drawn_before(gan, start, s
     whole = gan.sample({"bad": 100}).pixels
     assert np.array_equal(gan.rows("bad", start, stop).pixels, whole[start:stop])
     fresh = copy.copy(gan)
-    fresh._sampler = SampleSequence(gan._sampler.sampler, gan._sampler.selection)
+    fresh._sampler = replace(gan._sampler)
     assert np.array_equal(fresh.rows("bad", start, stop).pixels, whole[start:stop])
 
 
@@ -192,7 +185,7 @@ def test_selection_says_per_class_what_it_keeps_and_why_not(gan):
     lines = gan.meta_.model_copy(update={"selection": record}).kept_lines()
     assert lines[2:5] == [
         "  a  90% (rejected: 10% label)",
-        "  b  refused at 5% (rejected: 95% logit)",
+        "  b  refused: 5% (rejected: 95% logit)",
         "  c  refused: 3 images",
     ]
 

@@ -15,7 +15,7 @@ from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DataError, DivergedError, UsageError
 from gan_augment.generators import row_sampler
-from gan_augment.generators.scorer import SpreadScorer
+from gan_augment.generators.tabular_gan import SpreadScorer
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
 from gan_augment.recipes import RECIPES

@@ -9,15 +9,9 @@ import pytest
 
 from gan_augment import ImageGAN, Repeats
 from gan_augment.commands.inspect import inspect_run
-from gan_augment.generators import calibration, image_gan
+from gan_augment.generators import image_gan
 from gan_augment.generators.model_file import UsefulnessRecord
-from gan_augment.generators.time_budget import steps_within
-from gan_augment.generators.trial import (
-    _estimates,
-    trial_s,
-    try_rows,
-    updates_within,
-)
+from gan_augment.generators.trial import _estimates, try_rows
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress
@@ -147,21 +141,9 @@ def test_an_interval_holds_the_spread_of_units_and_of_seeds():
     assert only[2] - only[0] == pytest.approx(1.282 * 2 * np.sqrt(of_seeds), abs=1e-4)
 
 
-@pytest.mark.parametrize("budget_s", [5, 60, 90, 300, 3600])
-def test_a_budget_holds_training_and_the_trial_of_what_it_made(budget_s):
-    def after_s(steps: int) -> float:
-        return trial_s(updates_within(64 * steps, 3000), scorer_s=4.5)
-
-    steps = steps_within(budget_s, 0.15, after_s)
-    assert steps * 0.15 + after_s(steps) <= budget_s
-    assert (steps + 1) * 0.15 + after_s(steps + 1) > budget_s
-    assert (updates_within(64 * steps, 3000) > 0) == (budget_s > 80)
-
-
 @pytest.fixture(scope="module")
-def gan(make_images, quick_scoring) -> ImageGAN:
+def gan(make_images) -> ImageGAN:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration, "MOST_UPDATES", 10)
         patch.setattr(image_gan, "updates_within", lambda images, rows: 2)
         data = make_images({"good": 60, "bad": 16})
         recipe = resolve_recipe("auto").model_copy(update={"selection": EASY})
@@ -181,8 +163,7 @@ def test_a_fit_judges_its_rows_says_so_and_saves_what_it_found(gan, tmp_path):
     assert gan.meta_.advice() in lines
 
 
-def test_what_is_not_trained_is_tried_all_the_same(make_images, quick_scoring, monkeypatch):
-    monkeypatch.setattr(calibration, "MOST_UPDATES", 10)
+def test_what_is_not_trained_is_tried_all_the_same(make_images, monkeypatch):
     tried = []
     monkeypatch.setattr(image_gan, "updates_within", lambda images, rows: tried.append(images) or 2)
     recipe = resolve_recipe("fourier").model_copy(update={"selection": EASY})

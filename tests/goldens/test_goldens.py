@@ -11,7 +11,9 @@ from tests.goldens.build_goldens import FACTS, build, differences
 
 
 @pytest.mark.slow
-def test_models_samples_top_ups_results_and_public_names_are_as_frozen(tmp_path: Path) -> None:
+def test_models_samples_top_ups_results_and_public_names_are_as_frozen(
+    tmp_path: Path, full_scorers
+) -> None:
     facts, _ = build(tmp_path / "out")
     frozen = json.loads(FACTS.read_text(encoding="utf-8"))
     assert differences(frozen, json.loads(json.dumps(facts))) == []

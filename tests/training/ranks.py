@@ -54,7 +54,7 @@ def main(folder: Path, rank: int) -> None:
     with all_ranks() as world:
         for name, wrong in (
             ("data", lambda: world.agree(data=world.rank, settings=1)),
-            ("batch", lambda: world.check_batch(8, 8)),
+            ("batch", lambda: world.rows(8, 8)),
         ):
             try:
                 wrong()

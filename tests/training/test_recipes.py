@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,3 +115,107 @@ def test_settings_that_do_not_go_together_are_refused(values, word):
 def test_a_recipe_for_the_other_kind_of_data_is_refused(name, data):
     with pytest.raises(UsageError, match=f"'{name}' is for .*, not for {data}s"):
         resolve_recipe(name, data)
+
+
+# the settings of the papers
+
+
+# recipe | loss | D steps | D's optimiser | G's, where it differs | all other settings | source
+PUBLISHED = """
+minimax           | minimax        | 1 | adam 2e-4 .5 .999 | | | Goodfellow 2014
+nonsaturating     | non-saturating | 1 | adam 2e-4 .5 .999 | | | Goodfellow 2014
+lsgan             | least-squares  | 1 | adam 2e-4 .5 .999 | | | Mao 2017
+wgan-gp           | wasserstein    | 5 | adam 1e-4 0 .9    | | gradient_penalty=10 | Gulrajani 2017
+hinge-sn          | hinge          | 5 | adam 2e-4 0 .9    | | spectral_norm=True | Miyato 2018
+relativistic-r1r2 | relativistic   | 1 | adam 2e-4 0 .99   | | r1=1 r2=1 r1_every=1 | Huang 2024
+cgan              | non-saturating | 1 | adam 2e-4 .5 .999 | | condition=concatenation | Mirza 2014
+acgan             | non-saturating | 1 | adam 2e-4 .5 .999 | | condition=auxiliary | Odena 2017
+wgan              | wasserstein    | 5 | rmsprop 5e-5      | \
+    | clip=.01 long_d_steps=100 | Arjovsky 2017
+sgan              | non-saturating | 1 | adam 2e-4 .5 .999 | | balanced=True | SGAN
+unrolled          | non-saturating | 1 | adam 1e-4 .5 .999 | adam 1e-3 .5 .999 \
+    | unrolled=5 | Metz 2017
+egan              | non-saturating | 1 | adam 2e-4 .5 .999 | | generators=2 discriminators=2 | EGAN
+class-by-class    | non-saturating | 1 | adam 2e-4 .5 .999 | | condition=none by_class=True | -
+semi-supervised   | non-saturating | 1 | adam 2e-4 .5 .999 | \
+    | condition=classes feature_matching=1 adversary=0 | Salimans 2016
+dcgan             | non-saturating | 2 | adam 2e-4 .5 .999 | \
+    | g=dcgan d=dcgan | Radford 2016 (one D step there)
+pggan             | wasserstein    | 1 | adam 1e-3 0 .99   | \
+    | gradient_penalty=10 drift=1e-3 grow=.5 minibatch_std=True g=growing d=growing | Karras 2018
+stylegan          | non-saturating | 1 | adam 2e-3 0 .99   | \
+    | r1=.1 r1_every=16 path_length=2 lazy_rates=True minibatch_std=True g=style \
+    d=growing | Karras 2020 (R1 of 10 there)
+biggan-lite       | hinge          | 2 | adam 4e-4 0 .999  | adam 1e-4 0 .999 \
+    | spectral_norm=True skip_code=True | Zhang 2019, Brock 2019
+stargan           | hinge          | 1 | adam 8e-4 0 .99   | adam 4e-4 .5 .99 \
+    | condition=auxiliary spectral_norm=True fake_classes=False cycle=10 kind=translation \
+    | Choi 2018 (Wasserstein, penalty 10, five D steps at 1e-4 there)
+cyclegan          | least-squares  | 1 | adam 2e-4 .5 .999 | \
+    | condition=none cycle=10 identity=5 by_class=True pool=50 kind=translation \
+    schedule=linear,0.5 | Zhu 2017
+pix2pix           | non-saturating | 1 | adam 2e-4 .5 .999 | \
+    | reconstruction=100 kind=pairs | Isola 2017
+adain             | hinge          | 1 | adam 1e-3 .9 .999 | \
+    | adversary=0 content=1 style=10 reconstruct_only=.4 kind=style \
+    | Huang 2017 (1e-4 there, on downloaded features)
+fourier           | hinge          | 1 | adam 2e-4 .5 .999 | | kind=fourier | Yang 2020
+inpaint           | hinge          | 1 | adam 4e-4 0 .99   | \
+    | spectral_norm=True reconstruction=10 kind=inpainting | Pathak 2016
+srgan             | non-saturating | 1 | adam 1e-3 .9 .99  | \
+    | condition=none adversary=1e-3 reconstruction=1 reconstruct_only=.5 kind=super-resolution \
+    | Ledig 2017 (without downloaded features)
+"""
+ROWS = [[cell.strip() for cell in line.split("|")] for line in PUBLISHED.strip().splitlines()]
+OFF = {
+    "reconstruct_only": 0.0,
+    "spectral_norm": False,
+    "kind": "free",
+    "schedule": ("constant", 0.0),
+}
+"""What differs from the default of a setting in a preset that does not name it."""
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """Return every setting of the game, the objective and the networks that papers publish."""
+    d, g, schedule = recipe.discriminator, recipe.generator, recipe.schedule
+    values = recipe.objective.model_dump() | recipe.game.model_dump() | d.model_dump()
+    values |= {"kind": g.kind, "skip_code": g.skip_code, "style_mixing": g.style_mixing}
+    values |= {"g": g.network, "d": d.network, "schedule": (schedule.name, schedule.hold)}
+    sizes = ("network", "width", "max_width", "loss")
+    return {name: value for name, value in values.items() if name not in sizes}
+
+
+def value_of(text: str) -> Any:
+    """Return a number, a truth value, words, or a name with a number."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        name, comma, number = text.partition(",")
+        return (name, float(number)) if comma else text
+
+
+def optimiser_of(text: str) -> tuple[Any, ...]:
+    """Return name, rate and betas."""
+    name, rate, *betas = text.split()
+    return name, float(rate), tuple(map(float, betas)) or None
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_a_preset_has_the_settings_of_its_paper(row):
+    name, loss, d_steps, of_d, of_g, more, _ = row
+    recipe = RECIPES["image"][name]
+    assert (recipe.objective.loss, recipe.d_steps) == (loss, int(d_steps))
+    for optimiser, expected in (
+        (recipe.discriminator_optimiser, of_d),
+        (recipe.generator_optimiser, of_g or of_d),
+    ):
+        betas = optimiser.betas if optimiser.name == "adam" else None
+        assert (optimiser.name, optimiser.rate, betas) == optimiser_of(expected)
+    named = dict(pair.split("=") for pair in more.split())
+    expected = settings_of(Recipe()) | OFF
+    assert settings_of(recipe) == expected | {key: value_of(v) for key, v in named.items()}
+
+
+def test_every_preset_of_the_literature_is_in_the_table():
+    assert {row[0] for row in ROWS} == set(RECIPES["image"]) - {"anchored", "free"}

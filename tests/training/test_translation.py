@@ -283,12 +283,3 @@ def test_the_distance_to_the_source_row_falls(name):
     loss = "cycle" if name == "stargan" else "reconstruction"
     losses = [float(one_step(run)[loss]) for _ in range(30)]
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
-
-
-def test_samples_of_unknown_rows_go_back_nowhere():
-    run = toy("image", "stargan")
-    batch = run.batches.at(0, 0)
-    with pytest.raises(TypeError, match="known classes"):
-        cycle_term(run.state, run.parts, batch, GeneratorOutput(batch.x))
-    with pytest.raises(TypeError, match="rows to start from"):
-        run.parts.make(run.state.generator, GeneratorInput(torch.zeros(8, 0), batch.y))

@@ -133,9 +133,7 @@ def choose(
         str, o.option("--recipes", "Names or .toml files with commas, or all.  [default: five]")
     ] = "",
     budget: Annotated[str, o.option("--budget", "Time of all trials: 90s, 20m, 1h.")] = "20m",
-    resume: o.Resume = False,
     overwrite: o.Overwrite = False,
-    force: Annotated[bool, o.option("--force", "Begin although the budget is too short.")] = False,
     dry_run: o.DryRun = False,
 ) -> None:
     """Try recipes on DATA and name the best one.
@@ -157,8 +155,8 @@ def choose(
         lines, values = plan_choice(data, out, settings, recipes=names)
         outcome.show_plan(ctx, lines, plan=values)
         return
-    flags = {"resume": resume, "overwrite": overwrite, "force": force}
-    result = outcome.run(ctx, run_choose, data, out, settings, recipes=names, **flags)
+    flags = {"recipes": names, "overwrite": overwrite}
+    result = outcome.run(ctx, run_choose, data, out, settings, **flags)
     words = ["gan-augment", "fit", str(data)]
     words += ["--target", options.target] if options.target else []
     words += ["--recipe", str(result.out / "recipe.toml")]
