@@ -75,7 +75,7 @@ def test_where_the_time_is_out_the_rounds_so_far_decide():
 def test_the_first_round_has_as_many_steps_as_the_budget_holds():
     speeds = [Forecast(9, 1.0, 0.1)] * 3
     # rounds of 3 and 2 recipes with two seeds, each score .5 s: 15 s, and 1.4 s for each step
-    steps, fixed_s, step_s = first_steps(speeds, 0.5, 10_000, 155.0)
+    steps, fixed_s, step_s = first_steps(speeds, 0.5, 10_000, 155.7)
     assert (steps, fixed_s, step_s) == (100, pytest.approx(15), pytest.approx(1.4))
     assert first_steps(speeds, 0.5, 120, 155.0)[0] == 60
     assert first_steps(speeds, 0.5, 120, 9.0)[0] == 0
