@@ -77,7 +77,7 @@ def test_images_with_the_cnn(tmp_path: Path) -> None:
 
 
 @pytest.mark.campaign
-def test_images_with_the_cnn_and_image_gans(tmp_path: Path) -> None:
+def test_images_with_the_cnn_and_image_gans(tmp_path: Path, full_scorers) -> None:
     asked = changed(SHORT, generator=ImageGAN(), updates=3, arms=("gan",))
     same_in_every_way(digits(), asked, tmp_path)
 

@@ -224,7 +224,7 @@ def test_an_amount_brings_every_class_to_that_fraction(blobs, quick, source, add
     assert Counter(sampler.origin_.tolist()) == {"real": 120, **added}
 
 
-def test_auto_leaves_out_a_source_that_cannot_serve(quick):
+def test_auto_tries_every_source_where_cells_are_missing(quick):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=60), "b": rng.choice(["x", "y"], 60)})
     frame.loc[::5, "a"] = np.nan
@@ -233,8 +233,8 @@ def test_auto_leaves_out_a_source_that_cannot_serve(quick):
     scoring = make_scorer(recall_score, pos_label="yes")
     model = AugmentedClassifier(make_pipeline(prepare, GaussianNB()), quick(), "auto", scoring)
     found = model.fit(frame, y).search_.cv_results_
-    failed = np.isnan(found["mean_test_score"])
-    assert {p["augmenter__source"] for p in np.array(found["params"])[failed]} == {"smote"}
+    assert not np.isnan(found["mean_test_score"]).any()
+    assert "smote" in {params.get("augmenter__source") for params in found["params"]}
 
 
 def test_auto_keeps_groups_together_and_shares_one_gan_per_fold(blobs, quick, trained_on):
