@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator as sklearn
 
 import gan_augment
 from gan_augment import AugmentedClassifier, GANAugmenter, make_pipeline
-from gan_augment.generators.gan import compute_config_here
+from gan_augment.data.topup_plan import TopUpPlan
 
 PACKAGE = Path(gan_augment.__file__).parent
 AUGMENTER = GANAugmenter(steps=2, random_state=0, n_jobs=1)
@@ -58,9 +58,9 @@ def test_the_checks_of_both_libraries_pass(estimator: Any, check: partial) -> No
 
 @pytest.mark.parametrize("file", [Path("train.py"), PACKAGE.parent / "gan_augment_trial.py"])
 def test_it_points_at_the_callers_line_even_in_a_file_beside_the_package(file: Path) -> None:
-    script = "\n\ncompute_config_here('cuda:99', 'float32', 1)"
-    with pytest.warns(UserWarning, match="cuda:99") as caught:
-        exec(compile(script, str(file), "exec"), {"compute_config_here": compute_config_here})  # noqa: S102
+    plan = TopUpPlan({}, {"rare": "it has 1 row"})
+    with pytest.warns(UserWarning, match="it has 1 row") as caught:
+        exec(compile("\n\nplan.warn_of_refused()", str(file), "exec"), {"plan": plan})  # noqa: S102
     assert [(one.filename, one.lineno) for one in caught] == [(str(file), 3)]
 
 
