@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.tables.columns import with_new_ids
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import Layout, TopUpPlan
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError, warn
@@ -176,6 +175,8 @@ def added_rows(
         pieces.append(kind.take(data.rows, block.source) if repeats else made[name])
     rows = kind.concat(pieces)
     if schema is not None:
+        from gan_augment.data.tables.columns import with_new_ids
+
         rows = with_new_ids(rows, schema, data.frame, 0)
     ids = np.array([f"added-{row:06d}" for row in range(len(layout))], dtype=np.str_)
     return Added(data.with_rows(rows, layout.label, ids), plan, layout)
