@@ -1,19 +1,21 @@
-"""What an evaluation costs beside its fits, and what a second process saves.
+"""Measure the overhead of an evaluation, the gain of a second process, and the time per split.
 
     python examples/benchmarks/evaluator_speed.py [--out examples/benchmarks/evaluator_speed.json]
         [--rounds 3] [--folds 5] [--repeats 1] [--steps 300] [--tables cancer,drawn]
+    python examples/benchmarks/evaluator_speed.py --before DIR [--out FILE] ...
 
-Two tables: scikit-learn's breast cancer (569 rows, 30 numbers), the malignant cases topped up, and
-one of 5,000 rows that is drawn, with six numbers, four columns of levels and 5 % rare rows. The
-learner is boosting, the arms are the default ones. Each evaluation is a process of its own,
-timed from the call to its return, with nothing but the library imported; one process and two take
-turns in every round.
+Two tables: scikit-learn's breast cancer (569 rows, 30 numeric columns), the malignant cases topped
+up, and a simulated table of 5,000 rows with six numeric columns, four categorical columns and 5 %
+rare rows. The learner is boosting, with the default arms. Each evaluation runs in a process of its
+own and is timed from the call to its return. The variants alternate in every round.
 
-- overhead: (wall time - the seconds that the journal tells of making training sets, fitting and
-  predicting) / those seconds, with one process. Asked: <= .05.
-- ratio: wall time with two processes / with one, within a round. Asked: <= .6.
+- overhead: (wall time - the journal's seconds for building training sets, fitting and predicting)
+  / those seconds, with one process. Target: at most .05.
+- two processes / one: ratio of wall times within a round. Target: at most .6.
+- with `--before`, a checkout of an earlier version, both with one process: seconds per split before
+  / now, without the plan. Target: at least 3.
 
-Run it on an idle machine of two cores, with OMP_NUM_THREADS=1.
+Run it on an idle machine with two cores and OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -38,11 +40,12 @@ from gan_augment.evaluation.runner import evaluate
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 
+HERE = Path(__file__).resolve().parents[2]
 ROWS, RARE = 5000, 250
 
 
 def cancer() -> tuple[Labelled, str]:
-    """(the table, the class to top up)."""
+    """Return the table and the class to top up."""
     from sklearn.datasets import load_breast_cancer
 
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
@@ -50,7 +53,7 @@ def cancer() -> tuple[Labelled, str]:
 
 
 def drawn() -> tuple[Labelled, str]:
-    """Numbers and levels that tell a little of the class."""
+    """Simulate numeric and categorical columns that are weakly related to the class."""
     rng = np.random.default_rng(0)
     rare = rng.permutation(np.arange(ROWS) < RARE)
     frame = pd.DataFrame(rng.normal(size=(ROWS, 6)), columns=[f"x{i}" for i in range(6)])
@@ -66,7 +69,7 @@ TABLES = {"cancer": cancer, "drawn": drawn}
 
 
 def one(asked: argparse.Namespace) -> dict[str, float]:
-    """Seconds of one evaluation: wall time, until its plan was there, what the journal tells."""
+    """Run one evaluation; return its wall time, its planning time and the journal's seconds."""
     table, rare = TABLES[asked.one]()
     planned_s: list[float] = []
     options = EvaluationOptions(
@@ -98,22 +101,26 @@ def one(asked: argparse.Namespace) -> dict[str, float]:
     }
 
 
-def alone(name: str, jobs: int, asked: argparse.Namespace) -> dict[str, float]:
-    """`one` in a process of its own."""
-    line = [sys.executable, __file__, "--one", name, "--jobs", str(jobs)]
+def run_one(
+    name: str, jobs: int, asked: argparse.Namespace, checkout: Path = HERE
+) -> dict[str, float]:
+    """Run `one` of a checkout's copy of this script in a process of its own."""
+    script = checkout / "examples" / "benchmarks" / Path(__file__).name
+    line = [sys.executable, str(script), "--one", name, "--jobs", str(jobs)]
     for flag in ("folds", "repeats", "steps"):
         line += [f"--{flag}", str(getattr(asked, flag))]
-    run = subprocess.run(line, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    run = subprocess.run(line, capture_output=True, text=True, check=True, env=environment)
     found: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
     return found
 
 
-def compared(name: str, asked: argparse.Namespace) -> dict:
-    """Both ways of each round, in turns."""
+def processes_compared(name: str, asked: argparse.Namespace) -> dict:
+    """Time one process and two, alternating."""
     ways: dict[int, list[dict[str, float]]] = {1: [], 2: []}
     for number in range(asked.rounds):
         for jobs in (1, 2) if number % 2 == 0 else (2, 1):
-            ways[jobs].append(alone(name, jobs, asked))
+            ways[jobs].append(run_one(name, jobs, asked))
             print(name, jobs, json.dumps(rounded(ways[jobs][-1])), flush=True)
     overhead = [(run["wall_s"] - run["fits_s"]) / run["fits_s"] for run in ways[1]]
     ratio = [two["wall_s"] / single["wall_s"] for single, two in zip(ways[1], ways[2], strict=True)]
@@ -125,19 +132,40 @@ def compared(name: str, asked: argparse.Namespace) -> dict:
     }
 
 
+def checkouts_compared(name: str, asked: argparse.Namespace) -> dict:
+    """Time the checkout `--before` and this one, alternating, with one process."""
+    runs: dict[str, list[dict[str, float]]] = {"before": [], "now": []}
+    places = {"before": asked.before.resolve(), "now": HERE}
+    for number in range(asked.rounds):
+        for side in ("before", "now") if number % 2 == 0 else ("now", "before"):
+            runs[side].append(run_one(name, 1, asked, places[side]))
+            print(name, side, json.dumps(rounded(runs[side][-1])), flush=True)
+    splits = asked.folds * asked.repeats
+    split_s = {
+        side: [(run["wall_s"] - run["planned_s"]) / splits for run in found]
+        for side, found in runs.items()
+    }
+    ratios = [old / new for old, new in zip(split_s["before"], split_s["now"], strict=True)]
+    return {
+        "before / now": summary(ratios),
+        "seconds per split": {side: summary(found) for side, found in split_s.items()},
+        "plan, s": {side: summary([run["planned_s"] for run in runs[side]]) for side in runs},
+    }
+
+
 def rounded(values: dict[str, float]) -> dict[str, float]:
-    """For people."""
+    """Round to two decimals."""
     return {name: round(value, 2) for name, value in values.items()}
 
 
 def summary(values: list[float]) -> dict[str, float]:
-    """Median, lowest, highest."""
+    """Return the median, the lowest and the highest value."""
     three = {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
     return {name: round(value, 3) for name, value in three.items()}
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
@@ -145,7 +173,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--tables", type=lambda text: text.split(","), default=list(TABLES))
-    parser.add_argument("--one", choices=list(TABLES), help="one evaluation, here and now")
+    parser.add_argument("--one", choices=list(TABLES), help="run one evaluation in this process")
+    parser.add_argument("--before", type=Path, help="checkout of an earlier version")
     parser.add_argument("--jobs", type=int, default=1)
     asked = parser.parse_args()
     if asked.one:
@@ -160,9 +189,8 @@ def main() -> None:
         "python": platform.python_version(),
     }
     for name in asked.tables:
-        result[name] = compared(name, asked)
-        told = {key: result[name][key] for key in ("overhead", "two processes / one")}
-        print(name, json.dumps(told), flush=True)
+        result[name] = (checkouts_compared if asked.before else processes_compared)(name, asked)
+        print(name, json.dumps(result[name]), flush=True)
     if asked.out:
         asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
