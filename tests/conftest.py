@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -92,11 +92,26 @@ def short_scorers() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _full_scorers() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, updates in {"scorer.SCORER_STEPS": 300, "calibration.MOST_UPDATES": 160}.items():
+            patch.setattr(f"gan_augment.generators.{name}", updates)
+        yield
+
+
 @pytest.fixture
-def full_scorers(monkeypatch: pytest.MonkeyPatch) -> None:
+def full_scorers() -> Iterator[None]:
     """Train scorers as outside of tests."""
-    for name, updates in {"scorer.SCORER_STEPS": 300, "calibration.MOST_UPDATES": 160}.items():
-        monkeypatch.setattr(f"gan_augment.generators.{name}", updates)
+    with _full_scorers():
+        yield
+
+
+@pytest.fixture(scope="module")
+def full_scorers_in_module() -> Iterator[None]:
+    """Train scorers as outside of tests, for module fixtures; request it in every test."""
+    with _full_scorers():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -86,6 +86,7 @@ def diagnose(
 
     Examples
     --------
+    >>> import numpy as np
     >>> figures = diagnose([[0.0], [4.0]], [[1.0], [3.0]], held_out=np.empty((0, 1)))
     >>> figures["spread"].value, figures["spread"].ideal, figures["spread"].floor
     (0.5, 1.0, None)

@@ -17,7 +17,7 @@ from gan_augment.options import FitOptions
 from gan_augment.training import loop
 from gan_augment.training.callbacks import StopRequested
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("full_scorers_in_module")]
 LOST = r"3 rollbacks with halved rates: class 'bad' lost its variety"
 
 
@@ -53,7 +53,7 @@ def forced(tmp_path_factory) -> FitOptions:
 
 
 @pytest.fixture(scope="module")
-def collapsed(data, forced, tmp_path_factory) -> Path:
+def collapsed(data, forced, tmp_path_factory, full_scorers_in_module) -> Path:
     """The folder of a run that collapsed until it was stopped."""
     run = tmp_path_factory.mktemp("runs") / "run"
     with pytest.raises(DivergedError, match=LOST) as raised:

@@ -134,6 +134,6 @@ def test_the_report_of_features_shows_the_nearest_photos_and_says_that_nothing_i
     assert (shown["kind"], shown["height"], shown["width"]) == ("photos", 12, 12)  # their own size
     assert set(shown["classes"]) == {"common", "rare"}
     strip = Image.open(BytesIO(base64.b64decode(shown["classes"]["rare"]["nearest"])))
-    assert strip.size == (8 * 13 - 1, 12)
+    assert strip.size == (8 * 13, 12)
     assert "generated" not in shown["classes"]["rare"]
     assert "<b>no image is generated</b>" in (run.out / "report.html").read_text()

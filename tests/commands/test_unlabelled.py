@@ -1,4 +1,4 @@
-"""Rows whose class nobody knows, and a discriminator that tells classes."""
+"""Unlabelled rows in the training of a GAN."""
 
 from __future__ import annotations
 
@@ -64,47 +64,6 @@ def test_a_batch_holds_as_many_unlabelled_rows_and_d_calls_them_real():
         logits.append(run.state.discriminator(odd[: len(batch.y)], batch.y)[:, 0].mean().item())
     assert batch.x.shape == fakes.x.shape
     assert logits[0] > logits[1] + 1
-
-
-def test_the_discriminator_of_a_table_tells_classes_also_after_saving(tmp_path):
-    gan = fitted_table()
-    x, y = frame(40, seed=1)
-    told = gan.predict_proba(x)
-    assert told.shape == (40, 2)
-    assert told.sum(axis=1) == pytest.approx(np.ones(40))
-    names = list(gan.classes_)
-    assert (
-        told.argmax(axis=1) == np.where(y, names.index("rare"), names.index("common"))
-    ).mean() > 0.8
-    gan.save(tmp_path / "model")
-    assert np.array_equal(TabularGAN.load(tmp_path / "model").predict_proba(x), told)
-
-
-def test_the_discriminator_of_images_tells_classes_also_after_saving(tmp_path):
-    data = images([40, 12], ("dark", "bright"))
-    gan = ImageGAN(
-        recipe=recipe("image"),
-        steps=60,
-        device="cpu",
-        threads=1,
-        selection=False,
-        classes=("bright",),
-    )
-    gan.fit(data, unlabelled=images([50], ("unlabelled",), seed=1))
-    told = gan.predict_proba(data.pixels)
-    assert (told.argmax(axis=1) == data.labels).mean() > 0.9
-    gan.save(tmp_path / "model")
-    assert np.array_equal(ImageGAN.load(tmp_path / "model").predict_proba(data.pixels), told)
-    with pytest.raises(UsageError, match="expected uint8"):
-        gan.predict_proba(data.pixels[:, :4])
-
-
-def test_a_model_whose_discriminator_tells_no_classes_says_which_recipe_would():
-    x, y = frame(40)
-    read = read_frame(x, y=np.where(y, "rare", "common"))
-    gan = TabularGAN(device="cpu", threads=1).fit(read.table, schema=read.schema)
-    with pytest.raises(UsageError, match="semi-supervised"):
-        gan.predict_proba(x)
 
 
 def test_unlabelled_rows_change_what_is_learned_and_the_fingerprint():
