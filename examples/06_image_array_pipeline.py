@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from gan_augment import GANAugmenter, make_pipeline
+from gan_augment import FitOptions, GANAugmenter, make_pipeline
 
 
 def digits() -> list[NDArray[np.generic]]:
@@ -37,7 +37,7 @@ def main(out: Path, steps: int = 60) -> None:
         sampling_strategy="rare",
         image_shape=(8, 8),
         steps=steps,
-        selection="off",  # so few steps make nothing that it would keep
+        options=FitOptions(selection=False),  # so few steps make nothing that it would keep
         random_state=0,
         n_jobs=1,
     )
