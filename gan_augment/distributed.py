@@ -118,7 +118,7 @@ _world = ALONE
 
 
 def world() -> World:
-    """Return the ranks of the enclosing `all_ranks`; outside of it this process alone."""
+    """Return the ranks of the enclosing `all_ranks`; outside of it, only this process."""
     return _world
 
 

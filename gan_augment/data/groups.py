@@ -1,6 +1,6 @@
 """Rows that belong together, held out and dealt into folds as wholes.
 
-Rows of one group are of equal pixels, one picture saved anew, or the user's own.
+A group holds rows with equal pixels, near-duplicates of one picture, or rows that the user names.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def hold_out(
 
     Only classes of `smallest` rows and more give rows: at most round(share * n), at most `most`.
     A group goes whole or not at all; one that also holds rows of a smaller class is never held out.
-    Which rows go depends on (seed, ids) alone, not on the order of the rows.
+    Which rows go depends on (seed, ids) only, not on the order of the rows.
     """
     sizes = np.bincount(data.labels, minlength=len(data.names))
     quota = np.minimum(np.floor(share * sizes + 0.5).astype(np.int64), most)
@@ -124,7 +124,7 @@ def fold_of_rows(
 ) -> NDArray[np.int64]:
     """Return the fold 0 .. folds - 1 of each row, int64 (N,), with even shares of every class.
 
-    labels: int64 (N,). groups: int64 (N,) or None, -1 for a row that stands alone; a group is dealt
+    labels: int64 (N,). groups: int64 (N,) or None, -1 for a row without a group; a group is dealt
     whole, as its first row's class.
     """
     _, unit = np.unique(unit_of_rows(groups, len(labels)), return_inverse=True)

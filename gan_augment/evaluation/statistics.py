@@ -28,12 +28,12 @@ s^2 was that of shares from .01 to .33, the median .08 (with noise .10).
 
 @dataclass(frozen=True)
 class Contrast:
-    """What is believed of a true mean difference D after J paired differences.
+    """The posterior of a true mean difference D after J paired differences.
 
     D is mean + error * T, T of Student's distribution with `freedom` degrees: the posterior of the
     correlated Bayesian t-test, whose intervals are the corrected frequentist ones. error: the
-    corrected standard error, in the unit of the differences; 0 believes in the mean alone, infinity
-    (one difference has no spread: freedom 0) in nothing. n: J.
+    corrected standard error, in the unit of the differences; 0 is certainty of the mean, infinity
+    (one difference has no spread: freedom 0) is no knowledge. n: J.
 
     >>> one = Contrast(mean=0.03, error=0.01, freedom=14, n=15)
     >>> [round(end, 4) for end in one.interval()], round(one.above(0.01), 3)
@@ -244,12 +244,12 @@ def bootstrap_error(
     classes: int,
     seed: int,
 ) -> tuple[float, int] | None:
-    """Estimate the standard error of the difference of a metric between two calls of the same rows.
+    """Estimate the standard error of the difference of a metric between two predictions of the same rows.
 
     labels, called: int64 (N,) in 0..classes - 1. groups: int64 (N,) or None; rows of a group are
-    drawn together, -1 stands alone. Returns the standard deviation of 500 draws and the number of
-    independent units; None where no draw holds an evaluated row. Source: Efron & Tibshirani 1993,
-    "An introduction to the bootstrap", section 13.3.
+    drawn together, -1 is a row without a group. Returns the standard deviation of 500 draws and the
+    number of independent units; None where no draw holds an evaluated row. Source: Efron &
+    Tibshirani 1993, "An introduction to the bootstrap", section 13.3.
     """
     if groups is not None and (groups >= 0).any():
         names, unit = np.unique(unit_of_rows(groups, len(labels)), return_inverse=True)

@@ -1,6 +1,6 @@
 """`GAN`: prepare, train and finish a fit; draw samples; save and load. The same for every kind.
 
-`ImageGAN` and `TabularGAN` define what is trained (`_problem`) and what is kept (`_finish`).
+`ImageGAN` and `TabularGAN` define the problem to train (`_problem`) and the result (`_finish`).
 """
 
 from __future__ import annotations
@@ -366,7 +366,7 @@ class GAN(ABC):
         unlabelled: Labelled | None,
         schema: TableSchema | None,
     ) -> tuple[Problem, GANScorer, int]:
-        """Return what is trained, its scorer and the steps; the leading rank decides."""
+        """Return the problem, its scorer and the steps; the leading rank decides."""
         if not ranks.leads:
             how = ranks.share()
             compute = compute_config(self.device, how["precision"], how["threads"])

@@ -91,7 +91,7 @@ def wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def relativistic_d(real: Tensor, fake: Tensor) -> Tensor:
-    """Each real above the fake beside it: E softplus(s_f - s_r).
+    """Push each real above its paired fake: E softplus(s_f - s_r).
 
     Shapes: real (N,), fake (N,) -> (); ln 2 where they are equal, blind to a constant added to
     both. Source: Jolicoeur-Martineau 2018, "The relativistic discriminator", RSGAN.
@@ -100,7 +100,7 @@ def relativistic_d(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def relativistic_g(real: Tensor, fake: Tensor) -> Tensor:
-    """Each fake above the real beside it: E softplus(s_r - s_f). Shapes: (N,), (N,) -> ()."""
+    """Push each fake above its paired real: E softplus(s_r - s_f). Shapes: (N,), (N,) -> ()."""
     return F.softplus(real - fake).mean()
 
 

@@ -1,4 +1,4 @@
-"""Penalties on the discriminator: its gradients, or its logits beside their running means.
+"""Penalties on the discriminator: its gradients, or how far its logits are from running means.
 
 A gradient penalty is one of two formulas at one of three places: R1 and R2 are `zero_centred` on
 reals and on fakes, WGAN-GP is `one_centred` at points `between` the two. Weights are the recipe's.

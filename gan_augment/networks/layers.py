@@ -50,7 +50,7 @@ def factors(x: Tensor, factor: int = 2) -> tuple[int, int]:
 
 
 def doubled(x: Tensor, times: int = 1, mode: str = "nearest") -> Tensor:
-    """Every pixel as 2^times by 2^times of them, or what is between them with "bilinear"."""
+    """Enlarge images by 2^times: by repeated pixels, or by interpolation with "bilinear"."""
     sides = tuple(float(side) for side in factors(x, 2**times))
     return F.interpolate(x, scale_factor=sides, mode=mode) if times else x
 
@@ -90,7 +90,7 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """(out, in, ...) -> the same shape, spectral norm 1; in float32, whatever is around."""
-        if weight.is_meta:  # a shape alone; its product would make torch load its compiler
+        if weight.is_meta:  # only a shape; its product would make torch load its compiler
             return weight
         with torch.autocast(weight.device.type, enabled=False):
             return weight / self._largest_singular_value(weight)
@@ -147,22 +147,23 @@ def verdict(
     K class logits l = W phi, which follow s (Odena et al. 2017). Without v, s = log sum_k e^l_k:
     the logit of D(x) = Z / (Z + 1), Z = sum_k e^l_k (Salimans et al. 2016, section 5).
     """
-    told = None if classes is None else classes(features)
+    class_logits = None if classes is None else classes(features)
     if linear is not None:
-        logits = linear(features).squeeze(1)
-    elif told is not None:
-        logits = torch.logsumexp(told, dim=1)
+        logits: Tensor = linear(features).squeeze(1)
+    elif class_logits is not None:
+        logits = torch.logsumexp(class_logits, dim=1)
     else:
-        raise TypeError("a discriminator needs a linear layer, or classes to tell")
+        raise TypeError("a discriminator needs a linear layer or class logits")
     if projection is not None:
         logits = logits + (projection(y) * features).sum(dim=1)
-    whole: Tensor = logits if told is None else torch.cat([logits[:, None], told], dim=1)
-    return whole
+    if class_logits is not None:
+        logits = torch.cat([logits[:, None], class_logits], dim=1)
+    return logits
 
 
-def split_verdict(told: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The logits (N,) of what a discriminator says, and its class logits (N, K), if it has any."""
-    return (told, None) if told.ndim == 1 else (told[:, 0], told[:, 1:])
+def split_verdict(output: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Split a discriminator's output into logits (N,) and class logits (N, K) or None."""
+    return (output, None) if output.ndim == 1 else (output[:, 0], output[:, 1:])
 
 
 def new_embedding(rows: int, width: int) -> nn.Embedding:

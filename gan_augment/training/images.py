@@ -61,7 +61,7 @@ DISCRIMINATORS: Mapping[str, type[Discriminator | DCGANDiscriminator | GrowingDi
 RECONSTRUCTED = slice(0, None, 2)
 """Rows of a batch that are decoded from their own code; D sees mixtures on the others only."""
 RECONSTRUCTION_NOISE = 0.5  # of the noise of a code: .05
-BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with themselves
+BORROWED_IN_TRAINING = 0.5  # share of borrowed detail: large classes are mixed with themselves
 
 
 def build(

@@ -159,7 +159,7 @@ def _set_rates(state: TrainState, parts: Parts, progress: float) -> None:
 
 
 def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble | None:
-    """Tell how the run goes, and say what is wrong with it, if anything."""
+    """Record the losses and the score; return what is wrong with the run, or None."""
     if not all_finite(run.state, losses):
         return _Trouble(
             "a loss or a weight was not a finite number", "Try --precision float32 or lower rates."

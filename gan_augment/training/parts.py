@@ -39,14 +39,14 @@ class GeneratorOutput:
 
 
 Step = Callable[["TrainState", "Parts", Sequence[Batch]], Losses]
-"""One G step with its D steps, one a batch: a free function over explicit state."""
+"""One G step with its D steps, one per batch: a free function over explicit state."""
 GeneratorTerm = Callable[["TrainState", "Parts", Batch, GeneratorOutput], tuple[Tensor, Losses]]
-"""What G minimises beside the adversary: a weighted loss (), and what is told of it by name."""
+"""A further term that G minimises: a weighted loss (), and its parts by name for the history."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a recipe was resolved to; swapping one part gives another GAN.
+    """The parts that a recipe is resolved to; exchanging one part gives another GAN.
 
     networks(): generator and discriminator, their weights not yet set.
     draw(seed, step, turn, batch): the generator's input for a batch, a pure function; labels are
@@ -54,8 +54,8 @@ class Parts:
     make(generator, inputs): the samples, and the codes behind them if there are any.
     step: one step of the method. first_step: that of the first `first_share` of a run, or None.
     augment(parts, state, x, which, turn): x as D sees it, by draws of its own.
-    generator_terms: what G minimises beside the adversary.
-    numbers: more that steps carry along, {name: shape}, zeros at first.
+    generator_terms: what G minimises in addition to the adversarial loss.
+    numbers: further state of the steps, {name: shape}, zeros at first.
     """
 
     recipe: Recipe
@@ -216,11 +216,11 @@ def load_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) 
 def restored_network(
     new: Callable[[], nn.Module], arrays: Mapping[str, NDArray[np.generic]], device: torch.device
 ) -> nn.Module:
-    """A network with saved weights, for evaluation alone.
+    """Return a network with saved weights, in evaluation mode.
 
-    Raises ModelFileError, before memory is taken for it.
+    Raises ModelFileError before any memory is allocated.
     """
-    with torch.device("meta"):  # shapes alone: a forged description may claim any size
+    with torch.device("meta"):  # shapes only: a forged description may claim any size
         shapes = new()
     check_network(shapes, arrays)
     with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced

@@ -38,9 +38,9 @@ Against = Callable[[TrainState, Parts, Batch, GeneratorOutput], Tensor]
 
 
 def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """One G step and its D steps, one a batch; the last D step judges the samples G then improves.
+    """Take the D steps, one per batch, and one G step on the samples of the last D step.
 
-    So a step decodes once where drawing anew for G would decode twice.
+    Sharing these samples saves a second decoding.
     """
     earlier_d_steps(state, parts, batches)
     batch = batches[-1]
@@ -67,7 +67,7 @@ def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> Ge
 def discriminator_step(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput, turn: int = 0
 ) -> Losses:
-    """One update of D on a batch and as many fakes. Leaves G and its optimiser alone.
+    """Update D on a batch and as many fakes. G and its optimiser do not change.
 
     turn: which of a G step's D steps, 0 for the last.
     """
@@ -106,7 +106,7 @@ def generator_step(
     output: GeneratorOutput,
     against: Against | None = None,
 ) -> Losses:
-    """One update of G (and its encoder) on samples it just output. Leaves D's side alone.
+    """Update G (and its encoder) on samples that it just generated. D does not change.
 
     against: what G minimises against D, by default D as it is.
     """
@@ -249,7 +249,7 @@ def _observe_logits(
 def slope_penalties(
     state: TrainState, parts: Parts, batch: Batch, fake: Tensor, turn: int
 ) -> tuple[Tensor, Losses]:
-    """The weighted sum () of what is due at this D step, 0 for nothing, and each term alone.
+    """Return the weighted sum () of the penalties due at this D step, and each term by name.
 
     In float32, and on samples as they are, not as D sees them. A penalty of every k-th D step has
     k times its weight: the mean over k steps is that of every step (lazy regularisation, Karras et
@@ -285,7 +285,7 @@ def slope_penalties(
 
 
 def _critics(network: nn.Module) -> list[Critic]:
-    """Each discriminator of D as a function to logits alone, since slopes add up."""
+    """Return each discriminator of D as a function to logits, since slopes add up."""
 
     def critic_of(member: nn.Module) -> Critic:
         return lambda x, y: split_verdict(member(x, y))[0]
