@@ -244,7 +244,7 @@ def bootstrap_error(
     classes: int,
     seed: int,
 ) -> tuple[float, int] | None:
-    """Estimate the standard error of the difference of a metric between two predictions of the same rows.
+    """Estimate the standard error of the difference of a metric between two predictions.
 
     labels, called: int64 (N,) in 0..classes - 1. groups: int64 (N,) or None; rows of a group are
     drawn together, -1 is a row without a group. Returns the standard deviation of 500 draws and the
