@@ -61,7 +61,7 @@ FAULTS = {
         ("if self.own is None:", "if self.own is not None:"),
     ),
     ("data/images/sources.py", "images/test_folders.py::test_a_broken_line_is_named"): (
-        ("(rows.line_num, row) for row in rows", "(n, row) for n, row in enumerate(rows, 2)"),
+        ("[(reader.line_num, row) for row in reader]", "list(enumerate(reader, 2))"),
     ),
     # steps, schedules, batches and what a generator is given
     ("training/step.py", "training/test_step.py"): (
@@ -80,7 +80,7 @@ FAULTS = {
         "training/test_loop.py::test_the_best_eligible_generator_is_kept_not_the_last",
     ): (("score.eligible and score.value < self.value", "score.value < self.value"),),
     ("networks/inputs.py", "networks/test_networks.py"): (
-        ("alone = np.where(borrows, 0, position)", "alone = position"),
+        ("unborrowed = np.where(borrows, 0, position)", "unborrowed = position"),
     ),
     ("data/batches.py", "data/test_rows.py"): (("step_on = 1 + (rng", "step_on = (rng"),),
     ("data/groups.py", "data/test_rows.py"): (
@@ -150,8 +150,8 @@ FAULTS = {
     ),
     # what is kept of a run, and of its samples
     ("generators/selection.py", "generators/test_selection.py"): (
-        (".all(axis=0),\n", ".any(axis=0),\n"),
-        ("| (scores.distance == 0)", ""),
+        ("[:, None]).all(axis=0)]", "[:, None]).any(axis=0)]"),
+        ("(near | (self.distance == 0))", "near"),
     ),
     (
         "generators/calibration.py",
@@ -166,7 +166,7 @@ FAULTS = {
     ("networks/inputs.py", "generators/test_image_gan.py"): (
         ("sizes[other] >= 2 * sizes[label]", "sizes[other] >= sizes[label]"),
     ),
-    ("generators/scorer.py", "generators/test_scorer.py"): (
+    ("generators/scorer.py", "generators/test_image_gan.py"): (
         ("max(kernel_distance(real, fake), 0.0)", "kernel_distance(real, fake)"),
     ),
     # metrics
