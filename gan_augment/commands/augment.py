@@ -148,36 +148,22 @@ def augment(
 ) -> AugmentResult:
     """Write `out/<class>/` with the files of `data`, repeats and synthetic images, and a manifest.
 
-    For a table, `out` is a file of the same format: the rows of `data` unchanged, then new rows;
-    `out.manifest.csv` describes them. Id columns are numbered on through all new rows. A class
-    that the model refuses, or of one row, is filled with repeats, and a warning says so.
-
-    The output is built in `OUT.part`. After an interruption the same call continues there.
+    For a table, `out` is a file of the same format: the rows of `data`, then new rows, which
+    `out.manifest.csv` describes. A class that the model refuses, or of one row, is filled with
+    repeats, with a warning. After an interruption the same call continues in `OUT.part`.
 
     Parameters
     ----------
-    data
-        A folder of classes, a `.csv` manifest or an `.npz` file, which is only read. With
-        `options.target`, or the model of a table, it is a table.
-    out
-        The folder or file to write.
-    model
-        A run to sample from. None trains one first, with `options`, into `run` (by default where
-        `fit` puts it). With a model, classes "rare" are the classes it was fitted for.
-    top_up
-        How many rows of which origin are added.
-    options
-        The options of the fit.
+    data, out
+        A folder of classes, an image manifest, an `.npz` or a table; the folder or file to write.
+    model, run
+        The run to sample from. None trains one first, into `run` (by default where `fit` puts it).
+    top_up, options
+        The number of rows by origin; the options of the fit.
     match
-        Write all images as PNG files of one size, so that sharpness does not reveal which are
-        generated: "model", the model's size; "originals", the median size of DATA. None copies the
-        originals, and generated images have the model's size.
-    mark
-        Whether a table gets a last column `synthetic`.
-    overwrite
-        Whether an earlier output is replaced.
-    run
-        The folder of the run that is trained.
+        The size of all images: "model", "originals" (the median of `data`), None to copy them.
+    mark, overwrite
+        Whether a table gets a last column `synthetic`; whether an earlier output is replaced.
     progress
         Shows progress, notes and warnings.
 
@@ -185,18 +171,11 @@ def augment(
     ------
     GanAugmentError
         DataError, UsageError, OutputExistsError, WriteFailedError, and the errors of `fit`.
-
-    Examples
-    --------
-    >>> result = augment("photos", "out", options=FitOptions(budget_s=600))  # doctest: +SKIP
-    >>> result.counts["bad"]  # doctest: +SKIP
-    {'real': 4, 'repeat': 16, 'synthetic': 16, 'companion': 0}
     """
     source, out, progress = Path(data), Path(out), progress or Progress()
     top_up, options = top_up or TopUp(), options or FitOptions()
     meta = read_meta(model) if model else None
-    if meta:
-        options = meta.options(options)
+    options = meta.options(options) if meta else options
     table = options.target is not None
     _check_call(source, out, table=table, match=match, mark=mark)
     with output(out, "augment", table=table, overwrite=overwrite) as held:
@@ -206,26 +185,14 @@ def augment(
         held.check_room(*_room(source, read, job.plan, size))
         made_from = _made_from(read, top_up, model, match=match, mark=mark)
         gan, trained = _model(held, made_from, job, source, model, run)
-        if trained:
-            meta = read_meta(trained)
-            job.plan = _plan(read, top_up, meta)
-            _warn_of_model(job, meta, top_up, alike=size is not None)
-        if job.plan.refused:
-            job.warn(refusals_in_words(job.plan.refused, read.unit))
+        _plan_with(job, trained, top_up, alike=size is not None)
         if not table:
             _write_folder(held, job, source, trained, gan, size)
         elif not held.finished:
             _write_file(held, job, trained, gan, mark=mark)
-    return AugmentResult(
-        out=out,
-        run=trained,
-        manifest=manifest_path(out) if table else out / MANIFEST,
-        counts=job.plan.counts,
-        refused=dict(job.plan.refused),
-        warnings=tuple(job.warnings),
-        notes=read.read.notes,
-        unit="rows" if table else "files",
-    )
+    manifest, unit = (manifest_path(out), "rows") if table else (out / MANIFEST, "files")
+    of_job = job.plan.counts, dict(job.plan.refused), tuple(job.warnings)
+    return AugmentResult(out, trained, manifest, *of_job, read.read.notes, unit)
 
 
 def _model(
@@ -244,6 +211,16 @@ def _model(
 
     gan, trained = fitted_for(held, made_from, source, job.data, model, run, job.progress)
     return gan or load_model(trained, threads=1), trained
+
+
+def _plan_with(job: _TopUp, trained: Path | None, top_up: TopUp, *, alike: bool) -> None:
+    """Plan again with the model's advised share and refusals, and warn of what they mean."""
+    if trained:
+        meta = read_meta(trained)
+        job.plan = _plan(job.data, top_up, meta)
+        _warn_of_model(job, meta, top_up, alike=alike)
+    if job.plan.refused:
+        job.warn(refusals_in_words(job.plan.refused, job.data.unit))
 
 
 def plan_augment(

@@ -85,10 +85,8 @@ def choose(
 
     Raises
     ------
-    GanAugmentError
-        The errors of `gan_augment.errors`.
-    StopRequested
-        After Ctrl-C and SIGTERM; nothing is written.
+    GanAugmentError, StopRequested
+        After Ctrl-C and SIGTERM nothing is written.
     """
     started_s, progress = time.monotonic(), progress or Progress()
     options = options or FitOptions()
@@ -100,10 +98,9 @@ def choose(
         for line in _lines(kind, chosen, folder):
             progress.note(line)
         with interruptible(lambda: "start again; nothing was kept"), stop_on_signals() as stop:
+            usual = kind.options.model_copy(update={"recipe": "auto"})
             task = Task(
-                prototype=replace(
-                    kind, options=kind.options.model_copy(update={"recipe": "auto"})
-                ).generator(),
+                prototype=replace(kind, options=usual).generator(),
                 data=kind.data,
                 recipes=chosen,
                 run=RunContext(progress=progress, stop=stop, started_s=started_s),
@@ -120,9 +117,8 @@ def choose(
         winner = chosen[found["winner"]]
         write_file(folder / RECIPE, to_toml(winner.model_dump(mode="json")).encode())
         write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
-    return ChoiceResult(
-        folder, found["winner"], found["why"], found, unlabelled=takes_unlabelled(winner)
-    )
+    more = takes_unlabelled(winner)
+    return ChoiceResult(folder, found["winner"], found["why"], found, unlabelled=more)
 
 
 def plan_choice(

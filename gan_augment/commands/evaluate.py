@@ -82,10 +82,9 @@ def evaluate(
     out
         The folder to write, by default `reports/<name of data>`, then `-2`, `-3`.
     options
-        What is compared, and how.
+        Arms, learner, metric and splits.
     test
-        Data of the same kind to test on. By default the test (or val) folder next to train in
-        `data`, unless the options name folds.
+        Test data; by default a test (or val) folder next to train, unless the options name folds.
     features
         A backbone of `FrozenFeatures`: images are judged as a table of its features.
     resume, overwrite
@@ -98,10 +97,9 @@ def evaluate(
     GanAugmentError, StopRequested
         After Ctrl-C and SIGTERM finished work is kept.
     """
-    options, progress = options or EvaluationOptions(), progress or Progress()
-    started_s = time.monotonic()
+    started_s, progress = time.monotonic(), progress or Progress()
     folder = folder_to_write(data, out, "reports", resume=resume)
-    read = _read(Path(data), test, options, features, progress)
+    read = _read(Path(data), test, options or EvaluationOptions(), features, progress)
 
     def show(plan: Plan) -> None:
         for line in (*read.notes, *plan.lines()):

@@ -60,7 +60,6 @@ from gan_augment.training.checkpoint import CheckpointStore
 __all__ = ["FitPlan", "FitResult", "fit", "fit_model", "plan_fit"]
 
 _VERSIONS = ("gan-augment", "torch", "numpy", "pandas", "pillow", "scikit-learn")
-_OF_OPTIMISERS = ("d_steps", "optimiser", "rate", "schedule")
 _FREE = {"budget_s", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
 
 _PHASES = {
@@ -350,7 +349,7 @@ def _with_choice(data: Source, progress: Stopwatch) -> Source:
     how = (gan, data.data, run, data.unlabelled)
     recipe = chosen_recipe(*how, vary=lambda one: with_options(one, given), **schema)
     assert recipe is not None
-    of_training = ("steps", "budget_s", "until", "patience", *_OF_OPTIMISERS)
+    of_training = ("steps", "budget_s", "until", "patience")
     untrained = {} if recipe.generator.trained else dict.fromkeys(of_training)
     options = data.options.model_copy(update={"recipe": recipe, **untrained})
     return replace(data, options=options)

@@ -79,12 +79,9 @@ def sample(
 ) -> SampleResult:
     """Write `out/<class>/000000.png`, ... and `out/manifest.csv` with images of a trained run.
 
-    Windows of signals become .npy files, or .wav files if the run learned from such. For a run on
-    a table, `out` is one file: CSV in the notation of the training file, or Parquet with its
-    schema, and `out.manifest.csv`. Row i of a class depends on the run, the seed and i only; id
-    columns are numbered through the whole file.
-
-    The output is built in `OUT.part`. After an interruption the same call continues there.
+    Windows of signals become .npy or .wav files, as in the training data. For a table, `out` is one
+    CSV or Parquet file with `out.manifest.csv`. Row i of a class depends on the run, the seed and i
+    only. The output is built in `OUT.part`; after an interruption the same call continues there.
 
     Parameters
     ----------
@@ -105,8 +102,7 @@ def sample(
     Raises
     ------
     GanAugmentError
-        OutputExistsError, UnknownClassError, ModelFileError, WriteFailedError; TooFewAcceptedError
-        for a class that the model cannot draw (the others are written).
+        Among them TooFewAcceptedError for a class that the model cannot draw.
     """
     run, out, progress = Path(run), Path(out), progress or Progress()
     meta, started_s = read_meta(run), time.monotonic()
@@ -128,8 +124,7 @@ def sample(
             _write_table(held, gan, run, target_counts, seed, mark, progress)
         elif not table:
             _write_folder(held, gan, run, target_counts, seed, workers, progress)
-    seconds = time.monotonic() - started_s
-    return SampleResult(out, run, target_counts, seed, seconds, meta.unit)
+    return SampleResult(out, run, target_counts, seed, time.monotonic() - started_s, meta.unit)
 
 
 def counts_to_draw(
