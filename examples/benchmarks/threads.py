@@ -6,7 +6,8 @@ DIR is a checkout. For every image size (digits at 8 px, colour at 32 and 64 px)
 settings and for two threads, and next to 0, 1 and 2 processes that keep a core busy, both checkouts
 fit the same images for the same number of steps, in turns. A fit is a process of its own. Its time
 is that of `ImageGAN.fit` with scoring, without imports and without selection. `--spins` repeats the
-two-thread fits of the second checkout with other values of GOMP_SPINCOUNT.
+two-thread fits of the second checkout with other values of GOMP_SPINCOUNT, at the sizes where two
+threads are the default.
 
 Run it on an idle machine with two cores. The JSON holds all seconds and the medians, `threads.md`
 next to it the table.
@@ -27,6 +28,8 @@ from pathlib import Path
 
 SIZES = {8: 60, 32: 100, 64: 20}
 """Image side in px: generator steps of a fit."""
+ONE_THREAD_PX = 32
+"""Up to this side a fit takes one thread by default."""
 BUSY = (0, 1, 2)
 FIT = """
 import sys, time
@@ -52,8 +55,8 @@ gan.fit(data)
 print(time.monotonic() - began_s, gan.meta_.threads, gan.meta_.precision)
 """
 OLD = FIT.format(
-    container="Labelled",
-    make="IMAGE.of(pixels, labels, ids, class_names=names)",
+    container="LabelledImages",
+    make="LabelledImages(pixels, labels, ids, class_names=names)",
 )
 NEW = FIT.format(
     container="ImageGAN",
@@ -121,10 +124,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args()
     sides = {"before": options.before.resolve(), "after": options.after.resolve()}
-    cases = [(name, asked, None) for asked in (0, 2) for name in sides]
-    cases += [("after", 2, spin) for spin in options.spins]
+    settings = [(name, asked, None) for asked in (0, 2) for name in sides]
+    spins = [("after", 2, spin) for spin in options.spins]
     rows, began_s = [], time.monotonic()
     for side in options.sides:
+        cases = settings + spins if side > ONE_THREAD_PX else settings
         for count in BUSY:
             for turn in range(options.rounds):
                 for checkout, asked, spin in cases if turn % 2 == 0 else cases[::-1]:
