@@ -18,9 +18,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from gan_augment.errors import LostRankError, UsageError
-from gan_augment.processes import ranks_started
+from gan_augment.processes import ranks_started, restarts
 
 WAIT_S = 7200.0
 """The longest that a rank waits for another one."""
@@ -151,7 +153,11 @@ def all_ranks() -> Iterator[World]:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
         try:
-            dist.init_process_group(timeout=timedelta(seconds=WAIT_S))
+            limit = timedelta(seconds=WAIT_S)
+            store, rank, size = next(iter(rendezvous("env://", timeout=limit)))
+            # torchrun keeps the store over a restart, with the addresses of the ended ranks
+            store = PrefixStore(f"start {restarts()[0]}", store)
+            dist.init_process_group(store=store, rank=rank, world_size=size, timeout=limit)
         except (RuntimeError, ValueError) as error:
             where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
             raise UsageError(
