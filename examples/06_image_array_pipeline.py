@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from gan_augment import FitOptions, GANAugmenter, make_pipeline
+from gan_augment import FitOptions, GANAugmenter, ImageGAN, make_pipeline
 
 
 def digits() -> list[NDArray[np.generic]]:
@@ -31,7 +31,7 @@ def digits() -> list[NDArray[np.generic]]:
 
 
 def main(out: Path, steps: int = 60) -> None:
-    """Fit with and without; save the augmenter, and draw from it again."""
+    """Fit with and without generated rows; save the model, and draw from it again."""
     train, test, y_train, y_test = digits()
     augmenter = GANAugmenter(
         sampling_strategy="rare",
@@ -56,7 +56,9 @@ def main(out: Path, steps: int = 60) -> None:
     rows = np.rint(255 * np.concatenate([train[y_train == 8], drawn])).astype(np.uint8)
     save_sheet(out / "eights.png", rows.reshape(3, 20, 8, 8), scale=5)
     augmenter.generator_.save(out / "model")
-    print("the model is saved as", out.name + "/model")
+    both = (augmenter.generator_, ImageGAN.load(out / "model"))
+    fitted, loaded = (gan.sample({"8": 40}, random_state=0).pixels for gan in both)
+    print("the saved model draws the same pictures:", np.array_equal(fitted, loaded))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ SAYS = {
     "03_tensorboard_callback.py": "score/value",
     "04_table.py": "the saved model draws the same rows: True",
     "05_pipeline_grid.py": "4 models were trained",
-    "06_image_array_pipeline.py": "the saved augmenter draws the same pictures: True",
+    "06_image_array_pipeline.py": "the saved model draws the same pictures: True",
     "07_training_script.py": "after: 8 batches an epoch",
     "08_augmented_classifier.py": "chosen: ",
     "09_own_training_function.py": "the verdict: INSUFFICIENT DATA",
