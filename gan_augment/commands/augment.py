@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -16,16 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.commands.sample import ROWS_AT_ONCE
-from gan_augment.commands.source import (
-    Meta,
-    Source,
-    model_sha256,
-    read_data,
-    read_meta,
-)
+from gan_augment.commands.sample import table_rows
+from gan_augment.commands.source import Meta, read_data, read_meta
 from gan_augment.commands.writing import (
-    NOT_OF_THE_OUTPUT,
     Output,
     Result,
     check_apart,
@@ -43,25 +36,19 @@ from gan_augment.data.images.png_folder import (
     folded,
     safe_name,
     safe_names,
-    with_sources,
     write_part,
 )
 from gan_augment.data.images.sources import root_of
 from gan_augment.data.tables import TABLE_SUFFIXES, manifest_path
-from gan_augment.data.tables.columns import joined, with_new_ids
-from gan_augment.data.tables.export import (
-    MARK,
-    NewRows,
-    check_mark,
-    check_out,
-    write_table,
-)
+from gan_augment.data.tables.columns import joined
+from gan_augment.data.tables.export import MARK, check_mark, check_out, write_table
 from gan_augment.data.topup_plan import ORIGINS, TopUpPlan, plan_topup, refusals_in_words
 from gan_augment.errors import DataError, UsageError
 from gan_augment.generators import load_model
 from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.progress import Progress
+from gan_augment.storage import check_room
 
 if TYPE_CHECKING:
     from gan_augment.generators.image_gan import ImageGAN
@@ -182,14 +169,16 @@ def augment(
         read = _read(source, out, options, meta, mark=mark, progress=progress)
         job = _TopUp(read, _plan(read, top_up), progress)  # refused before anything is trained
         size = _size_written(read, match)
-        held.check_room(*_room(source, read, job.plan, size))
-        made_from = _made_from(read, top_up, model, match=match, mark=mark)
+        check_room(out.parent, *_room(source, read, job.plan, size))
+        made_from = read.made_from(
+            model, match=match, mark=mark, **{"top-up": top_up.model_dump(mode="json")}
+        )
         gan, trained = _model(held, made_from, job, source, model, run)
         _plan_with(job, trained, top_up, alike=size is not None)
-        if not table:
-            _write_folder(held, job, source, trained, gan, size)
-        elif not held.finished:
+        if table:
             _write_file(held, job, trained, gan, mark=mark)
+        else:
+            _write_folder(held, job, source, trained, gan, size)
     manifest, unit = (manifest_path(out), "rows") if table else (out / MANIFEST, "files")
     of_job = job.plan.counts, dict(job.plan.refused), tuple(job.warnings)
     return AugmentResult(out, trained, manifest, *of_job, read.read.notes, unit)
@@ -316,19 +305,6 @@ def _read(
     return read
 
 
-def _made_from(
-    read: Source, top_up: TopUp, model: str | Path | None, **flags: Any
-) -> dict[str, Any]:
-    """Return what determines the output; a repeated call must give the same."""
-    return {
-        "data": read.sha256,
-        "top-up": top_up.model_dump(mode="json"),
-        "options": read.options.model_dump(mode="json", exclude=NOT_OF_THE_OUTPUT),
-        **flags,
-        "model": model_sha256(model) if model else None,
-    }
-
-
 def _warn_of_model(job: _TopUp, meta: Any, top_up: TopUp, *, alike: bool) -> None:
     """Warn if the model advises no generated images, or draws smaller ones than the originals."""
     if job.data.kind.tabular:
@@ -363,7 +339,6 @@ def _write_folder(
         if original is None:
             paths[row.label].append(row.path)
     if gan is not None and paths:
-        job.progress.phase("sampling", sum(map(len, paths.values())))
         refused = draw_images(
             gan,
             held.part,
@@ -371,7 +346,7 @@ def _write_folder(
             seed=job.data.options.seed,
             size=size,
             workers=job.data.options.workers,
-            advance=job.progress.advance,
+            progress=job.progress,
         )
         if refused:
             job.refuse(refused)
@@ -381,7 +356,7 @@ def _write_folder(
     for done, (row, original) in enumerate(copies, 1):
         originals.write(original, held.part / row.path)
         job.progress.advance(done)
-    held.finish_folder(with_sources(held.part, [row for row, _ in rows]))
+    held.finish_folder([row for row, _ in rows])
 
 
 def _folder_rows(
@@ -414,7 +389,11 @@ def _write_file(
     held: Output, job: _TopUp, run: Path | None, gan: TabularGAN | None, *, mark: bool
 ) -> None:
     """Write the original byte for byte (Parquet: value for value), then new rows in its format."""
-    read = job.data.read
+    if held.table_named:
+        return held.finish_table()
+    read, data = job.data.read, job.data.data
+    how: dict[str, Any] = {"seed": job.data.options.seed, "model": run.name if run else ""}
+    blocks = job.plan.blocks(data.labels, job.data.options.seed)
     if mark and held.path.suffix.lower() not in (".parquet", ".pq"):
         job.progress.note(f"every line of the original gets one more cell, {MARK!r}")
     job.progress.phase("writing rows", job.plan.added)
@@ -422,34 +401,13 @@ def _write_file(
         held.part / held.path.name,
         read.source.dialect,
         joined(read.table.frame.iloc[:1], read.table.labels[:1], read.schema),
-        _new_rows(job, gan, run.name if run else ""),
+        table_rows(gan, blocks, data.names, read.schema, data=data, **how),
         original=read.source,
         mark=mark,
         rows_to_come=job.plan.added,
         advance=job.progress.advance,
     )
-    held.finish_table()
-
-
-def _new_rows(job: _TopUp, gan: TabularGAN | None, model: str) -> Iterator[NewRows]:
-    """Yield the rows of the plan's layout, in chunks of one class and origin."""
-    data, schema, seed = job.data.data, job.data.read.schema, job.data.options.seed
-    done = 0
-    for block in job.plan.blocks(data.labels, seed):
-        name = data.names[block.label]
-        for start in range(0, len(block.source), ROWS_AT_ONCE):
-            rows = block.source[start : start + ROWS_AT_ONCE]
-            source: str | list[str] = model
-            if block.origin == "repeat":
-                frame = data.frame.iloc[rows].reset_index(drop=True)
-                source = data.ids[rows].tolist()
-            else:
-                assert gan is not None
-                frame = gan.rows(name, start, start + len(rows), seed).frame
-            frame = with_new_ids(frame, schema, data.frame, done)
-            whole = joined(frame, np.full(len(rows), block.label), schema)
-            yield NewRows(whole, name, block.origin, source, start)
-            done += len(rows)
+    return held.finish_table()
 
 
 class _Originals:

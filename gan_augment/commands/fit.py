@@ -317,7 +317,7 @@ def fitted_for(
     held.describe(made_from)
     if model:
         return None, Path(model)
-    earlier = held.record.run if held.record else None
+    earlier = held.record.get("run")
     folder = Path(earlier or run or new_run_folder(source))
     check_apart(source, folder)
     held.describe(made_from, run=str(folder))
@@ -331,7 +331,7 @@ def fitted_for(
         progress=progress,
     )[1]
     digest = model_sha256(folder)
-    if held.record and held.record.trained not in (None, digest):
+    if held.record.get("trained") not in (None, digest):
         raise ResumeMismatchError(
             f"the run {str(folder)!r} was changed since {str(held.path)!r} was begun from it; "
             "give --overwrite, or choose another output."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,22 +13,22 @@ import numpy as np
 from pydantic import ValidationError
 
 from gan_augment.commands.source import Meta, model_sha256, read_meta
-from gan_augment.commands.writing import FILE_FORMAT, Output, Result, draw_images, output
-from gan_augment.data.images.png_folder import check_png_channels, safe_names
-from gan_augment.data.tables.columns import joined
+from gan_augment.commands.writing import FILE_FORMAT, Output, Result, output, write_drawn
+from gan_augment.data.tables.columns import joined, with_new_ids
 from gan_augment.data.tables.csv import Dialect
 from gan_augment.data.tables.export import NewRows, check_out, write_table
-from gan_augment.data.topup_plan import check_planned, choose_classes, plan_topup
-from gan_augment.errors import ModelFileError, TooFewAcceptedError, UsageError, unknown_class
+from gan_augment.data.topup_plan import Block, check_planned, choose_classes, plan_topup
+from gan_augment.errors import ModelFileError, UsageError, unknown_class
 from gan_augment.generators import load_model, model_path
 from gan_augment.input_files import read_regular
 from gan_augment.kinds import kind_named
-from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import MOST, TopUp
 from gan_augment.progress import Progress
+from gan_augment.storage import check_room
 
 if TYPE_CHECKING:
-    from gan_augment.generators.image_gan import ImageGAN
+    from gan_augment.data.tables.schema import TableSchema
     from gan_augment.generators.tabular_gan import TabularGAN
 
 __all__ = ["SampleResult", "sample"]
@@ -116,14 +116,14 @@ def sample(
         raise UsageError(f"--mark is for tables, and this run is of {meta.unit}")
     total = sum(target_counts.values())
     with output(out, "sample", table=table, overwrite=overwrite) as held:
-        held.check_room(0, 2 if table else total)
+        check_room(out.parent, 0, 2 if table else total)
         gan: Any = load_model(run, threads=1)
         held.describe(made_from)
-        progress.phase("sampling", total)
-        if table and not held.finished:
+        if table:
             _write_table(held, gan, run, target_counts, seed, mark, progress)
-        elif not table:
-            _write_folder(held, gan, run, target_counts, seed, workers, progress)
+        else:
+            how: dict[str, Any] = {"seed": seed, "workers": workers, "progress": progress}
+            write_drawn(held, gan, run, target_counts, **how)
     return SampleResult(out, run, target_counts, seed, time.monotonic() - started_s, meta.unit)
 
 
@@ -138,47 +138,31 @@ def counts_to_draw(
     if isinstance(counts, Mapping):
         if classes is not None:
             raise UsageError("counts by class and classes were both given; the counts name them")
-        target_counts = dict(counts)
-    else:
-        selected = meta.topped_up if classes is None else choose_classes(classes, meta.classes)
-        level = TopUp(synthetic_share=1.0, companions=False)
-        plan = plan_topup(meta.classes, level, selected)
-        target_counts = {c: plan[c].added if counts is None else counts for c in selected}
-    for name, n in target_counts.items():
-        if name not in meta.classes:
-            raise unknown_class(name, meta.classes)
+        return checked_counts(counts, meta.classes, unit)
+    selected = meta.topped_up if classes is None else choose_classes(classes, meta.classes)
+    plan = plan_topup(meta.classes, TopUp(synthetic_share=1.0, companions=False), selected)
+    wanted = {c: plan[c].added if counts is None else counts for c in selected}
+    return checked_counts(wanted, meta.classes, unit)
+
+
+def checked_counts(
+    counts: Mapping[str, int], known: Mapping[str, int], unit: str
+) -> dict[str, int]:
+    """Return the counts {class: n} without zeros.
+
+    Raises UnknownClassError for a class that is not in `known`, and UsageError if a number is
+    invalid or nothing is left.
+    """
+    for name, n in counts.items():
+        if name not in known:
+            raise unknown_class(name, known)
         if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MOST:
             raise UsageError(
                 f"{reprlib.repr(n)} {unit} of {name!r}; expected a whole number, 0 to {MOST:,}"
             )
-    target_counts = {name: n for name, n in target_counts.items() if n}
-    if not target_counts:
+    if not any(counts.values()):
         raise UsageError(f"there is nothing to draw; say how many {unit}, such as --counts 100")
-    return target_counts
-
-
-def _write_folder(
-    held: Output,
-    gan: ImageGAN,
-    run: Path,
-    counts: Mapping[str, int],
-    seed: int,
-    workers: int | None,
-    progress: Progress,
-) -> None:
-    """Write the images and the manifest, then raise for classes that the model refuses."""
-    kind = kind_named(gan.meta_.kind)
-    suffix = kind.suffix(gan.meta_.rate)
-    if kind is IMAGE:
-        check_png_channels(gan.image_shape_[2])
-    below = safe_names(counts)
-    paths = {c: [f"{below[c]}/{i:06d}{suffix}" for i in range(n)] for c, n in counts.items()}
-    refused = draw_images(
-        gan, held.part, paths, seed=seed, workers=workers, advance=progress.advance
-    )
-    held.finish_drawn(paths, refused, run)
-    if refused:
-        raise TooFewAcceptedError("; ".join(refused.values()))
+    return {name: n for name, n in counts.items() if n}
 
 
 def _write_table(
@@ -190,31 +174,55 @@ def _write_table(
     mark: bool,
     progress: Progress,
 ) -> None:
-    first = gan.rows(next(iter(gan.classes_)), 0, 1, seed).frame
-    write_table(
-        held.part / held.path.name,
-        _dialect(run),
-        joined(first, np.zeros(1, int), gan.schema_),
-        _table_rows(gan, counts, seed, run.name),
-        mark=mark,
-        rows_to_come=sum(counts.values()),
-        advance=progress.advance,
-    )
+    if not held.table_named:
+        names, total = list(gan.classes_), sum(counts.values())
+        first = gan.rows(names[0], 0, 1, seed).frame
+        generated = ((name, np.broadcast_to(np.int64(-1), n)) for name, n in counts.items())
+        blocks = (Block(names.index(name), "synthetic", rows) for name, rows in generated)
+        progress.phase("sampling", total)
+        write_table(
+            held.part / held.path.name,
+            _dialect(run),
+            joined(first, np.zeros(1, int), gan.schema_),
+            table_rows(gan, blocks, names, gan.schema_, seed=seed, model=run.name),
+            mark=mark,
+            rows_to_come=total,
+            advance=progress.advance,
+        )
     held.finish_table()
 
 
-def _table_rows(
-    gan: TabularGAN, counts: Mapping[str, int], seed: int, model: str
+def table_rows(
+    gan: TabularGAN | None,
+    blocks: Iterable[Block],
+    names: Sequence[str],
+    schema: TableSchema,
+    *,
+    seed: int,
+    model: str,
+    data: Labelled | None = None,
 ) -> Iterator[NewRows]:
-    """Yield the rows of every class in chunks; ids are numbered through all classes."""
-    number, names = 0, list(gan.classes_)
-    for name, n in counts.items():
-        for start in range(0, n, ROWS_AT_ONCE):
-            stop = min(start + ROWS_AT_ONCE, n)
-            frame = gan.rows(name, start, stop, seed, first_id=number).frame
-            labels = np.full(stop - start, names.index(name), dtype=np.int64)
-            yield NewRows(joined(frame, labels, gan.schema_), name, "synthetic", model, start)
-            number += stop - start
+    """Yield the rows of blocks in chunks; ids are numbered through all of them.
+
+    names: the class names by label. model: the name of the run. data: the rows that are repeated.
+    """
+    done = 0
+    for block in blocks:
+        name = names[block.label]
+        for start in range(0, len(block.source), ROWS_AT_ONCE):
+            rows = block.source[start : start + ROWS_AT_ONCE]
+            source: str | list[str] = model
+            if block.origin == "repeat":
+                assert data is not None
+                frame = data.frame.iloc[rows].reset_index(drop=True)
+                source = data.ids[rows].tolist()
+            else:
+                assert gan is not None
+                frame = gan.rows(name, start, start + len(rows), seed).frame
+            frame = with_new_ids(frame, schema, frame if data is None else data.frame, done)
+            whole = joined(frame, np.full(len(rows), block.label), schema)
+            yield NewRows(whole, name, block.origin, source, start)
+            done += len(rows)
 
 
 def _dialect(run: Path) -> Dialect | None:

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.commands.writing import FILE_FORMAT, MODEL, SAMPLES, TABLE_SAMPLES
+from gan_augment.commands.writing import (
+    FILE_FORMAT,
+    MODEL,
+    NOT_OF_THE_OUTPUT,
+    SAMPLES,
+    TABLE_SAMPLES,
+)
 from gan_augment.data.arrays import read_npz, to_uint8
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
@@ -164,6 +170,15 @@ class Source:
             workers=options.workers,
             labelled=False,
         ).data
+
+    def made_from(self, model: str | Path | None, **more: Any) -> dict[str, Any]:
+        """Return what determines an output; a repeated call must give the same."""
+        return {
+            "data": self.sha256,
+            "options": self.options.model_dump(mode="json", exclude=NOT_OF_THE_OUTPUT),
+            "model": model_sha256(model) if model else None,
+            **more,
+        }
 
     def line(self) -> str:
         """Return one line for people: how many rows of which size or columns."""

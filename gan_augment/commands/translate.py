@@ -8,35 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from gan_augment.commands.source import (
-    Meta,
-    Source,
-    model_sha256,
-    read_data,
-    read_meta,
-)
-from gan_augment.commands.writing import (
-    NOT_OF_THE_OUTPUT,
-    Output,
-    Result,
-    check_apart,
-    draw_images,
-    output,
-)
-from gan_augment.data.images.png_folder import check_png_channels, safe_names
+from gan_augment.commands.sample import checked_counts
+from gan_augment.commands.source import Meta, Source, read_data, read_meta
+from gan_augment.commands.writing import Result, check_apart, output, write_drawn
+from gan_augment.data.images.png_folder import check_png_channels
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError, unknown_class
+from gan_augment.generators import load_model
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
-from gan_augment.options import MOST, FitOptions
+from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, resolve_recipe
-
-if TYPE_CHECKING:
-    from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.recipes import resolve_recipe
+from gan_augment.storage import check_room
 
 __all__ = ["TranslateResult", "TranslationPlan", "plan_translate", "translate"]
 
@@ -130,14 +117,29 @@ def translate(
         DataError, UsageError, UnknownClassError, the errors of `fit`, and TooFewAcceptedError if
         too few samples are accepted as their class; the run is kept then.
     """
+    from gan_augment.commands.fit import fitted_for
+
     origin, out, progress = Path(data), Path(out), progress or Progress()
     check_apart(origin, out)
-    meta = _meta(model)
     with output(out, "translate", overwrite=overwrite) as held:
-        plan = _plan(origin, source, to, counts, options or FitOptions(), meta, progress)
-        held.check_room(0, sum(plan.counts.values()))
-        gan, trained = _model(held, plan, origin, model, run, progress)
-        _write(held, plan, gan, trained, progress)
+        plan = _plan(origin, source, to, counts, options or FitOptions(), model, progress)
+        check_room(out.parent, 0, sum(plan.counts.values()))
+        made_from = plan.kind.made_from(
+            model, sources=plan.sources.ids.tolist(), counts=dict(plan.counts)
+        )
+        how = plan.kind.options
+        gan: Any
+        gan, trained = fitted_for(held, made_from, origin, plan.kind, model, run, progress)
+        gan = gan or load_model(trained, device=how.device, threads=how.threads)
+        starting = gan.starting_from(plan.sources)
+        try:
+            write_drawn(
+                held, starting, trained, plan.counts, seed=how.seed, workers=1, progress=progress
+            )
+        except TooFewAcceptedError as error:
+            raise TooFewAcceptedError(
+                f"{error}. The run {str(trained)!r} is kept: --model draws with it again"
+            ) from None
     chosen = gan.meta_.selection.classes if gan.meta_.selection else {}
     return TranslateResult(
         out=out,
@@ -158,25 +160,7 @@ def plan_translate(
     options: FitOptions | None = None,
 ) -> TranslationPlan:
     """Return what `translate` would draw, and from what. Writes nothing."""
-    given = options or FitOptions()
-    return _plan(Path(data), source, to, counts, given, _meta(model), Progress())
-
-
-def _meta(model: str | Path | None) -> Meta | None:
-    """Return the description of a model whose samples start from rows of other classes."""
-    if model is None:
-        return None
-    meta = read_meta(model)
-    _check_recipe(meta.recipe, f"the model {str(model)!r}")
-    return meta
-
-
-def _check_recipe(recipe: Recipe, owner: str) -> None:
-    if not recipe.generator.translates:
-        raise UsageError(
-            f"{owner} has the recipe {recipe.name!r}, which does not translate rows; expected "
-            "stargan, cyclegan, pix2pix, adain, fourier or inpaint"
-        )
+    return _plan(Path(data), source, to, counts, options or FitOptions(), model, Progress())
 
 
 def _plan(
@@ -185,29 +169,31 @@ def _plan(
     to: str | Sequence[str],
     counts: Counts,
     options: FitOptions,
-    meta: Meta | None,
+    model: str | Path | None,
     progress: Progress,
 ) -> TranslationPlan:
     """Read the data and decide what is drawn from what."""
     if options.target is not None:
         raise UsageError("translation is for images, and --target names a column of a table")
-    if meta is not None:
+    meta: Meta | None = read_meta(model) if model else None
+    if meta:
         options = meta.options(options)
     elif options.recipe == "auto":
         options = options.model_copy(update={"recipe": "stargan"})
     recipe = meta.recipe if meta else resolve_recipe(options.recipe)
-    _check_recipe(recipe, "the call")
+    if not recipe.generator.translates:
+        raise UsageError(
+            f"the recipe {recipe.name!r} does not translate rows; expected stargan, cyclegan, "
+            "pix2pix, adain, fourier or inpaint"
+        )
     kind: Any = read_data(origin, options, progress)
     if kind.kind is not IMAGE:
         raise UsageError(f"translation is for images, and the data is {kind.unit}")
     check_png_channels(kind.data.image_shape[2])
     rows = kind.data
-    starts, ends = _named(source, to, rows)
+    starts, ends = _named(source, to, rows, meta)
     if recipe.game.by_class or recipe.generator.paired:
         rows = _one_pair(rows, starts, ends, recipe.name)
-    for name in ends:
-        if meta is not None and name not in meta.classes:
-            raise unknown_class(name, meta.classes)
     sources = rows.take(
         np.flatnonzero(np.isin(rows.labels, [rows.names.index(name) for name in starts]))
     )
@@ -239,7 +225,7 @@ def _one_pair(rows: Labelled, starts: Sequence[str], ends: Sequence[str], recipe
 
 
 def _named(
-    source: str | Sequence[str], to: str | Sequence[str], data: Labelled
+    source: str | Sequence[str], to: str | Sequence[str], data: Labelled, meta: Meta | None
 ) -> tuple[list[str], list[str]]:
     """Return the classes to start from and to draw. Raises UnknownClassError, UsageError."""
     ends = [to] if isinstance(to, str) else list(to)
@@ -250,6 +236,9 @@ def _named(
     for name in (*starts, *ends):
         if name not in data.names:
             raise unknown_class(name, data.counts)
+    for name in ends:
+        if meta and name not in meta.classes:
+            raise unknown_class(name, meta.classes)
     if not starts or not ends or set(starts) & set(ends):
         raise UsageError(
             f"from {', '.join(starts) or 'nothing'} to {', '.join(ends) or 'nothing'}: name "
@@ -263,72 +252,9 @@ def _counts(
 ) -> dict[str, int]:
     """Return {class: images}. sources: rows to start from. Raises UsageError."""
     if isinstance(counts, Mapping):
-        for name in counts:
-            if name not in ends:
-                raise unknown_class(name, dict.fromkeys(ends, 0))
-    wanted: dict[str, int] = {}
-    half = max(sources // 2, 1)
-    for label in ends:
-        level = min(max(max(known.values()) - known[label], 1), half)
-        n = counts.get(label, 0) if isinstance(counts, Mapping) else counts
-        n = level if n is None else n
-        if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MOST:
-            raise UsageError(f"{n!r} images of {label!r}; expected a whole number, 0 to {MOST:,}")
-        if n:
-            wanted[label] = n
-    if not wanted:
-        raise UsageError("there is nothing to draw; say how many images, such as --counts 100")
-    return wanted
-
-
-def _model(
-    held: Output,
-    plan: TranslationPlan,
-    origin: Path,
-    model: str | Path | None,
-    run: str | Path | None,
-    progress: Progress,
-) -> tuple[ImageGAN, Path]:
-    """Load or fit the model, and return it with its run."""
-    from gan_augment.commands.fit import fitted_for
-    from gan_augment.generators import model_path
-    from gan_augment.generators.image_gan import ImageGAN
-
-    options = plan.kind.options
-    made_from = {  # a repeated call must give the same
-        "data": plan.kind.sha256,
-        "sources": plan.sources.ids.tolist(),
-        "counts": dict(plan.counts),
-        "options": options.model_dump(mode="json", exclude=NOT_OF_THE_OUTPUT),
-        "model": model_sha256(model) if model else None,
-    }
-    gan: Any
-    gan, trained = fitted_for(held, made_from, origin, plan.kind, model, run, progress)
-    gan = gan or ImageGAN.load(model_path(trained), device=options.device, threads=options.threads)
-    return gan, trained
-
-
-def _write(
-    held: Output, plan: TranslationPlan, gan: ImageGAN, run: Path, progress: Progress
-) -> None:
-    """Write the images of every class and the manifest, then raise for refused classes."""
-    folders = safe_names(plan.counts)
-    paths = {
-        label: [f"{folders[label]}/{i:06d}.png" for i in range(n)]
-        for label, n in plan.counts.items()
-    }
-    progress.phase("translating", sum(plan.counts.values()))
-    refused = draw_images(
-        gan.starting_from(plan.sources),
-        held.part,
-        paths,
-        seed=plan.kind.options.seed,
-        workers=1,
-        advance=progress.advance,
-    )
-    held.finish_drawn(paths, refused, run)
-    if refused:
-        raise TooFewAcceptedError(
-            f"{'; '.join(refused.values())}. The run {str(run)!r} is kept: --model draws with it "
-            "again"
-        )
+        wanted = checked_counts(counts, dict.fromkeys(ends, 0), "images")
+        return {name: wanted[name] for name in ends if name in wanted}
+    half, largest = max(sources // 2, 1), max(known.values())
+    level = {name: min(max(largest - known[name], 1), half) for name in ends}
+    wanted = level if counts is None else dict.fromkeys(ends, counts)
+    return checked_counts(wanted, level, "images")

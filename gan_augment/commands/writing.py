@@ -8,23 +8,22 @@ which hold files of known names.
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from gan_augment.data.images.png_folder import (
     MANIFEST,
     ManifestRow,
     is_whole_png,
     read_manifest,
+    safe_names,
     with_sources,
     write_manifest,
     write_part,
@@ -41,11 +40,13 @@ from gan_augment.errors import (
     WriteFailedError,
 )
 from gan_augment.generators import MODEL as MODEL
-from gan_augment.input_files import read_regular
+from gan_augment.input_files import parsed_json, read_regular
+from gan_augment.kinds import kind_named
 from gan_augment.kinds.kind import Labelled
 from gan_augment.processes import available_cores
-from gan_augment.settings import Frozen, read_toml
-from gan_augment.storage import check_room, clean_stale, hold_folder, write_errors, write_file
+from gan_augment.progress import Progress
+from gan_augment.settings import read_toml
+from gan_augment.storage import clean_stale, hold_folder, write_errors, write_file
 from gan_augment.storage.files import move_file, move_folder
 from gan_augment.storage.lock import LOCK_FILE
 from gan_augment.training.callbacks import interruptible
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from gan_augment.generators.image_gan import ImageGAN
 
 RECORD = ".gan-augment.json"
+RECORD_FORMAT = "gan-augment output 3"
 CONFIG = "config.toml"
 HISTORY = "history.jsonl"
 SAMPLES = "samples.png"
@@ -68,7 +70,7 @@ RUN_FILES = (
 )
 NOT_OF_THE_OUTPUT = {"workers", "threads", "device", "skip_bad"}
 """Options that do not change what is written."""
-ROWS_AT_ONCE = 256
+IMAGES_AT_ONCE = 256
 """Images that a thread draws before it writes them."""
 
 
@@ -84,33 +86,17 @@ class Result:
         return values | paths | lists
 
 
-class Record(Frozen):
-    """What an unfinished output is made from. It lies in `OUT.part`.
-
-    run, trained: the run that `augment` fits for the output, and the sha256 of its model.
-    table: sha256 of a finished table, noted before it gets its name.
-    """
-
-    format: Literal["gan-augment output"] = "gan-augment output"
-    version: Literal[2] = 2
-    command: str
-    made_from: dict[str, Any]
-    run: str | None = None
-    trained: str | None = None
-    table: str | None = None
-
-
 class Output:
     """An output under construction.
 
-    path: the final file or folder. part: the folder in which it is built. record: what an earlier,
-    unfinished call left there. finished: whether that call had given the table its name.
+    path: the final file or folder. part: the folder in which it is built. record: what an
+    unfinished output is made from, also after a kill; its `run` and `trained` are the run that was
+    fitted for the output and the sha256 of its model.
     """
 
     def __init__(self, path: Path, command: str, *, overwrite: bool) -> None:
         self.path, self.command, self.overwrite = path, command, overwrite
         self.part = path.with_name(f"{path.name}.part")
-        self.finished = False
         self.record = self._read_record()
 
     def describe(self, made_from: Mapping[str, Any], **notes: str) -> None:
@@ -119,108 +105,89 @@ class Output:
         Raises ResumeMismatchError if `OUT.part` was begun with other data or settings; with
         `overwrite` it is removed instead.
         """
-        if self.finished:
-            return
         now = json.loads(json.dumps(made_from))  # tuples are read back as lists
-        stored = self.record
-        if stored and stored.made_from != now:
+        before = self.record.get("made_from", now)
+        if before != now:
             if not self.overwrite:
-                changed = [name for name in now if stored.made_from.get(name) != now[name]]
+                changed = [name for name in now if before.get(name) != now[name]]
                 raise ResumeMismatchError(
                     f"{str(self.part)!r} holds an unfinished output with another "
                     f"{' and another '.join(changed)}; give the same as then, or --overwrite."
                 )
-            self.record = stored = None
-        if stored is None and self.part.is_dir():
+            self.record = {}
+        if not self.record and self.part.is_dir():
             with write_errors(self.part):
                 shutil.rmtree(self.part)
-        kept = stored.model_dump() if stored else {}
-        self.record = Record(**{**kept, "command": self.command, "made_from": now, **notes})
-        self._write_record()
-        if self.table_named:
-            self.finish_table()
-            self.finished = True
+        head = {"format": RECORD_FORMAT, "command": self.command, "made_from": now}
+        self.record = {**self.record, **head, **notes}
+        write_file(self.part / RECORD, json.dumps(self.record, indent=1).encode())
 
     @property
     def table_named(self) -> bool:
-        """Return whether the table of an earlier, unfinished call has its name already."""
-        digest = self.record.table if self.record else None
-        return digest is not None and self.path.is_file() and _file_sha256(self.path) == digest
+        """Return whether an earlier, unfinished call gave the table its name already.
+
+        The manifest gets its name last, so that it still lies in the part folder then.
+        """
+        table = self.part / self.path.name
+        if not (self.record and self.path.is_file() and manifest_path(table).is_file()):
+            return False
+        return not table.exists() or table.samefile(self.path)
 
     @property
     def goes_on(self) -> bool:
         """Return whether a repeated call finds something to continue."""
         entries = {entry.name for entry in self.part.iterdir()} if self.part.is_dir() else set()
-        run = self.record.run if self.record else None
+        run = self.record.get("run")
         return bool(entries - {RECORD}) or (run is not None and (Path(run) / CONFIG).is_file())
-
-    def check_room(self, needed_bytes: int, files: int = 2) -> None:
-        """Raise WriteFailedError if the disk cannot hold so much in addition."""
-        check_room(self.path.parent, needed_bytes, files)
 
     def finish_folder(self, rows: Sequence[ManifestRow]) -> None:
         """Write the manifest of a folder, and give the folder its name.
 
         Files of an earlier plan are removed. Raises WriteFailedError if a file is gone.
         """
-        gone = [row.path for row in rows if not (self.part / row.path).is_file()]
-        if gone:
+        listed, found = {row.path for row in rows}, _files_below(self.part)
+        if gone := listed - found:
             raise WriteFailedError(
-                f"{len(gone)} files of {str(self.part)!r} are gone, such as {gone[0]!r}: they were "
-                "moved or removed during the call. The same command writes them again."
+                f"{len(gone)} files of {str(self.part)!r} are gone, such as {min(gone)!r}: they "
+                "were moved or removed during the call. The same command writes them again."
             )
-        write_manifest(self.part / MANIFEST, rows)
+        write_manifest(self.part / MANIFEST, with_sources(self.part, rows))
         with write_errors(self.part):
-            _remove_all_but(self.part, {MANIFEST, RECORD, *(row.path for row in rows)})
-            if self.path.is_dir() and not any(self.path.iterdir()):
-                self.path.rmdir()
+            for name in found - listed - {MANIFEST, RECORD}:
+                (self.part / name).unlink()
+            for entry in [*self.part.iterdir(), self.path]:
+                if entry.is_dir() and not any(entry.iterdir()):
+                    entry.rmdir()
         move_folder(self.part, self.path)
         with write_errors(self.path):  # last, so that a call that is killed before can be repeated
             (self.path / RECORD).unlink()
 
-    def finish_drawn(
-        self, paths: Mapping[str, Sequence[str]], refused: Mapping[str, str], run: Path
-    ) -> None:
-        """Finish a folder of generated files, {class: paths}, without the refused classes."""
-        rows = [
-            ManifestRow(path, name, "synthetic", run.name, index)
-            for name, own in paths.items()
-            for index, path in enumerate(own)
-            if name not in refused
-        ]
-        self.finish_folder(with_sources(self.part, rows))
-
     def finish_table(self) -> None:
         """Give the table and then its manifest their names, and remove the part folder."""
-        named, table = self.table_named, self.part / self.path.name
-        if self.record and not named:
-            self.record = self.record.model_copy(update={"table": _file_sha256(table)})
-            self._write_record()
+        table, replaced = self.part / self.path.name, self.overwrite or self.table_named
         with write_errors(self.path):
             for source in (table, manifest_path(table)):
                 if source.exists():
-                    path = self.path.with_name(source.name)
-                    move_file(source, path, replace=self.overwrite or named)
+                    move_file(source, self.path.with_name(source.name), replace=replaced)
             shutil.rmtree(self.part)
 
-    def _write_record(self) -> None:
-        assert self.record is not None
-        write_file(self.part / RECORD, self.record.model_dump_json(indent=1).encode())
-
-    def _read_record(self) -> Record | None:
+    def _read_record(self) -> dict[str, Any]:
         """Return the record in the part folder. Raises OutputExistsError for other files there."""
-        try:
-            record = Record.model_validate_json(read_regular(self.part / RECORD))
-        except (OSError, ValidationError):
+        record: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            stored = parsed_json(read_regular(self.part / RECORD))
+            if stored["format"] == RECORD_FORMAT:
+                record = {"command": "", **stored, "made_from": dict(stored["made_from"])}
+        if not record:
             if self.part.exists() and (not self.part.is_dir() or any(self.part.iterdir())):
                 raise OutputExistsError(
                     f"{str(self.part)!r} is needed while {str(self.path)!r} is written, and is not "
                     "from this program; move it away."
-                ) from None
-            return None
-        if record.command != self.command and not self.overwrite:
+                )
+            return {}
+        if record["command"] != self.command and not self.overwrite:
             raise ResumeMismatchError(
-                f"{str(self.part)!r} was begun by `{record.command}`, not by `{self.command}`; "
+                f"{str(self.part)!r} was begun by `{record['command']}`, not by `{self.command}`; "
                 "choose another output, or --overwrite."
             )
         return record
@@ -234,10 +201,8 @@ def output(
 
     Parameters
     ----------
-    path
-        The folder or file to write. It must be new, or an empty folder.
-    command
-        The name of the command.
+    path, command
+        The folder or file to write, new or an empty folder; the name of the command.
     table
         Whether the output is a file with a manifest of its own.
     overwrite
@@ -269,6 +234,35 @@ def output(
             raise
 
 
+def write_drawn(
+    held: Output,
+    gan: ImageGAN,
+    run: Path,
+    counts: Mapping[str, int],
+    *,
+    seed: int,
+    workers: int | None,
+    progress: Progress,
+) -> None:
+    """Write and finish a folder of {class: n} generated images or signals.
+
+    Raises TooFewAcceptedError for classes that the model refuses, after the others are written.
+    """
+    folders, suffix = safe_names(counts), kind_named(gan.meta_.kind).suffix(gan.meta_.rate)
+    paths = {c: [f"{folders[c]}/{i:06d}{suffix}" for i in range(n)] for c, n in counts.items()}
+    refused = draw_images(gan, held.part, paths, seed=seed, workers=workers, progress=progress)
+    held.finish_folder(
+        [
+            ManifestRow(path, name, "synthetic", run.name, index)
+            for name, own in paths.items()
+            for index, path in enumerate(own)
+            if name not in refused
+        ]
+    )
+    if refused:
+        raise TooFewAcceptedError("; ".join(refused.values()))
+
+
 def draw_images(
     gan: ImageGAN,
     folder: Path,
@@ -277,41 +271,40 @@ def draw_images(
     seed: int,
     size: tuple[int, int] | None = None,
     workers: int | None = None,
-    advance: Callable[[int], None] = lambda done: None,
+    progress: Progress,
 ) -> dict[str, str]:
     """Draw generated images or signals into files, by threads.
 
     Row i of a class goes to `folder / paths[class][i]`; whole files are skipped. The bytes do not
     depend on the number of threads, `workers`, by default one per core. size: (height, width) in
-    px, by default the model's. advance: called with the number of files that are done.
+    px, by default the model's.
 
     Returns {class: reason} for the classes that the model refuses. They leave no file.
     """
-    span, refused = gan.recipe_.generator.span, _refused(gan, paths)
-    tasks = [
-        (name, start, min(start + span, len(own)))
-        for name, own in paths.items()
-        for start in range(0, len(own), span)
-    ]
-    done, stopped = 0, False
+    span, done, stopped = gan.recipe_.generator.span, 0, False
+    refused: dict[str, str] = {}
+    tasks = [(name, start) for name, own in paths.items() for start in range(0, len(own), span)]
 
-    def draw(task: tuple[str, int, int]) -> None:
+    def draw(task: tuple[str, int]) -> None:
         nonlocal done
-        name, first, last = task
-        for start in range(first, last, ROWS_AT_ONCE):
-            own = list(paths[name][start : min(start + ROWS_AT_ONCE, last)])
+        name, first = task
+        last = min(first + span, len(paths[name]))
+        for start in range(first, last, IMAGES_AT_ONCE):
+            own = paths[name][start : min(start + IMAGES_AT_ONCE, last)]
             absent = [i for i, path in enumerate(own) if not is_whole(folder / path)]
             if absent and not stopped and name not in refused:
                 try:
-                    drawn = gan.rows(name, start, start + len(own), seed)
+                    gan.check_counts({name: len(paths[name])})
+                    drawn = gan.rows(name, start, start + len(own), seed).take(absent)
                 except TooFewAcceptedError as error:
                     refused[name] = str(error)
                     return
-                for i, content in zip(absent, encoded(drawn.take(absent), size), strict=True):
+                for i, content in zip(absent, _encoded(drawn, size), strict=True):
                     write_part(folder / own[i], content)
             done += len(own)
-            advance(done)
+            progress.advance(done)
 
+    progress.phase("sampling", sum(map(len, paths.values())))
     with ThreadPoolExecutor(min(workers or available_cores(), len(tasks) or 1)) as pool:
         try:
             for _ in pool.map(draw, tasks):
@@ -326,18 +319,7 @@ def draw_images(
     return refused
 
 
-def _refused(gan: ImageGAN, paths: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return {class: reason} for the classes that the model cannot draw so often."""
-    refused = {}
-    for name, own in paths.items():
-        try:
-            gan.check_counts({name: len(own)})
-        except TooFewAcceptedError as error:
-            refused[name] = str(error)
-    return refused
-
-
-def encoded(data: Labelled, size: tuple[int, int] | None) -> list[bytes]:
+def _encoded(data: Labelled, size: tuple[int, int] | None) -> list[bytes]:
     """Return the file content of each generated row, images at `size` = (height, width) px."""
     if size is not None and size != data.image_shape[:2]:
         data = replace(data, rows=resize_batch(data.pixels, size))
@@ -387,13 +369,10 @@ def check_absent(path: Path, *, overwrite: bool) -> None:
 
 def new_run_folder(data: str | Path, parent: str = "runs") -> Path:
     """Return `<parent>/<name of data>`, or the first free of -2, -3, ... behind it."""
-    name = Path(data).resolve().stem if Path(data).is_file() else Path(data).resolve().name
-    candidate = folder = Path(parent) / (name or "data")
-    number = 2
-    while candidate.exists():
-        candidate = folder.with_name(f"{folder.name}-{number}")
-        number += 1
-    return candidate
+    source = Path(data).resolve()
+    name = (source.stem if source.is_file() else source.name) or "data"
+    ends = ("" if number == 1 else f"-{number}" for number in itertools.count(1))
+    return next(run for end in ends if not (run := Path(parent) / f"{name}{end}").exists())
 
 
 def folder_to_write(
@@ -421,23 +400,17 @@ def run_folder(
         is_ours = (ours or is_run)(run)
         if resume and not is_ours:
             raise ResumeMismatchError(f"{str(run)!r} holds no run to resume; leave out --resume")
-        if filled and not resume and not overwrite:
+        if filled and not resume and not (overwrite and is_ours):
+            cure = ", --resume to continue, or --overwrite to replace it" if is_ours else ""
             raise OutputExistsError(
-                f"{str(run)!r} is not empty. Choose another --out, or --resume to go on with its "
-                "run, or --overwrite to replace it."
-            )
-        if filled and not resume and not is_ours:
-            raise OutputExistsError(
-                f"{str(run)!r} holds no run, and --overwrite replaces only runs. Choose another "
-                "--out."
+                f"{str(run)!r} holds {'a run' if is_ours else 'other files'}. Choose another --out"
+                f"{cure}."
             )
         yield
 
 
 def is_run(run: Path) -> bool:
     """Return whether the folder's config.toml is from a fit; other projects use that name, too."""
-    if not (run / CONFIG).is_file():
-        return False
     try:
         values = read_toml(run / CONFIG)
     except UsageError:
@@ -470,32 +443,17 @@ def _check_folder(path: Path, *, overwrite: bool) -> None:
         listed = {MANIFEST, RECORD, *(row.path for row in read_manifest(path / MANIFEST))}
     except DataError:
         listed = set()
-    foreign = sorted(_files_below(path) - listed)
-    if foreign:
+    if foreign := _files_below(path) - listed:
         raise OutputExistsError(
-            f"{str(path)!r} holds files that are not from this program, such as {foreign[0]!r}, "
+            f"{str(path)!r} holds files that are not from this program, such as {min(foreign)!r}, "
             "and --overwrite replaces only its own. Choose another folder, or move them away."
         )
 
 
-def _file_sha256(path: Path) -> str:
-    with write_errors(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _files_below(folder: Path) -> set[str]:
     """Return the files, links included, below a folder, by their path with forward slashes."""
-    found = set()
-    for parent, folders, names in os.walk(folder):
-        links = [name for name in folders if Path(parent, name).is_symlink()]
-        found |= {Path(parent, name).relative_to(folder).as_posix() for name in [*names, *links]}
-    return found
-
-
-def _remove_all_but(folder: Path, listed: Collection[str]) -> None:
-    """Remove unlisted files below a folder of ours, and the folders that this leaves empty."""
-    for name in _files_below(folder) - set(listed):
-        (folder / name).unlink()
-    for child in [*folder.iterdir()]:
-        if child.is_dir() and not any(child.iterdir()):
-            child.rmdir()
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from gan_augment.commands import augment as augmenting
+from gan_augment.commands import sample as sampling
 from gan_augment.commands.augment import augment
 from gan_augment.data.tables.csv import read_csv
 from gan_augment.errors import (
@@ -103,7 +103,7 @@ def test_companions_are_marked_as_such(table_run, table_file, tmp_path):
 
 def test_chunks_make_no_difference(table_run, table_file, tmp_path, monkeypatch):
     augment(table_file, tmp_path / "a.csv", model=table_run, top_up=HALF)
-    monkeypatch.setattr(augmenting, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(sampling, "ROWS_AT_ONCE", 5)
     augment(table_file, tmp_path / "b.csv", model=table_run, top_up=HALF)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert manifest(tmp_path / "a.csv") == manifest(tmp_path / "b.csv")

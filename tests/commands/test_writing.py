@@ -160,10 +160,10 @@ def test_two_commands_cannot_write_one_output(tmp_path):
 
 def table(held: Output, text: str) -> None:
     held.describe(MADE)
-    if not held.finished:
+    if not held.table_named:
         for name in ("t.csv", "t.csv.manifest.csv"):
             (held.part / name).write_text(text)
-        held.finish_table()
+    held.finish_table()
 
 
 @pytest.mark.parametrize("call", ["link", "unlink"])
@@ -184,8 +184,8 @@ def test_a_table_is_finished_after_a_kill_between_its_two_names(tmp_path, monkey
             table(held, "first")
     named = (tmp_path / "t.csv").exists()
     with output(tmp_path / "t.csv", "sample", table=True) as held:
+        assert held.table_named == named
         table(held, "second")
-        assert held.finished == named
     text = b"first" if named else b"second"
     assert contents(tmp_path) == {"t.csv": text, "t.csv.manifest.csv": text}
 
