@@ -1,7 +1,4 @@
-"""Files that somebody else made, and the JSON and TOML in them: read only where that is safe.
-
-Regular files alone, of an allowed size, before a byte of them is read. What they mean is not known.
-"""
+"""Read files from others safely: regular files of a bounded size, and the JSON and TOML in them."""
 
 from __future__ import annotations
 
@@ -20,14 +17,14 @@ from gan_augment.errors import MissingPathError
 from gan_augment.processes import memory_limit_bytes
 
 MOST_TEXT_BYTES = 64 << 20
-"""Of a JSON or TOML file, or of a manifest of our own."""
+"""The largest JSON or TOML file, or manifest of this library."""
 _DOTTED = re.compile(r"(?<![\w-])(?:[\w-]+[ \t]*\.[ \t]*){100}")  # takes tomllib minutes
 MEMORY_SHARE = 0.6
-"""Of the memory there is, what one thing may take; the rest is for all else."""
+"""The share of the machine's memory that one object may take."""
 
 
 def check_there(path: Path, expected: str) -> None:
-    """Raise MissingPathError where nothing is at a path that was named."""
+    """Raise MissingPathError if nothing is at `path`."""
     try:
         path.stat()
     except OSError as error:
@@ -62,7 +59,7 @@ def read_regular(path: Path, most: int = MOST_TEXT_BYTES) -> bytes:
 
 
 def parsed_json(content: bytes | str) -> Any:
-    """Parse JSON of any depth and length of numbers. Raises ValueError for what is refused."""
+    """Parse JSON. Raises ValueError if it is invalid or nested too deeply."""
     try:
         return json.loads(content)
     except RecursionError:
@@ -70,7 +67,7 @@ def parsed_json(content: bytes | str) -> Any:
 
 
 def parsed_toml(content: bytes) -> dict[str, Any]:
-    """Parse TOML of any depth and length of numbers. Raises ValueError for what is refused."""
+    """Parse TOML. Raises ValueError if it is invalid or nested too deeply."""
     text = content.decode()
     try:
         if not _DOTTED.search(text):
@@ -81,7 +78,7 @@ def parsed_toml(content: bytes) -> dict[str, Any]:
 
 
 def memory_problem(needed: float) -> str:
-    """Why so many bytes are too many for this machine, or "" where they are not.
+    """Return why so many bytes are too many for this machine, or "" if they fit.
 
     >>> memory_problem(1 << 20), memory_problem(2**80)[:27]
     ('', '1,125,899,906,842,624.0 GiB')

@@ -168,17 +168,20 @@ def augment(
     with output(out, "augment", table=table, overwrite=overwrite) as held:
         read = _read(source, out, options, meta, mark=mark, progress=progress)
         job = _TopUp(read, _plan(read, top_up), progress)  # refused before anything is trained
-        size = _size_written(read, match)
-        check_room(out.parent, *_room(source, read, job.plan, size))
+        originals = None if table else _Originals(source, read, match)
+        check_room(out.parent, *_room(source, read, job.plan, originals))
         made_from = read.made_from(
             model, match=match, mark=mark, **{"top-up": top_up.model_dump(mode="json")}
         )
         gan, trained = _model(held, made_from, job, source, model, run)
-        _plan_with(job, trained, top_up, alike=size is not None)
-        if table:
+        if trained:
+            _plan_with(job, read_meta(trained), top_up, alike=match is not None)
+        if job.plan.refused:
+            job.warn(refusals_in_words(job.plan.refused, read.unit))
+        if originals is None:
             _write_file(held, job, trained, gan, mark=mark)
         else:
-            _write_folder(held, job, source, trained, gan, size)
+            _write_folder(held, job, originals, trained, gan)
     manifest, unit = (manifest_path(out), "rows") if table else (out / MANIFEST, "files")
     of_job = job.plan.counts, dict(job.plan.refused), tuple(job.warnings)
     return AugmentResult(out, trained, manifest, *of_job, read.read.notes, unit)
@@ -202,14 +205,23 @@ def _model(
     return gan or load_model(trained, threads=1), trained
 
 
-def _plan_with(job: _TopUp, trained: Path | None, top_up: TopUp, *, alike: bool) -> None:
-    """Plan again with the model's advised share and refusals, and warn of what they mean."""
-    if trained:
-        meta = read_meta(trained)
-        job.plan = _plan(job.data, top_up, meta)
-        _warn_of_model(job, meta, top_up, alike=alike)
-    if job.plan.refused:
-        job.warn(refusals_in_words(job.plan.refused, job.data.unit))
+def _plan_with(job: _TopUp, meta: Meta, top_up: TopUp, *, alike: bool) -> None:
+    """Plan again with the model's advised share and refusals, and warn of what images will show.
+
+    alike: whether all images get one size.
+    """
+    job.plan, kind = _plan(job.data, top_up, meta), job.data.kind
+    if not kind.tabular and top_up.synthetic_share == "auto" and meta.advised_share == 0:
+        job.warn(meta.advice())
+    if alike or kind is not IMAGE or not job.plan.generated:
+        return
+    median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.shape
+    if median and max(median[0] / height, median[1] / width) > LARGER:
+        job.warn(
+            f"the originals are {median[1]} x {median[0]} px (median), the synthetic images "
+            f"{width} x {height} px: a classifier may learn the difference in sharpness. "
+            "Pass --match model or --match originals (match=), or train at a larger --image-size."
+        )
 
 
 def plan_augment(
@@ -260,25 +272,15 @@ def _check_call(source: Path, out: Path, *, table: bool, match: Match | None, ma
     check_apart(source, out)
 
 
-def _size_written(read: Any, match: Match | None) -> tuple[int, int] | None:
-    """Return (height, width) in px of all images that are written; None copies the originals."""
-    if match is None:
-        return None
-    if read.kind is not IMAGE:
-        raise UsageError(f"match={match!r} is for images, and the data is {read.unit}")
-    size: tuple[int, int] = read.data.image_shape[:2]
-    return read.read.scan.sizes.get("median", size) if match == "originals" else size
-
-
 def _room(
-    source: Path, read: Any, plan: TopUpPlan, size: tuple[int, int] | None
+    source: Path, read: Any, plan: TopUpPlan, originals: _Originals | None
 ) -> tuple[int, int]:
     """Estimate the bytes and the files of a top-up from the mean size of the originals."""
     rows = sum(read.counts.values())
-    if read.kind.tabular:
+    if originals is None:
         return source.stat().st_size // max(rows, 1) * (rows + plan.added), 2
     repeats = sum(counts["repeat"] for counts in plan.counts.values())
-    return _Originals(source, read, size).bytes_each * (rows + repeats), rows + plan.added
+    return originals.bytes_each * (rows + repeats), rows + plan.added
 
 
 def _read(
@@ -299,39 +301,20 @@ def _read(
     elif read.kind is IMAGE:
         check_png_channels(read.data.image_shape[2])
     if meta:
-        read.check_model(meta)
+        read.kind.check_model(read.data, meta, read.schema)
         for note in read.read.notes:
             progress.note(note)
     return read
 
 
-def _warn_of_model(job: _TopUp, meta: Any, top_up: TopUp, *, alike: bool) -> None:
-    """Warn if the model advises no generated images, or draws smaller ones than the originals."""
-    if job.data.kind.tabular:
-        return
-    if top_up.synthetic_share == "auto" and meta.advised_share == 0:
-        job.warn(meta.advice())
-    if alike or job.data.kind is not IMAGE:
-        return
-    median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.shape
-    if job.plan.generated and median and max(median[0] / height, median[1] / width) > LARGER:
-        job.warn(
-            f"the originals are {median[1]} x {median[0]} px (median), the synthetic images "
-            f"{width} x {height} px: a classifier may learn the difference in sharpness. "
-            "Pass --match model or --match originals (match=), or train at a larger --image-size."
-        )
-
-
 def _write_folder(
     held: Output,
     job: _TopUp,
-    source: Path,
+    originals: _Originals,
     run: Path | None,
     gan: ImageGAN | None,
-    size: tuple[int, int] | None,
 ) -> None:
     """Write synthetic images first, since a refusal changes the repeats; then the originals."""
-    originals = _Originals(source, job.data, size)
     model = run.name if run else ""
     rows = _folder_rows(job, originals.names, model)
     paths: dict[str, list[str]] = {name: [] for name in job.plan.generated}
@@ -344,7 +327,7 @@ def _write_folder(
             held.part,
             paths,
             seed=job.data.options.seed,
-            size=size,
+            size=originals.size,
             workers=job.data.options.workers,
             progress=job.progress,
         )
@@ -413,17 +396,22 @@ def _write_file(
 class _Originals:
     """The images of DATA by row: files are copied under their own names, arrays become PNG files.
 
-    size: (height, width) in px; all images become PNG files of that size instead. For signals,
-    arrays and windows of longer recordings become .npy or .wav files.
+    match: "model" or "originals" makes all images PNG files of one size, (height, width) in px.
+    For signals, arrays and windows of longer recordings become .npy or .wav files.
     """
 
-    def __init__(self, source: Path, read: Any, size: tuple[int, int] | None) -> None:
-        data, self._read, self._size = read.data, read, size
+    def __init__(self, source: Path, read: Any, match: Match | None) -> None:
+        data, self._read = read.data, read
+        if match is not None and read.kind is not IMAGE:
+            raise UsageError(f"match={match!r} is for images, and the data is {read.unit}")
+        self.size: tuple[int, int] | None = data.image_shape[:2] if match else None
+        if match == "originals":
+            self.size = read.read.scan.sizes.get("median", self.size)
         ids, root = data.ids.tolist(), root_of(source)
         self._files = [root / id_ for id_ in ids]
         if source.suffix.lower() == ".npz" and source.is_file():
             ids = [safe_name(id_) for id_ in ids]
-        self._rows: NDArray[Any] | None = read.rows_to_write(source, size)
+        self._rows: NDArray[Any] | None = read.rows_to_write(source, self.size)
         if self._rows is not None:
             end = read.suffix
             ids = [id_ if id_.lower().endswith(end) else f"{id_}{end}" for id_ in ids]
@@ -440,7 +428,7 @@ class _Originals:
         """Put the image of a row at `path`, unless it is there already."""
         if self._rows is not None:
             if not is_whole(path):
-                write_part(path, self._read.file_content(self._rows[row], self._size))
+                write_part(path, self._read.file_content(self._rows[row], self.size))
             return
         source = self._files[row]
         try:
@@ -467,7 +455,7 @@ def file_names(ids: Sequence[str], labels: Sequence[int]) -> list[str]:
     for id_, label in zip(ids, labels, strict=True):
         name = PurePosixPath(id_).name
         if (label, folded(name)) in taken or _OURS.match(name):
-            name = _shortened(safe_name(id_))
+            name = safe_name(id_)
         while (label, folded(name)) in taken or _OURS.match(name):
             name = _shortened(f"original-{name}")
         taken.add((label, folded(name)))

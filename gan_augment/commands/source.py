@@ -247,10 +247,6 @@ class Source:
             arguments["resize"] = self.options.resize
         return arguments
 
-    def check_model(self, meta: Meta) -> None:
-        """Raise DataError if the model has other classes, shapes, columns or types."""
-        self.kind.check_model(self.data, meta, self.schema)
-
     def rows_to_write(self, source: Path, size: tuple[int, int] | None) -> NDArray[Any] | None:
         """Return the rows whose originals become new files; None to copy the files of `source`.
 

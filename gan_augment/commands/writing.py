@@ -403,8 +403,8 @@ def run_folder(
         if filled and not resume and not (overwrite and is_ours):
             cure = ", --resume to continue, or --overwrite to replace it" if is_ours else ""
             raise OutputExistsError(
-                f"{str(run)!r} holds {'a run' if is_ours else 'other files'}. Choose another --out"
-                f"{cure}."
+                f"{str(run)!r} is not empty, and holds {'a run' if is_ours else 'no run'}. Choose "
+                f"another --out{cure}."
             )
         yield
 

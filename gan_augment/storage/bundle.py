@@ -77,13 +77,18 @@ def load_bundle(path: str | Path, *, schema: type[Meta]) -> tuple[Tensors, Meta]
 
     Raises ModelFileError if anything is missing, damaged or foreign.
     """
-    path = Path(path)
-    return _parsed_bundle(path, _read_file(path, LARGEST_TENSORS_BYTES), schema)
+    content = _read_file(Path(path), LARGEST_TENSORS_BYTES)
+    return read_bundle_bytes(content, schema=schema, path=Path(path))
 
 
-def read_bundle_bytes(content: bytes, *, schema: type[Meta]) -> tuple[Tensors, Meta]:
+def read_bundle_bytes(
+    content: bytes, *, schema: type[Meta], path: Path = Path("(in memory)")
+) -> tuple[Tensors, Meta]:
     """Read and verify the result of `bundle_bytes` as `load_bundle` does."""
-    return _parsed_bundle(Path("(in memory)"), content, schema)
+    arrays, described = _arrays(path, content), _described(path, content)
+    if _arrays_sha256(arrays) != described.get("arrays"):
+        raise _damaged(path, "its arrays do not match their checksum")
+    return arrays, _parsed(path, described["meta"], schema)
 
 
 def load_meta(path: str | Path, *, schema: type[Meta]) -> Meta:
@@ -114,13 +119,6 @@ def tensors_bytes(tensors: Mapping[str, NDArray[Any]]) -> bytes:
     0
     """
     return safetensors.numpy.save({key: _plain(key, a) for key, a in tensors.items()})
-
-
-def _parsed_bundle(path: Path, content: bytes, schema: type[Meta]) -> tuple[Tensors, Meta]:
-    arrays, described = _arrays(path, content), _described(path, content)
-    if _arrays_sha256(arrays) != described.get("arrays"):
-        raise _damaged(path, "its arrays do not match their checksum")
-    return arrays, _parsed(path, described["meta"], schema)
 
 
 def _arrays(path: Path, content: bytes) -> Tensors:

@@ -143,8 +143,10 @@ def test_an_earlier_output_is_replaced_when_the_new_one_is_whole(tmp_path):
     assert set(contents(tmp_path / "out")) == {"a/0.txt", "manifest.csv"}
 
 
-def test_a_part_of_another_program_is_never_touched(tmp_path):
+@pytest.mark.parametrize("record", ["", "[]", '{"format": "gan-augment output 3"}'])
+def test_a_part_of_another_program_is_never_touched(tmp_path, record):
     a_filled_folder(tmp_path / "out.part")
+    (tmp_path / "out.part" / ".gan-augment.json").write_text(record)
     with pytest.raises(OutputExistsError), output(tmp_path / "out", "sample", overwrite=True):
         pass
     assert (tmp_path / "out.part" / "mine.txt").exists()
