@@ -170,14 +170,9 @@ def augment(
         job = _TopUp(read, _plan(read, top_up), progress)  # refused before anything is trained
         originals = None if table else _Originals(source, read, match)
         check_room(out.parent, *_room(source, read, job.plan, originals))
-        made_from = read.made_from(
-            model, match=match, mark=mark, **{"top-up": top_up.model_dump(mode="json")}
-        )
-        gan, trained = _model(held, made_from, job, source, model, run)
-        if trained:
-            _plan_with(job, read_meta(trained), top_up, alike=match is not None)
-        if job.plan.refused:
-            job.warn(refusals_in_words(job.plan.refused, read.unit))
+        how = {"match": match, "mark": mark, "top-up": top_up.model_dump(mode="json")}
+        gan, trained = _model(held, read.made_from(model, **how), job, source, model, run)
+        _plan_with(job, trained, top_up, alike=match is not None)
         if originals is None:
             _write_file(held, job, trained, gan, mark=mark)
         else:
@@ -205,12 +200,22 @@ def _model(
     return gan or load_model(trained, threads=1), trained
 
 
-def _plan_with(job: _TopUp, meta: Meta, top_up: TopUp, *, alike: bool) -> None:
-    """Plan again with the model's advised share and refusals, and warn of what images will show.
+def _plan_with(job: _TopUp, trained: Path | None, top_up: TopUp, *, alike: bool) -> None:
+    """Plan again with the model's advised share and refusals, and warn of what they mean.
 
     alike: whether all images get one size.
     """
-    job.plan, kind = _plan(job.data, top_up, meta), job.data.kind
+    if trained:
+        meta = read_meta(trained)
+        job.plan = _plan(job.data, top_up, meta)
+        _warn_of_model(job, meta, top_up, alike=alike)
+    if job.plan.refused:
+        job.warn(refusals_in_words(job.plan.refused, job.data.unit))
+
+
+def _warn_of_model(job: _TopUp, meta: Meta, top_up: TopUp, *, alike: bool) -> None:
+    """Warn if the model advises no generated images, or draws smaller ones than the originals."""
+    kind = job.data.kind
     if not kind.tabular and top_up.synthetic_share == "auto" and meta.advised_share == 0:
         job.warn(meta.advice())
     if alike or kind is not IMAGE or not job.plan.generated:

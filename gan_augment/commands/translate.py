@@ -14,7 +14,7 @@ import numpy as np
 
 from gan_augment.commands.sample import checked_counts
 from gan_augment.commands.source import Meta, Source, read_data, read_meta
-from gan_augment.commands.writing import Result, check_apart, output, write_drawn
+from gan_augment.commands.writing import Output, Result, check_apart, output, write_drawn
 from gan_augment.data.images.png_folder import check_png_channels
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.generators import load_model
@@ -117,29 +117,12 @@ def translate(
         DataError, UsageError, UnknownClassError, the errors of `fit`, and TooFewAcceptedError if
         too few samples are accepted as their class; the run is kept then.
     """
-    from gan_augment.commands.fit import fitted_for
-
     origin, out, progress = Path(data), Path(out), progress or Progress()
     check_apart(origin, out)
     with output(out, "translate", overwrite=overwrite) as held:
         plan = _plan(origin, source, to, counts, options or FitOptions(), model, progress)
         check_room(out.parent, 0, sum(plan.counts.values()))
-        made_from = plan.kind.made_from(
-            model, sources=plan.sources.ids.tolist(), counts=dict(plan.counts)
-        )
-        how = plan.kind.options
-        gan: Any
-        gan, trained = fitted_for(held, made_from, origin, plan.kind, model, run, progress)
-        gan = gan or load_model(trained, device=how.device, threads=how.threads)
-        starting = gan.starting_from(plan.sources)
-        try:
-            write_drawn(
-                held, starting, trained, plan.counts, seed=how.seed, workers=1, progress=progress
-            )
-        except TooFewAcceptedError as error:
-            raise TooFewAcceptedError(
-                f"{error}. The run {str(trained)!r} is kept: --model draws with it again"
-            ) from None
+        gan, trained = _draw(held, plan, origin, model, run, progress)
     chosen = gan.meta_.selection.classes if gan.meta_.selection else {}
     return TranslateResult(
         out=out,
@@ -148,6 +131,32 @@ def translate(
         acceptance={n: one.acceptance or 0.0 for n, one in chosen.items() if n in plan.counts},
         recipe=gan.recipe_.name,
     )
+
+
+def _draw(
+    held: Output,
+    plan: TranslationPlan,
+    origin: Path,
+    model: str | Path | None,
+    run: str | Path | None,
+    progress: Progress,
+) -> tuple[Any, Path]:
+    """Load or fit the model, and write the output; return the model and its run."""
+    from gan_augment.commands.fit import fitted_for
+
+    kind, options = plan.kind, plan.kind.options
+    made_from = kind.made_from(model, sources=plan.sources.ids.tolist(), counts=dict(plan.counts))
+    gan: Any
+    gan, trained = fitted_for(held, made_from, origin, kind, model, run, progress)
+    gan = gan or load_model(trained, device=options.device, threads=options.threads)
+    how: dict[str, Any] = {"seed": options.seed, "workers": 1, "progress": progress}
+    try:
+        write_drawn(held, gan.starting_from(plan.sources), trained, plan.counts, **how)
+    except TooFewAcceptedError as error:
+        raise TooFewAcceptedError(
+            f"{error}. The run {str(trained)!r} is kept: --model draws with it again"
+        ) from None
+    return gan, trained
 
 
 def plan_translate(
