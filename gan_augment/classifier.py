@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_augment.augment.signals import change_signals
+from gan_augment.augment.classical import change_signals
 from gan_augment.data.pixels import unit_range
 from gan_augment.errors import DataError
 from gan_augment.kinds.kind import Labelled

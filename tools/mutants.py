@@ -116,7 +116,7 @@ FAULTS = {
         ("torch.cat([pixel_norm(z),", "torch.cat([z,"),
         ("MEAN_RATE * (count > 0).to(w.dtype).expand_as(here)", "MEAN_RATE"),
     ),
-    ("networks/dcgan.py", "training/test_traps.py"): (
+    ("networks/images.py", "training/test_traps.py"): (
         ("[nn.BatchNorm2d(after)]", "[nn.BatchNorm2d(after, 0.8)]"),
     ),
     # top-up plans and encoded tables

@@ -12,8 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import machine
-from gan_augment.augment.classical import augment_batch, small_changes, trivial_pipeline
-from gan_augment.augment.signals import change_signals
+from gan_augment.augment.classical import (
+    augment_batch,
+    change_signals,
+    small_changes,
+    trivial_pipeline,
+)
 from gan_augment.classifier import Augmentation, SmallCNN, train_classifier
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from gan_augment.metrics.diagnostics import Figure, copying, diagnose
 from gan_augment.metrics.distances import (
+    Proportion,
     frechet_distance,
     kernel_distance,
     kernel_test,
     mean_pairwise_distance,
+    two_sample_test,
 )
 from gan_augment.metrics.inception import Inception, fid
 from gan_augment.metrics.neighbours import (
@@ -25,7 +27,6 @@ from gan_augment.metrics.neighbours import (
     nearer_share,
     nearest_distances,
 )
-from gan_augment.metrics.two_sample import Proportion, two_sample_test
 
 __all__ = [
     "Figure",

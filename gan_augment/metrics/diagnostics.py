@@ -9,12 +9,14 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from gan_augment.metrics.distances import (
+    Proportion,
     Rows,
     draw_rows,
     feature_sets,
     kernel_distance,
     kernel_test,
     mean_pairwise_distance,
+    two_sample_test,
 )
 from gan_augment.metrics.neighbours import (
     copied_share,
@@ -25,7 +27,6 @@ from gan_augment.metrics.neighbours import (
     identical_share,
     nearer_share,
 )
-from gan_augment.metrics.two_sample import Proportion, two_sample_test
 from gan_augment.rng import rng_for
 
 _MOST = 1_000

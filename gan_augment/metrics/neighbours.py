@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.errors import UsageError
-from gan_augment.metrics.distances import Rows, draw_rows, feature_rows, feature_sets
-from gan_augment.metrics.two_sample import Proportion
+from gan_augment.metrics.distances import Proportion, Rows, draw_rows, feature_rows, feature_sets
 from gan_augment.rng import rng_for
 
 NEIGHBOURS = 5

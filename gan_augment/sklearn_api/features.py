@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from gan_augment.data.arrays import to_uint8
-from gan_augment.data.images.pool import decode_files
+from gan_augment.data.images.decode import decode_files
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.resize import checked_size, resize_image
 from gan_augment.errors import DataError, NotFittedError, UsageError

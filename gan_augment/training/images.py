@@ -21,12 +21,13 @@ from gan_augment.augment.diff_augment import apply, draw_moves
 from gan_augment.data.batches import Batch
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.machine import ComputeConfig
-from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.ensembles import new_discriminators, new_generators
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import GrowingDiscriminator, GrowingGenerator
 from gan_augment.networks.images import (
     AnchoredGenerator,
+    DCGANDiscriminator,
+    DCGANGenerator,
     Decoder,
     Discriminator,
     Encoder,

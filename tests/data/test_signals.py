@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gan_augment import read_signals
-from gan_augment.augment.signals import change_signals
+from gan_augment.augment.classical import change_signals
 from gan_augment.data.images.contact_sheet import (
     FLOOR_DB,
     SIGNAL_PX,

@@ -16,10 +16,9 @@ from PIL import Image
 
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import read_frame
-from gan_augment.evaluation import pictures as drawing
-from gan_augment.evaluation.diagnosis import averaged, copied, starts_from_rows
+from gan_augment.evaluation import diagnosis
+from gan_augment.evaluation.diagnosis import averaged, copied, histograms, starts_from_rows, strips
 from gan_augment.evaluation.estimators import FeatureMap
-from gan_augment.evaluation.pictures import histograms, strips
 from gan_augment.evaluation.runner import evaluate
 from gan_augment.kinds.table import TABLE
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
@@ -120,7 +119,7 @@ def test_rows_of_features_are_shown_as_photos_within_what_a_page_may_hold(
     assert (list(shown), shown["2"]["distances"]) == (["2", "1"], [0.0, 0.0])
     nearest = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown["2"]["nearest"]))))
     assert np.array_equal(nearest[:, :8], photos.pixels[twos[4], ..., 0])
-    monkeypatch.setattr(drawing, "MOST_BYTES", len(shown["2"]["real"] + shown["2"]["nearest"]))
+    monkeypatch.setattr(diagnosis, "MOST_BYTES", len(shown["2"]["real"] + shown["2"]["nearest"]))
     assert list(strips(rows, copies, flat, 0, photos)["classes"]) == ["2"]
 
 

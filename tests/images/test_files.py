@@ -13,9 +13,8 @@ import pytest
 from image_files import chunk, encoded, png
 from PIL import Image
 
-from gan_augment.data.images import pool
-from gan_augment.data.images.decode import BadImageError, decode, header_size
-from gan_augment.data.images.pool import decode_files
+from gan_augment.data.images import decode as decoding
+from gan_augment.data.images.decode import BadImageError, decode, decode_files, header_size
 from gan_augment.data.images.reader import read_images
 from gan_augment.errors import DataError, UnreadableFilesError
 
@@ -256,17 +255,17 @@ def test_a_file_that_takes_too_long_costs_only_itself(tmp_path):
 def test_a_file_that_kills_its_decoder_costs_only_itself(tmp_path, monkeypatch):
     (tmp_path / "dying_worker.py").write_text(
         "import os\n"
-        "from gan_augment.data.images import pool\n"
-        "real = pool.decode_file\n"
+        "from gan_augment.data.images import decode\n"
+        "real = decode.decode_file\n"
         "def decode_file(path, size, how):\n"
         "    if 'poison' in str(path):\n"
         "        os.abort()\n"
         "    return real(path, size, how)\n"
-        "pool.decode_file = decode_file\n"
-        "pool.main()\n"
+        "decode.decode_file = decode_file\n"
+        "decode.main()\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(pool, "_WORKER", "dying_worker")
+    monkeypatch.setattr(decoding, "_WORKER", "dying_worker")
     paths = [tmp_path / f"{name}.png" for name in ("a", "poison1", "b", "poison2", "poison3", "c")]
     for path in paths:
         Image.new("L", (8, 8), 9).save(path)

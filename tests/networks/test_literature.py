@@ -14,9 +14,9 @@ from gan_augment.generators.time_budget import step_seconds
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import compute_config
-from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import equalised, faded
+from gan_augment.networks.images import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.style import ModulatedConvolution
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.images import build

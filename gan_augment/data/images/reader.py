@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from gan_augment.data.arrays import label_pixels, read_npz, to_uint8
 from gan_augment.data.groups import digest
+from gan_augment.data.images.decode import decode_files
 from gan_augment.data.images.memmap import TemporaryRows, drop_pages
-from gan_augment.data.images.pool import decode_files
 from gan_augment.data.images.resize import (
     Resize,
     checked_resize,
