@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_augment.augment.classical import change_signals
-from gan_augment.data.pixels import unit_range
 from gan_augment.errors import DataError
 from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import threads
+from gan_augment.networks.geometry import unit_range
 from gan_augment.rng import derived_seed, rng_for
 
 Pixels = NDArray[Any]

@@ -53,9 +53,9 @@ from step_costs import steps_within
 
 from gan_augment import ImageGAN
 from gan_augment.data.images.resize import resize_batch
-from gan_augment.data.pixels import to_network, to_pixels
 from gan_augment.errors import TooFewAcceptedError
 from gan_augment.kinds.kind import Labelled
+from gan_augment.networks.geometry import to_network, to_pixels
 from gan_augment.networks.translation import enlarged, lowered
 from gan_augment.recipes import RECIPES
 from gan_augment.storage import write_file

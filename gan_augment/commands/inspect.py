@@ -26,7 +26,7 @@ from gan_augment.commands.writing import CANDIDATES
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import read_images
-from gan_augment.data.images.scan import Scan, refuse_bad
+from gan_augment.data.images.sources import Scan, refuse_bad
 from gan_augment.data.signals import holds_signals
 from gan_augment.data.tables.encoding import encoded_width
 from gan_augment.data.topup_plan import explain_rare, rare_classes

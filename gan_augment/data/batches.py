@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_augment.data.images.memmap import drop_pages
-from gan_augment.data.pixels import to_network
 from gan_augment.kinds.kind import Labelled
+from gan_augment.networks.geometry import to_network
 from gan_augment.rng import rng_for
 
 _DROP_PAGES_EVERY = 16  # of 64 rows: at most 64 MiB of a mapped file count as the process's own

@@ -13,9 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.arrays import DAMAGED, label_pixels, read_npz
-from gan_augment.data.images.scan import Entry, Scan, refuse_bad, scan_notes
 from gan_augment.data.images.sources import SUFFIXES as IMAGE_SUFFIXES
-from gan_augment.data.images.sources import Listing, list_folder
+from gan_augment.data.images.sources import (
+    Entry,
+    Listing,
+    Scan,
+    list_folder,
+    refuse_bad,
+    scan_notes,
+)
 from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import memory_problem, regular_file
 from gan_augment.kinds.image import SMALLEST_SIDE_PX

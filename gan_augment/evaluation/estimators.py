@@ -24,7 +24,7 @@ from gan_augment.errors import DataError, GanAugmentError, UsageError
 from gan_augment.evaluation.decisions import Labels, Scores
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
-from gan_augment.user_code import code_sha256, import_code
+from gan_augment.settings import code_sha256, import_code
 
 MOST_LEVELS = 64
 """Levels of a column with a 0/1 column of their own; the rare ones share one."""

@@ -39,7 +39,7 @@ from gan_augment.evaluation.options import RIVALS
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
-from gan_augment.user_code import code_sha256, import_code, is_code
+from gan_augment.settings import code_sha256, import_code, is_code
 
 TABLE_LEARNERS = ("boosting", "logistic", "forest", "neighbours")
 UPDATES = 500

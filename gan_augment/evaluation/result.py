@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan_augment.errors import ModelFileError
 from gan_augment.input_files import check_there, parsed_json, read_regular
-from gan_augment.report import tables, terminal
+from gan_augment.report import tables
 from gan_augment.storage import write_file
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class EvaluationResult:
 
     def lines(self) -> list[str]:
         """Write the result as text for a terminal."""
-        return terminal.lines(self.result)
+        return tables.lines(self.result)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """Write the report as one self-contained HTML page.

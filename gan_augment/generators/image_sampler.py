@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import machine
-from gan_augment.data.pixels import pixel_dtype, to_network, to_pixels
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.generators.selection import Selection, rows_by_label
 from gan_augment.generators.source_rows import BLOCK, SourcePool
 from gan_augment.machine import ComputeConfig
-from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.geometry import Geometry, pixel_dtype, to_network, to_pixels
 from gan_augment.networks.inputs import Anchors, GeneratorInput, lenders_of, mixture_weights
 from gan_augment.recipes import GeneratorSettings
 from gan_augment.rng import rng_for

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import machine
-from gan_augment.data.tables.anchors import AnchorRows
 from gan_augment.data.tables.encoding import LevelColumn, NumericColumn, TableEncoding
 from gan_augment.data.tables.schema import Name
 from gan_augment.errors import DataError, ModelFileError
@@ -25,7 +24,13 @@ from gan_augment.networks.inputs import RowAnchors
 from gan_augment.recipes import GeneratorSettings
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
-from gan_augment.training.tables import AnchorTensors, EncodedTable, layout_of, new_row_generator
+from gan_augment.training.tables import (
+    AnchorRows,
+    AnchorTensors,
+    EncodedTable,
+    layout_of,
+    new_row_generator,
+)
 
 ROW_BLOCK = 1_024
 """Table rows in a block."""

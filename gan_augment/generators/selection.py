@@ -16,13 +16,12 @@ from torch import nn
 
 from gan_augment import machine
 from gan_augment.classifier import FEATURES, SmallCNN, new_layers
-from gan_augment.data.pixels import to_network
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
 from gan_augment.generators.model_file import ModelMeta, SelectionRecord, Thresholds
 from gan_augment.generators.source_rows import BLOCK
 from gan_augment.machine import ComputeConfig
 from gan_augment.metrics.neighbours import nearest_distances
-from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.geometry import Geometry, to_network
 from gan_augment.networks.layers import split_verdict
 from gan_augment.training.images import new_discriminator
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network

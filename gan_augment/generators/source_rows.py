@@ -14,11 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from gan_augment.data.groups import grouped_by_source, join_groups
-from gan_augment.data.pixels import to_network
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError, UsageError
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
-from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.geometry import Geometry, to_network
 from gan_augment.networks.inputs import SourceRows
 from gan_augment.networks.translation import lowered
 from gan_augment.recipes import GeneratorSettings, Recipe

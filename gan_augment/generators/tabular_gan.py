@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from gan_augment import machine
-from gan_augment.data.tables.anchors import AnchorRows
 from gan_augment.data.tables.columns import Plain, output_frame, plain_columns
 from gan_augment.data.tables.encoding import encoded_width, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
@@ -31,7 +30,13 @@ from gan_augment.recipes import Recipe, check_unlabelled, table_recipe
 from gan_augment.training.callbacks import Callback  # noqa: F401  (pdoc)
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import COLLAPSE_SPREAD, Best, Score
-from gan_augment.training.tables import EncodedTable, anchor_batches, build_table, class_anchors
+from gan_augment.training.tables import (
+    AnchorRows,
+    EncodedTable,
+    anchor_batches,
+    build_table,
+    class_anchors,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -19,8 +19,8 @@ from gan_augment.errors import GanAugmentError, ModelFileError, UsageError
 from gan_augment.input_files import check_there, regular_file
 from gan_augment.machine import threads
 from gan_augment.rng import preserve_global_generators
+from gan_augment.settings import import_code, is_code
 from gan_augment.storage.bundle import LARGEST_TENSORS_BYTES, Tensors, read_tensors
-from gan_augment.user_code import import_code, is_code
 
 SIDE_PX = 224
 _WHERE_FROM = (

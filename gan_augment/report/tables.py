@@ -1,4 +1,4 @@
-"""The tables of a report, each as rows of text that the terminal and the page print.
+"""The tables of a report, each as rows of text, and `lines`, which prints them in a terminal.
 
 `arm_rows` has the numbers behind the charts and the frame. Topped-up classes come first, then the
 others; both groups are sorted by their number of rows.
@@ -6,7 +6,8 @@ others; both groups are sorted by their number of rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,9 @@ from gan_augment.report.wording import (
 
 STATES = ("broken", "open", "held")
 MOST_CONFUSED = 12
+WIDTH = 100
+MOST_CLASSES = 20
+LONGEST_NAME = 26
 
 
 @dataclass(frozen=True)
@@ -283,3 +287,59 @@ def costs(timings: Mapping[str, Any]) -> Table:
         f", finished {finished}" if finished else ""
     )
     return Table(caption, ["arm", "generator", "making rows", "classifier", "total"], rows)
+
+
+def lines(result: Result) -> list[str]:
+    """Write the verdict, the arms, the classes and the warnings.
+
+    Lines have at most 100 characters, unless a word is longer. Figures are in percent, differences
+    in points.
+    """
+    by_state: dict[str, list[str]] = {}
+    for what, rail in guardrails(result):
+        by_state.setdefault(rail["state"], []).append(what)
+    verdict = [*_wrapped(result["verdict"]["sentence"]), *_items(reasons(result))]
+    for state, names in by_state.items():
+        more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
+        verdict += _items([f"guardrails {state}: {', '.join(names[:MOST_CLASSES])}{more}"])
+    by_class = classes(result, [n for n in compared_arms(result) if n in (NOTHING, OURS)])
+    left = len(by_class.rows) - MOST_CLASSES
+    remarks = [f"{left} more classes are in result.json"] if left > 0 else []
+    unjudged = result["data"]["left_out"].items()
+    remarks += [f"{name} is left out: {why}" for name, why in unjudged]
+    warnings = [f"warning: {text}" for text in result["warnings"]]
+    warnings += [f"left out: {text}" for text in result["protocol"]["left_out"]]
+    blocks = [
+        verdict,
+        [*_aligned(arms(result)), *_items(missing_arms(result))],
+        _aligned(other_metrics(result)),
+        [*_aligned(by_class), *_items(remarks)],
+        _items(warnings),
+    ]
+    return [line for block in filter(None, blocks) for line in ["", *block]][1:]
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _items(texts: Iterable[str]) -> list[str]:
+    return [line for text in texts for line in _wrapped(f"- {text}", "  ")]
+
+
+def _aligned(table: Table) -> list[str]:
+    """Align columns: names to the left, shortened, and numbers to the right."""
+    if not table.rows:
+        return []
+    cells = []
+    for name, *rest in [table.heads, *table.rows[:MOST_CLASSES]]:
+        long = len(name) > LONGEST_NAME
+        cells.append([f"{name[: LONGEST_NAME - 1]}…" if long else name, *rest])
+    wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    aligned = [
+        [name.ljust(wide[0]), *(cell.rjust(n) for cell, n in zip(rest, wide[1:], strict=True))]
+        for name, *rest in cells
+    ]
+    return [*_wrapped(table.caption), *("  ".join(row).rstrip() for row in aligned)]

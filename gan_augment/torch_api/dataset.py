@@ -25,7 +25,6 @@ from gan_augment.generators.generator import advised_share, checked_counts, chec
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
 from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
-from gan_augment.torch_api.generated import GeneratedRows, Sampling, fit_to, fitted_model
 from gan_augment.torch_api.items import (
     ItemFormat,
     Key,
@@ -35,7 +34,15 @@ from gan_augment.torch_api.items import (
     plain_label,
 )
 from gan_augment.torch_api.read import DatasetFacts, describe_dataset, map_style, read_dataset
-from gan_augment.torch_api.samplers import BalancedSampler, Index, checked_whole
+from gan_augment.torch_api.sampling import (
+    BalancedSampler,
+    GeneratedRows,
+    Index,
+    Sampling,
+    checked_whole,
+    fit_to,
+    fitted_model,
+)
 
 Transform = Callable[[Any], Any]
 Classes = str | int | Iterable[object] | None

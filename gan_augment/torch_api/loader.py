@@ -18,7 +18,7 @@ from torch.utils.data import (
 from gan_augment.errors import UsageError, warn
 from gan_augment.torch_api.dataset import AugmentedDataset
 from gan_augment.torch_api.read import map_style, sampler_of
-from gan_augment.torch_api.samplers import BalancedSampler, checked_whole
+from gan_augment.torch_api.sampling import BalancedSampler, checked_whole
 
 _OURS = {"self", "dataset", "shuffle", "sampler", "batch_sampler", "batch_size", "drop_last"}
 _KNOWN = (

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_augment.data.batches import Batch
-from gan_augment.data.pixels import cropped, edge_padded
 from gan_augment.networks.ensembles import ByClass
-from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.geometry import Geometry, cropped, edge_padded
 from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.translation import (
     FrequencyMixer,

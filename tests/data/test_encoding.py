@@ -9,7 +9,6 @@ from scipy.stats import norm
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from gan_augment.data.tables.anchors import anchor_rows, nearest_rows, whitened
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import (
     NumericColumn,
@@ -22,6 +21,7 @@ from gan_augment.data.tables.encoding import (
 )
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.errors import DataError
+from gan_augment.training.tables import anchor_rows, nearest_rows, whitened
 
 NAN = np.nan
 

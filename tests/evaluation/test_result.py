@@ -21,7 +21,7 @@ from gan_augment.evaluation.result import EvaluationResult, result_bytes
 from gan_augment.evaluation.results import Results, build_result, build_timings
 from gan_augment.evaluation.statistics import Contrast, contrast
 from gan_augment.kinds.kind import Labelled
-from gan_augment.report.terminal import lines as summary_lines
+from gan_augment.report.tables import lines as summary_lines
 from gan_augment.rng import rng_for
 from gan_augment.storage.journal import Journal, unpack_labels
 

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from gan_augment import ImageGAN
-from gan_augment.data.pixels import to_network
 from gan_augment.errors import UsageError
 from gan_augment.generators import choose, image_sampler
 from gan_augment.generators.image_sampler import drawn_codes
@@ -19,6 +18,7 @@ from gan_augment.generators.scorer import ImageScorer, class_weights
 from gan_augment.generators.source_rows import BLOCK
 from gan_augment.generators.time_budget import Forecast
 from gan_augment.machine import compute_config
+from gan_augment.networks.geometry import to_network
 from gan_augment.networks.inputs import lenders_of
 from gan_augment.progress import Progress
 from gan_augment.recipes import CANDIDATES, GeneratorSettings, Recipe, resolve_recipe

@@ -18,8 +18,8 @@ from gan_augment.data.arrays import from_arrays, to_uint8
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.resize import checked_resize, checked_size, model_size, resize_image
 from gan_augment.data.labels import encode_labels, in_order
-from gan_augment.data.pixels import to_network, to_pixels
 from gan_augment.errors import DataError, UnknownClassError, UsageError
+from gan_augment.networks.geometry import to_network, to_pixels
 
 X = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3), dtype=np.uint8)
 Y = ["cat", "dog", "cat", "cat", "dog", "dog"]

@@ -15,8 +15,7 @@ from gan_augment.errors import ModelFileError
 from gan_augment.evaluation.result import EvaluationResult
 from gan_augment.report.charts import VARIABLES
 from gan_augment.report.html import draw, fragment, is_report, render
-from gan_augment.report.tables import costs
-from gan_augment.report.terminal import lines
+from gan_augment.report.tables import costs, lines
 from tests.report import results
 from tests.report.results import HOSTILE
 

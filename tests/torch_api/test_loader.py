@@ -36,7 +36,7 @@ from gan_augment import (
     make_pipeline,
 )
 from gan_augment.errors import UsageError
-from gan_augment.torch_api.samplers import BalancedSampler, balanced_draw
+from gan_augment.torch_api.sampling import BalancedSampler, balanced_draw
 
 pytestmark = pytest.mark.usefixtures("global_generators_stay")
 

@@ -7,7 +7,6 @@ import pandas as pd
 from torch import nn
 
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.tables.anchors import AnchorRows, anchor_rows
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import fit_encoding
 from gan_augment.data.tables.inference import infer_schema
@@ -19,7 +18,13 @@ from gan_augment.training.images import build
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Score
 from gan_augment.training.parts import new_state
-from gan_augment.training.tables import EncodedTable, anchor_batches, build_table
+from gan_augment.training.tables import (
+    AnchorRows,
+    EncodedTable,
+    anchor_batches,
+    anchor_rows,
+    build_table,
+)
 
 TINY = {
     "generator": GeneratorSettings(code=8, embedding=4, width=8, max_width=8),

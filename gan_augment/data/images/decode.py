@@ -61,7 +61,7 @@ class BadImageError(DataError):
 
 
 Facts = dict[str, Any]
-"""Facts about a file: the fields of `scan.Entry` except path, label and group; the "size" of a
+"""Facts about a file: the fields of `sources.Entry` except path, label and group; the "size" of a
 header; or the "reason" why the file is unusable."""
 Answer = tuple[Facts, NDArray[np.uint8] | None]
 """The facts and, if asked for, the pixels (H, W, C)."""

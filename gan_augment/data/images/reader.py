@@ -23,8 +23,16 @@ from gan_augment.data.images.resize import (
     model_size,
     resize_batch,
 )
-from gan_augment.data.images.scan import Entry, Scan, refuse_bad, scan_notes
-from gan_augment.data.images.sources import Listing, list_folder, list_manifest, list_unlabelled
+from gan_augment.data.images.sources import (
+    Entry,
+    Listing,
+    Scan,
+    list_folder,
+    list_manifest,
+    list_unlabelled,
+    refuse_bad,
+    scan_notes,
+)
 from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import check_there, memory_problem
 from gan_augment.kinds.kind import Labelled
