@@ -142,7 +142,7 @@ FAULTS = {
         ("    if facts.copied:\n        why", "    if False:\n        why"),
         ("if not arm.beaten]", "if False]"),
     ),
-    ("evaluation/leaks.py", "evaluation/test_leaks.py"): (
+    ("evaluation/generators.py", "evaluation/test_leaks.py"): (
         ("(twin.sum() + 1) / (len(twin) + 1), ", ""),
     ),
     ("evaluation/decisions.py", "evaluation/test_decisions.py"): (

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_augment.data.images.memmap import drop_pages
+from gan_augment.kinds.image import drop_pages
 from gan_augment.kinds.kind import Labelled
 from gan_augment.networks.geometry import to_network
 from gan_augment.rng import rng_for

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from gan_augment.data.groups import unit_of_rows
 from gan_augment.data.tables.schema import Overrides, TableSchema
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, LeakError, UsageError
 from gan_augment.evaluation.decisions import OF_RANKS
-from gan_augment.evaluation.leaks import check_disjoint
 from gan_augment.evaluation.learners import Learner
 from gan_augment.evaluation.options import Arm, EvaluationOptions, arms_of
 from gan_augment.evaluation.statistics import Contrast, expected_error
@@ -386,3 +385,13 @@ class Design:
         train, test = self.data.take(split.train), self.data.take(split.test)
         check_disjoint(train.ids, test.ids, f"a fit of fold {split.fold + 1}")
         return TrainTestPart(split, train, test, self.overrides)
+
+
+def check_disjoint(seen_ids: Iterable[str], test_ids: Iterable[str], who: str) -> None:
+    """Raise LeakError if a fit saw the id of a test row."""
+    both = sorted(set(map(str, seen_ids)) & set(map(str, test_ids)))
+    if both:
+        raise LeakError(
+            f"{who} has seen {len(both):,} rows that it would be judged on, such as "
+            f"{', '.join(both[:5])}; fit it on training rows only"
+        )

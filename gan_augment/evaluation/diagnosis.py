@@ -23,8 +23,7 @@ from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.design import Design, Split, TrainTestPart
 from gan_augment.evaluation.estimators import FeatureMap, learned_features, one_thread
-from gan_augment.evaluation.generators import generator_for
-from gan_augment.evaluation.leaks import copies
+from gan_augment.evaluation.generators import copies, generator_for
 from gan_augment.evaluation.learners import UPDATES, Fitted, Training, small_cnn
 from gan_augment.evaluation.statistics import LEVEL, identical_chance
 from gan_augment.kinds.kind import Labelled

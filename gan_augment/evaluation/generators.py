@@ -1,4 +1,7 @@
-"""What the arms add: generator fits, saved so that none is repeated, and training sets."""
+"""What the arms add: generator fits, saved so that none is repeated, training sets, leak checks.
+
+Only exact repeats of held-out rows are found here. Near copies are in `metrics/neighbours.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import inspect
 import math
 import time
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -15,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from gan_augment.data.tables.columns import plain_columns
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import ORIGINS, plan_topup
-from gan_augment.errors import DataError, DivergedError, OutputExistsError, UsageError
+from gan_augment.errors import DataError, DivergedError, LeakError, OutputExistsError, UsageError
 from gan_augment.evaluation.design import Design, Split, TrainTestPart
 from gan_augment.evaluation.estimators import new_object
-from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.evaluation.learners import Training
 from gan_augment.evaluation.options import Arm, EvaluationOptions
 from gan_augment.generators import load_model
@@ -37,6 +41,10 @@ MODELS = "models"
 _MOST_SEED = 2**32 - 1
 MOST_POINTS = 100
 _LOSSES = ("reconstruction", "d_loss", "g_loss")
+Z = 3.3
+"""Standard errors above chance that count as a leak: one false alarm in 2,000."""
+FEWEST = 2
+"""Distinct held-out rows that count as a leak; a single one may be chance in rounded cells."""
 
 Points = list[list[float]]
 
@@ -274,3 +282,89 @@ def _rows(real: Labelled, added: Added | None = None) -> dict[str, dict[str, int
         for name, origin in zip(names, added.layout.origin.tolist(), strict=True):
             rows[name][origin] += 1
     return rows
+
+
+def check_unfitted(plug_in: Any) -> None:
+    """Raise LeakError for a model that was fitted on unknown rows."""
+    attributes = getattr(plug_in, "__dict__", {})
+    learned = sorted(a for a in attributes if a.endswith("_") and not a.startswith("_"))
+    if learned:
+        raise LeakError(
+            f"this {type(plug_in).__name__} is fitted already (it has {', '.join(learned[:3])}), "
+            "maybe on rows that it would be judged on; give it unfitted - sklearn.base.clone(model)"
+        )
+
+
+def copies(
+    added: Labelled, train: Labelled, test: Labelled, schema: TableSchema | None = None
+) -> dict[str, int]:
+    """Count the generated rows, and the held-out real rows, that equal a training row.
+
+    schema: of a table. Ids, constants and labels are not compared.
+
+    >>> from gan_augment import read_frame
+    >>> rows = read_frame([[1.0], [2.0], [3.0], [2.0]], y=list("abab")).table
+    >>> copies(rows.take([1, 3]), train=rows.take([0, 1]), test=rows.take([2]))
+    {'generated': 2, 'identical': 2, 'held': 1, 'held_identical': 0}
+    """
+    schema = schema or train.kind.schema(train)
+    generated, trained, tested = (_keys(data, schema) for data in (added, train, test))
+    learned = set(trained)
+    return {
+        "generated": len(generated),
+        "identical": sum(key in learned for key in generated),
+        "held": len(tested),
+        "held_identical": sum(key in learned for key in tested),
+    }
+
+
+def check_not_leaking(
+    added: Labelled, train: Labelled, test: Labelled, who: str, schema: TableSchema | None = None
+) -> None:
+    """Raise LeakError if generated rows repeat held-out rows that equal no training row.
+
+    Notes
+    -----
+    In coarse data, rows coincide by chance, and real rows do so too. The chance is the share of
+    real rows with a twin among the training rows: in the generated classes, or in all classes plus
+    one twin, whichever is higher. A leak is at least two distinct held-out rows, and a share of the
+    distinct generated rows that equal no training row whose Wilson interval (z = 3.3) lies above
+    that chance. Only exact repeats are found.
+    """
+    from scipy.stats import binomtest, norm
+
+    schema = schema or train.kind.schema(train)
+    generated, trained, tested = (_keys(data, schema) for data in (added, train, test))
+    different = set(generated) - set(trained)
+    repeated = different & set(tested)
+    if len(repeated) < FEWEST:
+        return
+    times = Counter(trained)
+    twin = np.array([times[key] > 1 for key in trained] + [key in times for key in tested])
+    own = np.isin(np.concatenate([train.labels, test.labels]), np.unique(added.labels))
+    chance = max((twin.sum() + 1) / (len(twin) + 1), twin[own].mean() if own.any() else 0.0)
+    share = binomtest(len(repeated), len(different))
+    level = 2 * norm.cdf(Z) - 1  # two-sided
+    if share.proportion_ci(level, method="wilson").low > chance:
+        raise LeakError(
+            f"{who} has seen held-out rows: {len(repeated):,} of the {len(different):,} different "
+            f"new rows that it gave equal a test row, where chance explains {chance:.1%}. Let it "
+            "learn only from the rows that `fit` receives."
+        )
+
+
+def _keys(data: Labelled, schema: TableSchema | None) -> list[Any]:
+    """Return one key per row; rows with equal content have equal keys."""
+    if schema is None:
+        return list(data.kind.row_keys(data))
+    cells = np.empty((len(data), len(schema.learned)))
+    known = plain_columns(data.frame, schema.learned)
+    for number, column in enumerate(schema.learned):
+        values = known[column.name].astype(np.float64)
+        if column.has_levels:
+            there = data.frame[column.name].notna().to_numpy(dtype=bool)
+            values[(values < 0) & there] = -2  # a level never seen
+        cells[:, number] = values
+    cells += 0.0  # no -0.0
+    cells[np.isnan(cells)] = np.nan
+    return [row.tobytes() for row in cells]

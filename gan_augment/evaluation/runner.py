@@ -24,11 +24,16 @@ from joblib import effective_n_jobs
 from gan_augment import machine
 from gan_augment.errors import GanAugmentError, LeakError, OutputExistsError
 from gan_augment.evaluation.decisions import split_figures
-from gan_augment.evaluation.design import Design, Split
+from gan_augment.evaluation.design import Design, Split, check_disjoint
 from gan_augment.evaluation.diagnosis import diagnose_split, diagnosed_splits
 from gan_augment.evaluation.estimators import one_thread
-from gan_augment.evaluation.generators import MODELS, fit_generator, training_set
-from gan_augment.evaluation.leaks import check_disjoint, check_not_leaking, copies
+from gan_augment.evaluation.generators import (
+    MODELS,
+    check_not_leaking,
+    copies,
+    fit_generator,
+    training_set,
+)
 from gan_augment.evaluation.learners import shares_of
 from gan_augment.evaluation.options import Arm, EvaluationOptions
 from gan_augment.evaluation.plan import Plan, prepare

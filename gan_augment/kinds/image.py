@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.groups import digest
-from gan_augment.data.images.memmap import drop_pages
 from gan_augment.errors import DataError
 from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind, check_model_classes
 
@@ -140,3 +140,14 @@ class ImageKind(Kind):
 
 
 IMAGE = ImageKind()
+
+
+def drop_pages(array: NDArray[np.generic]) -> None:
+    """Release the pages of a mapped array; the next access reads them from the file again.
+
+    Pages in use count as memory of the process, so that one pass through all rows looks as large
+    as the data. Other arrays are ignored: a private map (mode "c") would lose its changes.
+    """
+    pages: object = getattr(array, "_mmap", None)
+    if isinstance(array, np.memmap) and array.mode != "c" and isinstance(pages, mmap.mmap):
+        pages.madvise(mmap.MADV_DONTNEED)

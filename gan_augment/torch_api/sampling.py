@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from gan_augment.data.images.memmap import TemporaryRows
+from gan_augment.data.images.reader import TemporaryRows
 from gan_augment.errors import NotFittedError, TooFewAcceptedError, UsageError
 from gan_augment.generators import load_model
 from gan_augment.generators.generator import check_known

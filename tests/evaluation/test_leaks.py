@@ -16,12 +16,8 @@ from sklearn.naive_bayes import GaussianNB
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import LeakError, UsageError
 from gan_augment.evaluation.decisions import Scores
-from gan_augment.evaluation.design import Design, Split
-from gan_augment.evaluation.leaks import (
-    check_disjoint,
-    check_not_leaking,
-    copies,
-)
+from gan_augment.evaluation.design import Design, Split, check_disjoint
+from gan_augment.evaluation.generators import check_not_leaking, copies
 from gan_augment.evaluation.learners import Training
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import prepare

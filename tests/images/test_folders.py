@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.data.images.memmap import drop_pages
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.sources import list_folder, parts_of
 from gan_augment.errors import DataError, UnreadableFilesError, UsageError, WriteFailedError
-from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.image import IMAGE, drop_pages
 from gan_augment.processes import memory_limit_bytes
 
 

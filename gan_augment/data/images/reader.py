@@ -1,21 +1,26 @@
 """Read labelled images from disk: a folder of classes, a CSV manifest, or an .npz file.
 
-Every file is decoded once, in worker processes with limits, and resized to the model's size.
+Every file is decoded once, in worker processes with limits, and resized to the model's size. Rows
+larger than memory go to a temporary file, which this process removes.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from gan_augment.data.arrays import label_pixels, read_npz, to_uint8
 from gan_augment.data.groups import digest
 from gan_augment.data.images.decode import decode_files
-from gan_augment.data.images.memmap import TemporaryRows, drop_pages
 from gan_augment.data.images.resize import (
     Resize,
     checked_resize,
@@ -33,11 +38,13 @@ from gan_augment.data.images.sources import (
     refuse_bad,
     scan_notes,
 )
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, UsageError, WriteFailedError
 from gan_augment.input_files import check_there, memory_problem
+from gan_augment.kinds.image import drop_pages
 from gan_augment.kinds.kind import Labelled
 from gan_augment.processes import memory_limit_bytes
 from gan_augment.progress import Progress
+from gan_augment.storage import write_errors
 
 _HEADERS = 2000  # more would not move a median
 _MOST_CHANNELS = 4  # of a decoded file
@@ -239,3 +246,52 @@ def _read_npz(
     )
     scan = Scan(entries, image_size=size, channels=channels)
     return ReadImages(data, scan, (*filter(None, [note]), *scan_notes(scan)))
+
+
+class TemporaryRows:
+    """An array in a file below $TMPDIR, removed with its last reference in its first process.
+
+    Forked, copied and unpickled objects do not remove it. Raises WriteFailedError if the disk is
+    full.
+
+    Attributes
+    ----------
+    path
+        The .npy file.
+    rows
+        The array, writable until `mapped` is called.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        try:
+            with write_errors(Path(tempfile.gettempdir())):
+                folder = Path(tempfile.mkdtemp(prefix="gan-augment-"))
+                weakref.finalize(self, _remove, folder, os.getpid())
+                self.path = folder / "rows.npy"
+                self.rows: NDArray[Any] = np.lib.format.open_memmap(
+                    self.path, "w+", np.dtype(dtype), shape
+                )
+                with self.path.open("r+b") as file:  # without the space, a write is a SIGBUS
+                    os.posix_fallocate(file.fileno(), 0, self.path.stat().st_size)
+        except WriteFailedError as failed:
+            raise WriteFailedError(
+                f"{failed} TMPDIR names another folder for temporary files."
+            ) from failed
+
+    def mapped(self) -> NDArray[Any]:
+        """Return all rows as a read-only map, which keeps the file."""
+        self.rows = np.empty(0)
+        mapped: NDArray[Any] = np.load(self.path, mmap_mode="r")
+        mapped.source = self  # type: ignore[attr-defined]
+        return mapped
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __deepcopy__(self, memo: object) -> TemporaryRows:
+        return self
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
