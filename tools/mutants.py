@@ -114,7 +114,7 @@ FAULTS = {
     ),
     ("networks/style.py", "training/test_traps.py"): (
         ("torch.cat([pixel_norm(z),", "torch.cat([z,"),
-        ("MEAN_RATE * (count > 0).to(w.dtype).expand_as(here)", "MEAN_RATE"),
+        ("MEAN_RATE * (count > 0).float().expand_as(here)", "MEAN_RATE"),
     ),
     ("networks/images.py", "training/test_traps.py"): (
         ("[nn.BatchNorm2d(after)]", "[nn.BatchNorm2d(after, 0.8)]"),

@@ -49,13 +49,15 @@ def draw_moves(
     moved, toned = chosen(), chosen()
     down, right = offsets(height) * moved, offsets(width) * moved
     flipped = chosen() & (rng.random(n) < 0.5) if settings.flips else np.zeros(n, dtype=bool)
-    gain = 1 + toned * rng.uniform(-settings.contrast, settings.contrast, n)
-    shift = toned * rng.uniform(-settings.brightness, settings.brightness, n)
+    gains = 1 + toned * rng.uniform(-settings.contrast, settings.contrast, n)
+    shifts = toned * rng.uniform(-settings.brightness, settings.brightness, n)
+    tones = torch.from_numpy(np.stack([gains, shifts]).astype(np.float32))
+    gain, shift = tones.view(2, n, 1, 1, 1)
     return Moves(
         rows=_shift_matrices(height, down, np.zeros(n, dtype=bool)),
         columns=_shift_matrices(width, right, flipped),
-        gain=_column(gain),
-        shift=_column(shift),
+        gain=gain,
+        shift=shift,
     )
 
 
@@ -69,10 +71,6 @@ def apply(x: Tensor, moves: Moves) -> Tensor:
     gain, shift = moves.gain.to(device, dtype), moves.shift.to(device, dtype)
     x = torch.addcmul(mean * (1 - gain) + shift, x, gain)
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def _column(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32)).view(-1, 1, 1, 1)
 
 
 def _shift_matrices(side: int, offsets: np.ndarray, flipped: np.ndarray) -> Tensor:

@@ -136,7 +136,13 @@ def plan_protocol(
         if folds or times is not None:
             raise UsageError("a test set is given; leave out folds and time, which split the data")
         kind, k, repeats = "test", 1, repeats or TEST_REPEATS
-        splits, shared = _on_test_set(data, tested, repeats, notes), 1 - 1 / repeats
+        unit, shared = unit_of_rows(data.groups, len(data)), 1 - 1 / repeats
+        train, test = ~tested & ~np.isin(unit, unit[tested]), np.flatnonzero(tested)
+        if lost := int((~tested & ~train).sum()):
+            notes.append(
+                f"{lost} rows that share a group with a test row, or repeat one, do not train"
+            )
+        splits = tuple(_split(data, r, 0, np.flatnonzero(train), test) for r in range(repeats))
     else:
         most = min(classes["units"][name] for name in classes["evaluated"]) // 2
         k = min(folds or _FOLDS[data.kind.recipes], most)
@@ -172,17 +178,6 @@ def _judged_classes(tested: Labelled, judged: Sequence[str]) -> dict[str, Any]:
         )
     left_out = {name: f"{n} {unit}; judging needs {FEWEST_UNITS}" for name, n in few.items()}
     return {"unit": unit, "units": units, "evaluated": evaluated, "left_out": left_out}
-
-
-def _on_test_set(
-    data: Labelled, tested: NDArray[np.bool_], repeats: int, notes: list[str]
-) -> tuple[Split, ...]:
-    """Train every repeat on the untested rows that share no group with a tested row."""
-    unit = unit_of_rows(data.groups, len(data))
-    train = np.flatnonzero(~tested & ~np.isin(unit, unit[tested]))
-    if lost := int((~tested).sum()) - len(train):
-        notes.append(f"{lost} rows that share a group with a test row, or repeat one, do not train")
-    return tuple(_split(data, r, 0, train, np.flatnonzero(tested)) for r in range(repeats))
 
 
 def _stratified(data: Labelled, folds: int, repeat: int, seed: int) -> list[Split]:

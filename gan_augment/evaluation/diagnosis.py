@@ -356,15 +356,13 @@ def _histogram(column: Column, real: Plain, generated: Plain) -> dict[str, Any]:
         if any(c.sum() > c[often].sum() for c in counts):
             levels.append("others or missing")
         counts = [np.append(c[often], c.sum() - c[often].sum())[: len(levels)] for c in counts]
-        return {"levels": levels, **_shares(both, counts)}
-    known = [cells[~np.isnan(cells)].astype(np.float64) for cells in both]
-    edges = np.histogram_bin_edges(np.concatenate(known), BINS)
-    shares = _shares(both, [np.histogram(cells, edges)[0] for cells in known])
-    if column.unit is None:  # numbers, not moments
-        return {"edges": [float(edge + column.origin) for edge in edges], **shares}
-    return {"levels": [str(cell) for cell in restored(np.round(edges[:-1]), column)], **shares}
-
-
-def _shares(both: list[Plain], counts: list[NDArray[Any]]) -> dict[str, list[float]]:
+        axis: dict[str, Any] = {"levels": levels}
+    else:
+        known = [cells[~np.isnan(cells)].astype(np.float64) for cells in both]
+        edges = np.histogram_bin_edges(np.concatenate(known), BINS)
+        counts = [np.histogram(cells, edges)[0] for cells in known]
+        axis = {"edges": [float(edge + column.origin) for edge in edges]}
+        if column.unit is not None:  # moments
+            axis = {"levels": [str(cell) for cell in restored(np.round(edges[:-1]), column)]}
     pairs = zip(("real", "generated"), both, counts, strict=True)
-    return {side: (n / max(1, len(cells))).round(4).tolist() for side, cells, n in pairs}
+    return axis | {side: (n / max(1, len(cells))).round(4).tolist() for side, cells, n in pairs}

@@ -140,8 +140,10 @@ class Results:
                 missing[arm.name] = failed
             elif not lines:
                 missing[arm.name] = f"{self.design.learner.name} does not support class weights"
-            elif arm.source not in ("none", "sampler") and not any(map(_adds, lines)):
-                missing[arm.name] = "no row is added to this data"
+            elif arm.source not in ("none", "sampler"):
+                added = (origins for line in lines for origins in line["rows"].values())
+                if not any(n for origins in added for o, n in origins.items() if o != "real"):
+                    missing[arm.name] = "no row is added to this data"
         return missing
 
     @cached_property
@@ -475,8 +477,3 @@ def _warnings(results: Results, copied: bool) -> Iterator[str]:
             failures[names.get(line["kind"]) or line["arm"]].append(line["error"])
     for who, why in failures.items():
         yield f"{who} failed in {len(why)} fits, first because: {why[0]}"
-
-
-def _adds(line: Line) -> bool:
-    """Return whether an arm has any rows that are not real."""
-    return any(n for origins in line["rows"].values() for o, n in origins.items() if o != "real")

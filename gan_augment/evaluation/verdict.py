@@ -165,7 +165,11 @@ def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
         yield "INSUFFICIENT DATA", "none", few
     lower = gan is not None and gan.below(-facts.delta) >= CERTAIN
     harm = [f"{metric} falls by more than {least}"] if lower else []
-    harm += [_broken(rail) for rail in facts.guardrails if rail.state == "broken"]
+    for rail in facts.guardrails:
+        if rail.state == "broken":
+            falls = f"falls by more than {points_size(rail.margin)}"
+            rises = f"rises by more than {rail.margin:g}"
+            harm.append(f"{rail.what} {rises if rail.what == 'log loss' else falls}")
     if harm:
         yield "HARMFUL", "none", f"do not add the GAN's rows: {_and(harm)}"
     but = None if gan is None else _but(gan, facts, least)
@@ -248,19 +252,14 @@ def _cheap_gains(facts: VerdictFacts) -> str:
 
 
 def _absent(facts: VerdictFacts) -> str:
-    parts = [
-        f"{CHEAP.get(name, name)} could not be judged ({_first_words(why)})"
-        for name, why in facts.missing.items()
-    ]
+    parts = []
+    for name, why in facts.missing.items():
+        first_line = (why.strip().splitlines() or ["no reason given"])[0]
+        short = textwrap.shorten(first_line, LONGEST_REASON, placeholder=" …").rstrip(".")
+        parts.append(f"{CHEAP.get(name, name)} could not be judged ({short})")
     if facts.not_asked:
         parts.append(f"not tried: {_and([CHEAP.get(name, name) for name in facts.not_asked])}")
     return "; ".join(parts)
-
-
-def _first_words(why: str) -> str:
-    """Return the first line of a reason, shortened and without the full stop."""
-    lines = why.strip().splitlines() or ["no reason given"]
-    return textwrap.shorten(lines[0], LONGEST_REASON, placeholder=" …").rstrip(".")
 
 
 def _reasons(facts: VerdictFacts) -> Iterator[str]:
@@ -292,12 +291,6 @@ def _guardrail(
     broken = (1 - p_loss if adjusted is None else adjusted) <= 1 - CERTAIN
     state: State = "broken" if broken else "held" if 1 - p_loss >= CERTAIN else "open"
     return Guardrail(what, state, change, p_loss, MARGINS[margin])
-
-
-def _broken(rail: Guardrail) -> str:
-    if rail.what == "log loss":
-        return f"log loss rises by more than {rail.margin:g}"
-    return f"{rail.what} falls by more than {points_size(rail.margin)}"
 
 
 def _and(texts: Sequence[str]) -> str:

@@ -108,7 +108,12 @@ class Smote:
             self._levels = np.zeros(self._X.shape[1], dtype=bool)
             return self
         self.schema_ = schema or infer_schema(data.frame)
-        cells = [_filled(own) for own in plain_columns(data.frame, self.schema_.learned).values()]
+        cells = []
+        for own in plain_columns(data.frame, self.schema_.learned).values():
+            holes = np.isnan(own)
+            if holes.any():  # numbers only: missing codes are -1
+                own = np.where(holes, 0.0 if holes.all() else np.nanmedian(own), own)
+            cells.append(own)
         if not cells:
             raise DataError("no column can be interpolated: all are ids or constant; use Repeats")
         self._levels = np.array([own.dtype.kind == "i" for own in cells])
@@ -180,11 +185,3 @@ def _checked(fitted: Repeats | Smote, counts: Mapping[str, int]) -> dict[str, in
                 f"class {name!r} has no training row to start from; give it rows, or leave it out"
             )
     return counts
-
-
-def _filled(cells: Plain) -> Plain:
-    """Replace missing numbers by the median, or by 0 where all are missing; codes stay."""
-    if cells.dtype.kind == "i" or not np.isnan(cells).any():
-        return cells
-    holes = np.isnan(cells)
-    return np.where(holes, 0.0 if holes.all() else np.nanmedian(cells), cells)

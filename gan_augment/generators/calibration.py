@@ -101,11 +101,11 @@ def _uncalibrated(
     unseen_of: dict[int, Unseen] = {label: [] for label in served}
     for fold in range(FOLDS if served else 0):
         seen, unseen = rows[folds != fold], rows[folds == fold]
-        seen = scorer.at_most_a_class(
-            data.labels, seen, scorer.SCORER_ROWS_A_CLASS
-        )  # they are copied
+        # their pixels are copied
+        seen = scorer.at_most_a_class(data.labels, seen, scorer.SCORER_ROWS_A_CLASS)
+        updates = max(10, min(MOST_UPDATES, MOST_EPOCHS * len(seen) // 64))  # of 64 images
         classifier = train_classifier(
-            data.take(seen), steps=_updates(len(seen)), seed=derived_seed(seed, "fold", fold)
+            data.take(seen), steps=updates, seed=derived_seed(seed, "fold", fold)
         )
         known: dict[int, NDArray[np.float32]] = {}
         for label in served:
@@ -170,8 +170,3 @@ def _class_selection(
     return ClassSelection(
         thresholds=thresholds, acceptance=acceptance, rejected=rejected, refused=refused
     )
-
-
-def _updates(rows: int) -> int:
-    """Return the updates (of 64 images) of a classifier of so many rows, 10 to 160."""
-    return max(10, min(MOST_UPDATES, MOST_EPOCHS * rows // 64))

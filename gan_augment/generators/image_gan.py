@@ -171,11 +171,6 @@ class ImageGAN(GAN):
         more_s += SELECTION_SCORERS * scorer_s * self.selection
         return more_s, TRIAL_SHARE * (self.selection and self.advise)
 
-    def _updates(self, images: int, rows: int) -> int:
-        """Return the updates of each classifier of the trial, 0 where nothing is tried."""
-        images = LEAST_IMAGES if self.untrained else images
-        return updates_within(images, rows) if self.selection and self.advise else 0
-
     def _finish(
         self, problem: Problem, training: Run, facts: dict[str, Any], progress: Progress
     ) -> None:
@@ -188,15 +183,20 @@ class ImageGAN(GAN):
             selection = select(data, rows, self._sampler, discriminator, settings, seed, progress)
             self._sampler = replace(self._sampler, selection=selection)
             facts["selection"] = selection.record
+        parts, best = training.parts, training.best
+        kept = best.step if best.arrays else training.trained
+        anchored = bool(best.arrays) and parts.recipe.generator.anchored
+        untouched = anchored and best.step <= parts.first_steps(training.steps)
         facts |= {
             "image_shape": data.image_shape,
-            "chosen": _chosen(training),
+            "chosen": "interpolation" if untouched else f"step {kept}",
             "anchors": self._sampler.rows_held,
             "scale": data.meta.scale or None,
             "rate": data.meta.rate,
         }
         self._describe(ModelMeta.model_validate(facts))
-        updates = self._updates(training.trained * problem.parts.recipe.batch, len(rows))
+        images = LEAST_IMAGES if self.untrained else training.trained * parts.recipe.batch
+        updates = updates_within(images, len(rows)) if self.selection and self.advise else 0
         if not updates or self.refuses_.keys() >= set(self.topped_up_):
             return
         progress.phase("trying what generated rows add", 2 * FOLDS * SEEDS)
@@ -237,13 +237,3 @@ def _sampler_of(data: Labelled, rows: NDArray[np.int64], training: Run) -> Image
     anchors = {label: rows[data.labels[rows] == label][:most] for label in classes}
     sizes = dict(enumerate(data.counts.values()))
     return ImageSampler.of(training.state.average, data, anchors, sizes, training.parts)
-
-
-def _chosen(training: Run) -> str:
-    """Return which generator was kept: "interpolation", or that of a step."""
-    parts, best = training.parts, training.best
-    if not best.arrays:
-        return f"step {training.trained}"
-    anchored = parts.recipe.generator.anchored
-    untouched = anchored and best.step <= parts.first_steps(training.steps)
-    return "interpolation" if untouched else f"step {best.step}"

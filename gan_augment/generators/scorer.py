@@ -92,9 +92,14 @@ class ImageScorer:
         held_out_of = _rows_by_class(data, held_out, REFERENCE_A_CLASS, seed)
         labels = [label for label, rows in self._anchors.items() if len(rows) >= 2]
         weights = class_weights(labels, data.names, topped_up)
-        self._references = [
-            self._reference(label, held_out_of.get(label), weights[label]) for label in labels
-        ]
+        self._references = []
+        for label in labels:
+            held = held_out_of.get(label, train[:0])
+            own = self._anchors[label][:REFERENCE_A_CLASS] if len(held) < 2 else held
+            first, second = (space(data.pixels[own]) for space in self._spaces)
+            spread, seen = mean_pairwise_distance(first), first if len(held) < 2 else None
+            reference = Reference(label, (first, second), spread, seen, weights[label])
+            self._references.append(reference)
         self._rows = _rows_a_class(len(labels))
         self._topped_up = frozenset(topped_up)
 
@@ -138,14 +143,6 @@ class ImageScorer:
             features = self._spaces[0](drawn)
             covered[reference.label] = coverage(reference.features[0], features)
         return covered
-
-    def _reference(self, label: int, held_out: Rows | None, weight: float) -> Reference:
-        if held_out is not None and len(held_out) < 2:
-            held_out = None
-        rows = self._anchors[label][:REFERENCE_A_CLASS] if held_out is None else held_out
-        first, second = (space(self._data.pixels[rows]) for space in self._spaces)
-        train = first if held_out is None else None
-        return Reference(label, (first, second), mean_pairwise_distance(first), train, weight)
 
 
 def class_weights(

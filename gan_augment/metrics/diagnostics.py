@@ -108,7 +108,13 @@ def diagnose(
     if len(a) >= 2 and (a == a[0]).all():
         spread = Figure(None, caveat="all real rows are equal, so the ratio is undefined.")
     else:
-        spread = _figure(_spread, a, b, held, ideal=1.0)
+        spread = _figure(
+            lambda x, y: mean_pairwise_distance(y) / mean_pairwise_distance(x),
+            a,
+            b,
+            held,
+            ideal=1.0,
+        )
     return {
         "kernel_distance": kernel,
         "density": _figure(density, a, b, held, ideal=1.0, caveat=few),
@@ -154,10 +160,6 @@ def copying(
 
 def _drawn(rows: Rows, name: str, seed: int) -> Rows:
     return draw_rows(rows, _MOST, rng_for(seed, "diagnose", name))
-
-
-def _spread(real: Rows, other: Rows) -> float:
-    return mean_pairwise_distance(other) / mean_pairwise_distance(real)
 
 
 def _figure(

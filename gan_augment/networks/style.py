@@ -126,7 +126,11 @@ class StyleGenerator(nn.Module):
         noise, w = z[:, 2 * self.code + 2 :], self.style(code, y)
         styles = w.expand(len(self.layers), -1, -1)
         if self.training:
-            self._follow(w.detach().float(), y)
+            with torch.no_grad():  # the mean of each class of the batch follows its styles
+                member = F.one_hot(y, len(self.means)).float()  # (N, K)
+                count = member.sum(dim=0)[:, None]
+                here = member.T @ w.float() / count.clamp_min(1)
+                self.means.lerp_(here, MEAN_RATE * (count > 0).float().expand_as(here))
         if self.training and self.mixing:
             mixed, place = torch.special.ndtr(z[:, 2 * self.code :][:, :2].float()).T  # uniform
             place = torch.where(mixed < self.mixing, 1 + place * (len(self.layers) - 1), 1e9)
@@ -153,11 +157,3 @@ class StyleGenerator(nn.Module):
                 colours = self.to_rgb[number // 2](h, styles[number])
                 image = doubled(image, mode="bilinear") + colours if number else colours
         return image
-
-    @torch.no_grad()
-    def _follow(self, w: Tensor, y: Tensor) -> None:
-        """Move the mean of each class in a batch towards that of its styles."""
-        member = F.one_hot(y, len(self.means)).to(w.dtype)  # (N, K)
-        count = member.sum(dim=0)[:, None]
-        here = member.T @ w / count.clamp_min(1)
-        self.means.lerp_(here, MEAN_RATE * (count > 0).to(w.dtype).expand_as(here))

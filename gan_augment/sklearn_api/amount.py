@@ -17,7 +17,7 @@ from gan_augment.generators.baselines import Repeats, Smote
 from gan_augment.generators.generator import added_rows
 from gan_augment.options import TopUp
 from gan_augment.sklearn_api.augmenter import checked_options, draw_seed
-from gan_augment.sklearn_api.inputs import ParsedInput, read_input
+from gan_augment.sklearn_api.inputs import read_input
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 
 Source = Literal["none", "repeats", "smote", "gan"]
@@ -83,20 +83,17 @@ class AmountSampler(BaseOverSampler):  # type: ignore[misc]
             schema = data.kind.schema(data, parsed.overrides)
             generator = Smote().fit(data, schema=schema)
         elif plan.generated:
-            generator = self._fitted_gan(parsed)
+            settings = sorted(self.augmenter.get_params(deep=False).items())
+            key = f"{data.kind.sha256(data)} {settings!r}"
+            if key not in FITTED:
+                FITTED[key] = clone(self.augmenter).fit(parsed).generator_
+            generator = FITTED[key]
         seed = draw_seed(self.augmenter.random_state)
         with warnings.catch_warnings():  # about classes filled with repeats
             warnings.simplefilter("ignore", UserWarning)
             added = added_rows(data, plan, generator, seed, schema=parsed.schema)
         self.origin_ = np.concatenate([self.origin_, added.layout.origin])
         return parsed.followed_by(added.layout, added.data)
-
-    def _fitted_gan(self, parsed: ParsedInput) -> Any:
-        settings = sorted(self.augmenter.get_params(deep=False).items())
-        key = f"{parsed.data.kind.sha256(parsed.data)} {settings!r}"
-        if key not in FITTED:
-            FITTED[key] = clone(self.augmenter).fit(parsed).generator_
-        return FITTED[key]
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         return self.fit_resample(X, y)

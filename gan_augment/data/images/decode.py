@@ -95,7 +95,13 @@ def decode(raw: bytes) -> tuple[Facts, NDArray[np.uint8]]:
             pixels = ((values + 128) // 257).astype(np.uint8)  # nearest to value * 255 / 65535
         else:
             pixels = np.asarray(_converted(upright))
-    pixels = _with_fewest_channels(pixels)
+    pixels = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]  # (H, W) -> (H, W, 1)
+    # the fewest channels that lose nothing
+    if pixels.shape[2] == 4 and (pixels[..., 3] == 255).all():
+        pixels = pixels[..., :3]
+    if pixels.shape[2] == 3 and (pixels[..., 1:] == pixels[..., :1]).all():  # grey
+        pixels = pixels[..., :1]
+    pixels = np.ascontiguousarray(pixels)
     facts = {
         "width": pixels.shape[1],
         "height": pixels.shape[0],
@@ -166,17 +172,6 @@ def _converted(image: Image.Image) -> Image.Image:
         return image.convert("L")
     transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
     return image.convert("RGBA" if transparent else "RGB")
-
-
-def _with_fewest_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return (H, W) or (H, W, C) with the fewest channels that lose nothing: 1, 3 or 4."""
-    if pixels.ndim == 2:
-        return pixels[..., np.newaxis]  # (H, W) -> (H, W, 1)
-    if pixels.shape[2] == 4 and (pixels[..., 3] == 255).all():
-        pixels = pixels[..., :3]
-    if pixels.shape[2] == 3 and (pixels[..., 1:] == pixels[..., :1]).all():  # grey
-        pixels = pixels[..., :1]
-    return np.ascontiguousarray(pixels)
 
 
 def decode_files(

@@ -180,7 +180,9 @@ def _decoded(
         if image is None:
             rejected[path] = (label, str(facts["reason"]))
         else:
-            pixels[len(entries)] = _with_all_channels(image)
+            row = pixels[len(entries)]  # (H, W, 4): grey in all colours, opaque by default
+            row[...] = 255
+            row[..., : 3 if image.shape[2] == 1 else image.shape[2]] = image
             entries.append(Entry(path, label, group, **facts))
         if done % 256 == 0:
             drop_pages(pixels)
@@ -221,13 +223,6 @@ def _temporary_rows(n: int, size: tuple[int, int], map_above: int | None) -> Tem
             "--image-size, or fewer images."
         )
     return None
-
-
-def _with_all_channels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return an image (H, W, 1, 3 or 4) as (H, W, 4): grey in all colours, opaque by default."""
-    wide = np.full((*image.shape[:2], _MOST_CHANNELS), 255, dtype=np.uint8)
-    wide[..., : 3 if image.shape[2] == 1 else image.shape[2]] = image
-    return wide
 
 
 def _read_npz(

@@ -107,7 +107,11 @@ class Column(Frozen):
         '1 to 90'
         """
         if self.low is not None and self.high is not None:
-            return f"{_bound(self.low, self.unit)} to {_bound(self.high, self.unit)}"
+            ends = (self.low, self.high)
+            if self.unit is not None:
+                moments = (str(np.datetime64(int(end), self.unit)) for end in ends)
+                return " to ".join(moment.replace("T", " ") for moment in moments)
+            return " to ".join(str(end) if isinstance(end, int) else f"{end:.6g}" for end in ends)
         count = f"{len(self.levels)} levels: " if len(self.levels) > 1 else ""
         more = ", ..." if len(self.levels) > 6 else ""
         return f"{count}{', '.join(map(str, self.levels[:6]))}{more}"
@@ -211,12 +215,6 @@ def _no_column(name: Name, names: Iterable[Name]) -> str:
     more = f" and {len(available) - 20} more" if len(available) > 20 else ""
     guess = did_you_mean(str(name), [str(one) for one in available])
     return f"there is no column {name!r}; the table has {shown}{more}.{guess}"
-
-
-def _bound(bound: int | float, unit: Unit | None) -> str:
-    if unit is not None:
-        return str(np.datetime64(int(bound), unit)).replace("T", " ")
-    return str(bound) if isinstance(bound, int) else f"{bound:.6g}"
 
 
 def _short(text: str, width: int) -> str:
