@@ -1,4 +1,4 @@
-"""This process and its workers: cores, memory, ranks, versions."""
+"""This process and its workers: cores, memory, ranks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 _GROUP_LIMITS = (
@@ -101,14 +100,6 @@ def end_with_parent(parent: int, machine: str) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="end with the parent", daemon=True).start()
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that results depend on."""
-    found = {"Python": platform.python_version()}
-    for name in ("gan-augment", "torch", "numpy", "scikit-learn", "pandas"):
-        found[name] = version(name)
-    return found
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ from tuned_decision import Part, tune
 
 from gan_augment.data.groups import judging_folds
 from gan_augment.evaluation.decisions import Scores as DecisionScores
-from gan_augment.evaluation.decisions import confusion, figure
+from gan_augment.evaluation.decisions import confusion, figures_of
 
 MOST_ROWS, RARE_KEPT = 12_000, 500
 METRICS = ("balanced_accuracy", "macro_f1", "average_precision")
@@ -439,7 +439,7 @@ def judged(
                 decided["tuned "] = decision.called(outer.scores, outer.trained, outer.real)
             for words, called in decided.items():
                 counts = confusion(outer.labels, called, len(names))
-                values[words + metric] = figure(metric, counts, present.tolist())
+                values[words + metric] = float(figures_of(metric, counts, present.tolist()))
         ranked = [
             average_precision_score(outer.labels == label, probability[:, label])
             for label in present

@@ -42,15 +42,6 @@ def confusion(labels: NDArray[np.int64], called: NDArray[np.int64], classes: int
     return cells.reshape(classes, classes).astype(np.int64, copy=False)
 
 
-def figure(metric: str, counts: Counts, evaluated: Sequence[int]) -> float:
-    """Compute a metric of one confusion matrix (K, K); see `figures_of`.
-
-    >>> figure("balanced_accuracy", np.array([[1, 1], [0, 1]]), [0, 1])
-    0.75
-    """
-    return float(figures_of(metric, counts, evaluated))
-
-
 def figures_of(metric: str, counts: Counts, evaluated: Sequence[int]) -> NDArray[np.float64]:
     """Compute a metric of each confusion matrix: (..., K, K) -> float64 (...), in 0..1.
 
@@ -58,6 +49,9 @@ def figures_of(metric: str, counts: Counts, evaluated: Sequence[int]) -> NDArray
     mean recall. These average the evaluated classes that have test rows; a class that is never
     predicted scores 0. Rows of other classes count as false positives. accuracy: over all rows.
     NaN without such rows. Metrics of ranks have no figure here.
+
+    >>> float(figures_of("balanced_accuracy", np.array([[1, 1], [0, 1]]), [0, 1]))
+    0.75
     """
     truth = counts.sum(axis=-1)
     right = np.diagonal(counts, axis1=-2, axis2=-1)

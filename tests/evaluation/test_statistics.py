@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gan_augment.errors import UsageError
-from gan_augment.evaluation.decisions import confusion, figure
+from gan_augment.evaluation.decisions import confusion, figures_of
 from gan_augment.evaluation.statistics import (
     Contrast,
     bootstrap_error,
@@ -174,7 +174,7 @@ def test_a_flip_is_the_difference_of_counting_twice(seed, metric):
     else:
         changed[np.flatnonzero((labels == 2) & (called == mistaken))[0]] = 2
     after = confusion(labels, changed, 3)
-    expected = abs(figure(metric, after, range(3)) - figure(metric, before, range(3)))
+    expected = abs(figures_of(metric, after, range(3)) - figures_of(metric, before, range(3)))
     if metric == "g_mean" and not expected:  # it is 0 with and without that row: mean recall moves
         expected = 1 / 3 / 5
     assert one_flip([before], metric, range(3), 2) == pytest.approx(expected)

@@ -104,7 +104,7 @@ def write_part(path: Path, content: bytes) -> None:
     write_file(path, content, sync=False, replace=cut)
 
 
-def write_manifest(path: Path, rows: Iterable[ManifestRow], *, replace: bool = True) -> None:
+def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
     """Write the rows as CSV (UTF-8; scores as JSON), atomically."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # with CRLF, stray carriage returns are quoted
@@ -114,7 +114,7 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow], *, replace: bool = T
         scores = json.dumps(dict(row.scores)) if row.scores else ""
         label, source = _visible(row.label), _visible(row.source)
         writer.writerow([row.path, label, row.origin, source, index, scores])
-    write_file(path, text.getvalue().encode("utf-8", "surrogatepass"), replace=replace)
+    write_file(path, text.getvalue().encode("utf-8", "surrogatepass"))
 
 
 def _visible(text: str) -> str:

@@ -17,10 +17,10 @@ LONGEST_SIDE_PX = 64
 _STEP_PX = 4  # strides of two, twice
 
 
-def model_size(sizes: Sequence[tuple[int, int]], longest: int = LONGEST_SIDE_PX) -> tuple[int, int]:
+def model_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Return (height, width) px to train at, for originals of the given (height, width) px.
 
-    The aspect is the median one; the long side is the median long side, at most `longest`. Sides
+    The aspect is the median one; the long side is the median long side, at most 64 px. Sides
     are multiples of 4 px (the long one rounded down, the short one to the nearest), never above
     the originals' median, and at least 8 px.
 
@@ -33,7 +33,7 @@ def model_size(sizes: Sequence[tuple[int, int]], longest: int = LONGEST_SIDE_PX)
 
     heights, widths = np.array(sizes, dtype=np.float64).reshape(-1, 2).T
     aspect = float(np.median(widths / heights))
-    long = min(float(np.median(np.maximum(heights, widths))), float(longest))
+    long = min(float(np.median(np.maximum(heights, widths))), LONGEST_SIDE_PX)
     long_side = max(step_below(long), SMALLEST_SIDE_PX)
     nearest = step_below(long_side * min(aspect, 1 / aspect) + _STEP_PX / 2)
     most = step_below(float(np.median(np.minimum(heights, widths))))
