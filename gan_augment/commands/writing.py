@@ -8,6 +8,7 @@ which hold files of known names.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import json
 import os
@@ -126,12 +127,18 @@ class Output:
     def table_named(self) -> bool:
         """Return whether an earlier, unfinished call gave the table its name already.
 
-        The manifest gets its name last, so that it still lies in the part folder then.
+        The manifest gets its name last, so that it still lies in the part folder then. Its last
+        line holds the sha256 of the table.
         """
         table = self.part / self.path.name
-        if not (self.record and self.path.is_file() and manifest_path(table).is_file()):
+        manifest = manifest_path(table)
+        if not (self.record and self.path.is_file() and manifest.is_file()):
             return False
-        return not table.exists() or table.samefile(self.path)
+        if table.exists():
+            return table.samefile(self.path)
+        with self.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest.encode() in manifest.read_bytes().splitlines()[-1]
 
     @property
     def goes_on(self) -> bool:

@@ -2,6 +2,7 @@
 """`OUT.part`, the rename at the end, what may be replaced, and the folders of runs."""
 
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -160,11 +161,15 @@ def test_two_commands_cannot_write_one_output(tmp_path):
         build(held)
 
 
+def manifest_of(text: str) -> str:
+    return f"row,label,origin\n0,,table,sha256:{sha256(text.encode()).hexdigest()},0\n"
+
+
 def table(held: Output, text: str) -> None:
     held.describe(MADE)
     if not held.table_named:
-        for name in ("t.csv", "t.csv.manifest.csv"):
-            (held.part / name).write_text(text)
+        (held.part / "t.csv").write_text(text)
+        (held.part / "t.csv.manifest.csv").write_text(manifest_of(text))
     held.finish_table()
 
 
@@ -188,8 +193,28 @@ def test_a_table_is_finished_after_a_kill_between_its_two_names(tmp_path, monkey
     with output(tmp_path / "t.csv", "sample", table=True) as held:
         assert held.table_named == named
         table(held, "second")
-    text = b"first" if named else b"second"
-    assert contents(tmp_path) == {"t.csv": text, "t.csv.manifest.csv": text}
+    text = "first" if named else "second"
+    manifest = manifest_of(text).encode()
+    assert contents(tmp_path) == {"t.csv": text.encode(), "t.csv.manifest.csv": manifest}
+
+
+def test_a_file_that_took_the_name_of_a_killed_table_is_not_replaced(tmp_path, monkeypatch):
+    def killed(path, *more, real=os.link):
+        if Path(path).name.endswith("manifest.csv"):
+            raise KeyboardInterrupt
+        real(path, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", killed)
+        with (
+            pytest.raises(StopRequested),
+            output(tmp_path / "t.csv", "sample", table=True) as held,
+        ):
+            table(held, "new")
+    (tmp_path / "t.csv").write_text("mine")
+    with pytest.raises(OutputExistsError), output(tmp_path / "t.csv", "sample", table=True) as held:
+        table(held, "newer")
+    assert (tmp_path / "t.csv").read_text() == "mine"
 
 
 def test_a_table_that_appears_meanwhile_is_not_replaced(tmp_path):
