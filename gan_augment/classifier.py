@@ -204,7 +204,7 @@ def _convolution_layers(shape: tuple[int, int, int], grid: int) -> nn.Sequential
 
 
 def _new_network(data: Labelled, seed: int) -> nn.Sequential:
-    """Return trunk and head with initial weights, each from a seed of its own; the head's are 0."""
+    """Return trunk and head with initial weights from separate seeds; those of the head are 0."""
     with torch.random.fork_rng(devices=[]):  # layers draw from the global generator
         network = new_layers(data.image_shape, len(data.names))
     trunk, head = network.children()
@@ -217,7 +217,7 @@ def _new_network(data: Labelled, seed: int) -> nn.Sequential:
 
 
 def _start(network: nn.Module, seed: int) -> None:
-    """He initialisation from a generator of its own; biases and norms keep their constants."""
+    """Initialise the weights after He from a separate generator; biases and norms stay."""
     torch_rng = torch.Generator().manual_seed(seed)
     for module in network.children():
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -235,7 +235,7 @@ def _mixed(
     step: int,
     steps: int,
 ) -> tuple[Tensor, float, NDArray[np.int64]]:
-    """Return the images of a batch after mixing, the share of its own rows, and the rows mixed in.
+    """Return the images of a batch after mixing, the original share, and the rows mixed in.
 
     mixup: share x + (1 - share) others, share ~ Beta(1, 1) of the batch (Zhang et al. 2018,
     "mixup", eq. 1 with alpha 1). cmo: patches are pasted into half of the batches, but not in the

@@ -1,4 +1,4 @@
-"""Data-parallel fits: each rank trains on rows of its own, gradients are averaged, rank 0 leads.
+"""Data-parallel fits: ranks train on different rows, gradients are averaged, rank 0 leads.
 
 The engine is torch.distributed, and torchrun starts the ranks. In a single process every function
 here returns its input. Runs with equal seeds and equal numbers of ranks have equal bytes.
@@ -25,7 +25,7 @@ from gan_augment.errors import LostRankError, UsageError
 from gan_augment.processes import ranks_started, restarts
 
 WAIT_S = 7200.0
-"""The longest that a rank waits for another one."""
+"""The longest that a rank waits for other ranks."""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class WriteFailedError(GanAugmentError, OSError):
 
 
 class LostRankError(GanAugmentError, ConnectionError):
-    """Raised if another rank of a joint fit is gone or silent; what was saved is kept."""
+    """Raised if another rank of a joint fit is gone or silent; saved checkpoints are kept."""
 
 
 class FolderInUseError(GanAugmentError, OSError):

@@ -47,7 +47,7 @@ class Stopwatch(Progress):
         self._name, self._began_s = name, now_s
 
     def took(self, name: str, seconds: float) -> None:
-        """Move seconds from the phase to another one."""
+        """Move seconds from this phase to another phase."""
         self._add(name, seconds)
         self._add(self._name, -seconds)
 

@@ -67,7 +67,7 @@ class AugmentResult(Result):
     """The content of the topped-up output.
 
     run: None if nothing was generated. counts: {class: {origin: rows}}. refused: {class: why it was
-    filled with repeats}. notes: about the data. unit: the plural noun for what is counted.
+    filled with repeats}. notes: about the data. unit: the plural noun of the counted items.
     """
 
     out: Path

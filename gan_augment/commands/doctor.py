@@ -1,4 +1,4 @@
-"""`doctor`: what is installed, what is missing and how to get it, and how fast training is here."""
+"""`doctor`: installed and missing packages, how to install them, and the speed of training."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def inspect_data(
 def _image_report(
     source: str | Path, skip_bad: bool, workers: int | None, progress: Progress | None
 ) -> DataReport:
-    """Report the images of a source, also those that a fit would stop for."""
+    """Report the images of a source, including those that would stop a fit."""
     read = read_images(source, skip_bad=True, workers=workers, progress=progress)
     scan, problem = read.scan, None
     try:

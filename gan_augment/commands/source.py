@@ -116,7 +116,7 @@ class Source:
 
     @property
     def _whole(self) -> Any:
-        """Counts and fingerprint of a large table of which some rows were read, or None."""
+        """Return counts and fingerprint of a large table that was read in part, or None."""
         return getattr(self.read, "whole", None)
 
     @property
@@ -181,7 +181,7 @@ class Source:
         }
 
     def line(self) -> str:
-        """Return one line for people: how many rows of which size or columns."""
+        """Return one line for people: the number of rows, and their size or columns."""
         if self.schema is None:
             return self.kind.describe(self.data)
         n, classes, columns = sum(self.counts.values()), len(self.data.names), self.schema.columns

@@ -181,7 +181,7 @@ def _plan(
     model: str | Path | None,
     progress: Progress,
 ) -> TranslationPlan:
-    """Read the data and decide what is drawn from what."""
+    """Read the data and plan the classes, their sources and their counts."""
     if options.target is not None:
         raise UsageError("translation is for images, and --target names a column of a table")
     meta: Meta | None = read_meta(model) if model else None

@@ -70,7 +70,7 @@ RUN_FILES = (
     CONFIG,  # identifies a run, so that it is removed last
 )
 NOT_OF_THE_OUTPUT = {"workers", "threads", "device", "skip_bad"}
-"""Options that do not change what is written."""
+"""Options that do not change the output."""
 IMAGES_AT_ONCE = 256
 """Images that a thread draws before it writes them."""
 
@@ -211,7 +211,7 @@ def output(
     path, command
         The folder or file to write, new or an empty folder; the name of the command.
     table
-        Whether the output is a file with a manifest of its own.
+        Whether the output is one file with a manifest next to it.
     overwrite
         Whether an earlier output may be replaced: any file, but only a folder that holds nothing
         else than its manifest lists.

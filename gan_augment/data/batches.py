@@ -35,12 +35,12 @@ class Batch:
 
 
 class Batches:
-    """Batches of `size` rows in same-class pairs, their labels following q_c ~ n_c^power.
+    """Draw batches of `size` rows in same-class pairs; labels follow q_c ~ n_c^power.
 
     A batch is a pure function of (seed, step, turn); rows are drawn with replacement over steps.
     labels: int64 (N,), below `classes`. power: 1 is the data's own share of each class, 0 an equal
     share; the same for reals and fakes. among: the rows to draw from; None for all. unlabelled:
-    rows without a class, of which each batch draws `size` as well.
+    rows without a class; each batch also draws `size` of them.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Batches:
 class PairedBatches(Batches):
     """Batches of images, edge-padded to `padded` px; their pixels are read in place.
 
-    partners: int64 (N,), for each row another one, whose channels come behind its own; or None.
+    partners: int64 (N,), a row whose channels are appended to those of each row; or None.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Top-up plans: which classes get how many rows of which origin, and the order of those rows."""
+"""Top-up plans: the number of new rows by class and origin, and the order of those rows."""
 
 from __future__ import annotations
 

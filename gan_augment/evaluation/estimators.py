@@ -27,7 +27,7 @@ from gan_augment.rng import derived_seed
 from gan_augment.settings import code_sha256, import_code
 
 MOST_LEVELS = 64
-"""Levels of a column with a 0/1 column of their own; the rare ones share one."""
+"""Levels of a column with separate 0/1 columns; rare levels share one."""
 _WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
 """Parameters that change no result."""
 

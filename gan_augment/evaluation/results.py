@@ -298,7 +298,7 @@ def build_timings(design: Design, journal: Journal) -> dict[str, Any]:
 
 
 def _declared(results: Results) -> dict[str, Any]:
-    """Return what was fixed before any fit, with a hash of it and of the whole request."""
+    """Return the pre-registered settings, with a hash of them and of the whole request."""
     design = results.design
     declared = {
         "metric": design.options.metric,

@@ -55,7 +55,7 @@ Measure = Callable[[Any, int], float]
 
 
 def round_sizes(recipes: int) -> list[int]:
-    """Return how many recipes each round has.
+    """Return the number of recipes in each round.
 
     >>> round_sizes(5), round_sizes(17), round_sizes(2)
     ([5, 3, 2], [17, 9, 5, 3, 2], [2])

@@ -457,7 +457,7 @@ class GAN(ABC):
         return self._sampler.arrays(), self.meta_.model_dump(mode="json", by_alias=True)
 
     def _restore(self, arrays: SavedArrays, meta: ModelMeta) -> None:
-        """Take up what was saved."""
+        """Restore the saved state."""
         compute = compute_config(self.device, meta.precision, self.threads)
         self._sampler = self._loaded(arrays, meta, compute)
         self._describe(meta)

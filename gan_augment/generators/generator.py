@@ -43,7 +43,7 @@ class Generator(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """Everything around a fit that does not change what is learned.
+    """The circumstances of a fit that do not change its result.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def checked_counts(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def check_length(steps: object, budget_s: float | None, least: int = 1) -> None:
-    """Raise UsageError for steps that are no whole number from `least` on, or no budget above 0."""
+    """Raise UsageError unless steps is a whole number from `least` on and the budget is above 0."""
     if steps is not None and not (is_whole(steps) and steps >= least):
         raise UsageError(f"steps={steps!r}; expected a whole number of {least} or more, or None")
     if budget_s is not None and not budget_s > 0:

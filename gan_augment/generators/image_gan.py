@@ -1,4 +1,4 @@
-"""`ImageGAN`: fit on labelled images or signals, sample exactly what is requested, save, load."""
+"""`ImageGAN`: fit on labelled images or signals, sample exact counts, save, load."""
 
 from __future__ import annotations
 

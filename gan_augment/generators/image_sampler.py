@@ -112,7 +112,7 @@ class ImageSampler:
         return cls(network, geometry, compute, settings, codes, sizes, sources, selection)
 
     def arrays(self) -> Arrays:
-        """Return what is saved: weights, codes, source rows, and the selection's."""
+        """Return the arrays to save: weights, codes, source rows, and those of the selection."""
         arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
         arrays |= {f"codes/{label}": codes for label, codes in (self.codes or {}).items()}
         for part in (self.sources, self.selection):

@@ -95,7 +95,7 @@ class RowSampler:
         return cls(network, encoding, anchors, compute, meta.recipe.generator)
 
     def arrays(self) -> Arrays:
-        """Return what is saved: weights, anchors, columns by their number."""
+        """Return the arrays to save: weights, anchors, columns by their number."""
         arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
         parts = {"anchors": vars(self.anchors)}
         for number, column in enumerate(self.encoding.columns.values()):

@@ -209,7 +209,7 @@ def score_s(data: Labelled, step_s_a_row: float) -> float:
 
 
 def _rows_a_class(classes: int) -> int:
-    """Return how many images of each class a score draws, in whole blocks."""
+    """Return the number of images per class that a score draws, in whole blocks."""
     return BLOCK * min(max(GENERATED_A_SCORE // BLOCK // max(classes, 1), 1), 3)
 
 

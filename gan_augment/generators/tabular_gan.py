@@ -1,4 +1,4 @@
-"""`TabularGAN`: fit on a labelled table, sample exactly what is requested, save, load."""
+"""`TabularGAN`: fit on a labelled table, sample exact counts, save, load."""
 
 from __future__ import annotations
 

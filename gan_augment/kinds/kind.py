@@ -127,7 +127,7 @@ class Kind(ABC):
 
     @abstractmethod
     def describe(self, data: Labelled) -> str:
-        """Return one line for people: how many rows of which size."""
+        """Return one line for people: the number of rows and their size."""
 
     @abstractmethod
     def facts(self, data: Labelled) -> dict[str, Any]:

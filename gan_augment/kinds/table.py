@@ -124,7 +124,7 @@ class TableKind(Kind):
         return ".csv"
 
     def encode(self, data: Labelled) -> list[bytes]:
-        """Refuse: rows of a table have no files of their own."""
+        """Refuse: rows of a table are not separate files."""
         raise NotImplementedError("rows of a table are written together, by write_table")
 
     def check_model(self, data: Labelled, meta: Any, schema: Any = None) -> None:

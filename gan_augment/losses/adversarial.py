@@ -85,7 +85,7 @@ def wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
     """E s_f - E s_r: minus the earth mover's distance where D's slope is held at 1.
 
     Shapes: real (N,), fake (M,) -> (). What holds the slope (clipping, a gradient penalty, spectral
-    norm) is a part of its own. Source: Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1.
+    norm) is a separate part. Source: Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1.
     """
     return fake.mean() - real.mean()
 

@@ -1,4 +1,4 @@
-"""Networks that draw an image from another one: translation, style, frequencies, enlargement.
+"""Networks from image to image: translation, style, frequencies, enlargement.
 
 The source images are in `inputs.SourceRows`.
 """

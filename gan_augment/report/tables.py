@@ -235,7 +235,7 @@ def training_rows(result: Result) -> Table:
 def confusions(result: Result) -> Iterator[dict[str, Any]]:
     """Yield the confusion matrices of `none` and `gan` under the declared decision.
 
-    At most twelve classes, the rarest, have columns of their own; the last column sums the others.
+    At most twelve classes, the rarest, have columns; the last column sums the others.
     """
     names, decision = list(result["data"]["classes"]), result["declared"]["decision"]
     shown = classes_by_rarity(result)[:MOST_CONFUSED]

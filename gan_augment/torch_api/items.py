@@ -99,7 +99,7 @@ class Images:
         return _values(np.ascontiguousarray(x), self.like)
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise DataError for rows that are no images of as many channels; warn of small ones."""
+        """Raise DataError unless rows are images of so many channels; warn of small images."""
         if len(shape) != 3 or shape[2] != self.channels:
             raise _other_rows(shape, f"images of {self.channels} channels")
         if max(self.size) > SHARPER * max(shape[:2]):

@@ -223,7 +223,7 @@ def _spread(n: int, most: int) -> list[int]:
 
 
 def _encoded(plain: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return (labels int64 (N,), class names). Raises DataError for numbers that are no classes."""
+    """Return (labels int64 (N,), class names). Raises DataError for invalid class numbers."""
     check_classes(list(dict.fromkeys(plain)), "the dataset", len(plain))
     listed = np.empty(len(plain), dtype=object)
     listed[:] = plain

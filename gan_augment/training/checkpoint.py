@@ -192,7 +192,7 @@ def _take_up(run: Run, tensors: Arrays, saved: Mapping[str, Any]) -> None:
 
 
 def join_ranks(run: Run) -> None:
-    """Begin a run on all ranks from rank 0's state, with rows and noise of their own."""
+    """Begin a run on all ranks from rank 0's state, with different rows and noise."""
     if run.world.size == 1:
         return
     arrays, values = run.world.first(lambda: _progress(run))

@@ -53,7 +53,7 @@ class Parts:
     the batch's, and so are the rows that samples start from.
     make(generator, inputs): the samples, and the codes behind them if there are any.
     step: one step of the method. first_step: that of the first `first_share` of a run, or None.
-    augment(parts, state, x, which, turn): x as D sees it, by draws of its own.
+    augment(parts, state, x, which, turn): x as D sees it, by separate draws.
     generator_terms: what G minimises in addition to the adversarial loss.
     numbers: further state of the steps, {name: shape}, zeros at first.
     """
@@ -109,7 +109,7 @@ class TrainState:
 
     @property
     def noise_seed(self) -> int:
-        """The seed of batches and noise: another one on each rank and after each rollback."""
+        """The seed of batches and noise: different on each rank and after each rollback."""
         return self.seed + 1_000_003 * self.retries + 15_485_863 * self.rank
 
     @property

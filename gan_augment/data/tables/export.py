@@ -79,7 +79,7 @@ class NewRows:
 class _CsvRows:
     """Writes CSV: a header or the bytes of an original, then rows.
 
-    With mark, rows have a last cell `synthetic`; an original is then written anew, cell by cell.
+    With mark, rows have a last cell `synthetic`; an original is then rewritten cell by cell.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class _ParquetRows:
                     self._write(rows.read_row_group(group).columns, new=False)
 
     def add(self, frame: pd.DataFrame) -> None:
-        """Write new rows in a row group of their own. Raises DataError if a cell does not fit."""
+        """Write new rows in a separate row group. Raises DataError if a cell does not fit."""
         columns = []
         for number, field in enumerate(self._schema.names[: len(frame.columns)]):
             series, kind = frame.iloc[:, number], self._schema.types[number]

@@ -327,7 +327,7 @@ def _number_facts(known: NDArray[Any], dtype: Any) -> tuple[Facts, int, tuple[fl
 
 
 def decimals_of(values: NDArray[np.float64], dtype: np.dtype[Any]) -> int | None:
-    """Return how many digits after the point write all values (distinct, ascending).
+    """Return the number of decimals that writes all values (distinct, ascending).
 
     dtype: of the cells. None where that takes more than 12 digits, or as many as the dtype keeps.
 

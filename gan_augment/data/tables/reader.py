@@ -40,7 +40,7 @@ from gan_augment.rng import rng_for
 
 @dataclass(frozen=True)
 class WholeFile:
-    """A file of which only some rows were read. sha256: of its metadata, not of its cells."""
+    """A file that was read in part. sha256: hash of its metadata, not of its cells."""
 
     counts: dict[str, int]
     sha256: str
