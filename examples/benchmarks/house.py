@@ -367,7 +367,8 @@ def speeds(data: Path) -> dict[str, float]:
     images = from_arrays(pixels, np.repeat(["common", "rare"], [540, 60]))
 
     def image_gan(steps: int) -> ImageGAN:
-        return ImageGAN(steps=steps, threads=1, device="cpu", selection=False).fit(images)
+        same = {"threads": 1, "precision": "float32", "device": "cpu"}
+        return ImageGAN(steps=steps, selection=False, **same).fit(images)
 
     gan = image_gan(4)
     short_s, long_s = seconds(lambda: image_gan(10)), seconds(lambda: image_gan(60))

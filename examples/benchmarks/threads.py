@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SIZES = {8: 60, 32: 100, 64: 20}
+SIZES = {8: 60, 32: 100, 64: 5}
 """Image side in px: generator steps of a fit."""
 ONE_THREAD_PX = 32
 """Up to this side a fit takes one thread by default."""
