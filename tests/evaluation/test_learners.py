@@ -38,6 +38,8 @@ from gan_augment.evaluation.learners import (
 )
 from gan_augment.evaluation.options import RIVALS
 from gan_augment.evaluation.plan import prepare
+from gan_augment.evaluation.runner import evaluate
+from gan_augment.generators.baselines import Repeats
 from gan_augment.kinds.kind import Labelled
 from tests.evaluation import drawn
 from tests.evaluation.drawn import Noisy, changed, options, table
@@ -453,6 +455,18 @@ def gaussian(seed: int, rare: int = 60, common: int = 540) -> Any:
 )
 def test_a_learner_that_weighs_classes_itself_is_known(given: Any, expected: bool) -> None:
     assert learner_of(given, gaussian(0)).balances is expected
+
+
+@pytest.mark.slow
+def test_repeats_are_worth_nothing_to_a_learner_that_weighs_classes_itself() -> None:
+    learner = LogisticRegression(class_weight="balanced")
+    gains = [
+        evaluate(
+            gaussian(seed), changed(SHORT, learner=learner, generator=Repeats(), seed=seed)
+        ).result["verdict"]["difference"]["mean"]
+        for seed in range(8)
+    ]
+    assert abs(np.mean(gains)) < 2.5 * np.std(gains, ddof=1) / np.sqrt(len(gains)) + 0.004
 
 
 def test_classes_that_would_gain_no_row_are_not_topped_up() -> None:

@@ -15,6 +15,7 @@ from scipy import stats
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.decisions import confusion, figures_of
 from gan_augment.evaluation.statistics import (
+    DISAGREEMENT,
     Contrast,
     bootstrap_error,
     contrast,
@@ -150,6 +151,17 @@ def test_the_forecast_is_the_error_where_arms_disagree_as_assumed():
         n, "balanced_accuracy", folds=folds, repeats=3, shared=0.25, disagreement=0.1
     )
     assert math.sqrt(np.mean(np.square(errors))) == pytest.approx(forecast, rel=0.03)
+
+
+def test_the_forecast_falls_with_rows_and_rises_with_disagreement():
+    def forecast(n: int, **more: float) -> float:
+        counts = {"a": 1000, "b": n}
+        return expected_error(counts, "balanced_accuracy", folds=5, repeats=3, shared=0.25, **more)
+
+    assert forecast(30) > forecast(120) > forecast(500)
+    assert forecast(30, disagreement=4 * DISAGREEMENT) == pytest.approx(2 * forecast(30))
+    assert expected_error({"a": 9}, "accuracy", folds=1, repeats=1, shared=0.2) == math.inf
+    assert expected_error({}, "accuracy", folds=5, repeats=3, shared=0.2) == math.inf
 
 
 def test_one_flipped_row_by_hand():

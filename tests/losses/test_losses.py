@@ -60,6 +60,12 @@ def test_non_saturating_keeps_its_gradient_where_d_is_sure_and_minimax_does_not(
     assert dies.item() == pytest.approx(-4.5e-5, abs=1e-6)
 
 
+def test_minimax_is_one_game_what_d_wins_g_loses():
+    fake = logits(6)
+    of_d = minimax_d(torch.full((6,), 40.0), fake).item()
+    assert of_d == pytest.approx(-minimax_g(NONE, fake).item())
+
+
 def test_losses_agree_with_those_of_torch():
     real, fake, ones = logits(2), logits(3), torch.ones(6)
     margin = F.hinge_embedding_loss  # relu(1 - s) where the target is -1

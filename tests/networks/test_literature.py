@@ -204,3 +204,22 @@ def test_path_lengths_come_every_fourth_step_with_four_times_the_weight():
         terms.append(term.item())
     assert [step for step, term in enumerate(terms) if term] == [0, 4, 8]
     assert float(run.state.numbers["path_length"]) > 0
+
+
+def test_biggans_code_reaches_every_block():
+    g, _ = networks(small("biggan-lite"))
+    nn.init.zeros_(g.start.weight)
+    one, other = g.eval()(torch.randn(2, 8), torch.zeros(2, dtype=torch.long))
+    assert not torch.allclose(one, other)
+
+
+def test_dcgans_first_weights_have_the_moments_of_its_paper():
+    for network in networks(small("dcgan", generator={"width": 64, "max_width": 64})):
+        for module in network.modules():
+            weight = getattr(module, "weight", None)
+            if isinstance(module, nn.BatchNorm2d):
+                assert weight.mean().item() == pytest.approx(1, abs=0.03)
+                assert 0.005 < weight.std().item() < 0.035
+            elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                assert weight.mean().item() == pytest.approx(0, abs=0.005)
+                assert weight.std().item() == pytest.approx(0.02, rel=0.2)
