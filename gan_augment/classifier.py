@@ -79,16 +79,13 @@ class SmallCNN:
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """Class scores before the softmax, uint8 (N, H, W, C) -> float32 (N, K)."""
-        return np.asarray(self._scores(self.features(pixels)).numpy(), dtype=np.float32)
+        return _in_blocks(self.network, pixels)
 
     def probabilities_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Softmax of the logits, float32 (N, 128) -> float32 (N, K), rows sum to 1."""
-        return np.asarray(torch.softmax(self._scores(features), dim=1).numpy(), dtype=np.float32)
-
-    def _scores(self, features: NDArray[np.float32]) -> Tensor:
         with threads(1), torch.inference_mode():
-            scores: Tensor = self._head(torch.from_numpy(features))
-        return scores
+            shares: Tensor = self._head(torch.from_numpy(features)).softmax(dim=1)
+        return np.asarray(shares.numpy())
 
     def predict(self, pixels: Pixels) -> NDArray[np.int64]:
         """The likeliest class of each image, uint8 (N, H, W, C) -> int64 (N,)."""

@@ -10,10 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
-from gan_augment.data.images.resize import checked_size
-from gan_augment.data.labels import encode_labels
 from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
 from gan_augment.errors import (
     NotFittedError,
@@ -21,42 +19,38 @@ from gan_augment.errors import (
     UsageError,
     unknown_class,
 )
-from gan_augment.generators.generator import advised_share, checked_counts, checked_seed
+from gan_augment.generators.generator import (
+    Generator,
+    advised_share,
+    checked_counts,
+    checked_seed,
+)
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
-from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.torch_api.items import (
+    Images,
     ItemFormat,
     Key,
-    Make,
     Normalize,
-    new_picture,
+    Numbers,
+    Picture,
     plain_label,
 )
-from gan_augment.torch_api.read import DatasetFacts, describe_dataset, map_style, read_dataset
-from gan_augment.torch_api.sampling import (
-    BalancedSampler,
-    GeneratedRows,
-    Index,
-    Sampling,
-    checked_whole,
-    fit_to,
-    fitted_model,
-)
+from gan_augment.torch_api.read import DescribedDataset, describe_dataset
+from gan_augment.torch_api.sampling import BalancedSampler, GeneratedRows, fitted_model
 
 Transform = Callable[[Any], Any]
-Classes = str | int | Iterable[object] | None
+Classes = str | int | Sequence[object] | None
 
 
-class _EpochItems(Dataset[Any]):
-    """Items that may depend on an epoch: `dataset[7]`, or `dataset[(3, 7)]` as samplers ask.
+class _Items(Dataset[Any]):
+    """Items by number: rows of `_source`, and generated ones.
 
-    labels: int64 (M,), class indices. epoch: the epoch of plain indices. _where: int64 (M,), ~i for
-    the i-th generated item; values from 0 on are rows of `_source`.
+    labels: int64 (M,), class indices. _where: int64 (M,), rows of `_source`, and ~i for the i-th
+    generated item.
     """
 
     labels: NDArray[np.int64]
-    epoch: int = 0
     _source: Any = None
     _where: NDArray[np.int64]
     _generated: GeneratedRows
@@ -67,40 +61,24 @@ class _EpochItems(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int | Index) -> Any:
-        """Return an item; `(epoch, index)` reads it in another epoch than the current one."""
+    def __getitem__(self, index: int) -> Any:
         return self.__getitems__([index])[0]
 
-    def __getitems__(self, indices: Sequence[int | Index]) -> list[Any]:
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
         """Return a batch of items, as a loader asks for them; negative ones count from the end."""
-        pairs = [one if isinstance(one, tuple) else (self.epoch, one) for one in indices]
-        rows = np.array([operator.index(row) for _, row in pairs], dtype=np.int64)
-        where, rows = self._where[rows], rows % len(self)
-        seen = [(epoch, row) for (epoch, _), row in zip(pairs, rows.tolist(), strict=True)]
-        real, form = where >= 0, self._format
+        rows = np.array([operator.index(row) for row in indices], dtype=np.int64)
+        where, form = self._where[rows], self._format
+        real, change = where >= 0, self._transform
         items = _items_of(self._source, where[real])
-        if self._transform is not None:
-            kept = [one for one, is_real in zip(seen, real, strict=True) if is_real]
-            images = self._transformed([item[form.image] for item in items], kept)
-            items = [form.with_image(item, x) for item, x in zip(items, images, strict=True)]
+        if change is not None:
+            items = [form.changed(item, {form.image: change(item[form.image])}) for item in items]
         if real.all():
             return items
         drawn = form.picture.decode(self._generated.read(~where[~real]))
-        added = [one for one, is_real in zip(seen, real, strict=True) if not is_real]
-        made = form.new_items(self._transformed(drawn, added), self.labels[rows[~real]])
-        left, right = iter(items), iter(made)
-        return [next(left) if one else next(right) for one in real.tolist()]
-
-    def _transformed(self, values: Sequence[Any], seen: Sequence[Index]) -> Sequence[Any]:
-        """Apply the transform to each value under a seed of (random_state, epoch, row)."""
-        if self._transform is None:
-            return values
-        changed = []
-        with preserve_global_generators():
-            for value, (epoch, row) in zip(values, seen, strict=True):
-                seed_global_generators(derived_seed(self._seed, "transform", epoch, row) % 2**31)
-                changed.append(self._transform(value))
-        return changed
+        images = drawn if change is None else map(change, drawn)
+        made = map(form.new_item, images, self.labels[rows[~real]].tolist())
+        left = iter(items)
+        return [next(left) if one else next(made) for one in real.tolist()]
 
     def sampler(self, length: int | None = None, *, shuffle: bool = True) -> BalancedSampler:
         """Return a sampler for `DataLoader(self, sampler=...)` that counts passes as epochs.
@@ -109,15 +87,8 @@ class _EpochItems(Dataset[Any]):
         """
         return BalancedSampler(self, length, shuffle=shuffle, seed=self._seed)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch of plain indices, which seeds the transform.
 
-        Workers that already run (persistent_workers) do not see it; `sampler()` reaches them.
-        """
-        self.epoch = checked_whole(epoch, "epoch", 0)
-
-
-class AugmentedDataset(_EpochItems):
+class AugmentedDataset(_Items):
     """A map-style dataset with its classes topped up: its own items first, then the added ones.
 
     Added items are repeats of real items and generated items, in the type, shape, dtype and range
@@ -139,15 +110,12 @@ class AugmentedDataset(_EpochItems):
         The classes to top up: names or labels, "rare" or "all". None takes the classes that the
         augmenter was fitted to top up, unless these are none or all; then the rare ones.
     transform
-        A callable applied to real and generated images alike, in the format of the items. Python's,
-        NumPy's and torch's generators are seeded by (random_state, epoch, index) for each call.
+        A callable applied to real and generated images alike, in the format of the items. What it
+        draws comes from the global generators, which a DataLoader seeds in its workers.
     normalize
         The (mean, std) that the dataset applies to its images. It is never guessed.
     keys
         (image, label) of items that are dicts, if they are not "image" and "label".
-    make
-        A callable (image, label) -> item for generated items, required if items are dicts that hold
-        more than image and label.
     image_size
         (height, width) px to fit an unfitted augmenter at; None takes at most 64 px per side.
     random_state
@@ -165,8 +133,6 @@ class AugmentedDataset(_EpochItems):
         str (M,), "real", "repeat", "synthetic" or "companion"; bool (M,), the generated items.
     counts, refused
         {class: {origin: n}}, {class: why it was filled with repeats}.
-    epoch
-        The epoch of plain indices.
 
     Raises
     ------
@@ -199,55 +165,51 @@ class AugmentedDataset(_EpochItems):
         transform: Transform | None = None,
         normalize: Normalize | None = None,
         keys: tuple[Key, Key] | None = None,
-        make: Make | None = None,
         image_size: tuple[int, int] | None = None,
         random_state: int = 0,
     ) -> None:
-        self._seed, self._transform = checked_seed(random_state), _checked(transform, "transform")
+        self._seed, self._transform = checked_seed(random_state), transform
         values = {"to": to, "synthetic_share": synthetic_share, "companions": companions}
         top_up = TopUp.checked(values, "AugmentedDataset")
-        if isinstance(dataset, DataLoader | AugmentedDataset):
-            raise UsageError(
-                f"a {type(dataset).__name__} was given; expected a dataset that is not augmented. "
-                "For a loader use augment_loader(loader, augmenter), else pass the attribute "
-                ".dataset."
-            )
-        self.dataset = self._source = map_style(dataset)
         model = fitted_model(augmenter)
         kind = getattr(getattr(model, "meta_", None), "kind", getattr(augmenter, "kind", ""))
         signal = bool(kind == SIGNAL.name)
-        facts = describe_dataset(self.dataset, normalize=normalize, keys=keys, signal=signal)
-        picture = facts.format.picture
+        described = describe_dataset(dataset, normalize=normalize, keys=keys, signal=signal)
+        self.dataset = self._source = described.dataset
+        self._format, picture = described.format, described.format.picture
         generates = top_up.resolved(picture.kind.recipes)[0] > 0
-        self._format = replace(facts.format, make=_checked(make, "make"))
-        if generates and make is None and facts.format.more:
+        if generates and self._format.more:
             raise UsageError(
-                f"items also hold {', '.join(map(repr, facts.format.more))}; pass make=, a "
-                "function (image, label) -> item that makes a generated item"
+                f"items also hold {', '.join(map(repr, self._format.more))}, which generated items "
+                "lack; wrap the dataset so that its items hold image and label only"
             )
         if model is None and generates:
             if classes is not None:
-                _chosen(classes, facts.counts, ())  # refuse before a fit of minutes
-            data, _ = read_dataset(self.dataset, image_size=image_size, known=facts.format)
-            model = fit_to(augmenter, data)
+                _chosen(classes, described.counts, ())  # refuse before a fit of minutes
+            model = fitted_model(augmenter.fit(described.read(image_size)) or augmenter)
+            if model is None:
+                raise NotFittedError(
+                    f"after fit, the {type(augmenter).__name__} has no `classes_` {{name: rows}}; "
+                    "expected a model, or an augmenter with `generator_`"
+                )
         elif model is not None:
-            facts = _named_for(model, facts, self.dataset)
-        plan = planned(facts, top_up, classes, model)
+            described = _named_for(model, described)
+        plan = planned(described, top_up, classes, model)
         self._generated = GeneratedRows(model, plan.generated, self._seed)
         if shape := self._generated.shape:
             picture.check(shape)
         plan = plan.refuse(self._generated.refused, keep_others=True)
         plan.warn_of_refused("items")
-        layout = plan.layout(facts.labels, self._seed).behind(facts.labels)
+        layout = plan.layout(described.labels, self._seed).behind(described.labels)
         generated = layout.source < 0
         self._where = np.where(generated, ~(np.cumsum(generated) - 1), layout.source)
-        self.labels, self.origin, self.classes = layout.label, layout.origin, facts.names
+        self.labels, self.origin, self.classes = layout.label, layout.origin, described.names
         self.synthetic_mask, self.counts, self.refused = generated, plan.counts, dict(plan.refused)
-        values_of = [plain_label(value, "an item") for value in facts.format.labels]
+        values_of = [plain_label(value, "an item") for value in self._format.labels]
         self.targets = np.array(values_of)[self.labels]
 
 
-class SyntheticDataset(_EpochItems):
+class SyntheticDataset(_Items):
     """Generated items of a saved run or a fitted model: (image, label), without the original data.
 
     Images are float32 tensors (C, H, W) in 0..1, signals (C, L) in their own unit, rows of a table
@@ -265,10 +227,6 @@ class SyntheticDataset(_EpochItems):
         The seed, an int >= 0; the same items for the same model and seed.
     transform
         As of `AugmentedDataset`.
-    normalize
-        A (mean, std) to apply.
-    image_size
-        (height, width) px to resize images to.
 
     Attributes
     ----------
@@ -304,11 +262,8 @@ class SyntheticDataset(_EpochItems):
         *,
         random_state: int = 0,
         transform: Transform | None = None,
-        normalize: Normalize | None = None,
-        image_size: tuple[int, int] | None = None,
     ) -> None:
-        self._seed, self._transform = checked_seed(random_state), _checked(transform, "transform")
-        size = None if image_size is None else checked_size(image_size)
+        self._seed, self._transform = checked_seed(random_state), transform
         fitted = fitted_model(model)
         if fitted is None:
             raise NotFittedError(
@@ -327,8 +282,10 @@ class SyntheticDataset(_EpochItems):
         if self._generated.refused:
             raise TooFewAcceptedError("; ".join(self._generated.refused.values()))
         self.classes = tuple(fitted.classes_)
-        picture = new_picture(self._generated.shape, normalize, size)
-        codes = tuple(range(len(self.classes)))
+        codes, like, shape = tuple(range(len(self.classes))), torch.empty(0), self._generated.shape
+        picture: Picture = Numbers(like=like, shape=shape, kind=SIGNAL)
+        if len(shape) == 3:
+            picture = Images(like=like, channels=shape[2], size=shape[:2], white=1.0)
         self._format = ItemFormat((None, None), 0, 1, picture, labels=codes)
         drawn = [self.classes.index(name) for name in self.counts]
         self.labels = np.repeat(drawn, list(self.counts.values())).astype(np.int64)
@@ -356,17 +313,17 @@ def _items_of(dataset: Any, rows: NDArray[np.int64]) -> list[Any]:
 
 
 def planned(
-    facts: DatasetFacts, top_up: TopUp, classes: Classes, model: Sampling | None
+    described: DescribedDataset, top_up: TopUp, classes: Classes, model: Generator | None
 ) -> TopUpPlan:
     """Return how every class ends, without what the model refuses.
 
     `classes` None: those that the model was fitted to top up, or the rare ones.
     Raises UnknownClassError, NoRareClassError.
     """
-    chosen = _chosen(classes, facts.counts, getattr(model, "topped_up_", ()))
+    chosen = _chosen(classes, described.counts, getattr(model, "topped_up_", ()))
     advised = advised_share(model, top_up.synthetic_share)
-    kind = facts.format.picture.kind.recipes
-    plan = plan_topup(facts.counts, top_up, chosen, kind, advised)
+    kind = described.format.picture.kind.recipes
+    plan = plan_topup(described.counts, top_up, chosen, kind, advised)
     return plan.refuse(getattr(model, "refuses_", {}))
 
 
@@ -380,30 +337,23 @@ def _chosen(
         classes = "rare"
     if isinstance(classes, str):
         return choose_classes(classes, counts)
-    listed = list(classes) if isinstance(classes, Iterable) else [classes]
-    plain = [one if isinstance(one, str) else plain_label(one, "classes") for one in listed]
-    return choose_classes([encode_labels([one])[1][0] for one in plain], counts)  # 7.0 is "7"
+    listed: list[object] = np.ravel(classes).tolist()  # type: ignore[arg-type]
+    return choose_classes([str(one) for one in listed], counts)
 
 
-def _named_for(model: Sampling, facts: DatasetFacts, dataset: Any) -> DatasetFacts:
+def _named_for(model: Generator, described: DescribedDataset) -> DescribedDataset:
     """Return the classes under the model's names: by label, or by the dataset's own `classes`.
 
     A run on a folder knows "cat" and "dog"; torchvision's ImageFolder has labels 0 and 1 and
     `classes` ["cat", "dog"].
     """
+    dataset = described.dataset
     while not hasattr(dataset, "classes") and hasattr(dataset, "dataset"):  # of a subset
         dataset = dataset.dataset
     classes = getattr(dataset, "classes", None)
     listed = [str(name) for name in classes] if isinstance(classes, list | tuple) else []
     name_of = {str(code): name for code, name in enumerate(listed)}
-    names, known = tuple(name_of.get(code, "") for code in facts.names), set(model.classes_)
-    if set(facts.names) <= known or not set(names) <= known or len(set(listed)) < len(listed):
-        return facts
-    return replace(facts, names=names)
-
-
-def _checked(function: Any, name: str) -> Any:
-    """Return a callable or None. Raises UsageError for anything else."""
-    if function is not None and not callable(function):
-        raise UsageError(f"{name} is a {type(function).__name__}; expected a callable on an image")
-    return function
+    names, known = tuple(name_of.get(code, "") for code in described.names), set(model.classes_)
+    if set(described.names) <= known or not set(names) <= known or len(name_of) > len({*listed}):
+        return described
+    return replace(described, names=names)

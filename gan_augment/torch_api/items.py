@@ -7,7 +7,7 @@ datasets.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +29,6 @@ Key = Hashable
 """A key of an item that is a dict, or a position in a pair."""
 Normalize = tuple[float | Sequence[float], float | Sequence[float]]
 """(mean, std), one number or one per channel, as torchvision's `Normalize` takes them."""
-Make = Callable[[Any, Any], Any]
-"""Makes an item of a generated image and its label."""
 
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 _MODES = ("L", "RGB", "RGBA")  # of PIL images
@@ -112,7 +110,7 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """Vectors (columns,), which are rows of a table, or signals (C, L) or (L,) of one channel.
+    """Vectors (columns,), which are rows of a table, or signals (C, L).
 
     like: an empty array or tensor of the items' dtype. shape: of an item.
     """
@@ -120,11 +118,6 @@ class Numbers:
     like: Any
     shape: tuple[int, ...]
     kind: Kind
-
-    @property
-    def row_shape(self) -> tuple[int, ...]:
-        """The shape of a row of the library: (columns,) or (C, L)."""
-        return (1, *self.shape) if self.kind is SIGNAL and len(self.shape) == 1 else self.shape
 
     def encode(self, value: Any) -> NDArray[Any]:
         """Return one vector or signal in its own unit. Raises DataError for another shape."""
@@ -134,7 +127,7 @@ class Numbers:
                 f"an item has shape {array.shape}, and others have {self.shape}; give all items of "
                 "the dataset one shape"
             )
-        return array.reshape(self.row_shape)
+        return array
 
     def decode(self, rows: NDArray[Any]) -> list[Any]:
         """Return rows (N, ...) as N arrays or tensors; integer dtypes are rounded."""
@@ -142,12 +135,12 @@ class Numbers:
         if dtype.kind in "iu" and rows.dtype.kind == "f":
             limits = np.iinfo(dtype)
             rows = np.clip(np.rint(rows), limits.min, limits.max)
-        return _values(rows.astype(dtype).reshape(len(rows), *self.shape), self.like)
+        return _values(rows.astype(dtype), self.like)
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise DataError unless a model's rows have the shape of the items."""
-        if shape != self.row_shape:
-            raise _other_rows(shape, f"rows of shape {self.row_shape}")
+        if shape != self.shape:
+            raise _other_rows(shape, f"rows of shape {self.shape}")
 
 
 Picture = Images | Numbers
@@ -159,7 +152,7 @@ class ItemFormat:
 
     empty: a pair without values, or {}. image, label: keys of the image (or signal, or vector) and
     the label. more: further keys of a dict. labels: for each class index, the label as items hold
-    it. make: makes a generated item; None puts image and label into `empty`.
+    it.
     """
 
     empty: Any
@@ -168,26 +161,16 @@ class ItemFormat:
     picture: Picture
     more: tuple[Key, ...] = ()
     labels: tuple[Any, ...] = ()
-    make: Make | None = None
 
-    def new_items(self, images: Sequence[Any], codes: NDArray[np.int64]) -> list[Any]:
-        """Return new items of images as items hold them, and class indices (N,)."""
-        labels = [self.labels[code] for code in codes.tolist()]
-        if self.make is not None:
-            return [self.make(image, label) for image, label in zip(images, labels, strict=True)]
-        pairs = zip(images, labels, strict=True)
-        return [_with(self.empty, {self.image: x, self.label: y}) for x, y in pairs]
+    def new_item(self, image: Any, code: int) -> Any:
+        """Return a new item of an image as items hold it, and a class index."""
+        return self.changed(self.empty, {self.image: image, self.label: self.labels[code]})
 
-    def with_image(self, item: Any, image: Any) -> Any:
-        """Return a copy of an item with another image."""
-        return _with(item, {self.image: image})
-
-
-def _with(item: Any, values: dict[Key, Any]) -> Any:
-    """Return a copy of a pair or a dict with other values at some keys."""
-    if isinstance(item, dict):
-        return {**item, **values}
-    return type(item)([values.get(key, value) for key, value in enumerate(item)])
+    def changed(self, item: Any, values: Mapping[Key, Any]) -> Any:
+        """Return a copy of a pair or a dict with other values at some keys."""
+        if isinstance(item, dict):
+            return {**item, **values}
+        return type(item)([values.get(key, value) for key, value in enumerate(item)])
 
 
 def item_format(
@@ -220,9 +203,8 @@ def item_format(
         names = ", ".join(map(repr, known))
         error = DataError if keys is None else UsageError
         raise error(f"items have the keys {names}; name two of them with keys=(image, label)")
-    values = [one[image] for one in items]
     plain_label(item[label], f"item 0 (part {label!r})")
-    picture = _picture(values, normalize, signal)
+    picture = _picture([one[image] for one in items], normalize, signal)
     more = tuple(key for key in known if key not in (image, label))
     return ItemFormat(type(item)((None, None)) if pair else {}, image, label, picture, more)
 
@@ -247,24 +229,6 @@ def plain_label(value: Any, where: str) -> str | bool | int | float:
     )
 
 
-def new_picture(
-    shape: tuple[int, ...], normalize: Normalize | None, size: tuple[int, int] | None
-) -> Picture:
-    """Return the format of float32 tensors for rows of a shape.
-
-    Images are (C, H, W) in 0..1, as torchvision gives them, signals (C, L), vectors (columns,).
-    """
-    like = torch.empty(0)
-    if len(shape) < 3:
-        if normalize is not None or size is not None:
-            raise UsageError("normalize and image_size are for images only")
-        return Numbers(like=like, shape=shape, kind=TABLE if len(shape) == 1 else SIGNAL)
-    height, width, channels = shape
-    moments = _moments(normalize, channels)
-    white, size = _white(moments, []), size or (height, width)
-    return Images(like=like, channels=channels, size=size, white=white, moments=moments)
-
-
 def _picture(values: Sequence[Any], normalize: Normalize | None, signal: bool) -> Picture:
     """Return the format of images, signals or vectors. Raises DataError for several types."""
     first = values[0]
@@ -287,7 +251,7 @@ def _picture(values: Sequence[Any], normalize: Normalize | None, signal: bool) -
         return _images(values, normalize)
     # two axes are channels and length if the first is shorter than any image
     signal |= len(shape) == 2 and shape[0] < SMALLEST_SIDE_PX and shape[1] >= SHORTEST_WINDOW
-    if len(shape) > (2 if signal else 1):
+    if len(shape) != (2 if signal else 1):
         raise DataError(f"an item has shape {shape}; expected {_EXPECTED}")
     if normalize is not None:
         raise UsageError(f"normalize is for images, and an item has shape {shape}")
@@ -332,14 +296,14 @@ def _moments(normalize: Normalize | None, channels: int) -> Moments | None:
 
 def _white(moments: Moments | None, arrays: Sequence[NDArray[Any]]) -> float:
     """Return the value of 255, 1 or 255, from the moments or the range of the images."""
-    if moments is not None or not arrays:
-        return 255.0 if moments is not None and max(part.max() for part in moments) > 1 else 1.0
-    dtype = arrays[0].dtype
+    if moments is not None:
+        return 255.0 if max(part.max() for part in moments) > 1 else 1.0
     least, most = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
-    whole = dtype.kind != "f" or all((a == np.floor(a)).all() for a in arrays)
+    floats = arrays[0].dtype.kind == "f"
+    whole = not floats or all((a == np.floor(a)).all() for a in arrays)
     if not (least >= 0 and most <= 255) or (1 < most < _DARK and not whole):
         raise _out_of_range(np.array([least, most]), "0..1 or 0..255")
-    return 1.0 if dtype.kind == "f" and most <= 1 else 255.0
+    return 1.0 if floats and most <= 1 else 255.0
 
 
 def _channels_last(value: Any) -> NDArray[Any]:

@@ -18,7 +18,7 @@ from torch.utils.data import (
 from gan_augment.errors import UsageError, warn
 from gan_augment.torch_api.dataset import AugmentedDataset
 from gan_augment.torch_api.read import map_style, sampler_of
-from gan_augment.torch_api.sampling import BalancedSampler, checked_whole
+from gan_augment.torch_api.sampling import BalancedSampler, checked_length
 
 _OURS = {"self", "dataset", "shuffle", "sampler", "batch_sampler", "batch_size", "drop_last"}
 _KNOWN = (
@@ -84,7 +84,7 @@ def augment_loader(
     if length is None:
         sized: Any = sampler.dataset if isinstance(sampler, DistributedSampler) else sampler
         length = len(sized)
-    number = None if length == "all" else checked_whole(length, "length", 1)
+    number = None if length == "all" else checked_length(length)  # before a fit of minutes
     dataset = AugmentedDataset(map_style(loader), augmenter, **settings)
     return _like(loader, dataset, _draws(dataset, sampler, number))
 
@@ -130,8 +130,6 @@ def _check_loader(loader: Any) -> None:
             "AugmentedDataset(dataset, augmenter)."
         )
     map_style(loader)
-    if isinstance(loader.dataset, AugmentedDataset):
-        raise UsageError("the loader's dataset is augmented already; pass the original loader")
     batches, sampler = loader.batch_sampler, sampler_of(loader)
     own_batches = batches is not None and type(batches) is not BatchSampler
     if type(loader) is not DataLoader or own_batches or type(sampler) not in _KNOWN:

@@ -20,9 +20,11 @@ from gan_augment.data.arrays import label_pixels
 from gan_augment.data.images.resize import LONGEST_SIDE_PX, checked_size, model_size, resize_image
 from gan_augment.data.labels import check_classes, encode_labels
 from gan_augment.data.signals import from_signals
+from gan_augment.data.tables.containers import as_frame
 from gan_augment.errors import DataError, warn
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
+from gan_augment.kinds.table import TABLE
 from gan_augment.rng import preserve_global_generators
 from gan_augment.torch_api.items import (
     Images,
@@ -40,9 +42,13 @@ _CHECKED = 8  # items whose labels must be the declared ones, besides one of eac
 
 
 @dataclass(frozen=True)
-class DatasetFacts:
-    """The labels and the format of a dataset. labels: int64 (N,), indices into `names`."""
+class DescribedDataset:
+    """A map-style dataset, its labels and the format of its items.
 
+    labels: int64 (N,), indices into `names`.
+    """
+
+    dataset: Any
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     format: ItemFormat
@@ -53,63 +59,29 @@ class DatasetFacts:
         n = np.bincount(self.labels, minlength=len(self.names)).tolist()
         return dict(zip(self.names, n, strict=True))
 
+    def read(self, image_size: tuple[int, int] | None = None) -> Labelled:
+        """Read every item, with ids "row-000000" by position.
 
-def read_dataset(
-    source: Any,
-    *,
-    normalize: Normalize | None = None,
-    keys: tuple[Key, Key] | None = None,
-    image_size: tuple[int, int] | None = None,
-    known: ItemFormat | None = None,
-    signal: bool = False,
-) -> tuple[Labelled, ItemFormat]:
-    """Read every item of a map-style torch dataset, or of a loader, with the format of the items.
-
-    Ids are "row-000000", by position; classes are named `str(label)`. A warning tells if an item
-    read twice differs.
-
-    Parameters
-    ----------
-    source, normalize, keys
-        As of `AugmentedDataset`.
-    image_size
-        (height, width) px; None keeps one size of at most 64 px, else takes `resize.model_size`.
-    known, signal
-        The format, if `describe_dataset` returned it; whether items are signals (C, L).
-
-    Examples
-    --------
-    >>> import torch
-    >>> from torch.utils.data import TensorDataset
-    >>> dataset = TensorDataset(torch.rand(3, 1, 8, 8), torch.tensor([0, 7, 7]))
-    >>> data, form = read_dataset(dataset)
-    >>> data.counts, data.image_shape, form.picture.channels
-    ({'0': 1, '7': 2}, (8, 8, 1), 1)
-    """
-    size = None if image_size is None else checked_size(image_size)
-    with preserve_global_generators():
-        dataset = map_style(source)
-        form = known or _format_of(dataset, keys, normalize, signal)
-        picture, values, rows = form.picture, [], []
+        image_size: (height, width) px; None keeps one size of at most 64 px, else takes
+        `resize.model_size`. Raises DataError for items that differ from the format.
+        """
+        form, picture, rows = self.format, self.format.picture, []
+        size = None if image_size is None else checked_size(image_size)
         if size is None and isinstance(picture, Images):
             fits = not picture.varies and max(picture.size) <= LONGEST_SIDE_PX
             size = picture.size if fits else model_size([picture.size])
-        for number in range(len(dataset)):
-            item = dataset[number]
-            values.append(item[form.label])
-            try:
-                row: NDArray[Any] = picture.encode(item[form.image])
-            except DataError as error:
-                raise DataError(f"item {number}: {error}") from None
-            rows.append(row if size is None else resize_image(row, size))
-    facts = _facts(form, values)
-    if picture.kind.tabular:
-        from gan_augment.data.tables.reader import read_frame
-
-        plain = [plain_label(value, "an item") for value in values]
-        return read_frame(np.stack(rows), y=plain).table, facts.format
-    label = from_signals if picture.kind is SIGNAL else label_pixels
-    return label(np.stack(rows), facts.labels, class_names=facts.names), facts.format
+        with preserve_global_generators():
+            for number in range(len(self.dataset)):
+                try:
+                    row: NDArray[Any] = picture.encode(self.dataset[number][form.image])
+                except DataError as error:
+                    raise DataError(f"item {number}: {error}") from None
+                rows.append(row if size is None else resize_image(row, size))
+        if picture.kind.tabular:
+            ids = np.array([f"row-{row:06d}" for row in range(len(rows))])
+            return TABLE.of(as_frame(np.stack(rows)), self.labels, ids, class_names=self.names)
+        label = from_signals if picture.kind is SIGNAL else label_pixels
+        return label(np.stack(rows), self.labels, class_names=self.names)
 
 
 def describe_dataset(
@@ -118,31 +90,31 @@ def describe_dataset(
     normalize: Normalize | None = None,
     keys: tuple[Key, Key] | None = None,
     signal: bool = False,
-) -> DatasetFacts:
+) -> DescribedDataset:
     """Return labels and format of a dataset; all items are read only if it declares no labels.
 
-    `targets` or `labels` count if a few items, at least one per class, agree with them. Parameters
-    and errors are those of `read_dataset`.
+    `targets` or `labels` count if a few items, at least one per class, agree with them. Classes are
+    named `str(label)`. A warning tells if an item read twice differs. source, normalize, keys: as
+    of `AugmentedDataset`. signal: whether items are signals (C, L).
 
     >>> import torch
     >>> from torch.utils.data import TensorDataset
-    >>> facts = describe_dataset(TensorDataset(torch.rand(3, 5), torch.tensor([0, 7, 7])))
-    >>> facts.counts, facts.labels
-    ({'0': 1, '7': 2}, array([0, 1, 1]))
+    >>> described = describe_dataset(TensorDataset(torch.rand(3, 5), torch.tensor([0, 7, 7])))
+    >>> described.counts, described.labels, described.read().frame.shape
+    ({'0': 1, '7': 2}, array([0, 1, 1]), (3, 5))
     """
     with preserve_global_generators():
         dataset = map_style(source)
         form = _format_of(dataset, keys, normalize, signal)
-        key = form.label
         declared = _declared_labels(dataset)
         if declared is not None:
             labels, names = _encoded(declared)
             rows = [*_first_rows(labels), *_spread(len(dataset), _CHECKED)]
             with suppress(DataError):  # labels of items that are no classes
-                checked = _facts(form, [dataset[row][key] for row in rows])
+                checked = _described(dataset, form, rows)
                 if checked.names == names and (checked.labels == labels[rows]).all():
                     return replace(checked, labels=labels)
-        return _facts(form, [dataset[row][key] for row in range(len(dataset))])
+        return _described(dataset, form, range(len(dataset)))
 
 
 def map_style(source: Any) -> Any:
@@ -230,15 +202,16 @@ def _encoded(plain: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     return encode_labels(listed)
 
 
-def _facts(form: ItemFormat, values: Sequence[Any]) -> DatasetFacts:
-    """Return the facts that the labels of items show.
+def _described(dataset: Any, form: ItemFormat, rows: Sequence[int]) -> DescribedDataset:
+    """Return a dataset as the labels of some items show it.
 
     Example labels are copied, since a pickle of a view would hold its whole tensor.
     """
+    values = [dataset[row][form.label] for row in rows]
     labels, names = _encoded([plain_label(v, f"item {row}") for row, v in enumerate(values)])
     first = [values[row] for row in _first_rows(labels)]
     own = tuple(v.clone() if isinstance(v, Tensor) else copy.copy(v) for v in first)
-    return DatasetFacts(labels, names, replace(form, labels=own))
+    return DescribedDataset(dataset, labels, names, replace(form, labels=own))
 
 
 def _first_rows(labels: NDArray[np.int64]) -> list[int]:

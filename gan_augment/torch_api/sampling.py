@@ -3,64 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import repeat
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from gan_augment.data.images.reader import TemporaryRows
-from gan_augment.errors import NotFittedError, TooFewAcceptedError, UsageError
+from gan_augment.errors import TooFewAcceptedError, UsageError
 from gan_augment.generators import load_model
-from gan_augment.generators.generator import check_known
+from gan_augment.generators.generator import Generator, check_known, is_whole
 from gan_augment.rng import rng_for
-
-Index = tuple[int, int]
-"""(epoch, item), which the sampler yields, so that a worker knows the epoch."""
-
-
-class Sampling(Protocol):
-    """A fitted model that samples: `classes_` {name: rows} and `sample`."""
-
-    classes_: Mapping[str, int]
-
-    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Any:
-        """Return exactly `counts` rows as Labelled."""
 
 
 class GeneratedRows:
-    """Rows of a model, in a temporary file that ends with the process.
+    """Rows of a model, drawn into a temporary file that ends with the process.
 
-    A worker or a pickled copy maps the file and has no model.
-
-    Parameters
-    ----------
-    model
-        None if `counts` is empty.
-    counts
-        {class: rows to draw}, in the order of the rows.
-    seed
-        Seed of every class.
-
-    Attributes
-    ----------
-    refused
-        {class: why no rows were drawn}.
-    shape
-        The shape of a row; () without rows.
+    A worker or a pickled copy maps the file and has no model. model: None if `counts`, {class: rows
+    to draw in this order}, is empty. refused: {class: why no rows were drawn}. shape: of a row; ()
+    without rows.
     """
 
-    def __init__(self, model: Sampling | None, counts: Mapping[str, int], seed: int) -> None:
+    def __init__(self, model: Generator | None, counts: Mapping[str, int], seed: int) -> None:
         self.refused: dict[str, str] = {}
         self.shape: tuple[int, ...] = ()
         self._store: TemporaryRows | None = None
         self._mapped: NDArray[Any] | None = None
-        if model is None:
-            return
         at = 0
         for name, n in counts.items():
+            assert model is not None
             check_known(name, model.classes_)
             try:
                 samples = model.sample({name: n}, random_state=seed)
@@ -88,7 +60,7 @@ class GeneratedRows:
         return self.__dict__ | {"_mapped": None}
 
 
-def fitted_model(augmenter: Any) -> Sampling | None:
+def fitted_model(augmenter: Any) -> Generator | None:
     """Return the fitted model of what a user passes, or None if it is not fitted yet.
 
     augmenter: a model, an augmenter with `generator_`, or the path of a run or a saved model.
@@ -103,17 +75,6 @@ def fitted_model(augmenter: Any) -> Sampling | None:
             "GANAugmenter(), ImageGAN(), Repeats(), or the folder of a saved run"
         )
     return model if isinstance(getattr(model, "classes_", None), Mapping) else None
-
-
-def fit_to(augmenter: Any, data: Any) -> Sampling:
-    """Fit an augmenter on labelled data and return its model."""
-    model = fitted_model(augmenter.fit(data) or augmenter)
-    if model is None:
-        raise NotFittedError(
-            f"after fit, the {type(augmenter).__name__} has no `classes_` {{name: rows}}; expected "
-            "a model, or an augmenter with `generator_`"
-        )
-    return model
 
 
 def balanced_draw(
@@ -145,12 +106,19 @@ def balanced_draw(
     return np.array(rng.permutation(items) if shuffle else np.sort(items), dtype=np.int64)
 
 
-class BalancedSampler(Sampler[Index]):
+def checked_length(length: object) -> int:
+    """Return the number of draws per epoch, 1 or more. Raises UsageError."""
+    if not is_whole(length) or length < 1:
+        raise UsageError(f"length {length!r}; expected a whole number, 1 or more")
+    return int(length)
+
+
+class BalancedSampler(Sampler[int]):
     """Draw `length` items per epoch, each class its share, and count passes as epochs.
 
     dataset: has `labels`. rank, ranks: of several processes, each takes every `ranks`-th draw of
-    one balanced epoch, which is rounded up to equal parts. `set_epoch(n)` makes the next pass epoch
-    n, for a resumed run. The draws depend on (seed, epoch) only.
+    one balanced epoch, which is rounded up to equal parts. epoch: of the next pass. The draws
+    depend on (seed, epoch) only.
     """
 
     def __init__(
@@ -163,30 +131,20 @@ class BalancedSampler(Sampler[Index]):
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        self.dataset = dataset
-        length = len(dataset) if length is None else checked_whole(length, "length", 1)
-        self.num_samples = -(-length // ranks)
-        self.shuffle = shuffle
-        self.epoch = 0  # of the next pass
-        self.seed = seed
+        length = len(dataset) if length is None else checked_length(length)
+        self.dataset, self.num_samples = dataset, -(-length // ranks)
+        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
         self.rank, self.ranks = rank, ranks
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next pass epoch `epoch`, 0 or more; later passes count on."""
-        self.epoch = checked_whole(epoch, "epoch", 0)
+        """Make the next pass epoch `epoch`, for a resumed run; later passes count on."""
+        self.epoch = epoch
 
-    def __iter__(self) -> Iterator[Index]:
+    def __iter__(self) -> Iterator[int]:
         epoch, self.epoch = self.epoch, self.epoch + 1
         total = self.num_samples * self.ranks
         items = balanced_draw(self.dataset.labels, self.seed, epoch, total, self.shuffle)
-        return zip(repeat(epoch), items[self.rank :: self.ranks].tolist())
+        return iter(items[self.rank :: self.ranks].tolist())
 
     def __len__(self) -> int:
         return self.num_samples
-
-
-def checked_whole(value: object, name: str, least: int) -> int:
-    """Return an integer of `least` or more. Raises UsageError."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise UsageError(f"{name} {value!r}; expected a whole number, {least} or more")
-    return int(value)

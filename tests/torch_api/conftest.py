@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from gan_augment import ImageGAN
-from gan_augment.torch_api.read import read_dataset
+from gan_augment.torch_api.read import describe_dataset
 
 COUNTS = {0: 40, 3: 12, 7: 4}
 
@@ -48,7 +48,7 @@ def make_images() -> Callable[..., TensorDataset]:
 
 @pytest.fixture(scope="session")
 def gan() -> ImageGAN:
-    data, _ = read_dataset(tensors())
+    data = describe_dataset(tensors()).read()
     assert not data.kind.tabular
     return ImageGAN(steps=2, device="cpu", threads=1, selection=False).fit(data)
 

@@ -16,10 +16,10 @@ from torch.utils.data import (
     SubsetRandomSampler,
     TensorDataset,
 )
-from torch_items import Items
+from torch_items import Items, read_dataset
 
 from gan_augment.errors import DataError, UsageError
-from gan_augment.torch_api.read import describe_dataset, read_dataset
+from gan_augment.torch_api.read import describe_dataset
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 ROWS = 20
@@ -100,7 +100,7 @@ def test_new_items_are_held_as_the_old_ones(name: str) -> None:
     x = list(first(levels()))
     items = [CONTAINERS[name](a, b) for a, b in zip(x, Y, strict=True)]
     data, form = read_dataset(items)
-    made = form.new_items(form.picture.decode(data.pixels), data.labels)
+    made = list(map(form.new_item, form.picture.decode(data.pixels), data.labels.tolist()))
     for old, new in zip(items, made, strict=True):
         assert type(new) is type(old)
         if isinstance(old, dict):
@@ -125,7 +125,7 @@ LABELS = {
 def test_labels_are_of_the_items_own_type(name: str) -> None:
     values = LABELS[name]
     facts = describe_dataset(list(zip(levels(), values, strict=True)))
-    made = facts.format.new_items(list(levels()), facts.labels)
+    made = map(facts.format.new_item, levels(), facts.labels.tolist())
     for old, (_, new) in zip(values, made, strict=True):
         assert type(new) is type(old)
         assert np.array_equal(new, old)
@@ -187,7 +187,7 @@ def test_reading_leaves_the_global_generators_alone() -> None:
 
     before = torch.get_rng_state()
     with pytest.warns(UserWarning, match="random transform") as caught:
-        read_dataset(Noisy())
+        describe_dataset(Noisy()).read()
     assert torch.equal(torch.get_rng_state(), before)
     assert len(caught) == 1
     assert caught[0].filename == __file__  # it points at the caller's line

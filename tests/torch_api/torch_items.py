@@ -9,6 +9,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from gan_augment.kinds.kind import Labelled
+from gan_augment.torch_api.items import ItemFormat
+from gan_augment.torch_api.read import describe_dataset
+
 
 class Items(Dataset):
     """A list of items; `read` counts how often it is read."""
@@ -23,6 +27,12 @@ class Items(Dataset):
     def __getitem__(self, index: int) -> Any:
         self.read += 1
         return self.items[index]
+
+
+def read_dataset(source: Any, image_size: Any = None, **how: Any) -> tuple[Labelled, ItemFormat]:
+    """Read every item of a dataset, with the format of its items."""
+    described = describe_dataset(source, **how)
+    return described.read(image_size), described.format
 
 
 def add_noise(image: torch.Tensor) -> torch.Tensor:
