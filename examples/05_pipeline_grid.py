@@ -65,7 +65,8 @@ def main(out: Path) -> None:
     models = list(out.glob("cache/**/_fit_resample_one/*/output.pkl"))
     print(f"12 settings in 3 folds, and the best on all rows: {len(models)} models were trained")
     fitted = search.best_estimator_[0]
-    print("added:", fitted.sampling_strategy_, "of them generated:", fitted.n_generated_)
+    generated = fitted.synthetic_mask_.sum()
+    print("added:", fitted.sampling_strategy_, "of them generated:", generated)
 
 
 if __name__ == "__main__":

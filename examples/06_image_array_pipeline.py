@@ -51,9 +51,10 @@ def main(out: Path, steps: int = 60) -> None:
         recalls = recall_score(y_test, model.predict(test), average=None)
         print(f"{name}: recall of the 8s {recalls[8]:.3f}, mean of all {recalls.mean():.3f}")
 
-    drawn, labels = augmenter.sample({8: 40})
-    print("drawn:", drawn.shape, drawn.dtype, set(labels.tolist()))
-    rows = np.rint(255 * np.concatenate([train[y_train == 8], drawn])).astype(np.uint8)
+    drawn = augmenter.generator_.sample({"8": 40}).pixels
+    print("drawn:", drawn.shape, drawn.dtype)
+    real = np.rint(255 * train[y_train == 8]).astype(np.uint8).reshape(-1, 8, 8, 1)
+    rows = np.concatenate([real, drawn])
     save_sheet(out / "eights.png", rows.reshape(3, 20, 8, 8), scale=5)
     augmenter.generator_.save(out / "model")
     both = (augmenter.generator_, ImageGAN.load(out / "model"))

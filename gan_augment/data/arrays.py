@@ -154,7 +154,7 @@ def to_uint8(x: ArrayLike) -> tuple[NDArray[np.uint8], str | None]:
     values = _with_channels(values)
     kind = values.dtype.kind
     if values.dtype == np.uint8:
-        return values.astype(np.uint8, copy=False), _faint(int(values.max()))
+        return values.astype(np.uint8, copy=False), faint(int(values.max()))
     if kind == "b":
         return values.astype(np.uint8) * np.uint8(255), "boolean pixels: True becomes 255"
     if kind not in "iuf":
@@ -162,7 +162,7 @@ def to_uint8(x: ArrayLike) -> tuple[NDArray[np.uint8], str | None]:
     least, most = float(values.min()), float(values.max())
     _check_range(values, least, most)
     unit = kind == "f" and most <= 1
-    faint = None if unit else _faint(most)
+    dark = None if unit else faint(most)
     note = (
         f"{values.dtype} pixels from {least:g} to {most:g}: read as {'0..1' if unit else '0..255'}"
     )
@@ -170,10 +170,11 @@ def to_uint8(x: ArrayLike) -> tuple[NDArray[np.uint8], str | None]:
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK].astype(np.float64)
         pixels[start : start + _BLOCK] = np.rint(block * (255.0 if unit else 1.0)).astype(np.uint8)
-    return pixels, f"{note}; {faint}" if faint else note
+    return pixels, f"{note}; {dark}" if dark else note
 
 
-def _faint(most: float) -> str | None:
+def faint(most: float) -> str | None:
+    """Return a warning if the brightest pixel `most` of 0..255 is dark, else None."""
     if most >= FAINT:
         return None
     return (
@@ -189,7 +190,10 @@ def _check_range(values: NDArray[np.generic], least: float, most: float) -> None
         return
     cure = "divide by its white (65535 for 16 bits) so that they are floats in 0..1"
     if least < 0:
-        cure = "of signals (N, C, L) call the array signals; for -1..1 pass (x + 1) / 2"
+        cure = (
+            "of signals (N, C, L) call the array signals; for -1..1 pass (x + 1) / 2; in a "
+            "pipeline, put a scaler after GANAugmenter, not before it"
+        )
     raise DataError(
         f"{values.dtype} pixels from {least:g} to {most:g}; expected 0..1 or 0..255: {cure}"
     )

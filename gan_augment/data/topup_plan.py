@@ -303,7 +303,7 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=50))
     if isinstance(classes, Mapping):
         added = dict(classes)
     else:
-        goal = _goal(counts, top_up.to)
+        goal = final_rows(counts, top_up.to)
         added = {name: max(goal - counts[name], 0) for name in classes}
     check_planned(sum(added.values()), kind)
     synthetic = {name: _round(share * n) for name, n in added.items()}
@@ -326,7 +326,8 @@ def check_planned(rows: int, kind: DataKind = "image") -> None:
         raise UsageError(f"the list of the rows to add alone needs {problem}; take fewer")
 
 
-def _goal(counts: Mapping[str, int], to: str | int | float) -> int:
+def final_rows(counts: Mapping[str, int], to: str | int | float) -> int:
+    """Return the rows that a topped-up class ends with, as of `TopUp.to`."""
     present = sorted(n for n in counts.values() if n > 0)
     if not present:
         return 0

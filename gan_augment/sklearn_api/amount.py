@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from gan_augment.data.topup_plan import plan_topup
-from gan_augment.errors import UsageError
-from gan_augment.generators.baselines import Repeats, Smote
-from gan_augment.generators.generator import added_rows
+from gan_augment.generators.baselines import Smote
+from gan_augment.generators.generator import Generator
 from gan_augment.options import TopUp
 from gan_augment.sklearn_api.augmenter import checked_options, draw_seed
-from gan_augment.sklearn_api.inputs import read_input
+from gan_augment.sklearn_api.inputs import ParsedInput, read_input
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 
 Source = Literal["none", "repeats", "smote", "gan"]
@@ -60,40 +59,35 @@ class AmountSampler(BaseOverSampler):  # type: ignore[misc]
         self.source = source
         self.to = to
 
-    def fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Return X and y followed by the added rows."""
-        if self.source not in ("none", *SOURCES):
-            raise UsageError(f"source={self.source!r}; expected none, repeats, smote or gan")
-        self.origin_ = np.full(len(y), "real", dtype="U9")
         if self.source == "none":
+            self.origin_ = np.full(len(y), "real")
             return X, y
         parsed = read_input(X, y, self.augmenter)
         data = parsed.data
-        wanted = rows_to_add(self.augmenter.sampling_strategy, parsed.labels, data.labels)
-        classes = [name for name in wanted if data.counts[name]]
+        classes = list(rows_to_add(self.augmenter.sampling_strategy, parsed.labels, data.labels))
         top_up = TopUp(synthetic_share=1.0 if self.source == "smote" else 0.0, companions=False)
         if self.source == "gan":
             _, top_up = checked_options(self.augmenter)
         top_up = top_up.model_copy(update={"to": float(self.to)})
         plan = plan_topup(data.counts, top_up, classes, data.kind.recipes)
-        if not plan.added:
-            return X, y
-        generator: Any = Repeats().fit(data)
-        if self.source == "smote":
-            schema = data.kind.schema(data, parsed.overrides)
-            generator = Smote().fit(data, schema=schema)
-        elif plan.generated:
-            settings = sorted(self.augmenter.get_params(deep=False).items())
-            key = f"{data.kind.sha256(data)} {settings!r}"
-            if key not in FITTED:
-                FITTED[key] = clone(self.augmenter).fit(parsed).generator_
-            generator = FITTED[key]
-        seed = draw_seed(self.augmenter.random_state)
-        with warnings.catch_warnings():  # about classes filled with repeats
+        with warnings.catch_warnings():  # of classes filled with repeats, and of ids
             warnings.simplefilter("ignore", UserWarning)
-            added = added_rows(data, plan, generator, seed, schema=parsed.schema)
-        self.origin_ = np.concatenate([self.origin_, added.layout.origin])
-        return parsed.followed_by(added.layout, added.data)
+            generator = self._generator(parsed) if plan.generated else None
+            seed = draw_seed(self.augmenter.random_state)
+            result, _, self.origin_ = parsed.topped_up(plan, generator, seed)
+        return result
+
+    def _generator(self, parsed: ParsedInput) -> Generator:
+        if self.source == "smote":
+            return Smote().fit(parsed.data, schema=parsed.schema)
+        settings = sorted(self.augmenter.get_params(deep=False).items())
+        key = f"{parsed.data.kind.sha256(parsed.data)} {settings!r}"
+        if key not in FITTED:
+            FITTED[key] = clone(self.augmenter).fit(parsed).generator_
+        generator: Generator = FITTED[key]
+        return generator
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         return self.fit_resample(X, y)
@@ -128,22 +122,21 @@ def best_amount(results: Mapping[str, Any]) -> int:
     1
     """
     candidates = [(p["augmenter__source"], p["augmenter__to"]) for p in results["params"]]
+    nothing, default = candidates.index(LADDER[0]), candidates.index(DEFAULT)
     names = [n for n in results if n.startswith("split") and n.endswith("_test_score")]
-    scores: NDArray[np.float64] = np.array([results[name] for name in names], np.float64).T
+    scores: NDArray[np.float64] = np.array([results[name] for name in names], dtype=np.float64).T
     scores = scores[:, np.isfinite(scores).any(axis=0)]
-    usable = np.flatnonzero(np.isfinite(scores).all(axis=1))
-    nothing = candidates.index(("none", 0.0))
-    if scores.shape[1] < 2 or not len(usable):
-        return nothing
-    mean = {int(i): float(scores[i].mean()) for i in usable}
-    best = max(mean, key=lambda i: (mean[i], -i))
-    default = candidates.index(DEFAULT) if DEFAULT in candidates else -1
-    if best == nothing or default not in mean or len(mean) == 1:
-        return best
-    gaps = [scores[i] - scores[default] for i in mean if i != default]
     folds = scores.shape[1]
-    variance = float(np.mean([gap.var(ddof=1) for gap in gaps]))
-    error = float(np.sqrt(variance * (1 / folds + 1 / (folds - 1))))
+    usable = np.isfinite(scores.sum(axis=1))
+    if folds < 2 or not usable.any():
+        return nothing
+    mean = scores.mean(axis=1)
+    best = int(np.nanargmax(mean))
+    rivals = usable & (np.arange(len(mean)) != default)
+    if best == nothing or not usable[default] or not rivals.any():
+        return best
+    variance = (scores[rivals] - scores[default]).var(axis=1, ddof=1).mean()
+    error = np.sqrt(variance * (1 / folds + 1 / (folds - 1)))
     beaten = mean[best] - mean[default] > error
-    useless = mean[default] <= mean.get(nothing, -np.inf)
+    useless = mean[default] <= mean[nothing]
     return best if beaten or useless else default

@@ -14,28 +14,21 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from gan_augment.data.topup_plan import plan_topup
-from gan_augment.errors import DivergedError, NotFittedError, UsageError, warn
-from gan_augment.generators.generator import RunContext, added_rows, advised_share, checked_seed
+from gan_augment.errors import DivergedError, UsageError, warn
+from gan_augment.generators.generator import RunContext, advised_share
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.processes import available_cores
 from gan_augment.progress import LogProgress
 from gan_augment.recipes import Recipe
 from gan_augment.rng import derived_seed
-from gan_augment.sklearn_api.inputs import (
-    Label,
-    OutputFormat,
-    ParsedInput,
-    read_input,
-    read_labelled,
-)
+from gan_augment.sklearn_api.inputs import Label, ParsedInput, read_input, read_labelled
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 
 if TYPE_CHECKING:
     from gan_augment.generators.image_gan import ImageGAN
     from gan_augment.generators.tabular_gan import TabularGAN
 
-MOST_SEED = 2**31 - 1
 _KINDS = ("auto", SIGNAL.name)
 _SHARED = ("recipe", "steps", "budget_s", "device", "precision", "threads")
 
@@ -49,11 +42,12 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     Parameters
     ----------
-    sampling_strategy : float, str, dict, list or callable, default="auto"
+    sampling_strategy : float, int, str, dict, list or callable, default="auto"
         Which classes are topped up and how far. As in imbalanced-learn: a float (two classes),
         "auto" or "not majority", "minority", "not minority", "all", {label: rows at the end}, or a
-        callable of y that returns such a dict. Also "rare" (n_c < N / (2 K) rows) or a list of
-        labels: these classes get as many rows as the largest.
+        callable of y that returns such a dict. "rare" (n_c < N / (2 K) rows) or a list of labels:
+        these classes get as many rows as the largest. "majority", "median" or a count: every
+        smaller class ends with that many rows.
     synthetic_share : float in [0, 1] or "auto", default="auto"
         The generated share of the added rows; the rest repeats real rows. "auto" is 0.5. Nothing
         is trained if nothing is generated.
@@ -83,21 +77,18 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     Attributes
     ----------
     generator_ : ImageGAN, TabularGAN or None
-        The fitted model; None if no generated row was requested. `generator_.save(path)` saves it.
+        The fitted model; None if no generated row was requested. `generator_.save(path)` saves it;
+        of a table, `generator_.schema_` holds the columns as learned.
     sampling_strategy_ : dict
         {label: rows to add}, without companions.
     origin_ : ndarray of str, (N,)
         Origin of each row of the result: "real", "repeat", "synthetic" or "companion".
     synthetic_mask_ : ndarray of bool, (N,)
         Which rows of the result are generated.
-    n_generated_ : int
-        The number of generated rows.
     refused_ : dict
         {label: reason} of classes filled with repeats, such as classes of one row.
     classes_ : ndarray (K,)
         The labels, in y's dtype.
-    schema_ : TableSchema
-        The columns of a table as the model learned them.
     n_features_in_ : int
         Columns of a table; numbers of an image.
     feature_names_in_ : ndarray of str
@@ -127,13 +118,11 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     >>> X_more, y_more = augmenter.fit_resample(X, y)
     >>> sorted(Counter(y.tolist()).items()), sorted(Counter(y_more.tolist()).items())
     ([(0, 49), (1, 11)], [(0, 49), (1, 49)])
-    >>> augmenter.sampling_strategy_, augmenter.n_generated_
+    >>> augmenter.sampling_strategy_, int(augmenter.synthetic_mask_.sum())
     ({1: 38}, 19)
     """
 
     generator_: ImageGAN | TabularGAN | None
-    _output: OutputFormat
-    _seed: int
 
     def __init__(
         self,
@@ -169,7 +158,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on every class without resampling; `sample` then draws from the model.
+        """Train on every class without resampling; draw with `generator_.sample({class: n})`.
 
         Parameters
         ----------
@@ -185,14 +174,15 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         """
         options, _ = checked_options(self)  # before X is read
         parsed = read_labelled(X, y, kind=self.kind) or read_input(X, y, self)
-        self._count_features(parsed)
         added: dict[str, int] = {}
         present = [name for name, n in parsed.data.counts.items() if n]
         if len(present) > 1:  # labelled data may hold one class
             added = rows_to_add(self.sampling_strategy, parsed.labels, parsed.data.labels)
-        self._train(parsed, [name for name, n in added.items() if n] or present, options)
+        classes = [name for name, n in added.items() if n] or present
+        self._describe(parsed)
+        self.generator_ = self._trained(parsed, classes, options, draw_seed(self.random_state))
         self.sampling_strategy_ = {parsed.labels.label_of(name): n for name, n in added.items()}
-        for name in ("origin_", "synthetic_mask_", "n_generated_", "refused_"):
+        for name in ("origin_", "synthetic_mask_", "refused_"):
             self.__dict__.pop(name, None)  # attributes of an earlier result
         return self
 
@@ -215,76 +205,36 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         Returns
         -------
         X_resampled, y_resampled
-            In the containers, shapes, dtypes and scale of X and y, real rows first and in order.
-            A frame gets a default index.
+            Real rows first and in order. A table and y in their containers and dtypes, a frame with
+            a default index; images and signals as arrays in the shape, dtype and scale of X.
         """
         options, top_up = checked_options(self)
         parsed = read_input(X, y, self)
-        self._count_features(parsed)
-        labels, data = parsed.labels, parsed.data
+        self._describe(parsed)
+        labels, data, seed = parsed.labels, parsed.data, draw_seed(self.random_state)
         lacking = rows_to_add(self.sampling_strategy, labels, data.labels)
         classes = {name: n for name, n in lacking.items() if n}
         plan = plan_topup(data.counts, top_up, classes, data.kind.recipes)
+        self.generator_ = None
         if plan.generated:
-            self._train(parsed, list(classes), options)
+            self.generator_ = self._trained(parsed, list(classes), options, seed)
             advised = advised_share(self.generator_, top_up.synthetic_share)
             plan = plan_topup(data.counts, top_up, classes, data.kind.recipes, advised)
-            seed = derived_seed(self._seed, "fit_resample")  # `sample` draws other rows
-            added = added_rows(data, plan, self.generator_, seed, schema=parsed.schema)
-            plan, layout = added.plan, added.layout
-            result = parsed.followed_by(layout, added.data)
-        else:
-            self._remember(parsed, None, draw_seed(self.random_state))
-            plan.warn_of_refused()
-            layout = plan.layout(data.labels, derived_seed(self._seed, "fit_resample"))
-            result = parsed.followed_by(layout)
+        drawn = derived_seed(seed, "fit_resample")  # other rows than `generator_.sample`
+        result, plan, self.origin_ = parsed.topped_up(plan, self.generator_, drawn)
         self.sampling_strategy_ = {
             labels.label_of(name): plan.classes[name].added for name in lacking
         }
-        self.origin_ = np.concatenate([np.full(len(data), "real", "U9"), layout.origin])
         self.synthetic_mask_ = np.isin(self.origin_, ("synthetic", "companion"))
-        self.n_generated_ = int(self.synthetic_mask_.sum())
         self.refused_ = {labels.label_of(name): why for name, why in plan.refused.items()}
         return result
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         return self.fit_resample(X, y)
 
-    def sample(self, counts: Mapping[str, int], random_state: int | None = None) -> tuple[Any, Any]:
-        """Draw exactly `counts` = {label: n} new rows from the fitted model, in that order.
-
-        Parameters
-        ----------
-        counts : dict
-            {label: rows}.
-        random_state : int or None, default=None
-            None takes the seed of the fit; a larger count then begins with the same rows.
-
-        Returns
-        -------
-        X, y
-            In the containers of the fit.
-
-        Raises
-        ------
-        NotFittedError, UsageError, UnknownClassError
-            Without a model; for counts that cannot be drawn; for labels that y did not hold.
-        """
-        gan = getattr(self, "generator_", None)
-        if gan is None:
-            raise NotFittedError(
-                "this GANAugmenter has no model; call fit(X, y), which always trains"
-            )
-        if not isinstance(counts, Mapping):
-            raise UsageError(f"sample({counts!r}); expected counts by label, {{label: n}}")
-        labels = self._output.labels
-        names = {labels.name_of(label): n for label, n in counts.items()}
-        seed = self._seed if random_state is None else checked_seed(random_state)
-        samples = gan.sample(names, random_state=seed)
-        codes = np.array([labels.names.index(samples.names[i]) for i in samples.labels], dtype=int)
-        return self._output.rows(samples), labels.take(codes)
-
-    def _train(self, parsed: ParsedInput, names: Sequence[str], options: FitOptions) -> None:
+    def _trained(
+        self, parsed: ParsedInput, names: Sequence[str], options: FitOptions, seed: int
+    ) -> ImageGAN | TabularGAN:
         """Fit a GAN of the kind of the data on every class; `names` are topped up.
 
         If training diverges the best generator before that is used, with a warning.
@@ -292,7 +242,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         from gan_augment.generators.image_gan import ImageGAN
         from gan_augment.generators.tabular_gan import TabularGAN
 
-        seed = draw_seed(self.random_state)
         settings: dict[str, Any] = {name: getattr(options, name) for name in _SHARED}
         settings |= {"classes": tuple(names), "random_state": seed}
         context = RunContext(progress=LogProgress("GANAugmenter"))
@@ -308,24 +257,16 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             if not hasattr(gan, "classes_"):
                 raise
             warn(f"{error} The best generator before that is used.")
-        self._remember(parsed, gan, seed)
+        return gan
 
-    def _remember(self, parsed: ParsedInput, gan: Any, seed: int) -> None:
-        """Store what `sample` and the attributes need, but not the data."""
-        self._seed, self._output, self.generator_ = seed, parsed.output, gan
+    def _describe(self, parsed: ParsedInput) -> None:
+        """Set classes_, n_features_in_, and feature_names_in_ where X has names."""
         self.classes_ = np.unique(parsed.labels.values)
-        self.__dict__.pop("schema_", None)
-        if gan is not None and parsed.schema is not None:
-            self.schema_ = parsed.schema
-
-    def _count_features(self, parsed: ParsedInput) -> None:
-        """Set n_features_in_, and feature_names_in_ where X has names."""
-        shape, x = parsed.output.shape, parsed.x
-        if shape is not None and (x is None or len(shape) > 1):
-            self.n_features_in_ = math.prod(shape)
+        rows = parsed.data.rows if parsed.x is None else parsed.x
+        if isinstance(rows, np.ndarray) and rows.ndim > 2:
+            self.n_features_in_ = math.prod(rows.shape[1:])
             self.__dict__.pop("feature_names_in_", None)
         else:
-            rows = parsed.data.rows if x is None else x
             validate_data(self, X=rows, reset=True, skip_check_array=True)
 
     def __sklearn_tags__(self) -> Any:
@@ -373,6 +314,6 @@ def draw_seed(random_state: Any) -> int:
     True
     """
     try:
-        return int(check_random_state(random_state).randint(MOST_SEED))
+        return int(check_random_state(random_state).randint(2**31 - 1))
     except ValueError as error:
         raise UsageError(f"random_state={random_state!r}: {error}") from None

@@ -19,6 +19,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
+    _estimator_has,
     check_is_fitted,
     column_or_1d,
     has_fit_parameter,
@@ -35,16 +36,9 @@ PRIMARY, FOLDS = "balanced_accuracy", 5
 """Score and folds of "auto"."""
 
 
-def _estimator_has(method: str) -> Callable[[AugmentedClassifier], bool]:
-    def check(self: AugmentedClassifier) -> bool:
-        return hasattr(getattr(self, "estimator_", self.estimator), method)
-
-    return check
-
-
 def _decides_by_itself(self: AugmentedClassifier) -> bool:
-    """Return whether `decision_function` exists: it has no prior to correct."""
-    return not self.correct_prior and _estimator_has("decision_function")(self)
+    """Return whether `decision_function` exists: decision values have no prior to correct."""
+    return not self.correct_prior and bool(_estimator_has("decision_function")(self))
 
 
 class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
@@ -146,16 +140,27 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         y = column_or_1d(y, warn=True)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         self._check(weights)
-        for name in ("origin_", "search_"):
+        for name in ("origin_", "search_", "n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
         if self.amount == "auto":
-            self._search(X, y, weights, groups)
-            return self
+            return self._search(X, y, weights, groups)
         self.augmenter_ = GANAugmenter() if self.augmenter is None else clone(self.augmenter)
         X_more, y_more = self.augmenter_.fit_resample(X, y)
         if hasattr(self.augmenter_, "origin_"):
             self.origin_ = self.augmenter_.origin_
-        return self._fit_estimator(X_more, np.asarray(y_more), y, weights)
+        y_more = np.asarray(y_more)
+        before = np.ones(len(y)) if weights is None else weights
+        after = np.concatenate([before, np.ones(len(y_more) - len(y))])
+        passed = {} if weights is None else {_weights_name(self.estimator): after}
+        self.estimator_ = clone(self.estimator).fit(X_more, y_more, **passed)
+        self.classes_ = self.estimator_.classes_
+        if self.correct_prior:
+            ratio = [before[y == c].sum() / after[y_more == c].sum() for c in self.classes_]
+            self._prior_ratio = np.array(ratio) * after.sum() / before.sum()
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        return self
 
     def predict(self, X: Any) -> Labels:
         """Predict (N,) labels; with `correct_prior` by the highest corrected probability."""
@@ -175,12 +180,6 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         total = corrected.sum(axis=1, keepdims=True)
         return np.asarray(np.divide(corrected, total, out=share.copy(), where=total > 0))
 
-    @available_if(_estimator_has("predict_proba"))  # type: ignore[untyped-decorator]
-    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return (N, K) logarithms of `predict_proba`."""
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(self.predict_proba(X)))
-
     @available_if(_decides_by_itself)  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the estimator's decision values; absent with `correct_prior`."""
@@ -189,7 +188,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
     def _search(
         self, X: Any, y: Labels, weights: NDArray[Any] | None, groups: ArrayLike | None
-    ) -> None:
+    ) -> Self:
         """Choose source and amount by cross-validation, and keep the model of all rows."""
         augmenter = GANAugmenter() if self.augmenter is None else clone(self.augmenter)
         seed = draw_seed(augmenter.random_state)
@@ -216,42 +215,20 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
                 self.search_.fit(X, y, **({} if weights is None else {"sample_weight": weights}))
             finally:
                 FITTED.clear()
-        chosen = self.search_.best_estimator_
-        for name, value in vars(chosen).items():
+        for name, value in vars(self.search_.best_estimator_).items():
             if name.endswith("_") or name == "_prior_ratio":
                 setattr(self, name, value)
-
-    def _fit_estimator(self, X: Any, y: Labels, real: Labels, weights: NDArray[Any] | None) -> Self:
-        """Fit a clone on X and y, whose first rows are those labelled `real`, of these weights."""
-        before = np.ones(len(real)) if weights is None else weights
-        after = np.concatenate([before, np.ones(len(y) - len(real))])
-        passed = {} if weights is None else {_weights_name(self.estimator): after}
-        self.estimator_ = clone(self.estimator).fit(X, y, **passed)
-        self.classes_ = self.estimator_.classes_
-        if self.correct_prior:
-            ratio = [before[real == c].sum() / after[y == c].sum() for c in self.classes_]
-            self._prior_ratio = np.array(ratio) * after.sum() / before.sum()
-        for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
         return self
 
     def _check(self, weights: NDArray[Any] | None) -> None:
-        amount, augmenter, scoring = self.amount, self.augmenter, self.scoring
-        if not (amount is None or amount == "auto"):
-            raise UsageError(f"amount={amount!r}; expected None or 'auto'")
-        ours = augmenter is None or hasattr(augmenter, "synthetic_share")
-        if amount is not None and not ours:
+        augmenter, scoring = self.augmenter, self.scoring
+        if not (self.amount is None or self.amount == "auto"):
+            raise UsageError(f"amount={self.amount!r}; expected None or 'auto'")
+        tunable = augmenter is None or hasattr(augmenter, "synthetic_share")
+        if not (tunable if self.amount else isinstance(augmenter, BaseOverSampler | None)):
             raise UsageError(
-                f"amount='auto' needs a GANAugmenter, not {type(augmenter).__name__}; leave it out"
-            )
-        counted = weights is not None or self.correct_prior  # on the real rows coming first
-        samples = hasattr(augmenter, "fit_resample") and not counted
-        if not (isinstance(augmenter, BaseOverSampler | None) or samples):
-            raise UsageError(
-                f"the augmenter is a {type(augmenter).__name__}; expected GANAugmenter() or "
-                "an over-sampler that keeps the given rows first and in order"
+                f"the augmenter is a {type(augmenter).__name__}; expected GANAugmenter(), or "
+                "without amount='auto' any over-sampler of imbalanced-learn"
             )
         if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
             raise UsageError(f"scoring={scoring!r}; expected one figure: a name or a callable")
@@ -260,7 +237,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         if self.correct_prior and not hasattr(self.estimator, "predict_proba"):
             raise UsageError(
                 f"{type(self.estimator).__name__} has no predict_proba, which correct_prior=True "
-                "rescales; wrap it in CalibratedClassifierCV, or leave correct_prior out"
+                "rescales; wrap it in CalibratedClassifierCV"
             )
 
     def __sklearn_tags__(self) -> Any:

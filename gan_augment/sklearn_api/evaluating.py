@@ -17,10 +17,9 @@ from gan_augment.data.tables.schema import Overrides, matching_name
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.runner import evaluate as run
-from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 from gan_augment.progress import LogProgress, Progress
-from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_options, threads
+from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_options
 from gan_augment.sklearn_api.inputs import ParsedInput, read_input, read_labelled
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 
@@ -35,7 +34,6 @@ def evaluate(
     *,
     test: Any = None,
     augmenter: Any = None,
-    classes: Any = None,
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -50,14 +48,13 @@ def evaluate(
         X and y as for `GANAugmenter.fit_resample`; a frame and the name of its label column; or
         data with labels (`Labelled`, a `read_...` result, a torch Dataset or DataLoader) and None.
     options, **settings
-        `EvaluationOptions`; its fields and those of `FitOptions` as arguments, which win.
+        `EvaluationOptions`; its fields and those of `FitOptions` as arguments, which win. `classes`
+        says what to top up: "rare", "all", or labels; by default as the augmenter, or "rare".
     test
         A separate test set, (X, y) or data with labels: `data` is then not split.
     augmenter
         GANAugmenter, ImageGAN, TabularGAN, or any object with `fit(data)` and `sample(counts,
         random_state)`; None is `GANAugmenter()`. Only its settings are used.
-    classes
-        What to top up: "rare", "all", or labels. None: as the augmenter, or "rare".
     out, resume, overwrite, progress
         Folder of the result (None: temporary), whether to resume or replace it; receives phases.
 
@@ -79,8 +76,12 @@ def evaluate(
     'INSUFFICIENT DATA'
     """
     rows = _read(data, y, augmenter)
-    checked = _options(augmenter, rows, classes, options, settings)
-    tested = None if test is None else _test_rows(test, y, augmenter)
+    checked = _options(augmenter, rows, options, settings)
+    tested = None
+    if test is not None:
+        named = y if isinstance(y, str | int) else None
+        x_test, y_test = test if isinstance(test, tuple) else (test, named)
+        tested = _read(x_test, y_test, augmenter).data
     how: dict[str, Any] = {"out": out, "resume": resume, "overwrite": overwrite}
     return run(rows.data, checked, test=tested, progress=progress or LogProgress("evaluate"), **how)
 
@@ -88,38 +89,24 @@ def evaluate(
 def _options(
     augmenter: Any,
     rows: ParsedInput,
-    classes: Any,
     options: EvaluationOptions | None,
     settings: dict[str, Any],
 ) -> EvaluationOptions:
-    """Return the options of an evaluation; arguments win over `options` and the augmenter."""
+    """Return the options of an evaluation; arguments win over the augmenter, it over `options`."""
     chosen, fit = _settings_of(augmenter, rows)
     fit = {"columns": rows.overrides.columns, **fit}
-    if isinstance(classes, str):
-        fit["classes"] = classes
-    elif classes is not None:
-        known = rows.labels
-        listed = classes if isinstance(classes, list | tuple | np.ndarray) else [classes]
-        fit["classes"] = tuple(
-            str(one) if str(one) in known.names else known.name_of(one) for one in listed
-        )
     if options is not None:
         chosen |= {name: getattr(options, name) for name in options.model_fields_set}
         fit = options.fit.model_dump(exclude_unset=True) | fit
     own = set(FitOptions.model_fields) - set(EvaluationOptions.model_fields)
     fit |= {name: settings.pop(name) for name in own & set(settings)}
-    if "n_jobs" in settings:
-        settings["n_jobs"] = threads(settings["n_jobs"])
+    if not isinstance(fit.get("classes", ""), str):
+        fit["classes"] = tuple(map(str, np.ravel(fit["classes"])))
     return EvaluationOptions.checked({**chosen, **settings, "fit": fit}, "evaluate")
 
 
 def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:
     """Return labelled data, the user's labels of its classes, and the chosen kinds of columns."""
-    if isinstance(data, str | Path):
-        raise UsageError(
-            f"data is the path {str(data)!r}; read it first, with gan_augment.read_images(path) or "
-            "gan_augment.read_table(path, target)"
-        )
     if (own := read_labelled(data, y)) is not None:
         columns = getattr(getattr(data, "schema", None), "columns", ())
         kinds = {c.name: c.kind for c in columns if c.why.startswith("asked for")}
@@ -131,20 +118,11 @@ def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:
     return read_input(data, y, augmenter if _is_augmenter(augmenter) else GANAugmenter())
 
 
-def _test_rows(test: Any, y: Any, augmenter: Any) -> Labelled:
-    """Read (X, y), or data that holds its labels or the label column of the training rows."""
-    named = y if isinstance(y, str | int) else None
-    x_test, y_test = test if isinstance(test, tuple) else (test, named)
-    return _read(x_test, y_test, augmenter).data
-
-
 def _settings_of(augmenter: Any, rows: ParsedInput) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of an augmenter for the evaluation and for its fits."""
-    if hasattr(augmenter, "budget_s"):  # an ImageGAN or a TabularGAN
-        own = ("classes", "steps", "budget_s")
-        return {"generator": augmenter}, {name: getattr(augmenter, name) for name in own}
     if not _is_augmenter(augmenter):
-        return {"generator": augmenter}, {}
+        own = {"classes": augmenter.classes} if hasattr(augmenter, "classes") else {}
+        return {"generator": augmenter}, own
     fit, top_up = checked_options(augmenter)
     if top_up.synthetic_share == 0:
         raise UsageError(
@@ -152,7 +130,7 @@ def _settings_of(augmenter: Any, rows: ParsedInput) -> tuple[dict[str, Any], dic
             "judge; the arm 'oversample' is what it does"
         )
     strategy = augmenter.sampling_strategy
-    if isinstance(strategy, float):
+    if isinstance(strategy, float | int) or (isinstance(strategy, str) and strategy == "median"):
         top_up = top_up.model_copy(update={"to": strategy})
     added = rows_to_add(strategy, rows.labels, rows.data.labels)
     classes = tuple(name for name, n in added.items() if n) or "rare"

