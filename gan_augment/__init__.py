@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from gan_augment.sklearn_api import AugmentedClassifier, GANAugmenter, make_pipeline
     from gan_augment.sklearn_api.evaluating import evaluate
     from gan_augment.sklearn_api.features import FrozenFeatures
-    from gan_augment.torch_api import AugmentedDataset, SyntheticDataset, augment_loader
+    from gan_augment.torch_api import AugmentedDataset, augment_loader
 
 _NAMES = {
     "options": ("FitOptions", "TopUp"),
@@ -59,7 +59,7 @@ _NAMES = {
     "generators.baselines": ("Repeats", "Smote"),
     "generators.image_gan": ("ImageGAN",),
     "generators.tabular_gan": ("TabularGAN",),
-    "torch_api": ("AugmentedDataset", "SyntheticDataset", "augment_loader"),
+    "torch_api": ("AugmentedDataset", "augment_loader"),
 }
 _HOMES = {name: f"gan_augment.{home}" for home, names in _NAMES.items() for name in names}
 
@@ -76,7 +76,6 @@ __all__ = [
     "Labelled",
     "Repeats",
     "Smote",
-    "SyntheticDataset",
     "TabularGAN",
     "TopUp",
     "UsageError",

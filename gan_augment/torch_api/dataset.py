@@ -1,4 +1,4 @@
-"""`AugmentedDataset`: a labelled dataset, topped up; `SyntheticDataset`: items of a model only."""
+"""`AugmentedDataset`: a labelled dataset, topped up."""
 
 from __future__ import annotations
 
@@ -13,29 +13,11 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, TensorDataset
 
 from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
-from gan_augment.errors import (
-    NotFittedError,
-    TooFewAcceptedError,
-    UsageError,
-    unknown_class,
-)
-from gan_augment.generators.generator import (
-    Generator,
-    advised_share,
-    checked_counts,
-    checked_seed,
-)
+from gan_augment.errors import NotFittedError, UsageError
+from gan_augment.generators.generator import Generator, advised_share, checked_seed
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
-from gan_augment.torch_api.items import (
-    Images,
-    ItemFormat,
-    Key,
-    Normalize,
-    Numbers,
-    Picture,
-    plain_label,
-)
+from gan_augment.torch_api.items import Key, Normalize, plain_label
 from gan_augment.torch_api.read import DescribedDataset, describe_dataset
 from gan_augment.torch_api.sampling import BalancedSampler, GeneratedRows, fitted_model
 
@@ -43,52 +25,7 @@ Transform = Callable[[Any], Any]
 Classes = str | int | Sequence[object] | None
 
 
-class _Items(Dataset[Any]):
-    """Items by number: rows of `_source`, and generated ones.
-
-    labels: int64 (M,), class indices. _where: int64 (M,), rows of `_source`, and ~i for the i-th
-    generated item.
-    """
-
-    labels: NDArray[np.int64]
-    _source: Any = None
-    _where: NDArray[np.int64]
-    _generated: GeneratedRows
-    _format: ItemFormat
-    _transform: Transform | None
-    _seed: int
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.__getitems__([index])[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
-        """Return a batch of items, as a loader asks for them; negative ones count from the end."""
-        rows = np.array([operator.index(row) for row in indices], dtype=np.int64)
-        where, form = self._where[rows], self._format
-        real, change = where >= 0, self._transform
-        items = _items_of(self._source, where[real])
-        if change is not None:
-            items = [form.changed(item, {form.image: change(item[form.image])}) for item in items]
-        if real.all():
-            return items
-        drawn = form.picture.decode(self._generated.read(~where[~real]))
-        images = drawn if change is None else map(change, drawn)
-        made = map(form.new_item, images, self.labels[rows[~real]].tolist())
-        left = iter(items)
-        return [next(left) if one else next(made) for one in real.tolist()]
-
-    def sampler(self, length: int | None = None, *, shuffle: bool = True) -> BalancedSampler:
-        """Return a sampler for `DataLoader(self, sampler=...)` that counts passes as epochs.
-
-        length: items per epoch, each class its share; None takes all.
-        """
-        return BalancedSampler(self, length, shuffle=shuffle, seed=self._seed)
-
-
-class AugmentedDataset(_Items):
+class AugmentedDataset(Dataset[Any]):
     """A map-style dataset with its classes topped up: its own items first, then the added ones.
 
     Added items are repeats of real items and generated items, in the type, shape, dtype and range
@@ -175,7 +112,7 @@ class AugmentedDataset(_Items):
         kind = getattr(getattr(model, "meta_", None), "kind", getattr(augmenter, "kind", ""))
         signal = bool(kind == SIGNAL.name)
         described = describe_dataset(dataset, normalize=normalize, keys=keys, signal=signal)
-        self.dataset = self._source = described.dataset
+        self.dataset = described.dataset
         self._format, picture = described.format, described.format.picture
         generates = top_up.resolved(picture.kind.recipes)[0] > 0
         if generates and self._format.more:
@@ -208,89 +145,34 @@ class AugmentedDataset(_Items):
         values_of = [plain_label(value, "an item") for value in self._format.labels]
         self.targets = np.array(values_of)[self.labels]
 
+    def __len__(self) -> int:
+        return len(self.labels)
 
-class SyntheticDataset(_Items):
-    """Generated items of a saved run or a fitted model: (image, label), without the original data.
+    def __getitem__(self, index: int) -> Any:
+        return self.__getitems__([index])[0]
 
-    Images are float32 tensors (C, H, W) in 0..1, signals (C, L) in their own unit, rows of a table
-    float32 tensors (columns,) if all columns are numbers. Labels are ints, indices into `classes`.
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """Return a batch of items, as a loader asks for them; negative ones count from the end."""
+        rows = np.array([operator.index(row) for row in indices], dtype=np.int64)
+        where, form = self._where[rows], self._format
+        real, change = where >= 0, self._transform
+        items = _items_of(self.dataset, where[real])
+        if change is not None:
+            items = [form.changed(item, {form.image: change(item[form.image])}) for item in items]
+        if real.all():
+            return items
+        drawn = form.picture.decode(self._generated.read(~where[~real]))
+        images = drawn if change is None else map(change, drawn)
+        made = map(form.new_item, images, self.labels[rows[~real]].tolist())
+        left = iter(items)
+        return [next(left) if one else next(made) for one in real.tolist()]
 
-    Parameters
-    ----------
-    model
-        The folder of a run or of a saved model, or anything fitted that samples: ImageGAN,
-        TabularGAN, GANAugmenter.
-    counts
-        {class: n}, in the order of the items; or one number for each class that the model was
-        fitted to top up (for all if it does not tell).
-    random_state
-        The seed, an int >= 0; the same items for the same model and seed.
-    transform
-        As of `AugmentedDataset`.
+    def sampler(self, length: int | None = None, *, shuffle: bool = True) -> BalancedSampler:
+        """Return a sampler for `DataLoader(self, sampler=...)` that counts passes as epochs.
 
-    Attributes
-    ----------
-    classes, counts
-        Names in the model's order, {class: n}.
-    labels, targets
-        int64 (M,).
-
-    Raises
-    ------
-    ModelFileError, NotFittedError, UnknownClassError, UsageError, DataError
-        For arguments that cannot be used.
-    TooFewAcceptedError
-        For a class that the model cannot serve.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from gan_augment import ImageGAN
-    >>> from gan_augment.data.arrays import from_arrays
-    >>> data = from_arrays(np.random.default_rng(0).random((24, 8, 8)), ["a"] * 20 + ["b"] * 4)
-    >>> gan = ImageGAN(steps=2, device="cpu", threads=1, selection=False).fit(data)
-    >>> data = SyntheticDataset(gan, {"b": 3})
-    >>> image, label = data[2]
-    >>> len(data), image.shape, image.dtype, label
-    (3, torch.Size([1, 8, 8]), torch.float32, 1)
-    """
-
-    def __init__(
-        self,
-        model: Any,
-        counts: Mapping[str, int] | int,
-        *,
-        random_state: int = 0,
-        transform: Transform | None = None,
-    ) -> None:
-        self._seed, self._transform = checked_seed(random_state), transform
-        fitted = fitted_model(model)
-        if fitted is None:
-            raise NotFittedError(
-                f"this {type(model).__name__} is not fitted; fit it first, or pass a run's folder"
-            )
-        if not isinstance(counts, Mapping):
-            counts = dict.fromkeys(getattr(fitted, "topped_up_", ()) or fitted.classes_, counts)
-        asked = checked_counts({str(name): n for name, n in counts.items()})
-        for name in asked:
-            if name not in fitted.classes_:
-                raise unknown_class(name, fitted.classes_)
-        self.counts = {name: n for name, n in asked.items() if n}
-        if not self.counts:
-            raise UsageError("there is nothing to draw; give a count, such as {'rare': 100}")
-        self._generated = GeneratedRows(fitted, self.counts, self._seed)
-        if self._generated.refused:
-            raise TooFewAcceptedError("; ".join(self._generated.refused.values()))
-        self.classes = tuple(fitted.classes_)
-        codes, like, shape = tuple(range(len(self.classes))), torch.empty(0), self._generated.shape
-        picture: Picture = Numbers(like=like, shape=shape, kind=SIGNAL)
-        if len(shape) == 3:
-            picture = Images(like=like, channels=shape[2], size=shape[:2], white=1.0)
-        self._format = ItemFormat((None, None), 0, 1, picture, labels=codes)
-        drawn = [self.classes.index(name) for name in self.counts]
-        self.labels = np.repeat(drawn, list(self.counts.values())).astype(np.int64)
-        self.targets = self.labels
-        self._where = ~np.arange(len(self.labels))
+        length: items per epoch, each class its share; None takes all.
+        """
+        return BalancedSampler(self, length, shuffle=shuffle, seed=self._seed)
 
 
 def _items_of(dataset: Any, rows: NDArray[np.int64]) -> list[Any]:

@@ -85,7 +85,7 @@ def augment_loader(
         sized: Any = sampler.dataset if isinstance(sampler, DistributedSampler) else sampler
         length = len(sized)
     number = None if length == "all" else checked_length(length)  # before a fit of minutes
-    dataset = AugmentedDataset(map_style(loader), augmenter, **settings)
+    dataset = AugmentedDataset(loader, augmenter, **settings)
     return _like(loader, dataset, _draws(dataset, sampler, number))
 
 

@@ -13,7 +13,6 @@ from gan_augment import (
     ImageGAN,
     Repeats,
     Smote,
-    SyntheticDataset,
     augment_loader,
     read_signals,
 )
@@ -247,14 +246,12 @@ def test_augment_loader_passes_signals_through(channels):
     assert drawn.mean() > 3
 
 
-def test_augment_loader_and_synthetic_datasets_take_a_run_of_signals(run):
+def test_augment_loader_takes_a_run_of_signals(run):
     x, y = waves()
     data = TensorDataset(torch.from_numpy(x), torch.from_numpy((y == "fast").astype(int)))
     data.classes = ["calm", "fast"]
     loader = augment_loader(DataLoader(data, shuffle=True), run, synthetic_share=0.5)
     assert next(iter(loader))[0].shape == (1, 2, 40)
-    items = SyntheticDataset(run, {"fast": 2})
-    assert items[1][0].shape == (2, 40)
     short = TensorDataset(torch.from_numpy(x[..., :30]), data.tensors[1])
     short.classes = data.classes
     with pytest.raises(DataError, match=r"\(2, 40\).*\(2, 30\)"):

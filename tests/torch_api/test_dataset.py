@@ -1,4 +1,4 @@
-"""`AugmentedDataset` and `SyntheticDataset`: their items, transforms and refusals."""
+"""`AugmentedDataset`: its items, transforms and refusals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -21,17 +20,13 @@ from gan_augment import (
     ImageGAN,
     Repeats,
     Smote,
-    SyntheticDataset,
     TabularGAN,
     TopUp,
-    read_frame,
 )
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import (
     DataError,
-    ModelFileError,
     NoRareClassError,
-    NotFittedError,
     TooFewAcceptedError,
     UnknownClassError,
     UsageError,
@@ -270,48 +265,3 @@ def test_real_and_generated_items_are_transformed_and_the_dataset_stays(images, 
         rows = np.flatnonzero(data.origin == origin).tolist()
         assert all(float(item["image"].min()) >= 2 for item in data.__getitems__(rows))
     assert all(torch.equal(a["image"], x) for a, (x, _) in zip(items.items, images, strict=True))
-
-
-def test_synthetic_items_are_those_of_the_model(gan: ImageGAN, tmp_path: Path):
-    gan.save(tmp_path / "model")
-    data = SyntheticDataset(tmp_path / "model", {"7": 3, "0": 2}, random_state=4)
-    expected = gan.sample({"7": 3, "0": 2}, random_state=4).pixels
-    shown = np.stack([(image.numpy() * 255).round() for image, _ in data]).transpose(0, 2, 3, 1)
-    np.testing.assert_array_equal(shown.astype(np.uint8), expected)
-    assert [label for _, label in data] == [2, 2, 2, 0, 0] == data.targets.tolist()
-    assert data.classes == ("0", "3", "7")
-    half = SyntheticDataset(tmp_path / "model", {"7": 3}, random_state=4, transform=lambda x: x / 2)
-    assert torch.equal(half[2][0], data[2][0] / 2)
-
-
-def test_rows_of_a_table_are_vectors_if_all_columns_are_numbers():
-    frame = pd.DataFrame({"a": np.arange(40) / 7, "b": np.arange(40) % 9})
-    labels = ["x"] * 30 + ["y"] * 10
-    data = SyntheticDataset(Repeats().fit(read_frame(frame, y=labels).table), {"y": 4})
-    assert (data[3][0].shape, data[3][0].dtype, data[3][1]) == ((2,), torch.float32, 1)
-    model = Repeats().fit(read_frame(frame.assign(colour=["r", "g"] * 20), y=labels).table)
-    with pytest.raises(DataError, match="'colour'"):
-        SyntheticDataset(model, {"y": 2})
-
-
-@pytest.mark.parametrize(
-    ("counts", "settings", "error"),
-    [
-        ({"9": 1}, {}, UnknownClassError),
-        ({}, {}, UsageError),
-        ({"7": 0}, {}, UsageError),
-        ({"7": -1}, {}, UsageError),
-        ({"7": 1.5}, {}, UsageError),
-        (0, {}, UsageError),
-    ],
-)
-def test_draws_that_make_no_sense_are_refused(gan: ImageGAN, counts, settings, error):
-    with pytest.raises(error):
-        SyntheticDataset(gan, counts, **settings)
-
-
-def test_models_that_cannot_draw_are_refused(tmp_path: Path):
-    with pytest.raises(NotFittedError):
-        SyntheticDataset(ImageGAN(), {"7": 1})
-    with pytest.raises(ModelFileError):
-        SyntheticDataset(tmp_path, {"7": 1})
