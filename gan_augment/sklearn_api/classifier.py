@@ -22,7 +22,6 @@ from sklearn.utils.validation import (
     _estimator_has,
     check_is_fitted,
     column_or_1d,
-    has_fit_parameter,
 )
 
 from gan_augment.data.groups import group_codes, judging_folds
@@ -139,7 +138,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         """
         y = column_or_1d(y, warn=True)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
-        self._check(weights)
+        self._check()
         for name in ("origin_", "search_", "n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
         if self.amount == "auto":
@@ -151,7 +150,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         y_more = np.asarray(y_more)
         before = np.ones(len(y)) if weights is None else weights
         after = np.concatenate([before, np.ones(len(y_more) - len(y))])
-        passed = {} if weights is None else {_weights_name(self.estimator): after}
+        passed = {} if weights is None else {self._weights_name: after}
         self.estimator_ = clone(self.estimator).fit(X_more, y_more, **passed)
         self.classes_ = self.estimator_.classes_
         if self.correct_prior:
@@ -220,7 +219,17 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
                 setattr(self, name, value)
         return self
 
-    def _check(self, weights: NDArray[Any] | None) -> None:
+    @property
+    def _weights_name(self) -> str:
+        """Return the argument of the estimator's `fit` for weights."""
+        prefix, last = "", self.estimator
+        routed = get_config()["enable_metadata_routing"]  # by requests of the steps, not by name
+        while isinstance(last, Pipeline) and not routed:
+            name, last = last.steps[-1]
+            prefix += f"{name}__"
+        return f"{prefix}sample_weight"
+
+    def _check(self) -> None:
         augmenter, scoring = self.augmenter, self.scoring
         if not (self.amount is None or self.amount == "auto"):
             raise UsageError(f"amount={self.amount!r}; expected None or 'auto'")
@@ -232,8 +241,6 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
             )
         if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
             raise UsageError(f"scoring={scoring!r}; expected one figure: a name or a callable")
-        if weights is not None:
-            _weights_name(self.estimator)
         if self.correct_prior and not hasattr(self.estimator, "predict_proba"):
             raise UsageError(
                 f"{type(self.estimator).__name__} has no predict_proba, which correct_prior=True "
@@ -247,18 +254,3 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         tags.classifier_tags = copy.deepcopy(inner.classifier_tags)
         tags.classifier_tags.multi_label = False
         return tags
-
-
-def _weights_name(estimator: Any) -> str:
-    """Return the argument of `fit` for weights. Raises UsageError if there is none."""
-    prefix, last = "", estimator
-    while isinstance(last, Pipeline):
-        name, last = last.steps[-1]
-        prefix += f"{name}__"
-    if not has_fit_parameter(last, "sample_weight"):
-        raise UsageError(
-            f"{type(last).__name__}.fit takes no sample_weight; leave it out, or use another "
-            "estimator"
-        )
-    routed = get_config()["enable_metadata_routing"]  # by the requests of the steps, not by name
-    return "sample_weight" if routed else f"{prefix}sample_weight"

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 def evaluate(
     data: Any,
     y: Any = None,
-    options: EvaluationOptions | None = None,
     *,
     test: Any = None,
     augmenter: Any = None,
@@ -47,9 +46,6 @@ def evaluate(
     data, y
         X and y as for `GANAugmenter.fit_resample`; a frame and the name of its label column; or
         data with labels (`Labelled`, a `read_...` result, a torch Dataset or DataLoader) and None.
-    options, **settings
-        `EvaluationOptions`; its fields and those of `FitOptions` as arguments, which win. `classes`
-        says what to top up: "rare", "all", or labels; by default as the augmenter, or "rare".
     test
         A separate test set, (X, y) or data with labels: `data` is then not split.
     augmenter
@@ -57,6 +53,9 @@ def evaluate(
         random_state)`; None is `GANAugmenter()`. Only its settings are used.
     out, resume, overwrite, progress
         Folder of the result (None: temporary), whether to resume or replace it; receives phases.
+    **settings
+        The fields of `EvaluationOptions` and `FitOptions`, which win over the augmenter. `classes`
+        says what to top up: "rare", "all", or labels; by default as the augmenter, or "rare".
 
     Returns
     -------
@@ -76,33 +75,20 @@ def evaluate(
     'INSUFFICIENT DATA'
     """
     rows = _read(data, y, augmenter)
-    checked = _options(augmenter, rows, options, settings)
+    chosen, fit = _settings_of(augmenter, rows)
+    own = set(FitOptions.model_fields) - set(EvaluationOptions.model_fields)
+    fit |= {name: settings.pop(name) for name in own & set(settings)}
+    if not isinstance(fit.get("classes", ""), str):
+        fit["classes"] = tuple(map(str, np.ravel(fit["classes"])))
+    fit = {"columns": rows.overrides.columns, **fit}
+    options = EvaluationOptions.checked({**chosen, **settings, "fit": fit}, "evaluate")
     tested = None
     if test is not None:
         named = y if isinstance(y, str | int) else None
         x_test, y_test = test if isinstance(test, tuple) else (test, named)
         tested = _read(x_test, y_test, augmenter).data
     how: dict[str, Any] = {"out": out, "resume": resume, "overwrite": overwrite}
-    return run(rows.data, checked, test=tested, progress=progress or LogProgress("evaluate"), **how)
-
-
-def _options(
-    augmenter: Any,
-    rows: ParsedInput,
-    options: EvaluationOptions | None,
-    settings: dict[str, Any],
-) -> EvaluationOptions:
-    """Return the options of an evaluation; arguments win over the augmenter, it over `options`."""
-    chosen, fit = _settings_of(augmenter, rows)
-    fit = {"columns": rows.overrides.columns, **fit}
-    if options is not None:
-        chosen |= {name: getattr(options, name) for name in options.model_fields_set}
-        fit = options.fit.model_dump(exclude_unset=True) | fit
-    own = set(FitOptions.model_fields) - set(EvaluationOptions.model_fields)
-    fit |= {name: settings.pop(name) for name in own & set(settings)}
-    if not isinstance(fit.get("classes", ""), str):
-        fit["classes"] = tuple(map(str, np.ravel(fit["classes"])))
-    return EvaluationOptions.checked({**chosen, **settings, "fit": fit}, "evaluate")
+    return run(rows.data, options, test=tested, progress=progress or LogProgress("evaluate"), **how)
 
 
 def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:

@@ -17,7 +17,7 @@ from gan_augment.errors import NotFittedError, UsageError
 from gan_augment.generators.generator import Generator, advised_share, checked_seed
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
-from gan_augment.torch_api.items import Key, Normalize, plain_label
+from gan_augment.torch_api.items import Key, Normalize, check_rows, plain_label
 from gan_augment.torch_api.read import DescribedDataset, describe_dataset
 from gan_augment.torch_api.sampling import BalancedSampler, GeneratedRows, fitted_model
 
@@ -134,7 +134,7 @@ class AugmentedDataset(Dataset[Any]):
         plan = planned(described, top_up, classes, model)
         self._generated = GeneratedRows(model, plan.generated, self._seed)
         if shape := self._generated.shape:
-            picture.check(shape)
+            check_rows(picture, shape)
         plan = plan.refuse(self._generated.refused, keep_others=True)
         plan.warn_of_refused("items")
         layout = plan.layout(described.labels, self._seed).behind(described.labels)

@@ -96,17 +96,6 @@ class Images:
             x = x.reshape(len(x), 1, *self.size) if one else x.transpose(0, 3, 1, 2)
         return _values(np.ascontiguousarray(x), self.like)
 
-    def check(self, shape: tuple[int, ...]) -> None:
-        """Raise DataError unless rows are images of so many channels; warn of small images."""
-        if len(shape) != 3 or shape[2] != self.channels:
-            raise _other_rows(shape, f"images of {self.channels} channels")
-        if max(self.size) > SHARPER * max(shape[:2]):
-            warn(
-                f"the items are {self.size[0]} x {self.size[1]} px and the model makes "
-                f"{shape[0]} x {shape[1]} px, so that sharpness distinguishes real from generated "
-                "images. Fit at a larger image_size=(height, width)."
-            )
-
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
@@ -137,13 +126,27 @@ class Numbers:
             rows = np.clip(np.rint(rows), limits.min, limits.max)
         return _values(rows.astype(dtype), self.like)
 
-    def check(self, shape: tuple[int, ...]) -> None:
-        """Raise DataError unless a model's rows have the shape of the items."""
-        if shape != self.shape:
-            raise _other_rows(shape, f"rows of shape {self.shape}")
-
 
 Picture = Images | Numbers
+
+
+def check_rows(picture: Picture, shape: tuple[int, ...]) -> None:
+    """Raise DataError if a model's rows do not fit the items; warn if they are smaller images."""
+    if isinstance(picture, Images):
+        fits, expected = shape[2:] == (picture.channels,), f"images of {picture.channels} channels"
+    else:
+        fits, expected = shape == picture.shape, f"rows of shape {picture.shape}"
+    if not fits:
+        raise DataError(
+            f"the model makes rows of shape {shape}, and the items are {expected}; fit a model to "
+            "this data"
+        )
+    if isinstance(picture, Images) and max(picture.size) > SHARPER * max(shape[:2]):
+        warn(
+            f"the items are {picture.size[0]} x {picture.size[1]} px and the model makes "
+            f"{shape[0]} x {shape[1]} px, so that sharpness distinguishes real from generated "
+            "images. Fit at a larger image_size=(height, width)."
+        )
 
 
 @dataclass(frozen=True)
@@ -330,15 +333,14 @@ def _empty(value: Any) -> Any:
         return Image.new(value.mode, (1, 1))
     if not isinstance(value, Tensor):
         return np.empty(0, value.dtype)
-    return torch.empty(0, dtype=value.dtype).as_subclass(type(value))
+    return torch.empty(0, dtype=value.dtype)
 
 
 def _values(array: NDArray[Any], like: Any) -> list[Any]:
-    """Return the rows of an array as arrays, or as tensors of the class of `like`."""
+    """Return the rows of an array as arrays, or as tensors of the dtype of `like`."""
     if not isinstance(like, Tensor):
         return list(array)
-    rows = torch.from_numpy(array).to(like.dtype).unbind(0)
-    return list(rows) if type(like) is Tensor else [row.as_subclass(type(like)) for row in rows]
+    return list(torch.from_numpy(array).to(like.dtype).unbind(0))
 
 
 def _out_of_range(values: NDArray[Any], expected: str) -> DataError:
@@ -346,11 +348,4 @@ def _out_of_range(values: NDArray[Any], expected: str) -> DataError:
         f"the images have values from {values.min():g} to {values.max():g}; expected {expected}, "
         "without NaN. If the dataset normalises its images, pass normalize=(mean, std) exactly as "
         "the dataset uses them."
-    )
-
-
-def _other_rows(shape: tuple[int, ...], expected: str) -> DataError:
-    return DataError(
-        f"the model makes rows of shape {shape}, and the items are {expected}; fit a model to this "
-        "data"
     )
