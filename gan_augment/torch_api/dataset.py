@@ -19,7 +19,7 @@ from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
 from gan_augment.torch_api.items import Key, Normalize, check_rows, plain_label
 from gan_augment.torch_api.read import DescribedDataset, describe_dataset
-from gan_augment.torch_api.sampling import BalancedSampler, GeneratedRows, fitted_model
+from gan_augment.torch_api.sampling import BalancedSampler, draw_rows, fitted_model
 
 Transform = Callable[[Any], Any]
 Classes = str | int | Sequence[object] | None
@@ -132,10 +132,10 @@ class AugmentedDataset(Dataset[Any]):
         elif model is not None:
             described = _named_for(model, described)
         plan = planned(described, top_up, classes, model)
-        self._generated = GeneratedRows(model, plan.generated, self._seed)
-        if shape := self._generated.shape:
-            check_rows(picture, shape)
-        plan = plan.refuse(self._generated.refused, keep_others=True)
+        self._generated, refused = draw_rows(model, plan.generated, self._seed)
+        if self._generated is not None:
+            check_rows(picture, self._generated.mapped().shape[1:])
+        plan = plan.refuse(refused, keep_others=True)
         plan.warn_of_refused("items")
         layout = plan.layout(described.labels, self._seed).behind(described.labels)
         generated = layout.source < 0
@@ -161,7 +161,8 @@ class AugmentedDataset(Dataset[Any]):
             items = [form.changed(item, {form.image: change(item[form.image])}) for item in items]
         if real.all():
             return items
-        drawn = form.picture.decode(self._generated.read(~where[~real]))
+        assert self._generated is not None
+        drawn = form.picture.decode(self._generated.taken(~where[~real]))
         images = drawn if change is None else map(change, drawn)
         made = map(form.new_item, images, self.labels[rows[~real]].tolist())
         left = iter(items)

@@ -17,47 +17,28 @@ from gan_augment.generators.generator import Generator, check_known, is_whole
 from gan_augment.rng import rng_for
 
 
-class GeneratedRows:
-    """Rows of a model, drawn into a temporary file that ends with the process.
+def draw_rows(
+    model: Generator | None, counts: Mapping[str, int], seed: int
+) -> tuple[TemporaryRows | None, dict[str, str]]:
+    """Draw {class: rows}, in this order, into a file; also return {class: why it was refused}.
 
-    A worker or a pickled copy maps the file and has no model. model: None if `counts`, {class: rows
-    to draw in this order}, is empty. refused: {class: why no rows were drawn}. shape: of a row; ()
-    without rows.
+    Workers and pickled copies map the file and have no model. model: None if `counts` is empty.
     """
-
-    def __init__(self, model: Generator | None, counts: Mapping[str, int], seed: int) -> None:
-        self.refused: dict[str, str] = {}
-        self.shape: tuple[int, ...] = ()
-        self._store: TemporaryRows | None = None
-        self._mapped: NDArray[Any] | None = None
-        at = 0
-        for name, n in counts.items():
-            assert model is not None
-            check_known(name, model.classes_)
-            try:
-                samples = model.sample({name: n}, random_state=seed)
-            except TooFewAcceptedError as error:
-                self.refused[name] = str(error)
-                continue
-            rows = samples.kind.item_rows(samples)
-            if self._store is None:
-                self.shape = rows.shape[1:]
-                self._store = TemporaryRows((sum(counts.values()), *self.shape), rows.dtype)
-            self._store.rows[at : at + n] = rows
-            at += n
-        if self._store is not None:
-            self._store.mapped()
-
-    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Return rows by their number over all classes."""
-        assert self._store is not None
-        if self._mapped is None:
-            self._mapped = self._store.mapped().view(np.ndarray)
-        chosen: NDArray[Any] = self._mapped[rows]
-        return chosen
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_mapped": None}
+    store, refused, at = None, dict[str, str](), 0
+    for name, n in counts.items():
+        assert model is not None
+        check_known(name, model.classes_)
+        try:
+            samples = model.sample({name: n}, random_state=seed)
+        except TooFewAcceptedError as error:
+            refused[name] = str(error)
+            continue
+        rows = samples.kind.item_rows(samples)
+        if store is None:
+            store = TemporaryRows((sum(counts.values()), *rows.shape[1:]), rows.dtype)
+        store.rows[at : at + n] = rows
+        at += n
+    return store, refused
 
 
 def fitted_model(augmenter: Any) -> Generator | None:

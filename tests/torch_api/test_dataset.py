@@ -207,7 +207,7 @@ def test_the_temporary_folder_goes_with_the_dataset(images):
         os._exit(0)
     os.waitpid(child, 0)
     assert data[-1][0].shape == (1, 8, 8), "a forked child leaves the folder"
-    folder = data._generated._store.path.parent
+    folder = data._generated.path.parent
     twin = copy.copy(data)
     del data
     assert folder.is_dir()

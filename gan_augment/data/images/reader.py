@@ -257,6 +257,8 @@ class TemporaryRows:
         The array, writable until `mapped` is called.
     """
 
+    _map: NDArray[Any] | None = None
+
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike) -> None:
         try:
             with write_errors(Path(tempfile.gettempdir())):
@@ -279,6 +281,13 @@ class TemporaryRows:
         mapped: NDArray[Any] = np.load(self.path, mmap_mode="r")
         mapped.source = self  # type: ignore[attr-defined]
         return mapped
+
+    def taken(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the rows at the given positions; a process maps the file once."""
+        if self._map is None:
+            self._map = np.load(self.path, mmap_mode="r").view(np.ndarray)
+        taken: NDArray[Any] = self._map[index]
+        return taken
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
