@@ -29,22 +29,6 @@ libgomp reads the variable when torch is imported, and worker processes inherit 
 if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
 
-if TYPE_CHECKING:
-    from gan_augment.data.images.reader import read_images
-    from gan_augment.data.signals import read_signals
-    from gan_augment.data.tables.reader import read_frame, read_table
-    from gan_augment.errors import DataError, GanAugmentError, UsageError
-    from gan_augment.evaluation.options import EvaluationOptions
-    from gan_augment.generators.baselines import Repeats, Smote
-    from gan_augment.generators.image_gan import ImageGAN
-    from gan_augment.generators.tabular_gan import TabularGAN
-    from gan_augment.kinds.kind import Labelled
-    from gan_augment.options import FitOptions, TopUp
-    from gan_augment.sklearn_api import AugmentedClassifier, GANAugmenter, make_pipeline
-    from gan_augment.sklearn_api.evaluating import evaluate
-    from gan_augment.sklearn_api.features import FrozenFeatures
-    from gan_augment.torch_api import AugmentedDataset, augment_loader
-
 _NAMES = {
     "options": ("FitOptions", "TopUp"),
     "kinds.kind": ("Labelled",),
@@ -63,31 +47,31 @@ _NAMES = {
 }
 _HOMES = {name: f"gan_augment.{home}" for home, names in _NAMES.items() for name in names}
 
-__all__ = [
-    "AugmentedClassifier",
-    "AugmentedDataset",
-    "DataError",
-    "EvaluationOptions",
-    "FitOptions",
-    "FrozenFeatures",
-    "GANAugmenter",
-    "GanAugmentError",
-    "ImageGAN",
-    "Labelled",
-    "Repeats",
-    "Smote",
-    "TabularGAN",
-    "TopUp",
-    "UsageError",
-    "__version__",
-    "augment_loader",
-    "evaluate",
-    "make_pipeline",
-    "read_frame",
-    "read_images",
-    "read_signals",
-    "read_table",
-]
+if TYPE_CHECKING:
+    from gan_augment.data.images.reader import read_images as read_images
+    from gan_augment.data.signals import read_signals as read_signals
+    from gan_augment.data.tables.reader import read_frame as read_frame
+    from gan_augment.data.tables.reader import read_table as read_table
+    from gan_augment.errors import DataError as DataError
+    from gan_augment.errors import GanAugmentError as GanAugmentError
+    from gan_augment.errors import UsageError as UsageError
+    from gan_augment.evaluation.options import EvaluationOptions as EvaluationOptions
+    from gan_augment.generators.baselines import Repeats as Repeats
+    from gan_augment.generators.baselines import Smote as Smote
+    from gan_augment.generators.image_gan import ImageGAN as ImageGAN
+    from gan_augment.generators.tabular_gan import TabularGAN as TabularGAN
+    from gan_augment.kinds.kind import Labelled as Labelled
+    from gan_augment.options import FitOptions as FitOptions
+    from gan_augment.options import TopUp as TopUp
+    from gan_augment.sklearn_api import AugmentedClassifier as AugmentedClassifier
+    from gan_augment.sklearn_api import GANAugmenter as GANAugmenter
+    from gan_augment.sklearn_api import make_pipeline as make_pipeline
+    from gan_augment.sklearn_api.evaluating import evaluate as evaluate
+    from gan_augment.sklearn_api.features import FrozenFeatures as FrozenFeatures
+    from gan_augment.torch_api import AugmentedDataset as AugmentedDataset
+    from gan_augment.torch_api import augment_loader as augment_loader
+else:
+    __all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> object:
@@ -100,4 +84,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(["__version__", *_HOMES])

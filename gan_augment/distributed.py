@@ -7,8 +7,6 @@ here returns its input. Runs with equal seeds and equal numbers of ranks have eq
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -59,13 +57,9 @@ class World:
         """Raise UsageError on every rank if one has other facts than rank 0."""
         if self.size == 1:
             return
-        texts = {
-            name: json.dumps(value, sort_keys=True, default=str) for name, value in facts.items()
-        }
-        hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-        each: list[dict[str, str]] = [{} for _ in range(self.size)]
+        each: list[dict[str, Any]] = [{} for _ in range(self.size)]
         with _lost_ranks_named():
-            dist.all_gather_object(each, hashes)
+            dist.all_gather_object(each, facts)
         for rank, theirs in enumerate(each):
             if odd := [name for name in each[0] if theirs.get(name) != each[0][name]]:
                 raise UsageError(
@@ -166,7 +160,7 @@ def all_ranks() -> Iterator[World]:
             ) from None
     joined = World(dist.get_rank(), dist.get_world_size())
     try:
-        with _as_world(joined):
+        with as_world(joined):
             yield joined
         joined.meet()  # rank 0 keeps the store, and leaves last
     finally:
@@ -175,14 +169,8 @@ def all_ranks() -> Iterator[World]:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Fit in this process only, also inside `all_ranks`."""
-    with _as_world(ALONE):
-        yield
-
-
-@contextlib.contextmanager
-def _as_world(own: World) -> Iterator[None]:
+def as_world(own: World) -> Iterator[None]:
+    """Fit with these ranks in the block: `ALONE` is this process only, also inside `all_ranks`."""
     global _world
     before, _world = _world, own
     try:

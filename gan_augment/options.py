@@ -16,9 +16,8 @@ from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.recipes import DataKind, Recipe
 from gan_augment.settings import Frozen, read_toml
 
-_BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (0.5, False)}
-
-
+BEST_SHARE = 0.5
+"""The generated share of the added rows that "auto" stands for."""
 MOST = 2**31 - 1
 """The largest number of steps, and of other counts."""
 MOST_PROCESSES = 1024
@@ -42,15 +41,15 @@ def seconds(text: str) -> float:
     return total
 
 
-def _read_seconds(value: object) -> object:
-    return seconds(value) if isinstance(value, str) else _check_number(value)
-
-
 def _check_number(value: object) -> object:
     """Refuse booleans, which pydantic would convert to numbers."""
     if isinstance(value, bool):
         raise ValueError("expected a number")
     return value
+
+
+def _read_seconds(value: object) -> object:
+    return seconds(value) if isinstance(value, str) else _check_number(value)
 
 
 def _read_size(value: object) -> object:
@@ -238,11 +237,10 @@ class TopUp(Frozen):
         >>> TopUp().resolved("image", advised=0.0)
         (0.0, True)
         """
-        best_share, best_companions = _BEST_TOP_UP[data]
-        best_share = best_share if advised is None else advised
-        share = best_share if self.synthetic_share == "auto" else float(self.synthetic_share)
-        companions = best_companions if self.companions == "auto" else bool(self.companions)
-        return share, companions
+        share, companions = self.synthetic_share, self.companions
+        if share == "auto":
+            share = BEST_SHARE if advised is None else advised
+        return float(share), data == "image" if companions == "auto" else companions
 
 
 def with_options(recipe: Recipe, options: FitOptions) -> Recipe:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import platform
 import resource
@@ -18,10 +17,6 @@ _GROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-_GROUP_QUOTAS = (
-    (Path("/sys/fs/cgroup/cpu.max"),),
-    (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
-)
 _LOOK_S = 0.5
 ways_on: list[Callable[[], str]] = []
 """Hints how to resume the work of this process if it ends now; the outermost work first."""
@@ -29,15 +24,9 @@ ways_on: list[Callable[[], str]] = []
 
 def available_cores() -> int:
     """Count the cores of this process: its affinity, limited by the quota of its control group."""
-    cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    for paths in _GROUP_QUOTAS:
-        with contextlib.suppress(OSError, ValueError):  # absent, or "max"
-            quota, period = " ".join(one.read_text() for one in paths).split()
-            if int(quota) > 0:  # -1 is none
-                cores = min(cores, math.ceil(int(quota) / int(period)))
-    return cores
+    import joblib
+
+    return int(joblib.cpu_count())
 
 
 def available_threads() -> int:
@@ -83,15 +72,7 @@ def end_with_parent(parent: int, machine: str) -> None:
     After a kill the worker would wait for new tasks for minutes. Threads and workers on other
     machines continue.
     """
-    if os.getpid() == parent or platform.node() != machine:
-        return
-    if os.getppid() != parent:
-        try:
-            os.kill(parent, 0)
-        except ProcessLookupError:
-            os._exit(1)
-        except PermissionError:
-            pass
+    if os.getppid() != parent or platform.node() != machine:
         return
 
     def watch() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,23 +15,8 @@ from gan_augment.machine import compute_config
 
 @pytest.fixture
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(processes, "_GROUP_QUOTAS", ())
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-
-
-@pytest.mark.usefixtures("eight_cores")
-@pytest.mark.parametrize(
-    ("quota", "cores"),
-    [("max 100000", 8), ("250000 100000", 3), ("50000 100000", 1), ("-1 100000", 8), ("", 8)],
-)
-def test_a_quota_of_the_control_group_bounds_the_cores(
-    quota: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "cpu.max").write_text(quota + "\n")
-    files = ((tmp_path / "cpu.max",), (tmp_path / "absent", tmp_path / "absent"))
-    monkeypatch.setattr(processes, "_GROUP_QUOTAS", files)
-    assert processes.available_cores() == cores
 
 
 @pytest.mark.usefixtures("eight_cores")

@@ -43,7 +43,7 @@ from images_variants import CONFIRM, SCREEN, Way
 
 from gan_augment import ImageGAN
 from gan_augment.errors import DivergedError, TooFewAcceptedError
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 
 SCREEN_STEPS, CONFIRM_STEPS = 1800, 9000
 CLASSIFIER_SEEDS = (0, 1)

@@ -53,7 +53,7 @@ from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp
 from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES, Recipe
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 
 HERE = Path(__file__).parent
 SIZES = {"magnetic_tile_64": 128, "cifar10_dev": 64, "gtsrb_dev_32": 64, "blood_cells_32": 64}

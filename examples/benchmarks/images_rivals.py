@@ -33,7 +33,7 @@ from gan_augment.evaluation.options import RIVALS
 from gan_augment.generators.model_file import UsefulnessRecord
 from gan_augment.kinds.kind import Labelled
 from gan_augment.recipes import resolve_recipe
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 
 SHORT, LENGTHS, STEPS, DRAWN = 700, (700, 1400, 2800, 5600), 5000, 1000
 CHEAP = ("none", "repeats", *RIVALS)

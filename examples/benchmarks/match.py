@@ -21,7 +21,7 @@ from images_protocol import magnetic_tiles, told_apart
 
 from gan_augment import ImageGAN
 from gan_augment.data.images.resize import resize_batch
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 
 RESULT = Path(__file__).with_suffix(".json")
 PHOTO_PX, MODEL_PX = 64, 32

@@ -36,10 +36,10 @@ from gan_augment.data.batches import RowBatches
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.machine import compute_config
 from gan_augment.networks.ensembles import new_discriminators, new_generators
-from gan_augment.networks.layers import spectrally_normalised, verdict
+from gan_augment.networks.layers import ConditionalDiscriminator, spectrally_normalised
 from gan_augment.recipes import RECIPES, DiscriminatorSettings, Recipe
 from gan_augment.rng import rng_for
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 from gan_augment.training.images import draw_noise
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.monitor import Score
@@ -160,7 +160,7 @@ class ToyGenerator(nn.Module):
         return rows
 
 
-class ToyDiscriminator(nn.Module):
+class ToyDiscriminator(ConditionalDiscriminator):
     """Rows (N, 2) -> logits (N,), or (N, 2) of a verdict that is a class's."""
 
     def __init__(self, settings: DiscriminatorSettings, tanh: bool) -> None:
@@ -169,15 +169,12 @@ class ToyDiscriminator(nn.Module):
         last = spectrally_normalised(nn.Linear(WIDTH, 1), settings.spectral_norm)
         told = settings.condition == "classes"
         self.linear, self.classes = (None, last) if told else (last, None)
+        self.embed = self.embed_map = None
 
-    def features(self, x: Tensor, y: Tensor) -> Tensor:
+    def trunk(self, x: Tensor) -> Tensor:
         """(N, 2) -> (N, width)."""
         found: Tensor = self.body(x)
         return found
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """One verdict a row."""
-        return verdict(self.features(x, y), y, self.linear, None, self.classes)
 
 
 def _hidden(entries: int, tanh: bool, normalised: bool = False) -> list[nn.Module]:

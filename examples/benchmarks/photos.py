@@ -28,7 +28,7 @@ from PIL import Image
 
 from gan_augment import FrozenFeatures
 from gan_augment.networks.backbones import load_backbone
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 
 COUNTS = {"plain": 480, "woven": 440, "scratched": 40, "dented": 40}
 SIZE = (260, 300)

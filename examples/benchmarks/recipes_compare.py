@@ -65,7 +65,7 @@ from gan_augment.machine import compute_config
 from gan_augment.metrics import frechet_distance, kernel_distance
 from gan_augment.options import FitOptions
 from gan_augment.recipes import AUTO, CANDIDATES, RECIPES
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 
 HERE = Path(__file__).parent
 BASELINES = ("none", "repeats")

@@ -37,7 +37,7 @@ from gan_augment.data.signals import from_signals
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.generators.generator import added_rows, with_added
 from gan_augment.kinds.kind import Labelled
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 
 HERE = Path(__file__).parent
 COUNTS = {"bundle": 1000, "fusion": 30, "normal": 1000, "premature": 30, "ventricular": 1000}

@@ -42,7 +42,7 @@ from gan_augment.generators.scorer import training_batches
 from gan_augment.kinds.image import IMAGE
 from gan_augment.machine import compute_config
 from gan_augment.recipes import AUTO, RECIPES, Recipe
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 from gan_augment.training.images import build
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.monitor import Score

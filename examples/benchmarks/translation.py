@@ -58,7 +58,7 @@ from gan_augment.kinds.kind import Labelled
 from gan_augment.networks.geometry import to_network, to_pixels
 from gan_augment.networks.translation import enlarged, lowered
 from gan_augment.recipes import RECIPES
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 
 HERE = Path(__file__).parent
 JOURNAL, TABLE = HERE / "translation.jsonl", HERE / "translation.md"

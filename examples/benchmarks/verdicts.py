@@ -33,7 +33,7 @@ from gan_augment.evaluation.result import result_bytes
 from gan_augment.evaluation.runner import evaluate
 from gan_augment.evaluation.verdict import CHEAP
 from gan_augment.kinds.kind import Labelled
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 
 TABLES = {
     "oil_spill": 3,

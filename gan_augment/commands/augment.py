@@ -48,7 +48,7 @@ from gan_augment.generators import load_model
 from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.progress import Progress
-from gan_augment.storage import check_room
+from gan_augment.storage.files import check_room
 
 if TYPE_CHECKING:
     from gan_augment.generators.image_gan import ImageGAN
@@ -458,7 +458,7 @@ def file_names(ids: Sequence[str], labels: Sequence[int]) -> list[str]:
     taken: set[tuple[int, str]] = set()
     names = []
     for id_, label in zip(ids, labels, strict=True):
-        name = PurePosixPath(id_).name
+        name = _shortened(PurePosixPath(id_).name)
         if (label, folded(name)) in taken or _OURS.match(name):
             name = safe_name(id_)
         while (label, folded(name)) in taken or _OURS.match(name):

@@ -29,7 +29,7 @@ from gan_augment.recipes import (
     takes_unlabelled,
 )
 from gan_augment.settings import to_toml
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 from gan_augment.training.callbacks import interruptible, stop_on_signals
 
 CHOICE, RECIPE = "choice.json", "recipe.toml"

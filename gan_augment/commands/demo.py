@@ -25,8 +25,8 @@ from gan_augment.options import FitOptions, TopUp
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
 from gan_augment.rng import rng_for
-from gan_augment.storage import clean_stale, hold_folder, write_file
-from gan_augment.storage.lock import LOCK_FILE
+from gan_augment.storage.files import clean_stale, write_file
+from gan_augment.storage.lock import LOCK_FILE, hold_folder
 
 if TYPE_CHECKING:
     from pandas import DataFrame

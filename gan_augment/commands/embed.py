@@ -14,7 +14,7 @@ from gan_augment.errors import UsageError
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
 from gan_augment.progress import Progress
-from gan_augment.storage import new_file, write_file
+from gan_augment.storage.files import new_file, write_file
 
 if TYPE_CHECKING:
     from gan_augment.sklearn_api.features import FrozenFeatures

@@ -47,7 +47,8 @@ from gan_augment.processes import restarts
 from gan_augment.progress import Progress, Stopwatch
 from gan_augment.recipes import CHOOSE, Recipe, resolve_recipe
 from gan_augment.settings import read_toml, to_toml
-from gan_augment.storage import load_bundle, write_file
+from gan_augment.storage.bundle import load_bundle
+from gan_augment.storage.files import write_file
 from gan_augment.training.callbacks import (
     Callback,
     HistoryFile,

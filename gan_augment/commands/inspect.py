@@ -36,7 +36,7 @@ from gan_augment.generators.model_file import ModelMeta
 from gan_augment.kinds import kind_named
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
-from gan_augment.storage import clean_stale, write_file
+from gan_augment.storage.files import clean_stale, write_file
 
 if TYPE_CHECKING:
     from gan_augment.data.tables.reader import ReadTable

@@ -10,7 +10,7 @@ from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.evaluation.result import REPORT, EvaluationResult
 from gan_augment.input_files import read_regular
 from gan_augment.report.html import is_report
-from gan_augment.storage import clean_stale, write_errors
+from gan_augment.storage.files import clean_stale, write_errors
 
 
 @dataclass(frozen=True)

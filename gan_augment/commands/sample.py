@@ -25,7 +25,7 @@ from gan_augment.kinds import kind_named
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import MOST, TopUp
 from gan_augment.progress import Progress
-from gan_augment.storage import check_room
+from gan_augment.storage.files import check_room
 
 if TYPE_CHECKING:
     from gan_augment.data.tables.schema import TableSchema

@@ -51,8 +51,8 @@ from gan_augment.recipes import (
     table_recipe,
 )
 from gan_augment.rng import rng_for
-from gan_augment.storage import write_file
 from gan_augment.storage.bundle import bundle_sha256, load_meta
+from gan_augment.storage.files import write_file
 
 if TYPE_CHECKING:
     from gan_augment.machine import ComputeConfig

@@ -23,7 +23,7 @@ from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
 from gan_augment.recipes import resolve_recipe
-from gan_augment.storage import check_room
+from gan_augment.storage.files import check_room
 
 __all__ = ["TranslateResult", "TranslationPlan", "plan_translate", "translate"]
 

@@ -47,9 +47,8 @@ from gan_augment.kinds.kind import Labelled
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
 from gan_augment.settings import read_toml
-from gan_augment.storage import clean_stale, hold_folder, write_errors, write_file
-from gan_augment.storage.files import move_file, move_folder
-from gan_augment.storage.lock import LOCK_FILE
+from gan_augment.storage.files import clean_stale, move_file, move_folder, write_errors, write_file
+from gan_augment.storage.lock import LOCK_FILE, hold_folder
 from gan_augment.training.callbacks import interruptible
 
 if TYPE_CHECKING:
@@ -132,10 +131,8 @@ class Output:
         """
         table = self.part / self.path.name
         manifest = manifest_path(table)
-        if not (self.record and self.path.is_file() and manifest.is_file()):
+        if not (self.record and self.path.is_file() and manifest.is_file()) or table.exists():
             return False
-        if table.exists():
-            return table.samefile(self.path)
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return digest.encode() in manifest.read_bytes().splitlines()[-1]

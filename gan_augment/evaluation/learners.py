@@ -38,7 +38,7 @@ from gan_augment.evaluation.estimators import (
 from gan_augment.evaluation.options import RIVALS
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
-from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
+from gan_augment.rng import derived_seed, preserve_global_generators
 from gan_augment.settings import code_sha256, import_code, is_code
 
 TABLE_LEARNERS = ("boosting", "logistic", "forest", "neighbours")
@@ -293,8 +293,7 @@ class NetworkLearner:
             return FittedNetwork(network.logits, known, self.name, network)
         train = import_code(self.train) if isinstance(self.train, str) else self.train
         fails = failures_named(self.name, f"its training on {len(data)} rows")
-        with machine.threads(1), preserve_global_generators(), fails:
-            seed_global_generators(learner_seed)
+        with machine.threads(1), preserve_global_generators(learner_seed), fails:
             given: dict[str, Any] = {"updates": self.updates, "weights": training.weights}
             predict = train(data, seed=learner_seed, **given)
         if not callable(predict):

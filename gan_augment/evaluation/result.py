@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gan_augment.errors import ModelFileError
 from gan_augment.input_files import check_there, parsed_json, read_regular
 from gan_augment.report import tables
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -42,9 +42,9 @@ from gan_augment.evaluation.results import build_result, build_timings
 from gan_augment.kinds.kind import Labelled
 from gan_augment.processes import end_with_parent
 from gan_augment.progress import Progress
-from gan_augment.storage import clean_stale, hold_folder, write_errors
+from gan_augment.storage.files import clean_stale, write_errors
 from gan_augment.storage.journal import Journal, Key, Line
-from gan_augment.storage.lock import LOCK_FILE
+from gan_augment.storage.lock import LOCK_FILE, hold_folder
 
 JOURNAL = "journal.jsonl"
 REPORT_S = 3.0

@@ -20,7 +20,7 @@ from gan_augment import machine
 from gan_augment.data.batches import Batches
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.distributed import World, alone, world
+from gan_augment.distributed import ALONE, World, as_world, world
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class
 from gan_augment.generators.choose import chosen_recipe
 from gan_augment.generators.generator import (
@@ -44,7 +44,7 @@ from gan_augment.machine import ComputeConfig, Precision, compute_config
 from gan_augment.networks.ensembles import mix_generators
 from gan_augment.progress import Progress
 from gan_augment.recipes import CHOOSE, Recipe
-from gan_augment.storage import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
+from gan_augment.storage.bundle import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.training.callbacks import Callback, ProgressCallback, StopRequested
 from gan_augment.training.checkpoint import RunSaver, join_ranks
 from gan_augment.training.loop import Run, train
@@ -373,7 +373,7 @@ class GAN(ABC):
             recipe = Recipe.model_validate(how["recipe"])
             problem = self._problem(data, recipe, compute, unlabelled, schema)
             return problem, self._scorer(problem, Progress()), how["steps"]
-        with alone():
+        with as_world(ALONE):
             self._choice = chosen_recipe(self, data, run, unlabelled, schema)
         recipe, compute = self._recipe(), self._compute(data)
         problem = self._problem(data, recipe, compute, unlabelled, schema)

@@ -212,7 +212,7 @@ class ImageSampler:
         source = None
         if self.sources is not None:
             rows = self.sources.block(label, name, number, seed, stream)
-            source = self.sources.tensors(rows, label, rng).to(device)
+            source = self.sources.tensors(rows, label, rng).each(lambda one: one.to(device))
         width = cast(int, self.network.noise_width)
         z = torch.from_numpy(rng.standard_normal((BLOCK, width), dtype=np.float32)).to(device)
         y = torch.full((BLOCK,), label, device=device)

@@ -28,9 +28,7 @@ class Generators(nn.Module):
     """I generators as one: z (N, noise_width), y (N,) -> samples.
 
     In training each makes an equal part of a batch, in whole same-class pairs. When sampling, the
-    last entry of z chooses one with the probabilities `mixing` (K, I) of the class. A single
-    generator behaves as without the ensemble.
-
+    last entry of z chooses one with the probabilities `mixing` (K, I) of the class.
     Sources: Ghosh et al. 2018 (MAD-GAN); Arora et al. 2017 (mixtures).
     """
 
@@ -40,17 +38,13 @@ class Generators(nn.Module):
         super().__init__()
         n = len(members)
         self.members = nn.ModuleList(members)
-        self.noise_width = cast(int, members[0].noise_width) + (n > 1)
+        self.noise_width = cast(int, members[0].noise_width) + 1
         self.register_buffer("mixing", torch.full((classes, n), 1 / n))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """Pass every row through one of the generators."""
-        n = len(self.members)
-        if n == 1:
-            only: Tensor = self.members[0](z, y)
-            return only
         if self.training:
-            which = torch.arange(len(y), device=y.device) // 2 % n
+            which = torch.arange(len(y), device=y.device) // 2 % len(self.members)
         else:
             place = torch.special.ndtr(z[:, -1:].float())  # uniform in 0..1
             which = (place > self.mixing[y].cumsum(dim=1)[:, :-1]).sum(dim=1)

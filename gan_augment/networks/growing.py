@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from gan_augment.networks.geometry import Geometry
-from gan_augment.networks.images import ImageDiscriminator, with_minibatch_std
+from gan_augment.networks.images import with_minibatch_std
 from gan_augment.networks.layers import (
+    ConditionalDiscriminator,
     Module,
     convolution,
     doubled,
@@ -168,7 +169,7 @@ class GrowingGenerator(Growing):
         return doubled(images, self.stages - finest)
 
 
-class GrowingDiscriminator(ImageDiscriminator, Growing):
+class GrowingDiscriminator(ConditionalDiscriminator, Growing):
     """Mirrors the generator: from_rgb, two 3x3 convolutions and a mean of 2x2 a level.
 
     What fades in is mixed with from_rgb of the halved image. Images of the full side are halved to
@@ -193,7 +194,7 @@ class GrowingDiscriminator(ImageDiscriminator, Growing):
         pixels = geometry.base[0] * geometry.base[1]
         self.dense = equalised(nn.Linear(widths[0] * pixels, widths[0]))
         equal = functools.partial(equalised, gain=1.0)
-        self.set_verdict(geometry, classes, widths[0], condition, equal)
+        self.set_verdict(classes, widths[0], condition, equal, math.prod(geometry.padded))
         if settings.spectral_norm:
             for module in [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
                 spectrally_normalised(module)

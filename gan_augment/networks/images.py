@@ -7,7 +7,7 @@ Generative Adversarial Networks".
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
 from itertools import pairwise
 from typing import cast
 
@@ -18,15 +18,14 @@ from torch.nn import functional as F
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput
 from gan_augment.networks.layers import (
-    Condition,
     ConditionalBatchNorm,
+    ConditionalDiscriminator,
     convolution,
     doubled,
     new_embedding,
     shuffled,
     spectrally_normalised,
     transposed_convolution,
-    verdict,
 )
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
@@ -157,10 +156,8 @@ class AnchoredGenerator(nn.Module):
         self.noise_width = encoder.head.out_features
 
     def draw(self, inputs: GeneratorInput) -> tuple[Tensor, Tensor]:
-        """Return images and their noisy mixed codes (N, code). TypeError without rows."""
-        anchors = inputs.source
-        if not isinstance(anchors, Anchors):
-            raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
+        """Return images and their noisy mixed codes (N, code)."""
+        anchors = cast(Anchors, inputs.source)
         codes = self.encode(anchors.rows)
         mixed = torch.einsum("nk,nkc->nc", anchors.weight.to(codes.dtype), codes[anchors.index])
         code = mixed + SIGMA * inputs.z
@@ -168,9 +165,7 @@ class AnchoredGenerator(nn.Module):
 
     def encode(self, rows: Tensor) -> Tensor:
         """Encode images; codes are returned unchanged."""
-        if rows.ndim == 2:
-            return rows
-        codes: Tensor = self.encoder(rows)
+        codes: Tensor = rows if rows.ndim == 2 else self.encoder(rows)
         return codes
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
@@ -178,51 +173,7 @@ class AnchoredGenerator(nn.Module):
         return self.draw(inputs)[0]
 
 
-class ImageDiscriminator(nn.Module):
-    """Base of the discriminators of images: a class-conditional verdict on features.
-
-    Shapes: x (N, C, H, W) float -1..1, y int64 (N,) -> logits (N,), or (N, 1 + K) where D predicts
-    the classes (`layers.verdict`). Concatenated, the class is one more map of the image, an entry a
-    pixel (Mirza & Osindero 2014).
-    """
-
-    def set_verdict(
-        self,
-        geometry: Geometry,
-        classes: int,
-        width: int,
-        condition: Condition,
-        normalised: Callable[[nn.Module], nn.Module],
-    ) -> None:
-        """Make the layers on features (N, width); `normalised` holds the weights of each."""
-        self.padded = geometry.padded
-        self.linear = self.embed = self.classes = self.embed_map = None
-        if condition != "classes":
-            self.linear = normalised(nn.Linear(width, 1))
-        if condition == "projection":
-            self.embed = normalised(new_embedding(classes, width))
-        if condition in ("auxiliary", "classes"):
-            self.classes = nn.Linear(width, classes)
-        if condition == "concatenation":
-            self.embed_map = new_embedding(classes, self.padded[0] * self.padded[1])
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return one logit per row, then those of the classes, if D predicts them."""
-        return verdict(self.features(x, y), y, self.linear, self.embed, self.classes)
-
-    def features(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return phi (N, width) of images; a concatenated class is one more map."""
-        if self.embed_map is not None:
-            label = self.embed_map(y).view(-1, 1, *self.padded).to(x.dtype)
-            x = torch.cat([x, label], dim=1)
-        return self.trunk(x)
-
-    def trunk(self, x: Tensor) -> Tensor:
-        """Return phi (N, width) of images with the map of the class, if there is one."""
-        raise NotImplementedError
-
-
-class Discriminator(ImageDiscriminator):
+class Discriminator(ConditionalDiscriminator):
     """Stride-2 4x4 convolutions, one 3x3, sum pooling, and a class-conditional verdict.
 
     Sources: Miyato & Koyama 2018, "cGANs with Projection Discriminator"; minibatch standard
@@ -241,7 +192,8 @@ class Discriminator(ImageDiscriminator):
             before = after
         last = convolution(before + self.minibatch_std, before, 3, signal=geometry.signal)
         self.last = normalised(last)
-        self.set_verdict(geometry, classes, before, settings.condition, normalised)
+        pixels = math.prod(geometry.padded)
+        self.set_verdict(classes, before, settings.condition, normalised, pixels)
 
     def trunk(self, x: Tensor) -> Tensor:
         """Return the sums over the last maps, (N, width)."""
@@ -295,7 +247,7 @@ class DCGANGenerator(nn.Module):
         return torch.tanh(images)
 
 
-class DCGANDiscriminator(ImageDiscriminator):
+class DCGANDiscriminator(ConditionalDiscriminator):
     """4x4 convolutions of stride 2, LeakyReLU .2, batch norm after all but the first.
 
     phi is the flattened base map.
@@ -317,7 +269,7 @@ class DCGANDiscriminator(ImageDiscriminator):
             before = after
         self.layers = nn.Sequential(*layers)
         entries = (before + minibatch_std) * geometry.base[0] * geometry.base[1]
-        self.set_verdict(geometry, classes, entries, condition, normalised)
+        self.set_verdict(classes, entries, condition, normalised, math.prod(geometry.padded))
 
     def trunk(self, x: Tensor) -> Tensor:
         """Return the flattened base map of each image."""

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_augment.recipes import GeneratorSettings
 
 
+class Source:
+    """Tensors with an entry for each sample; `shared` names those that all samples read."""
+
+    shared: ClassVar[frozenset[str]] = frozenset()
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """Return the source with its tensors changed, such as moved or cut."""
+        old = {k: v for k, v in vars(self).items() if v is not None and k not in self.shared}
+        return type(self)(**vars(self) | {name: change(tensor) for name, tensor in old.items()})
+
+
 @dataclass(frozen=True)
-class Anchors:
+class Anchors(Source):
     """Real rows, and which of them each sample mixes.
 
     rows: images (M, C, H, W) float -1..1 in training, their codes (M, code) when sampling.
@@ -24,14 +35,11 @@ class Anchors:
     rows: Tensor
     index: Tensor
     weight: Tensor
-
-    def of(self, rows: slice) -> Anchors:
-        """Return a part of the samples, with all rows."""
-        return Anchors(self.rows, self.index[rows], self.weight[rows])
+    shared = frozenset({"rows"})
 
 
 @dataclass(frozen=True)
-class RowAnchors:
+class RowAnchors(Source):
     """The encoded rows of its class that each of N samples starts from.
 
     first, second: (N, width), both ends. levels: (N, width), the row that gives the levels (only
@@ -43,14 +51,9 @@ class RowAnchors:
     levels: Tensor
     position: Tensor
 
-    def of(self, rows: slice) -> RowAnchors:
-        """Return a part of the samples."""
-        each = (self.first, self.second, self.levels, self.position)
-        return RowAnchors(*(tensor[rows] for tensor in each))
-
 
 @dataclass(frozen=True)
-class SourceRows:
+class SourceRows(Source):
     """The real row that each of N samples starts from.
 
     rows: images (N, C, H, W) float -1..1. labels: int64 (N,), their classes, if known.
@@ -63,19 +66,6 @@ class SourceRows:
     styles: Tensor | None = None
     masks: Tensor | None = None
 
-    def of(self, rows: slice) -> SourceRows:
-        """Return a part of the samples."""
-        return self._with(lambda part: part[rows])
-
-    def to(self, device: torch.device) -> SourceRows:
-        """Move the tensors to a device."""
-        return self._with(lambda part: part.to(device))
-
-    def _with(self, change: Callable[[Tensor], Tensor]) -> SourceRows:
-        more = (self.labels, self.styles, self.masks)
-        changed = (None if part is None else change(part) for part in more)
-        return SourceRows(change(self.rows), *changed)
-
 
 @dataclass(frozen=True)
 class GeneratorInput:
@@ -87,7 +77,7 @@ class GeneratorInput:
 
     def of(self, rows: slice) -> GeneratorInput:
         """Return a part of the samples."""
-        source = None if self.source is None else self.source.of(rows)
+        source = None if self.source is None else self.source.each(lambda one: one[rows])
         return GeneratorInput(self.z[rows], self.y[rows], source)
 
 

@@ -6,7 +6,8 @@ Signals are maps one pixel high: their kernels, strides, doubling and shuffling 
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeVar
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,8 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 Module = TypeVar("Module", bound=nn.Module)
-Condition = Literal["projection", "concatenation", "none", "auxiliary", "classes"]
-"""How a discriminator hears of the class (`DiscriminatorSettings`)."""
+MODULATION_STD = 0.02
+"""First deviation of modulations of conditional norms and of class projections of rows."""
 
 
 def convolution(
@@ -108,9 +109,7 @@ class SpectralNorm(nn.Module):
 def spectrally_normalised(module: Module, enabled: bool = True) -> Module:
     """The module itself, its `weight` normalised from now on if `enabled`."""
     if enabled:
-        weight = module.weight
-        if not isinstance(weight, Tensor):
-            raise TypeError(f"{type(module).__name__} has no weight tensor")
+        weight = cast(Tensor, module.weight)
         parametrize.register_parametrization(module, "weight", SpectralNorm(weight))
     return module
 
@@ -134,31 +133,63 @@ class ConditionalBatchNorm(nn.Module):
         return torch.addcmul(shift, self.norm(x), 1 + scale)
 
 
-def verdict(
-    features: Tensor,
-    y: Tensor,
-    linear: nn.Module | None,
-    projection: nn.Module | None,
-    classes: nn.Module | None,
-) -> Tensor:
-    """What a discriminator says of features phi (N, width): logits s (N,), or (N, 1 + K).
+class ConditionalDiscriminator(nn.Module):
+    """Base of the discriminators: a class-conditional verdict on features phi (N, width).
 
-    linear: v. projection: V in s = v . phi + <V e_y, phi> (Miyato & Koyama 2018). classes: W of the
-    K class logits l = W phi, which follow s (Odena et al. 2017). Without v, s = log sum_k e^l_k:
-    the logit of D(x) = Z / (Z + 1), Z = sum_k e^l_k (Salimans et al. 2016, section 5).
+    Shapes: x (N, ...), y int64 (N,) -> logits s (N,), or (N, 1 + K) if D predicts the classes.
+    condition: "projection" is s = v . phi + <V e_y, phi> (Miyato & Koyama 2018). "concatenation"
+    joins an embedding of the class and x (Mirza & Osindero 2014). "auxiliary" adds the K class
+    logits l = W phi after s (Odena et al. 2017). "classes" has no v: s = log sum_k e^l_k, the logit
+    of D(x) = Z / (Z + 1), Z = sum_k e^l_k (Salimans et al. 2016, section 5).
     """
-    class_logits = None if classes is None else classes(features)
-    if linear is not None:
-        logits: Tensor = linear(features).squeeze(1)
-    elif class_logits is not None:
-        logits = torch.logsumexp(class_logits, dim=1)
-    else:
-        raise TypeError("a discriminator needs a linear layer or class logits")
-    if projection is not None:
-        logits = logits + (projection(y) * features).sum(dim=1)
-    if class_logits is not None:
-        logits = torch.cat([logits[:, None], class_logits], dim=1)
-    return logits
+
+    def set_verdict(
+        self,
+        classes: int,
+        width: int,
+        condition: str,
+        normalised: Callable[[nn.Module], nn.Module],
+        entries: int,
+    ) -> None:
+        """Make the layers on features; `normalised` holds their weights.
+
+        entries: of an embedding that is joined to x, a map of an image or entries of a row.
+        """
+        self.linear = self.embed = self.classes = self.embed_map = None
+        if condition != "classes":
+            self.linear = normalised(nn.Linear(width, 1))
+        if condition == "projection":
+            self.embed = normalised(new_embedding(classes, width))
+        if condition in ("auxiliary", "classes"):
+            self.classes = nn.Linear(width, classes)
+        if condition == "concatenation":
+            self.embed_map = new_embedding(classes, entries)
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """Return phi (N, width) of x, with the class if it is joined."""
+        raise NotImplementedError
+
+    def features(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return phi (N, width)."""
+        if self.embed_map is not None:
+            label = self.embed_map(y).unflatten(1, (-1, *x.shape[2:]))
+            x = torch.cat([x, label.to(x.dtype)], dim=1)
+        return self.trunk(x)
+
+    def verdict(self, phi: Tensor, y: Tensor) -> Tensor:
+        """Return s of features, then the class logits, if D predicts them."""
+        class_logits = None if self.classes is None else self.classes(phi)
+        if self.linear is None:
+            logits = torch.logsumexp(cast(Tensor, class_logits), dim=1)
+        else:
+            logits = self.linear(phi).squeeze(1)
+        if self.embed is not None:
+            logits = logits + (self.embed(y) * phi).sum(dim=1)
+        return logits if class_logits is None else torch.cat([logits[:, None], class_logits], dim=1)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Judge each row."""
+        return self.verdict(self.features(x, y), y)
 
 
 def split_verdict(output: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -203,9 +234,9 @@ def initialise(network: nn.Module, seed: int) -> None:
 
 def _fill(network: nn.Module, name: str, weight: Tensor, rng: torch.Generator) -> None:
     std = _first_std(network, name)
-    if weight.ndim == 1:
-        scales = _is_norm_scale(network, name)
-        weight.fill_(1.0 if scales else 0.0)
+    if weight.ndim == 1:  # a bias, or the scale of a norm
+        scales = name.endswith("weight")
+        weight.fill_(scales)
         if scales and std:
             weight.normal_(1.0, std, generator=rng)
     elif std:
@@ -215,7 +246,7 @@ def _fill(network: nn.Module, name: str, weight: Tensor, rng: torch.Generator) -
     elif "embed" in name:
         weight.normal_(generator=rng)
     elif "affine" in name:
-        weight.normal_(std=0.02, generator=rng)
+        weight.normal_(std=MODULATION_STD, generator=rng)
     else:
         weight.normal_(std=math.sqrt(2 / weight[0].numel()), generator=rng)
 
@@ -226,10 +257,3 @@ def _first_std(network: nn.Module, name: str) -> float | None:
     for depth in range(len(parts) + 1):
         std = getattr(network.get_submodule(".".join(parts[:depth])), "first_std", std)
     return std
-
-
-def _is_norm_scale(network: nn.Module, name: str) -> bool:
-    owner = network.get_submodule(name.rpartition(".")[0])
-    return isinstance(owner, nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm) and name.endswith(
-        "weight"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +11,12 @@ from torch.nn import functional as F
 
 from gan_augment.networks.inputs import RowAnchors
 from gan_augment.networks.layers import (
-    Condition,
+    MODULATION_STD,
+    ConditionalDiscriminator,
     new_embedding,
     spectrally_normalised,
-    verdict,
 )
+from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
 CONCATENATED = 8
 """Entries of a class embedding that is concatenated with a row."""
@@ -115,10 +117,9 @@ class ResidualRowGenerator(nn.Module):
     numbers: Tensor
     certainty: Tensor
 
-    def __init__(
-        self, layout: RowLayout, classes: int, code: int, embedding: int, width: int
-    ) -> None:
+    def __init__(self, layout: RowLayout, classes: int, settings: GeneratorSettings) -> None:
         super().__init__()
+        code, embedding, width = settings.code, settings.embedding, settings.width
         self.noise_width = code
         mask = torch.zeros(layout.width)
         mask[list(layout.numbers)] = 1
@@ -147,10 +148,9 @@ class ResidualRowGenerator(nn.Module):
 class FreeRowGenerator(nn.Module):
     """Turns noise and a class into a row."""
 
-    def __init__(
-        self, layout: RowLayout, classes: int, code: int, embedding: int, width: int
-    ) -> None:
+    def __init__(self, layout: RowLayout, classes: int, settings: GeneratorSettings) -> None:
         super().__init__()
+        code, embedding, width = settings.code, settings.embedding, settings.width
         self.noise_width = code
         self.embed = new_embedding(classes, embedding)
         self.body = RowMLP(code + embedding, width, normalised=True)
@@ -163,45 +163,23 @@ class FreeRowGenerator(nn.Module):
         return row
 
 
-class RowDiscriminator(nn.Module):
-    """Two layers and a class-conditional verdict (`layers.verdict`).
+class RowDiscriminator(ConditionalDiscriminator):
+    """Two layers and a class-conditional verdict, for rows x (N, entries)."""
 
-    Shapes: x (N, width), y (N,) -> logits (N,), or (N, 1 + K) where D predicts the classes.
-    Source: Miyato & Koyama 2018.
-    """
-
-    def __init__(
-        self,
-        entries: int,
-        classes: int,
-        *,
-        width: int,
-        condition: Condition = "projection",
-        spectral_norm: bool = False,
-    ) -> None:
+    def __init__(self, entries: int, classes: int, settings: DiscriminatorSettings) -> None:
         super().__init__()
+        width, condition = settings.width, settings.condition
+        normalised = functools.partial(spectrally_normalised, enabled=settings.spectral_norm)
         joined = CONCATENATED if condition == "concatenation" else 0
         self.body = RowMLP(entries + joined, width, normalised=False)
         for layer in self.body.layers:
             if isinstance(layer, nn.Linear):
-                spectrally_normalised(layer, spectral_norm)
-        self.linear = self.class_affine = self.classes = self.embed = None
-        if condition != "classes":
-            self.linear = spectrally_normalised(nn.Linear(width, 1), spectral_norm)
-        if condition == "projection":
-            self.class_affine = spectrally_normalised(new_embedding(classes, width), spectral_norm)
-        if condition in ("auxiliary", "classes"):
-            self.classes = nn.Linear(width, classes)
-        if joined:
-            self.embed = new_embedding(classes, joined)
-
-    def features(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return features (N, width) of rows (N, entries), with the class if it is concatenated."""
+                normalised(layer)
+        self.set_verdict(classes, width, condition, normalised, joined)
         if self.embed is not None:
-            x = torch.cat([x, self.embed(y)], dim=1)
-        features: Tensor = self.body(x)
-        return features
+            self.embed.first_std = MODULATION_STD  # type: ignore[assignment]
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return one logit per row, then those of the classes, if D predicts them."""
-        return verdict(self.features(x, y), y, self.linear, self.class_affine, self.classes)
+    def trunk(self, x: Tensor) -> Tensor:
+        """Return phi (N, width) of rows."""
+        phi: Tensor = self.body(x)
+        return phi

@@ -6,6 +6,7 @@ The source images are in `inputs.SourceRows`.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -32,10 +33,8 @@ class TranslationGenerator(nn.Module):
         self.noise_width = int(getattr(network, "noise_width", 0))
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
-        """Draw one image per row. Raises TypeError without rows."""
-        source, network = inputs.source, self.network
-        if not isinstance(source, SourceRows):
-            raise TypeError("this generator needs GeneratorInput.source, rows to start from")
+        """Draw one image per row."""
+        source, network = cast(SourceRows, inputs.source), self.network
         images: Tensor
         if source.styles is not None:
             images = network(source.rows, source.styles)
@@ -89,29 +88,15 @@ class Translator(nn.Module):
     ) -> None:
         super().__init__()
         channels, width = geometry.shape[2], settings.width
-        widths = [min(settings.max_width, width << k) for k in range(_halvings(geometry) + 1)]
-        self.masked, self.dropping = masked, dropping
+        widths = _widths(geometry, settings)
+        self.dropping = dropping
         self.noise_width = widths[-1] if dropping else 0
         self.embed = new_embedding(classes, settings.embedding)
         self.told = nn.Linear(settings.embedding, width)
         self.first = nn.Conv2d(channels + masked, width, 3, padding=1)
-        self.down = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
-                nn.InstanceNorm2d(after),
-                nn.ReLU(),
-            )
-            for before, after in pairwise(widths)
-        )
+        self.down = nn.ModuleList(_normalised(a, b, 4, stride=2) for a, b in pairwise(widths))
         self.blocks = nn.ModuleList(ResidualBlock(widths[-1]) for _ in range(BLOCKS))
-        self.up = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(before, after, 3, padding=1, bias=False),
-                nn.InstanceNorm2d(after),
-                nn.ReLU(),
-            )
-            for before, after in pairwise(widths[::-1])
-        )
+        self.up = nn.ModuleList(_normalised(a, b, 3) for a, b in pairwise(widths[::-1]))
         self.last = nn.Conv2d(width, channels, 3, padding=1)
 
     def forward(
@@ -119,9 +104,7 @@ class Translator(nn.Module):
     ) -> Tensor:
         """Draw images as classes y, with z (N, noise_width) and masks (N, 1, H, W) if used."""
         before = x
-        if self.masked:
-            if masks is None:
-                raise TypeError("a network that redraws a region needs SourceRows.masks")
+        if masks is not None:
             masks = masks.to(x.dtype)
             x = torch.cat([x * (1 - masks), masks], dim=1)
         told = self.told(self.embed(y))[:, :, None, None]
@@ -147,8 +130,7 @@ class Restyler(nn.Module):
 
     def __init__(self, geometry: Geometry, settings: GeneratorSettings) -> None:
         super().__init__()
-        channels, width = geometry.shape[2], settings.width
-        widths = [min(settings.max_width, width << k) for k in range(_halvings(geometry) + 1)]
+        channels, width, widths = geometry.shape[2], settings.width, _widths(geometry, settings)
         self.encoder = nn.ModuleList([nn.Conv2d(channels, width, 3, padding=1)])
         for before, after in pairwise(widths):
             self.encoder.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
@@ -251,5 +233,12 @@ def enlarged(images: Tensor, scale: int) -> Tensor:
     return F.interpolate(images, scale_factor=scale, mode="bicubic", align_corners=False)
 
 
-def _halvings(geometry: Geometry) -> int:
-    return min(HALVINGS, geometry.stages)
+def _widths(geometry: Geometry, settings: GeneratorSettings) -> list[int]:
+    """Return the channels at the full side and after each halving."""
+    halvings = range(min(HALVINGS, geometry.stages) + 1)
+    return [min(settings.max_width, settings.width << k) for k in halvings]
+
+
+def _normalised(before: int, after: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    layer = nn.Conv2d(before, after, kernel, stride, padding=1, bias=False)
+    return nn.Sequential(layer, nn.InstanceNorm2d(after), nn.ReLU())

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
 from gan_augment.errors import ModelFileError
@@ -26,14 +26,12 @@ from gan_augment.storage.files import write_file
 Tensors = dict[str, NDArray[Any]]
 Meta = TypeVar("Meta")
 
-SUFFIX = ".safetensors"
 KEY = "gan-augment"
 """Names the entry of the header's metadata that holds the checksum and the description."""
 LARGEST_TENSORS_BYTES = 4 << 30
 LARGEST_HEADER_BYTES = 20 << 20
 COPIES = 3
 """Copies of a file's bytes that are in memory at once while it is read."""
-_KINDS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
 
 
 def save_bundle(
@@ -67,9 +65,8 @@ def bundle_bytes(tensors: Mapping[str, NDArray[Any]], meta: BaseModel | Mapping[
     """
     values = meta.model_dump(mode="json") if isinstance(meta, BaseModel) else dict(meta)
     plain = json.loads(json.dumps(values))  # as it is read again
-    arrays = {key: _plain(key, array) for key, array in tensors.items()}
-    header = {"sha256": _meta_sha256(plain), "arrays": _arrays_sha256(arrays), "meta": plain}
-    return safetensors.numpy.save(arrays, metadata={KEY: json.dumps(header)})
+    header = {"sha256": _meta_sha256(plain), "arrays": _arrays_sha256(tensors), "meta": plain}
+    return tensors_bytes(tensors, {KEY: json.dumps(header)})
 
 
 def load_bundle(path: str | Path, *, schema: type[Meta]) -> tuple[Tensors, Meta]:
@@ -94,8 +91,7 @@ def read_bundle_bytes(
 def load_meta(path: str | Path, *, schema: type[Meta]) -> Meta:
     """Read and verify only the description of a bundle, not its arrays."""
     path = Path(path)
-    length = _header_length(path, _read_file(path, 8))
-    return _parsed(path, _described(path, _read_file(path, 8 + length))["meta"], schema)
+    return _parsed(path, _described(path, _read_file(path, LARGEST_HEADER_BYTES))["meta"], schema)
 
 
 def bundle_sha256(path: str | Path) -> str:
@@ -112,18 +108,16 @@ def read_tensors(path: Path) -> Tensors:
     return _arrays(path, _read_file(path, LARGEST_TENSORS_BYTES))
 
 
-def tensors_bytes(tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return the content of a safetensors file without a description.
-
-    >>> len(tensors_bytes({"x": np.zeros(2)})) % 8
-    0
-    """
-    return safetensors.numpy.save({key: _plain(key, a) for key, a in tensors.items()})
+def tensors_bytes(
+    tensors: Mapping[str, NDArray[Any]], metadata: dict[str, str] | None = None
+) -> bytes:
+    """Return the content of a safetensors file."""
+    arrays = {key: np.asarray(array, order="C") for key, array in tensors.items()}
+    return safetensors.numpy.save(arrays, metadata)
 
 
 def _arrays(path: Path, content: bytes) -> Tensors:
     """Return the arrays of a safetensors file, sorted by name."""
-    _header_length(path, content)
     try:
         arrays = safetensors.numpy.load(content)
     except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
@@ -131,17 +125,10 @@ def _arrays(path: Path, content: bytes) -> Tensors:
     return {key: arrays[key].copy() for key in sorted(arrays)}
 
 
-def _header_length(path: Path, content: bytes) -> int:
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > LARGEST_HEADER_BYTES:
-        raise _damaged(path, f"its header claims {length} bytes")
-    return length
-
-
 def _described(path: Path, content: bytes) -> dict[str, Any]:
     """Return the checksum and the description in the header of a file."""
     try:
-        header = parsed_json(content[8 : 8 + _header_length(path, content)])
+        header = parsed_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
         described = parsed_json(header["__metadata__"][KEY])
         meta, sha256 = described["meta"], described["sha256"]
     except (ValueError, KeyError, TypeError):
@@ -159,19 +146,17 @@ def _arrays_sha256(arrays: Mapping[str, NDArray[Any]]) -> str:
     """Return the checksum of names, types, shapes and values, whatever the order."""
     total = hashlib.sha256()
     for name in sorted(arrays):
-        array = arrays[name]
+        array = np.asarray(arrays[name])
         total.update(repr((name, array.dtype.str, array.shape)).encode())
         total.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return total.hexdigest()
 
 
 def _read_file(path: Path, most: int) -> bytes:
-    """Read the first `most` bytes of a regular file; refuse a larger file than may be read."""
+    """Read the first `most` bytes of a regular file that fits the memory."""
     try:
-        with regular_file(path) as file:
+        with regular_file(path, LARGEST_TENSORS_BYTES) as file:
             size = os.fstat(file.fileno()).st_size
-            if size > LARGEST_TENSORS_BYTES:
-                raise _damaged(path, f"it holds {size} bytes, at most {LARGEST_TENSORS_BYTES}")
             if problem := memory_problem(COPIES * min(size, most)):
                 raise ModelFileError(f"{str(path)!r} holds {size} bytes, which take {problem}.")
             return file.read(most)
@@ -186,20 +171,11 @@ def _read_file(path: Path, most: int) -> bytes:
 def _parsed(path: Path, values: dict[str, Any], schema: type[Meta]) -> Meta:
     """Return the description as a pydantic model, or as the dict that it is."""
     try:
-        if issubclass(schema, BaseModel):
-            return schema.model_validate(values)
+        return TypeAdapter(schema).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise _damaged(path, f"{where!r}: {first['msg']}") from None
-    return cast("Meta", values)
-
-
-def _plain(key: str, array: NDArray[Any]) -> NDArray[Any]:
-    values = np.asarray(array, order="C")
-    if values.dtype.str[1:] not in _KINDS:
-        raise TypeError(f"array {key!r} is {values.dtype}; expected bool, integers or floats")
-    return values
 
 
 def _damaged(path: Path, why: str) -> ModelFileError:

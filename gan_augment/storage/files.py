@@ -18,10 +18,7 @@ from typing import Any
 
 from gan_augment.errors import GanAugmentError, OutputExistsError, WriteFailedError
 
-LONGEST_NAME_BYTES = 255
 _TEMPORARY = re.compile(r"(?P<name>.+)\.(?P<kind>tmp|old)-(?P<pid>[0-9]{1,10})")
-_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
-_HASHED = re.compile(r"[0-9a-f]{64}")  # see `_temporary`
 _CURES = {
     errno.ENOSPC: "Free some space, or write to another disk.",
     errno.EDQUOT: "Your quota is used up: free some space, or write elsewhere.",
@@ -29,6 +26,7 @@ _CURES = {
     errno.EACCES: "You may not write there: choose another folder, or change its permissions.",
     errno.EPERM: "You may not write there: choose another folder, or change its permissions.",
     errno.ENAMETOOLONG: "Choose a shorter path.",
+    errno.ENOLCK: "The disk has no file locks: write to another disk.",
 }
 
 
@@ -56,46 +54,24 @@ def write_file(path: Path, content: bytes, *, sync: bool = True, replace: bool =
         file.write(content)
 
 
-class NewFile(io.RawIOBase):
-    """An open file under a temporary name, with the number and the sha256 of the bytes written.
+class NewFile(io.FileIO):
+    """A file under a temporary name, and the hash of all bytes written.
 
-    mode: permissions before the process's mask. After `end` writes do nothing: a writer that is
-    garbage-collected late may still flush, and its descriptor may belong to another file by then.
+    When it is closed, writes do nothing: a writer that is garbage-collected late may still flush.
     """
 
-    def __init__(self, path: Path, mode: int = 0o666) -> None:
+    def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-        self._descriptor = os.open(path, flags, mode)
-        self._hash = hashlib.sha256()
-        self.bytes = 0
-
-    @property
-    def sha256(self) -> str:
-        """Return the checksum of all bytes written, in lower-case hex."""
-        return self._hash.hexdigest()
-
-    def writable(self) -> bool:
-        """Return True."""
-        return True
+        super().__init__(path, "w")
+        self.sha256 = hashlib.sha256()
 
     def write(self, content: Any, /) -> int:
         """Append all of the bytes."""
-        view = memoryview(content if self._descriptor >= 0 else b"")
-        self._hash.update(view)
-        self.bytes += len(view)
+        view = memoryview(b"" if self.closed else content)
+        self.sha256.update(view)
         while view:
-            view = view[os.write(self._descriptor, view) :]
+            view = view[os.write(self.fileno(), view) :]
         return len(content)
-
-    def sync(self) -> None:
-        """Wait until the disk has it."""
-        os.fsync(self._descriptor)
-
-    def end(self) -> None:
-        """Close the descriptor; later writes do nothing."""
-        os.close(self._descriptor)
-        self._descriptor = -1
 
 
 @contextlib.contextmanager
@@ -108,13 +84,10 @@ def new_file(path: Path, *, sync: bool = True, replace: bool = True) -> Iterator
     temporary = _temporary(path, "tmp")
     with write_errors(path):
         try:
-            file = NewFile(temporary)
-            try:
+            with NewFile(temporary) as file:
                 yield file
                 if sync:
-                    file.sync()
-            finally:
-                file.end()
+                    os.fsync(file.fileno())
             move_file(temporary, path, replace=replace)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -124,27 +97,13 @@ def new_file(path: Path, *, sync: bool = True, replace: bool = True) -> Iterator
 
 
 def move_file(source: Path, path: Path, *, replace: bool) -> None:
-    """Rename a file. Without `replace`, another file of that name is never overwritten.
-
-    A link cannot overwrite. On a disk without links an empty file reserves the name first.
-    """
-    if replace:
-        source.replace(path)
-        return
-    try:
-        try:
-            os.link(source, path)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-            source.replace(path)
-    except FileExistsError:
+    """Rename a file. Without `replace`, an existing file of that name is an error."""
+    if not replace and path.exists():
         raise OutputExistsError(
             f"{str(path)!r} is there already, or appeared meanwhile; it was not replaced. Choose "
             "another name, or --overwrite."
-        ) from None
-    source.unlink(missing_ok=True)
+        )
+    source.replace(path)
 
 
 def move_folder(source: Path, path: Path) -> None:
@@ -186,7 +145,7 @@ def clean_stale(folder: Path, names: Collection[str] | None = None) -> tuple[str
         match = _TEMPORARY.fullmatch(entry.name)
         if not match or process_lives(int(match["pid"])):
             continue
-        if not (names is None or match["name"] in names or _HASHED.fullmatch(match["name"])):
+        if names is not None and match["name"] not in names:
             continue
         target = folder / match["name"]
         with write_errors(entry):
@@ -259,8 +218,4 @@ def sync_path(path: Path) -> None:
 
 
 def _temporary(path: Path, kind: str) -> Path:
-    """Return `path.<kind>-<pid>`; a name that would be too long is replaced by its hash."""
-    suffix = f".{kind}-{os.getpid()}"
-    if len(os.fsencode(path.name)) + len(suffix) <= LONGEST_NAME_BYTES:
-        return path.with_name(path.name + suffix)
-    return path.with_name(hashlib.sha256(os.fsencode(path.name)).hexdigest() + suffix)
+    return path.with_name(f"{path.name}.{kind}-{os.getpid()}")

@@ -1,6 +1,6 @@
 """Journals of long work: one JSON line per finished part, appended, synced, read after a kill.
 
-Lines are never changed. `evaluation/` and `generators/choose.py` define their content.
+Lines are never changed. `evaluation/` defines their content.
 """
 
 from __future__ import annotations
@@ -10,34 +10,32 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.errors import DataError, ResumeMismatchError
+from gan_augment.errors import ResumeMismatchError
 from gan_augment.input_files import parsed_json, read_regular
-from gan_augment.storage import write_errors
+from gan_augment.storage.files import write_errors
 
 Line = dict[str, Any]
 Key = tuple[Any, ...]
 
 MOST_BYTES = 4 << 30
-NAMES = ("repeat", "fold", "arm")
-"""The fields that identify a line of an evaluation among those of its kind."""
 
 
 class Journal:
     """Journal lines in memory and, if `path` is given, in a file.
 
-    The first line is the header, which describes the work. names: the fields that identify a line
-    among those of its kind.
+    The first line is the header, which describes the work. The key of another line is its kind, and
+    its repeat, fold and arm.
     """
 
-    def __init__(self, path: Path | None = None, names: Sequence[str] = NAMES) -> None:
-        self._path, self._names = path, names
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
         self._lines: dict[Key, Line] = {}
         self.header: Line | None = None
 
@@ -57,10 +55,7 @@ class Journal:
             if line is None:
                 break
             whole += len(text)
-            if line.get("kind") == "header":
-                self.header = line
-            else:
-                self._lines[key_of(line, self._names)] = line
+            self._keep(line)
         if self.header is None:
             raise ResumeMismatchError(
                 f"{str(path)!r} does not begin as a journal does; leave --resume out and give "
@@ -71,10 +66,7 @@ class Journal:
 
     def append(self, line: Line) -> None:
         """Append one line, and wait until the disk has it."""
-        if line["kind"] == "header":
-            self.header = line
-        else:
-            self._lines[key_of(line, self._names)] = line
+        self._keep(line)
         if self._path is None:
             return
         text = json.dumps(line, allow_nan=False) + "\n"
@@ -82,6 +74,13 @@ class Journal:
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
+
+    def _keep(self, line: Line) -> None:
+        if line["kind"] == "header":
+            self.header = line
+        else:
+            names = ("repeat", "fold", "arm")
+            self._lines[line["kind"], *(line.get(name) for name in names)] = line
 
     def get(self, key: Key) -> Line | None:
         """Return the line of a key, or None."""
@@ -92,25 +91,18 @@ class Journal:
         return (self._lines[key] for key in sorted(self._lines))
 
 
-def key_of(line: Mapping[str, Any], names: Sequence[str] = NAMES) -> Key:
-    """Return the key of a line: its kind, and its fields called `names`."""
-    return line["kind"], *(line.get(name) for name in names)
-
-
 def packed_labels(labels: NDArray[np.int64]) -> str:
-    """Pack labels (N,) below 65,536 as text: uint16, zlib, base64.
+    """Pack labels (N,) as text: uint32, zlib, base64.
 
     >>> unpack_labels(packed_labels(np.array([0, 2, 1]))).tolist()
     [0, 2, 1]
     """
-    if len(labels) and labels.max() >= 2**16:
-        raise DataError(f"label {labels.max()}; an evaluation takes fewer than 65,536 classes")
-    return base64.b64encode(zlib.compress(labels.astype("<u2").tobytes(), 6)).decode()
+    return base64.b64encode(zlib.compress(labels.astype("<u4").tobytes())).decode()
 
 
 def unpack_labels(text: str) -> NDArray[np.int64]:
     """Return the labels, int64 (N,)."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<u2").astype(np.int64)
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<u4").astype(np.int64)
 
 
 def _parsed(text: bytes) -> Line | None:

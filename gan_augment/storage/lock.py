@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+from filelock import FileLock, Timeout
 
 from gan_augment.errors import FolderInUseError, OutputExistsError, WriteFailedError
 from gan_augment.storage.files import write_errors
 
 LOCK_FILE = ".lock"
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
 def hold_folder(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
     """Hold `folder` for this process; create it if needed, and remove it if it stays empty.
 
-    The kernel's file lock is released when the process ends. Disks without file locks, such as some
-    network disks, are locked by the existence of the file. Its text names the holder for people.
+    The kernel's file lock is released when the process ends. On a disk without `flock` the file
+    itself is the lock. Its text names the holder for people.
 
     Parameters
     ----------
@@ -47,13 +45,14 @@ def hold_folder(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
     try:
         with write_errors(path):
             folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path, timeout=0, thread_local=False)
             try:
-                lock = _acquired(path)
+                lock.acquire()
             except Timeout:
                 raise _in_use(path) from None
             held = folder.stat()
         try:
-            if isinstance(lock, FileLock):
+            if isinstance(lock, FileLock):  # filelock made a SoftFileLock of it without `flock`
                 with write_errors(path):
                     path.write_text(f"process {os.getpid()} on {platform.node()}")
             yield
@@ -78,23 +77,6 @@ def _is_in_place(folder: Path, held: os.stat_result) -> bool:
         return os.path.samestat(folder.stat(), held)
     except OSError:
         return False
-
-
-def _acquired(path: Path) -> BaseFileLock:
-    was_there = path.exists()
-    lock: BaseFileLock = FileLock(path, timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-        if not was_there:  # then it is the failed attempt's
-            path.unlink(missing_ok=True)
-        lock = SoftFileLock(path, timeout=0, thread_local=False)
-        lock.acquire()
-    return lock
 
 
 def _in_use(path: Path) -> FolderInUseError:

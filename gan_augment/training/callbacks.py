@@ -14,7 +14,7 @@ from typing import Protocol
 from gan_augment.input_files import parsed_json, read_regular
 from gan_augment.processes import way_on
 from gan_augment.progress import Progress
-from gan_augment.storage import write_errors, write_file
+from gan_augment.storage.files import write_errors, write_file
 
 Event = Mapping[str, object]
 

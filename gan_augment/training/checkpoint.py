@@ -21,7 +21,8 @@ from gan_augment.errors import ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
-from gan_augment.storage import clean_stale, load_bundle, load_meta, save_bundle, write_errors
+from gan_augment.storage.bundle import load_bundle, load_meta, save_bundle
+from gan_augment.storage.files import clean_stale, write_errors
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Best
 from gan_augment.training.parts import Arrays, TrainState, below, load_state, row_unit, state_arrays

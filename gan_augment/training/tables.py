@@ -245,23 +245,14 @@ def layout_of(encoding: TableEncoding) -> RowLayout:
 def new_row_generator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Module:
     """Return the generator of a recipe, with weights not yet initialised."""
     settings = recipe.generator
-    sizes = settings.code, settings.embedding, settings.width
     if not settings.free:
-        return ResidualRowGenerator(layout, classes, *sizes)
-    return new_generators(recipe.game, classes, lambda n: FreeRowGenerator(layout, n, *sizes))
+        return ResidualRowGenerator(layout, classes, settings)
+    return new_generators(recipe.game, classes, lambda n: FreeRowGenerator(layout, n, settings))
 
 
 def new_row_discriminator(recipe: Recipe, entries: int, classes: int) -> nn.Module:
     """Return the discriminator of a recipe, not yet initialised; entries: width of a row."""
-    settings = recipe.discriminator
-
-    new = functools.partial(
-        RowDiscriminator,
-        entries,
-        width=settings.width,
-        condition=settings.condition,
-        spectral_norm=settings.spectral_norm,
-    )
+    new = functools.partial(RowDiscriminator, entries, settings=recipe.discriminator)
     return new_discriminators(recipe.game, classes, new)
 
 

@@ -18,7 +18,7 @@ from gan_augment.generators.model_file import UsefulnessRecord
 from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions
 from gan_augment.recipes import SelectionSettings, resolve_recipe
-from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.storage.bundle import load_bundle, save_bundle
 from gan_augment.torch_api.dataset import planned
 from tests.commands.conftest import Notes
 

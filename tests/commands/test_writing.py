@@ -1,7 +1,6 @@
 # ruff: noqa: PT012  (the block is what is tested)
 """`OUT.part`, the rename at the end, what may be replaced, and the folders of runs."""
 
-import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -173,17 +172,20 @@ def table(held: Output, text: str) -> None:
     held.finish_table()
 
 
-@pytest.mark.parametrize("call", ["link", "unlink"])
-@pytest.mark.parametrize("name", ["t.csv", "t.csv.manifest.csv"])
-def test_a_table_is_finished_after_a_kill_between_its_two_names(tmp_path, monkeypatch, call, name):
-    def killed(path, *more):
-        if Path(path).name == name:
+@pytest.mark.parametrize(
+    ("name", "renamed"), [("t.csv", False), ("t.csv", True), ("t.csv.manifest.csv", False)]
+)
+def test_a_table_is_finished_after_a_kill_between_its_two_names(
+    tmp_path, monkeypatch, name, renamed
+):
+    def killed(path, target, real=Path.replace):
+        if target.name != name or renamed:
+            real(path, target)
+        if target.name == name:
             raise KeyboardInterrupt
-        real(path, *more)
 
     with monkeypatch.context() as patch:
-        real = getattr(os, call)
-        patch.setattr(os, call, killed)
+        patch.setattr(Path, "replace", killed)
         with (
             pytest.raises(StopRequested),
             output(tmp_path / "t.csv", "sample", table=True) as held,
@@ -199,13 +201,13 @@ def test_a_table_is_finished_after_a_kill_between_its_two_names(tmp_path, monkey
 
 
 def test_a_file_that_took_the_name_of_a_killed_table_is_not_replaced(tmp_path, monkeypatch):
-    def killed(path, *more, real=os.link):
-        if Path(path).name.endswith("manifest.csv"):
+    def killed(path, target, real=Path.replace):
+        if target == tmp_path / "t.csv.manifest.csv":
             raise KeyboardInterrupt
-        real(path, *more)
+        return real(path, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "link", killed)
+        patch.setattr(Path, "replace", killed)
         with (
             pytest.raises(StopRequested),
             output(tmp_path / "t.csv", "sample", table=True) as held,

@@ -26,7 +26,7 @@ from gan_augment.commands.demo import (
 )
 from gan_augment.data.topup_plan import rare_classes
 from gan_augment.errors import FolderInUseError, OutputExistsError
-from gan_augment.storage import hold_folder
+from gan_augment.storage.lock import hold_folder
 
 
 def test_three_digits_are_cut_to_twenty_rows_and_are_the_rare_ones():

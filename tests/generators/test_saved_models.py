@@ -14,7 +14,7 @@ import pytest
 from gan_augment import ImageGAN, TabularGAN
 from gan_augment.errors import ModelFileError
 from gan_augment.recipes import SelectionSettings, resolve_recipe
-from gan_augment.storage import bundle_bytes
+from gan_augment.storage.bundle import bundle_bytes
 from tests.generators.conftest import toy_images
 
 Arrays = dict[str, np.ndarray]

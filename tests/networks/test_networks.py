@@ -167,6 +167,7 @@ def test_the_scale_is_computed_in_float32_under_autocast():
 
 LAYOUT = RowLayout(9, choices=((1, 4), (5, 7)), vectors=((7, 9),))  # numbers: 0 and 4
 CLASSES = 3
+ROW_SIZES = GeneratorSettings(code=5, embedding=4, width=16)
 
 
 def rows_of(n: int, seed: int = 0) -> torch.Tensor:
@@ -187,7 +188,7 @@ def inputs(n: int = 16) -> tuple[torch.Tensor, torch.Tensor, RowAnchors]:
 
 
 def residual(seed: int = 0) -> ResidualRowGenerator:
-    generator = ResidualRowGenerator(LAYOUT, CLASSES, code=5, embedding=4, width=16)
+    generator = ResidualRowGenerator(LAYOUT, CLASSES, ROW_SIZES)
     initialise(generator, seed)
     return generator
 
@@ -203,7 +204,7 @@ def disturbed(generator: torch.nn.Module) -> torch.nn.Module:
 
 
 def free(layout: RowLayout = LAYOUT) -> FreeRowGenerator:
-    return FreeRowGenerator(layout, CLASSES, code=5, embedding=4, width=16)
+    return FreeRowGenerator(layout, CLASSES, ROW_SIZES)
 
 
 def test_one_hots_are_exactly_one_hot_whatever_the_weights():
@@ -250,20 +251,22 @@ def test_rows_do_not_depend_on_each_other():
 
 
 def test_the_discriminator_projects_on_the_class():
-    d = RowDiscriminator(LAYOUT.width, CLASSES, width=16)
+    settings = DiscriminatorSettings(width=16, spectral_norm=False)
+    d = RowDiscriminator(LAYOUT.width, CLASSES, settings)
     initialise(d, 0)
+    assert d.embed.weight.std().item() == pytest.approx(0.02, rel=0.3)
     x, y = rows_of(6), torch.tensor([0, 1, 2, 0, 1, 2])
     phi = d.features(x, y)
-    embedded = d.class_affine.weight[y]
+    embedded = d.embed.weight[y]
     expected = phi @ d.linear.weight[0] + d.linear.bias + (embedded * phi).sum(dim=1)
     torch.testing.assert_close(d(x, y), expected)
     with torch.no_grad():
-        d.class_affine.weight.copy_(d.class_affine.weight[:1].expand(CLASSES, -1))
+        d.embed.weight.copy_(d.embed.weight[:1].expand(CLASSES, -1))
     torch.testing.assert_close(d(x, y), d(x, y.flip(0)))  # equal embeddings: blind to the label
 
 
 def test_spectral_norm_reaches_every_layer_where_the_recipe_asks_for_it():
-    d = RowDiscriminator(LAYOUT.width, CLASSES, width=16, spectral_norm=True)
+    d = RowDiscriminator(LAYOUT.width, CLASSES, DiscriminatorSettings(width=16))
     initialise(d, 0)
     with torch.no_grad():
         for weight in d.parameters():
@@ -271,6 +274,6 @@ def test_spectral_norm_reaches_every_layer_where_the_recipe_asks_for_it():
     for _ in range(30):
         d.train()(rows_of(4), torch.zeros(4, dtype=torch.long))
     linear = [layer for layer in d.eval().body.layers if isinstance(layer, torch.nn.Linear)]
-    for layer in (*linear, d.linear, d.class_affine):
+    for layer in (*linear, d.linear, d.embed):
         largest = torch.linalg.matrix_norm(layer.weight.detach(), 2).item()
         assert largest == pytest.approx(1, abs=0.1)

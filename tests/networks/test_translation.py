@@ -129,14 +129,7 @@ def test_lowered_pixels_are_means_of_those_that_they_stand_for():
     assert lowered(images, 4).flatten().tolist() == [7.5, 23.5]
 
 
-# masks and noise
-
-
-def test_a_network_that_redraws_a_region_needs_to_know_which():
-    g, _ = networks("inpaint")
-    rows = SourceRows(noise(0, 1, 1, 8, 8))
-    with pytest.raises(TypeError, match=r"SourceRows\.masks"):
-        g(GeneratorInput(torch.zeros(1, g.noise_width), torch.tensor([0]), rows))
+# noise
 
 
 @pytest.mark.parametrize("name", ["pix2pix", "inpaint"])

@@ -9,13 +9,13 @@ import sys
 import pytest
 
 from gan_augment.errors import FolderInUseError, OutputExistsError, WriteFailedError
-from gan_augment.storage import hold_folder
+from gan_augment.storage.lock import hold_folder
 
 COMPETE = """
 import sys
 from pathlib import Path
 from gan_augment.errors import FolderInUseError
-from gan_augment.storage import hold_folder
+from gan_augment.storage.lock import hold_folder
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -121,12 +121,18 @@ def test_a_file_that_nobody_holds_is_taken_over(tmp_path, content):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK])
-def test_a_disk_without_kernel_locks_is_locked_by_the_file(tmp_path, monkeypatch, number):
+@pytest.mark.filterwarnings("ignore:flock not supported")
+def test_a_disk_without_kernel_locks_is_locked_by_the_file_and_one_whose_locks_fail_is_named(
+    tmp_path, monkeypatch
+):
     def unsupported(*_):
-        raise OSError(number, "not supported")
+        raise OSError(number, os.strerror(number))
 
+    number = errno.ENOSYS
     monkeypatch.setattr(fcntl, "flock", unsupported)
     with hold_folder(tmp_path), pytest.raises(FolderInUseError, match=r"delete '\.lock'"):
         hold_folder(tmp_path).__enter__()
     assert list(tmp_path.iterdir()) == []
+    number = errno.ENOLCK
+    with pytest.raises(WriteFailedError, match="no file locks"):
+        hold_folder(tmp_path).__enter__()

@@ -20,7 +20,7 @@ from gan_augment.networks.ensembles import (
     mix_generators,
     routed,
 )
-from gan_augment.networks.layers import verdict
+from gan_augment.networks.layers import ConditionalDiscriminator
 from gan_augment.recipes import RECIPES, OptimiserSettings
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput, state_arrays
@@ -33,19 +33,12 @@ PLAIN = {"loss": "non-saturating"}
 FREE = {"kind": "free", "code": 4, "embedding": 4, "width": 8, "max_width": 8}
 
 
-def of_features(condition: str, k: int = 3, width: int = 4):
-    """Return the layers of a verdict, with all weights 0."""
-    linear = None if condition == "classes" else nn.Linear(width, 1)
-    classes = nn.Linear(width, k) if condition in ("auxiliary", "classes") else None
-    for layer in (linear, classes):
-        for weight in [] if layer is None else layer.parameters():
-            nn.init.zeros_(weight)
-    return linear, None, classes
-
-
 def test_equal_class_logits_cost_ln_k_and_give_a_verdict_of_three_quarters():
-    linear, projection, classes = of_features("classes", k=3)
-    said = verdict(torch.randn(5, 4), torch.zeros(5, dtype=torch.long), linear, projection, classes)
+    d = ConditionalDiscriminator()
+    d.set_verdict(3, 4, "classes", lambda layer: layer, 0)
+    for weight in d.parameters():
+        nn.init.zeros_(weight)
+    said = d.verdict(torch.randn(5, 4), torch.zeros(5, dtype=torch.long))
     assert said.shape == (5, 4)
     assert torch.sigmoid(said[:, 0]).tolist() == pytest.approx([0.75] * 5)  # Z / (Z + 1), Z = 3
     cross_entropy = nn.functional.cross_entropy(said[:, 1:], torch.tensor([0, 1, 2, 0, 1]))
@@ -176,24 +169,14 @@ def test_a_simulated_step_of_adam_is_that_of_torch():
     torch.testing.assert_close(simulated[0], real.detach(), rtol=1e-5, atol=1e-7)
 
 
-def wrapped(run, classes: int = 2):
-    """Return the run with its G and D as ensembles of one."""
-    state = run.state
-    for network in (state.generator, state.average):
-        network.decoder = Generators([network.decoder], classes)
-    state.discriminator = Discriminators([state.discriminator])
-    return run
-
-
-def test_one_generator_against_one_discriminator_is_the_plain_gan_bit_for_bit():
-    plain, ensemble = image_run(generator=FREE), wrapped(image_run(generator=FREE))
+def test_an_ensemble_of_one_discriminator_is_the_plain_gan_bit_for_bit():
+    plain, ensemble = image_run(generator=FREE), image_run(generator=FREE)
+    ensemble.state.discriminator = Discriminators([ensemble.state.discriminator])
     for _ in range(4):
         one_step(plain), one_step(ensemble)
     mine, theirs = state_arrays(plain.state), state_arrays(ensemble.state)
     for name, value in mine.items():
-        if name.startswith(("generator/decoder", "average/decoder")):
-            name = name.replace("decoder.", "decoder.members.0.", 1)
-        elif name.startswith("discriminator/"):
+        if name.startswith("discriminator/"):
             name = name.replace("/", "/members.0.", 1)
         assert np.array_equal(value, theirs[name]), name
 

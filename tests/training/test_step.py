@@ -232,7 +232,7 @@ class FirstEntries(RowDiscriminator):
 
 def matching(real, fake, y) -> float:
     run = table_run()
-    run.state.discriminator = FirstEntries(2, 2, width=16)
+    run.state.discriminator = FirstEntries(2, 2, DiscriminatorSettings(width=16))
     batch = Batch(torch.tensor(real).float(), torch.tensor(y), np.arange(len(y)))
     term, losses = feature_matching(
         run.state, run.parts, batch, GeneratorOutput(torch.tensor(fake).float())

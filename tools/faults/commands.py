@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_augment.storage import load_bundle
+from gan_augment.storage.bundle import load_bundle
 from gan_augment.training.checkpoint import CheckpointStore
 from tests.cli.conftest import contents, write_images
 from tests.commands.conftest import write_table_file

@@ -18,13 +18,13 @@ from PIL import Image, PngImagePlugin
 
 from gan_augment.errors import DataError
 from gan_augment.input_files import parsed_json, read_regular
-from gan_augment.storage import write_file
+from gan_augment.storage.files import write_file
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("path", "label", "origin", "source", "index", "scores")
 PNG_CHANNELS = (1, 3, 4)
 Origin = Literal["real", "repeat", "synthetic", "companion"]
-LONGEST_BYTES = 255
+LONGEST_BYTES = 240  # of a name; a disk takes 255, some of them for the suffix while it is written
 MOST_MANIFEST_BYTES = 1 << 30
 _UNSAFE = frozenset('%/\\<>:"|?*')
 _RESERVED = frozenset(  # the manifest, and device names of Windows

@@ -44,7 +44,7 @@ from gan_augment.kinds.image import drop_pages
 from gan_augment.kinds.kind import Labelled
 from gan_augment.processes import memory_limit_bytes
 from gan_augment.progress import Progress
-from gan_augment.storage import write_errors
+from gan_augment.storage.files import write_errors
 
 _HEADERS = 2000  # more would not move a median
 _MOST_CHANNELS = 4  # of a decoded file

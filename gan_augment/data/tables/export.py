@@ -17,8 +17,7 @@ from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES, manifest_p
 from gan_augment.data.tables.csv import Dialect
 from gan_augment.data.topup_plan import AddedOrigin
 from gan_augment.errors import DataError, UsageError
-from gan_augment.storage import check_room, new_file
-from gan_augment.storage.files import NewFile
+from gan_augment.storage.files import NewFile, check_room, new_file
 
 MANIFEST_COLUMNS = ("row", "label", "origin", "source", "index")
 MARK = "synthetic"
@@ -227,15 +226,17 @@ def write_table(
             if original:
                 original.check_unchanged()
                 manifest.write(manifest_lines([(0, "", "real", original.path.name, first)]))
-            begun = table.bytes
+            begun = table.tell()
             for part in added:
                 rows.add(part.frame)
                 manifest.write(manifest_lines(part.entries(first + done)))
                 done += len(part.frame)
-                bytes_a_row = (table.bytes - begun + manifest.bytes) // max(done, 1)
+                bytes_a_row = (table.tell() - begun + manifest.tell()) // max(done, 1)
                 check_room(out.parent, bytes_a_row * (rows_to_come - done), 2)
                 advance(done)
             rows.end()
         total = first + done
-        manifest.write(manifest_lines([(total, "", "table", f"sha256:{table.sha256}", total)]))
+        manifest.write(
+            manifest_lines([(total, "", "table", f"sha256:{table.sha256.hexdigest()}", total)])
+        )
     return done
