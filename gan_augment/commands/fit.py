@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import platform
 import shlex
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.machine import ComputeConfig
 from gan_augment.options import FitOptions, TopUp, with_options
 from gan_augment.processes import restarts
-from gan_augment.progress import Progress, Stopwatch
+from gan_augment.progress import Progress
 from gan_augment.recipes import CHOOSE, Recipe, resolve_recipe
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage.bundle import load_bundle
@@ -62,17 +63,6 @@ __all__ = ["FitPlan", "FitResult", "fit", "fit_model", "plan_fit"]
 
 _VERSIONS = ("gan-augment", "torch", "numpy", "pandas", "pillow", "scikit-learn")
 _FREE = {"budget_s", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
-
-_PHASES = {
-    "timing a few steps": "timing",
-    "timing a few steps of each recipe": "timing",
-    "training": "training",
-    "training the classifier that scores the generator": "scoring",
-    "scoring": "scoring",
-    "choosing which samples are worth keeping": "selection",
-    "trying what generated rows add": "trial",
-    "writing the model": "writing",
-}
 
 
 @dataclass(frozen=True)
@@ -146,7 +136,7 @@ class FitResult(Result):
 
     score: of the kept generator, lower is better; None if no generator was eligible. chosen, kept:
     which generator was kept, and why. samples: the file of real and synthetic rows. found: lines
-    about the selection. seconds: time by phase.
+    about the selection.
     """
 
     run: Path
@@ -157,7 +147,6 @@ class FitResult(Result):
     kept: str
     found: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Return the summary for people."""
@@ -275,13 +264,13 @@ def fit_model(
     data: the content of `source`, if it was read already.
     """
     run, requested = folder_to_write(source, out, resume=resume), options
-    progress = watch = Stopwatch(progress, "reading")
+    started_s = time.monotonic()
     with run_folder(run, resume=resume, overwrite=overwrite):
         if resume:
             options = _begun_with(run, requested, force=force)
         data = data or read_data(source, options, progress, sampled=True)
         if options.recipe == CHOOSE:
-            data = _with_choice(data, watch)
+            data = _with_choice(data, progress, started_s)
         if resume:
             options = _check_classes(run, options, requested, data.counts, force=force)
             data = replace(data, options=options)
@@ -298,7 +287,8 @@ def fit_model(
         hint = f"go on with: {shlex.join(again)}"
         world().share(plan.data.options.model_dump(mode="json"))
         with interruptible(lambda: hint), stop_on_signals() as stop:
-            return _train(plan, callbacks, watch, stop, resume=resume, force=force)
+            how = {"resume": resume, "force": force}
+            return _train(plan, callbacks, progress, stop, started_s, **how)
 
 
 def fitted_for(
@@ -341,12 +331,12 @@ def fitted_for(
     return gan, folder
 
 
-def _with_choice(data: Source, progress: Stopwatch) -> Source:
+def _with_choice(data: Source, progress: Progress, started_s: float) -> Source:
     """Choose a recipe, and return the data with that recipe in its options."""
     usual = replace(data, options=data.options.model_copy(update={"recipe": "auto"}))
     gan = replace(usual.generator(), recipe=CHOOSE)
     schema = {} if data.name == "image" else {"schema": data.fit_arguments()["schema"]}
-    run, given = RunContext(progress=progress, started_s=progress.started_s), data.options
+    run, given = RunContext(progress=progress, started_s=started_s), data.options
     how = (gan, data.data, run, data.unlabelled)
     recipe = chosen_recipe(*how, vary=lambda one: with_options(one, given), **schema)
     assert recipe is not None
@@ -359,8 +349,9 @@ def _with_choice(data: Source, progress: Stopwatch) -> Source:
 def _train(
     plan: FitPlan,
     callbacks: Sequence[Callback],
-    progress: Stopwatch,
+    progress: Progress,
     stop: StopFlag,
+    started_s: float,
     *,
     resume: bool,
     force: bool,
@@ -391,7 +382,7 @@ def _train(
                 on_steps=begin,
                 progress=progress,
                 stop=stop,
-                started_s=progress.started_s,
+                started_s=started_s,
                 fingerprint=data.sha256,
             ),
             **data.fit_arguments(),
@@ -402,19 +393,7 @@ def _train(
         raise
     progress.phase("writing the model")
     data.write_run(run, gan)
-    progress.stop()
-    spent = _seconds(progress)
-    progress.note("time: " + ", ".join(f"{name} {spent_s:g} s" for name, spent_s in spent.items()))
-    return replace(_result(plan, gan.meta_), seconds=spent), gan
-
-
-def _seconds(progress: Stopwatch) -> dict[str, float]:
-    """Return the seconds of a fit by phase, in their order."""
-    seconds = dict.fromkeys(("reading", *_PHASES.values()), 0.0)
-    for name, spent_s in progress.seconds.items():
-        other = "trial" if name.startswith("round ") else "reading"
-        seconds[_PHASES.get(name, other)] += spent_s
-    return {name: round(spent_s, 1) for name, spent_s in seconds.items()}
+    return _result(plan, gan.meta_), gan
 
 
 def _finished(plan: FitPlan) -> FitResult | None:

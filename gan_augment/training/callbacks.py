@@ -132,7 +132,6 @@ class ProgressCallback:
             value = float(str(event["value"]))
             shown = f"{value:.3f}" if value < 1000 else "over 1000"  # early ones may be huge
             self._score = f", score {shown}{best}"
-            self._progress.took("scoring", float(str(event["seconds"])))
         elif event["event"] == "rollback":
             self._progress.warn(
                 f"step {event['failed_at']}: {event['reason']}; back to step {event['step']}"

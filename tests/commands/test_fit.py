@@ -159,8 +159,6 @@ def test_the_steps_that_a_budget_became_repeat_the_run(data, tmp_path, monkeypat
     monkeypatch.setattr(few, lambda *_: None)  # one second is refused
     budget = QUICK.model_copy(update={"steps": None, "budget_s": 1.0})
     first = fit(data, tmp_path / "first", budget)
-    assert {"timing", "training", "scoring", "selection", "reading"} <= set(first.seconds)
-    assert min(first.seconds["timing"], first.seconds["scoring"]) > 0
     settings = read_toml(first.run / "config.toml")
     assert settings["fit"]["steps"] == first.steps
     threads = settings["resolved"]["threads"]

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gan_augment import progress
 from gan_augment.errors import DataError, DivergedError, UsageError
 from gan_augment.generators import choose
 from gan_augment.generators.choose import Task, choose_recipe, first_steps, halve, held_out
@@ -15,7 +14,7 @@ from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.generators.time_budget import Forecast, check_useful
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
-from gan_augment.progress import Progress, Stopwatch
+from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES
 
 SCORES = {"a": 0.5, "b": 0.4, "c": 0.3, "d": 0.2, "e": 0.1}
@@ -153,15 +152,3 @@ def test_a_budget_of_few_steps_says_which_one_would_do():
     assert re.search(r"30 steps .* 400 .* --budget 5m", heard.said)
     with pytest.raises(UsageError, match=r"buys 3 steps here.* --budget 5m"):
         check_useful(3, 40.0, 40.0, 0.5, 16, heard)
-
-
-def test_a_stopwatch_counts_a_part_of_a_phase_apart(monkeypatch):
-    now_s = 0.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now_s)
-    watch = Stopwatch(Progress(), "reading")
-    now_s = 2.0
-    watch.phase("training", 10)
-    now_s = 7.0
-    watch.took("scoring", 2.0)
-    watch.stop()
-    assert watch.seconds == {"reading": 2.0, "training": 3.0, "scoring": 2.0}
