@@ -160,7 +160,7 @@ def all_ranks() -> Iterator[World]:
             ) from None
     joined = World(dist.get_rank(), dist.get_world_size())
     try:
-        with as_world(joined):
+        with _as_world(joined):
             yield joined
         joined.meet()  # rank 0 keeps the store, and leaves last
     finally:
@@ -169,8 +169,7 @@ def all_ranks() -> Iterator[World]:
 
 
 @contextlib.contextmanager
-def as_world(own: World) -> Iterator[None]:
-    """Fit with these ranks in the block: `ALONE` is this process only, also inside `all_ranks`."""
+def _as_world(own: World) -> Iterator[None]:
     global _world
     before, _world = _world, own
     try:

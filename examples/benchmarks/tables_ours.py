@@ -19,13 +19,15 @@ from gan_augment.data.tables.columns import output_frame
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.generators.baselines import Repeats, Smote
+from gan_augment.generators.choose import choose_recipe
+from gan_augment.generators.generator import RunContext
 from gan_augment.generators.row_sampler import FEW_ROWS
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp
-from gan_augment.recipes import CHOOSE, RECIPES
+from gan_augment.recipes import CANDIDATES, RECIPES, Recipe
 
-TARGET, CHOICE_S = "target", 120.0  # seconds of a fit that chooses its recipe
+TARGET, CHOICE_S = "target", 60.0  # seconds of a choice among recipes
 Added = tuple[pd.DataFrame, np.ndarray]
 
 
@@ -88,16 +90,23 @@ class Rows:
         self.chosen_k: int | None = None
         self.chosen_recipe = ""
 
+    def _choice(self) -> Recipe:
+        """Return the recipe that short fits prefer, or the default where they are undecided."""
+        recipes = {name: RECIPES["table"][name] for name in CANDIDATES["table"]}
+        gan, read, run = _new(self._y, self._seed), self._read, RunContext()
+        found, _ = choose_recipe(gan, read.table, recipes, run, CHOICE_S, read.schema)
+        return recipes[found["winner"] or "gaussian"]
+
     def of(self, arm: str, k: int | None = None) -> Added | None:
         """Rows to parity. k: neighbours of the tuned SMOTE, chosen here where none is given."""
         if arm == "none":
             return None
-        if arm in ("ours", "interpolation", CHOOSE, *RECIPES["table"]):
+        if arm in ("ours", "interpolation", "choose", *RECIPES["table"]):
             gan = self._gan
             if arm != "interpolation":
-                budget_s = CHOICE_S if arm == CHOOSE else None
-                recipe = "auto" if arm == "ours" else arm
-                gan = replace(_new(self._y, self._seed), recipe=recipe, budget_s=budget_s)
+                recipe = self._choice() if arm == "choose" else arm
+                recipe = "auto" if arm == "ours" else recipe
+                gan = replace(_new(self._y, self._seed), recipe=recipe)
                 gan.fit(self._read.table, schema=self._read.schema)
                 self.chosen_recipe = gan.meta_.recipe.name
             return _topped_up(gan, self._read, self._y, self._seed, {})

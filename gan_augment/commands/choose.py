@@ -16,7 +16,7 @@ from gan_augment.commands.writing import SAMPLES, Result, folder_to_write, run_f
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.errors import UsageError
-from gan_augment.generators.choose import Task, choose_recipe, held_out, round_sizes
+from gan_augment.generators.choose import choose_recipe, held_out, round_sizes
 from gan_augment.generators.generator import RunContext
 from gan_augment.options import FitOptions, with_options
 from gan_augment.progress import Progress
@@ -39,11 +39,12 @@ CHOICE, RECIPE = "choice.json", "recipe.toml"
 class ChoiceResult(Result):
     """The chosen recipe, the reason, and the folder. found: the content of choice.json.
 
-    unlabelled: whether the winner uses rows without a class.
+    winner: None where the fits were too short to decide. unlabelled: whether the winner uses rows
+    without a class.
     """
 
     out: Path
-    winner: str
+    winner: str | None
     why: str
     found: Mapping[str, Any]
     unlabelled: bool = False
@@ -56,6 +57,8 @@ class ChoiceResult(Result):
         table = trials.pivot_table("score", "recipe", "steps").round(4)
         table.insert(0, "ms a step", pd.Series(self.found["step_ms"]))
         shown = table.sort_values(table.columns[-1]).to_string(na_rep="").splitlines()
+        if self.winner is None:
+            return [*shown, self.why]
         return [*shown, f"{self.winner}: {self.why}", f"the recipe: {self.out / RECIPE}"]
 
 
@@ -92,32 +95,27 @@ def choose(
     options = options or FitOptions()
     folder = folder_to_write(data, out, "choices")
     chosen, kind = _inputs(data, options, recipes, progress)
-    budget_s = options.budget_s or 1200.0
-    arguments = kind.fit_arguments()
+    budget_s, how = options.budget_s or 1200.0, kind.fit_arguments()
+    how.pop("resize", None)
     with run_folder(folder, resume=False, overwrite=overwrite, ours=_is_choice):
         for line in _lines(kind, chosen, folder):
             progress.note(line)
         with interruptible(lambda: "start again; nothing was kept"), stop_on_signals() as stop:
             usual = kind.options.model_copy(update={"recipe": "auto"})
-            task = Task(
-                prototype=replace(kind, options=usual).generator(),
-                data=kind.data,
-                recipes=chosen,
-                run=RunContext(progress=progress, stop=stop, started_s=started_s),
-                most=max(one.steps for one in chosen.values()),
-                budget_s=budget_s,
-                schema=arguments.get("schema"),
-                unlabelled=arguments["unlabelled"],
-            )
-            found = choose_recipe(task)
+            gan = replace(kind, options=usual).generator()
+            run = RunContext(progress=progress, stop=stop, started_s=started_s)
+            found, models = choose_recipe(gan, kind.data, chosen, run, budget_s, **how)
             found |= {"budget_s": budget_s, "data": str(data), **kind.facts()}
         if not kind.data.kind.tabular:
-            write_file(folder / SAMPLES, _samples(kind, found, task.models))
+            write_file(folder / SAMPLES, _samples(kind, found, models))
         found["seconds"] = round(time.monotonic() - started_s, 1)
-        winner = chosen[found["winner"]]
-        write_file(folder / RECIPE, to_toml(winner.model_dump(mode="json")).encode())
+        winner = chosen.get(found["winner"])
+        if winner:
+            write_file(folder / RECIPE, to_toml(winner.model_dump(mode="json")).encode())
+        else:
+            (folder / RECIPE).unlink(missing_ok=True)  # of the choice that is replaced
         write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
-    more = takes_unlabelled(winner)
+    more = winner is not None and takes_unlabelled(winner)
     return ChoiceResult(folder, found["winner"], found["why"], found, unlabelled=more)
 
 
@@ -185,7 +183,7 @@ def _recipes(recipes: str | Sequence[str], options: FitOptions) -> dict[str, Rec
 
 
 def _is_choice(folder: Path) -> bool:
-    return (folder / CHOICE).is_file() and (folder / RECIPE).is_file()
+    return (folder / CHOICE).is_file()
 
 
 def _samples(kind: Source, found: Mapping[str, Any], models: Mapping[str, Any]) -> bytes:

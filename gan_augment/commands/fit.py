@@ -38,7 +38,6 @@ from gan_augment.commands.writing import (
 from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
 from gan_augment.distributed import World, all_ranks, world
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
-from gan_augment.generators.choose import chosen_recipe
 from gan_augment.generators.generator import RunContext
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
@@ -46,7 +45,7 @@ from gan_augment.machine import ComputeConfig
 from gan_augment.options import FitOptions, TopUp, with_options
 from gan_augment.processes import restarts
 from gan_augment.progress import Progress
-from gan_augment.recipes import CHOOSE, Recipe, resolve_recipe
+from gan_augment.recipes import Recipe, resolve_recipe
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage.bundle import load_bundle
 from gan_augment.storage.files import write_file
@@ -269,8 +268,6 @@ def fit_model(
         if resume:
             options = _begun_with(run, requested, force=force)
         data = data or read_data(source, options, progress, sampled=True)
-        if options.recipe == CHOOSE:
-            data = _with_choice(data, progress, started_s)
         if resume:
             options = _check_classes(run, options, requested, data.counts, force=force)
             data = replace(data, options=options)
@@ -329,21 +326,6 @@ def fitted_for(
         )
     held.describe(made_from, trained=digest)
     return gan, folder
-
-
-def _with_choice(data: Source, progress: Progress, started_s: float) -> Source:
-    """Choose a recipe, and return the data with that recipe in its options."""
-    usual = replace(data, options=data.options.model_copy(update={"recipe": "auto"}))
-    gan = replace(usual.generator(), recipe=CHOOSE)
-    schema = {} if data.name == "image" else {"schema": data.fit_arguments()["schema"]}
-    run, given = RunContext(progress=progress, started_s=started_s), data.options
-    how = (gan, data.data, run, data.unlabelled)
-    recipe = chosen_recipe(*how, vary=lambda one: with_options(one, given), **schema)
-    assert recipe is not None
-    of_training = ("steps", "budget_s", "until", "patience")
-    untrained = {} if recipe.generator.trained else dict.fromkeys(of_training)
-    options = data.options.model_copy(update={"recipe": recipe, **untrained})
-    return replace(data, options=options)
 
 
 def _train(
@@ -496,7 +478,7 @@ def _changed(stored: FitOptions, requested: FitOptions) -> dict[str, Any]:
             changed[name] = value
     if requested.flips and not stored.flips:
         changed["flips"] = True
-    if requested.recipe not in (defaults.recipe, CHOOSE):
+    if requested.recipe != defaults.recipe:
         recipe = with_options(resolve_recipe(requested.recipe, stored.data_kind), stored)
         if recipe != stored.recipe:
             changed["recipe"] = recipe

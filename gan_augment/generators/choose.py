@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from statistics import mean, variance
 from typing import Any
 
@@ -22,22 +22,19 @@ from gan_augment.data.tables.encoding import fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.errors import DataError, DivergedError, UsageError
+from gan_augment.errors import DataError, DivergedError
 from gan_augment.generators import scorer
 from gan_augment.generators.generator import RunContext
-from gan_augment.generators.time_budget import SMALLEST_RUN_STEPS, Forecast, check_useful
+from gan_augment.generators.time_budget import (
+    SMALLEST_RUN_STEPS,
+    Forecast,
+    check_useful,
+    useful_steps,
+)
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import kernel_distance
 from gan_augment.progress import Progress
-from gan_augment.recipes import (
-    AUTO,
-    CANDIDATES,
-    CHOOSE,
-    RECIPES,
-    Recipe,
-    StopSettings,
-    takes_unlabelled,
-)
+from gan_augment.recipes import Recipe, StopSettings, takes_unlabelled
 from gan_augment.training.callbacks import StopRequested
 
 PARTS = 4
@@ -46,8 +43,6 @@ SEEDS, ROUNDS_OF_SEEDS = 2, 2
 NOISE = 2.0
 """Recipes that differ by fewer standard errors of the difference count as equal."""
 LEAST_HELD_OUT = 2
-CHOICE_SHARE = 0.5
-"""Share of a generator's budget that the choice of its recipe takes."""
 
 Line = dict[str, Any]
 Measure = Callable[[Any, int], float]
@@ -64,14 +59,14 @@ def round_sizes(recipes: int) -> list[int]:
 
 
 def first_steps(
-    forecasts: Sequence[Forecast], score_s: float, most: int, left_s: float | None
+    forecasts: Sequence[Forecast], score_s: float, most: int, left_s: float
 ) -> tuple[int, float, float]:
     """Plan all rounds: return the steps of the first, all fixed seconds, all seconds per such step.
 
-    most: steps of the last round. left_s: seconds for all rounds, None without a budget. The plan
-    assumes that the slowest recipes survive.
+    most: steps of the last round. left_s: seconds for all rounds. The plan assumes that the slowest
+    recipes survive.
 
-    >>> first_steps([Forecast(9, 0.5, 0.01)] * 5, 0.1, 400, None)[0]
+    >>> first_steps([Forecast(9, 0.5, 0.01)] * 5, 0.1, 400, 3600.0)[0]
     100
     """
     sizes, fixed_s, step_s = round_sizes(len(forecasts)), 0.0, 0.0
@@ -79,24 +74,24 @@ def first_steps(
         fits = SEEDS if ahead >= len(sizes) - ROUNDS_OF_SEEDS else 1
         fixed_s += fits * (n * score_s + sum(sorted(one.fixed_s for one in forecasts)[-n:]))
         step_s += fits * 2**ahead * sum(sorted(one.step_s for one in forecasts)[-n:])
-    steps = most // 2 ** (len(sizes) - 1)
-    if left_s is not None:
-        steps = min(steps, max(0, int((left_s - fixed_s) / max(step_s, 1e-9))))
-    return steps, fixed_s, step_s
+    steps = max(SMALLEST_RUN_STEPS, most // 2 ** (len(sizes) - 1))
+    return min(steps, max(0, int((left_s - fixed_s) / max(step_s, 1e-9)))), fixed_s, step_s
 
 
 def halve(
     step_ms: Mapping[str, float],
+    least: Mapping[str, int],
     steps: int,
-    fit: Callable[[str, int, int], Line],
+    score: Callable[[str, int, int], float | None],
     progress: Progress,
     late: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Run the rounds and decide; the result is JSON-ready.
 
-    step_ms: {recipe: milliseconds of a step}. steps: of the first round. fit: runs a trial of
-    (recipe, steps, seed) and returns its score, None where it diverged. late: whether the time is
-    out, so that the rounds so far decide. Raises DivergedError where all recipes of a round did.
+    step_ms: {recipe: milliseconds of a step}. least: {recipe: steps below which it says nothing}.
+    steps: of the first round. score: fits (recipe, steps, seed); None where it diverged. late:
+    whether the time is out, so that the rounds so far decide. Raises DivergedError where all
+    recipes of a round did.
     """
     left, rounds, trials = list(step_ms), list[Line](), list[Line]()
     while not rounds or len(rounds[-1]["recipes"]) > 2:
@@ -109,26 +104,32 @@ def halve(
         for seed, name in [(seed, name) for seed in range(seeds) for name in left]:
             if seed and late():
                 break
-            here.append(fit(name, steps, seed))
-            known = here[-1]["score"]
-            score = "diverged" if known is None else f"score {known:.4g}"
+            began_s, known = time.monotonic(), score(name, steps, seed)
+            here.append({"recipe": name, "steps": steps, "seed": seed, "score": known})
+            here[-1]["seconds"] = round(time.monotonic() - began_s, 3)
             progress.advance(len(here))
-            progress.note(f"{name}, {steps} steps, seed {seed}: {score}")
+            shown = "diverged" if known is None else f"score {known:.4g}"
+            progress.note(f"{name}, {steps} steps, seed {seed}: {shown}")
         trials += here
         losses = {name: _loss(here, name) for name in left}
         left.sort(key=lambda name: (losses[name], step_ms[name]))
         if losses[left[0]] == math.inf:
             raise DivergedError("every recipe of a round diverged; name others, or add rows")
         left, steps = left[: max(2, math.ceil(len(left) / 2))], 2 * steps
-    return decide(left, here, step_ms) | {"rounds": rounds, "trials": trials, "step_ms": step_ms}
+    found = decide(left, here, step_ms, least)
+    return found | {"rounds": rounds, "trials": trials, "step_ms": step_ms}
 
 
 def decide(
-    ranked: Sequence[str], last: Sequence[Line], step_ms: Mapping[str, float]
+    ranked: Sequence[str],
+    last: Sequence[Line],
+    step_ms: Mapping[str, float],
+    least: Mapping[str, int],
 ) -> dict[str, Any]:
     """Choose the cheapest recipe whose score in the last round is within noise of the best.
 
     The noise is two standard errors of a difference by the variance between seeds, 0 if unknown.
+    Nothing is decided, and the winner is None, where a recipe had fewer steps than its `least`.
     """
     losses = {name: _loss(last, name) for name in ranked}
     of_seeds = []
@@ -140,6 +141,10 @@ def decide(
     tied = [name for name in ranked if losses[name] - losses[ranked[0]] <= noise]
     winner, second = min(tied, key=lambda name: step_ms[name]), ranked[1]
     why = f"{winner} is ahead of {second} by {losses[second] - losses[winner]:.2g}"
+    steps, enough = last[0]["steps"], max(least[name] for name in ranked)
+    if steps < enough:
+        why = f"undecided: {steps} steps at the end say nothing, {enough} may; lengthen --budget"
+        return {"winner": None, "tied": [*ranked], "why": why, "noise": noise}
     if losses[second] == math.inf:
         why = f"{second} diverged in the last round, {winner} did not"
     elif len(tied) > 1:
@@ -208,137 +213,89 @@ def held_out_score(
     return measure
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """A comparison of recipes on some data.
+def choose_recipe(
+    prototype: Any,
+    data: Labelled,
+    recipes: Mapping[str, Recipe],
+    run: RunContext,
+    budget_s: float,
+    schema: TableSchema | None = None,
+    unlabelled: Labelled | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Choose among recipes; return what `halve` returns, and the last generator of each recipe.
 
-    budget_s: seconds that the choice may take. share: that part of the user's budget. most: steps
-    of the last round. schema: of a table. unlabelled: rows for the recipes that can use them.
-    models: filled with the last generator of each recipe.
+    prototype: has the other settings of the generators. budget_s: seconds from `run.started_s` on.
+    unlabelled: rows for the recipes that can use them.
+
+    Raises DataError for too few rows, UsageError for a budget whose first round has under 20 steps,
+    DivergedError where all recipes diverged, StopRequested.
     """
-
-    prototype: Any
-    data: Labelled
-    recipes: Mapping[str, Recipe]
-    run: RunContext
-    most: int
-    budget_s: float | None = None
-    share: float = 1.0
-    schema: TableSchema | None = None
-    unlabelled: Labelled | None = None
-    models: dict[str, Any] = field(default_factory=dict)
-
-    def unfitted(self, name: str, steps: int, seed: int) -> Any:
-        """Return a generator of a recipe with the prototype's other settings."""
-        recipe, gan = self.recipes[name].model_copy(update={"stop": StopSettings()}), self.prototype
-        return replace(
-            gan,
-            recipe=recipe,
-            steps=min(steps, recipe.steps) if recipe.generator.trained else None,
-            random_state=gan.random_state + seed,
-            classes=choose_classes(gan.classes, self.data.counts),
-            budget_s=None,
-            threads=gan.threads or 1,
-            callbacks=(),
-            **({"selection": False} if hasattr(gan, "selection") else {}),
-        )
-
-    def fit(self, name: str, steps: int, seed: int, train: Labelled) -> Any:
-        """Fit a generator on `train`."""
-        more = self.unlabelled if takes_unlabelled(self.recipes[name]) else None
-        run, gan = RunContext(stop=self.run.stop), self.unfitted(name, steps, seed)
-        return gan.fit(train, run, schema=self.schema, unlabelled=more)
-
-    def plan(self, train: Labelled, measure: Measure) -> tuple[int, dict[str, float]]:
-        """Time a few steps of each recipe; return the first round's steps and {recipe: ms a step}.
-
-        Raises UsageError for a budget whose first round has under 20 steps.
-        """
-        self.run.progress.phase("timing a few steps of each recipe")
-        speeds: dict[str, Forecast] = {}
-        for name in self.recipes:
-            speeds[name] = self.unfitted(name, self.most, 0).forecast(train, self.schema)
-        quickest = self.fit(min(speeds, key=lambda k: speeds[k].step_s), 1, 0, train)
-        began_s = time.monotonic()
-        measure(quickest, 0)
-        score_s, spent_s = time.monotonic() - began_s, time.monotonic() - self.run.started_s
-        left_s = None if self.budget_s is None else self.budget_s - spent_s
-        steps, fixed_s, step_s = first_steps([*speeds.values()], score_s, self.most, left_s)
-        if self.budget_s is not None:
-            batch = max(recipe.batch for recipe in self.recipes.values())
-            budget_s, fixed_s = self.budget_s / self.share, (fixed_s + spent_s) / self.share
-            check_useful(steps, budget_s, fixed_s, step_s / self.share, batch, self.run.progress)
-        step_ms = {name: round(1000 * speed.step_s, 2) for name, speed in speeds.items()}
-        return max(SMALLEST_RUN_STEPS, steps), step_ms
-
-
-def choose_recipe(task: Task) -> dict[str, Any]:
-    """Choose among the recipes of a task; returns what `halve` returns.
-
-    Raises DataError for too few rows, UsageError for too short a budget, DivergedError where all
-    recipes diverged, StopRequested.
-    """
-    run, gan = task.run, task.prototype
-    topped_up = choose_classes(gan.classes, task.data.counts)
-    train, held = held_out(task.data, topped_up, gan.random_state)
+    topped_up = choose_classes(prototype.classes, data.counts)
+    train, held = held_out(data, topped_up, prototype.random_state)
     run.progress.phase("preparing the score")
-    measure = held_out_score(train, held, topped_up, task.schema)
+    measure, models = held_out_score(train, held, topped_up, schema), dict[str, Any]()
 
-    def trial(name: str, steps: int, seed: int) -> Line:
+    def fitted(name: str, steps: int, seed: int) -> Any:
         if run.stop.signal is not None:
             raise StopRequested(run.stop.signal)
-        began_s, score = time.monotonic(), math.nan
+        gan = _unfitted(prototype, recipes[name], steps, seed, topped_up)
+        more = unlabelled if takes_unlabelled(recipes[name]) else None
+        return gan.fit(train, RunContext(stop=run.stop), schema=schema, unlabelled=more)
+
+    def score(name: str, steps: int, seed: int) -> float | None:
         try:
-            fitted = task.models[name] = task.fit(name, steps, seed, train)
-            score = measure(fitted, seed)
+            models[name] = fitted(name, steps, seed)
+            found = measure(models[name], seed)
         except DivergedError as error:
             run.progress.warn(f"{name}: {error}")
-        line: Line = {"recipe": name, "steps": steps, "seed": seed}
-        line["score"] = round(score, 6) if math.isfinite(score) else None
-        return line | {"seconds": round(time.monotonic() - began_s, 3)}
+            return None
+        return round(found, 6) if math.isfinite(found) else None
 
-    steps, step_ms = task.plan(train, measure)
-    budget_s = math.inf if task.budget_s is None else task.budget_s
-    return halve(
-        step_ms,
-        steps,
-        trial,
-        run.progress,
-        lambda: time.monotonic() - run.started_s > budget_s,
+    run.progress.phase("timing a few steps of each recipe")
+    speeds = dict[str, Forecast]()
+    for name, recipe in recipes.items():
+        gan = _unfitted(prototype, recipe, recipe.steps, 0, topped_up)
+        speeds[name] = gan.forecast(train, schema)
+    quickest = fitted(min(speeds, key=lambda name: speeds[name].step_s), 1, 0)
+    began_s = time.monotonic()
+    measure(quickest, 0)
+    steps = _first_round(recipes, speeds, time.monotonic() - began_s, run, budget_s)
+    least = {name: useful_steps(recipe) for name, recipe in recipes.items()}
+    step_ms = {name: round(1000 * speed.step_s, 2) for name, speed in speeds.items()}
+    end_s = run.started_s + budget_s
+    found = halve(step_ms, least, steps, score, run.progress, lambda: time.monotonic() > end_s)
+    return found, models
+
+
+def _unfitted(
+    prototype: Any, recipe: Recipe, steps: int, seed: int, topped_up: Sequence[str]
+) -> Any:
+    """Return a generator of a recipe, of its own steps at most, without selection."""
+    return replace(
+        prototype,
+        recipe=recipe.model_copy(update={"stop": StopSettings()}),
+        steps=min(steps, recipe.steps) if recipe.generator.trained else None,
+        random_state=prototype.random_state + seed,
+        classes=topped_up,
+        budget_s=None,
+        threads=prototype.threads or 1,
+        callbacks=(),
+        **({"selection": False} if hasattr(prototype, "selection") else {}),
     )
 
 
-def chosen_recipe(
-    gan: Any,
-    data: Labelled,
+def _first_round(
+    recipes: Mapping[str, Recipe],
+    speeds: Mapping[str, Forecast],
+    score_s: float,
     run: RunContext,
-    unlabelled: Labelled | None = None,
-    schema: TableSchema | None = None,
-    vary: Callable[[Recipe], Recipe] = lambda recipe: recipe,
-) -> Recipe | None:
-    """Choose for a generator whose recipe is "choose" among the usual ones; None for any other.
-
-    It takes half of the generator's budget. Without a budget the last fits have a quarter of the
-    generator's steps. vary: changes settings of the trained recipes, which are tried and chosen so.
-    Raises what `choose_recipe` raises, and UsageError where there are unlabelled rows.
-    """
-    if gan.recipe != CHOOSE:
-        return None
-    if unlabelled is not None:
-        raise UsageError("recipe 'choose' takes no unlabelled rows; name a recipe that does")
-    known = RECIPES[data.kind.recipes]
-    tried = {name: known[name] for name in CANDIDATES[data.kind.recipes]}
-    budget_s, most = None if gan.steps else gan.budget_s, gan.steps or known[AUTO].steps
-    task = Task(
-        prototype=gan,
-        data=data,
-        recipes={name: vary(r) if r.generator.trained else r for name, r in tried.items()},
-        run=run,
-        most=most if budget_s else math.ceil(most / 4),
-        budget_s=budget_s and budget_s * CHOICE_SHARE,
-        share=CHOICE_SHARE,
-        schema=schema,
-    )
-    found = choose_recipe(task)
-    run.progress.note(f"recipe {found['winner']}: {found['why']}")
-    return task.recipes[found["winner"]]
+    budget_s: float,
+) -> int:
+    """Return the steps of the first round; see `check_useful` for budgets that are too short."""
+    spent_s, most = time.monotonic() - run.started_s, max(one.steps for one in recipes.values())
+    plan = first_steps([*speeds.values()], score_s, most, budget_s - spent_s)
+    steps, fixed_s, step_s = plan
+    doublings = len(round_sizes(len(recipes))) - 1
+    useful = math.ceil(max(map(useful_steps, recipes.values())) / 2**doublings)
+    check_useful(steps, useful, budget_s, fixed_s + spent_s, step_s, run.progress)
+    return steps

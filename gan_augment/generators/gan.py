@@ -20,9 +20,8 @@ from gan_augment import machine
 from gan_augment.data.batches import Batches
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.distributed import ALONE, World, as_world, world
+from gan_augment.distributed import World, world
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class
-from gan_augment.generators.choose import chosen_recipe
 from gan_augment.generators.generator import (
     RunContext,
     check_length,
@@ -32,18 +31,18 @@ from gan_augment.generators.generator import (
 )
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.generators.time_budget import (
-    SMALLEST_RUN_STEPS,
     Forecast,
     check_useful,
     opening_s,
     step_seconds,
+    useful_steps,
 )
 from gan_augment.kinds import kind_named
 from gan_augment.kinds.kind import Labelled, Meta
 from gan_augment.machine import ComputeConfig, Precision, compute_config
 from gan_augment.networks.ensembles import mix_generators
 from gan_augment.progress import Progress
-from gan_augment.recipes import CHOOSE, Recipe
+from gan_augment.recipes import Recipe
 from gan_augment.storage.bundle import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.training.callbacks import Callback, ProgressCallback, StopRequested
 from gan_augment.training.checkpoint import RunSaver, join_ranks
@@ -107,7 +106,6 @@ class GAN(ABC):
     meta_: ModelMeta = field(init=False)
 
     _sampler: Any = field(init=False)
-    _choice: Recipe | None = field(init=False, default=None)  # of a fit whose recipe is "choose"
 
     _scores: ClassVar[int]
     _least_steps: ClassVar[int]
@@ -174,17 +172,11 @@ class GAN(ABC):
     def forecast(self, data: Labelled, schema: TableSchema | None = None) -> Forecast:
         """Estimate how long a fit on `data` takes: prepare one and time a few steps."""
         self._checked(data)
-        recipe, steps, step_s, began_s = self._recipe(), 0, 0.0, time.monotonic()
+        recipe, began_s = self._recipe(), time.monotonic()
         problem = self._problem(data, recipe, self._compute(data), None, schema)
-        fixed_s, began_s = time.monotonic() - began_s, time.monotonic()
-        self._scorer(problem, Progress())
-        scorer_s = time.monotonic() - began_s
-        if not self.untrained:
-            steps = recipe.steps if self.steps is None else self.steps
-            step_s = step_seconds(problem.parts, problem.batches, PROBE_S / 2)
-            fixed_s += opening_s(recipe, step_s)
-        more_s, share = self._more(problem, step_s, scorer_s)
-        return Forecast(steps, fixed_s + scorer_s + more_s, step_s * (1 + share))
+        prepared_s = time.monotonic() - began_s
+        _, scorer_s, rest = self._timed(problem, Progress(), PROBE_S / 2)
+        return replace(rest, fixed_s=prepared_s + scorer_s + rest.fixed_s)
 
     def sample(
         self, counts: Mapping[str, int], random_state: int = 0, source: Labelled | None = None
@@ -297,8 +289,6 @@ class GAN(ABC):
     @property
     def untrained(self) -> bool:
         """Whether a fit with these settings trains no generator."""
-        if self.recipe == CHOOSE and self._choice is None:
-            return False
         return self.steps == 0 or not self._recipe().generator.trained
 
     # what differs between images and tables
@@ -354,8 +344,8 @@ class GAN(ABC):
 
     def _checked(self, data: Labelled) -> tuple[str, ...]:
         """Return the classes to top up. Raises UsageError or DataError for wrong settings."""
-        trained = self.recipe == CHOOSE or self._recipe().generator.trained
-        check_length(self.steps, self.budget_s, self._least_steps if trained else 0)
+        least = self._least_steps if self._recipe().generator.trained else 0
+        check_length(self.steps, self.budget_s, least)
         return choose_classes(self.classes, data.counts)
 
     def _prepared(
@@ -373,8 +363,6 @@ class GAN(ABC):
             recipe = Recipe.model_validate(how["recipe"])
             problem = self._problem(data, recipe, compute, unlabelled, schema)
             return problem, self._scorer(problem, Progress()), how["steps"]
-        with as_world(ALONE):
-            self._choice = chosen_recipe(self, data, run, unlabelled, schema)
         recipe, compute = self._recipe(), self._compute(data)
         problem = self._problem(data, recipe, compute, unlabelled, schema)
         scorer, steps = self._planned(problem, run)
@@ -389,24 +377,37 @@ class GAN(ABC):
     def _planned(self, problem: Problem, run: RunContext) -> tuple[GANScorer, int]:
         """Make the scorer; return it and the steps, which a budget sets by timed ones."""
         recipe, progress, budget_s = problem.parts.recipe, run.progress, self.budget_s
-        steps = 0 if self.untrained else self.steps or recipe.steps
-        if self.steps is not None or budget_s is None or not steps:
-            return self._scorer(problem, progress), steps
+        if self.steps is not None or budget_s is None or self.untrained:
+            return self._scorer(problem, progress), self._own_steps
         progress.phase("timing a few steps")
-        step_s = step_seconds(problem.parts, problem.batches, min(PROBE_S, budget_s / 20))
-        began_s = time.monotonic()
-        scorer = self._scorer(problem, progress)
-        more_s, share = self._more(problem, step_s, time.monotonic() - began_s)
-        fixed_s = time.monotonic() - run.started_s + opening_s(recipe, step_s) + more_s
-        each_s = step_s * (1 + share)
-        steps = max(0, int((budget_s - fixed_s) / each_s))
-        check_useful(steps, budget_s, fixed_s, each_s, recipe.batch, progress)
-        steps = max(steps, SMALLEST_RUN_STEPS)
+        scorer, _, rest = self._timed(problem, progress, min(PROBE_S, budget_s / 20))
+        fixed_s = time.monotonic() - run.started_s + rest.fixed_s
+        steps = max(0, int((budget_s - fixed_s) / rest.step_s))
+        check_useful(steps, useful_steps(recipe), budget_s, fixed_s, rest.step_s, progress)
         progress.note(
-            f"a budget of {budget_s:g} s is {steps} steps here ({recipe.batch / step_s:.0f} "
-            f"{problem.data.kind.unit}/s); --steps {steps} repeats the run"
+            f"a budget of {budget_s:g} s is {steps} steps here; --steps {steps} repeats the run"
         )
         return scorer, steps
+
+    @property
+    def _own_steps(self) -> int:
+        """The steps of a fit without a budget."""
+        return 0 if self.untrained else self.steps or self._recipe().steps
+
+    def _timed(
+        self, problem: Problem, progress: Progress, probe_s: float
+    ) -> tuple[GANScorer, float, Forecast]:
+        """Time a few steps and make the scorer.
+
+        Returns the scorer, the seconds that it took, and the forecast of a fit from there on.
+        """
+        step_s = 0.0 if self.untrained else step_seconds(problem.parts, problem.batches, probe_s)
+        began_s = time.monotonic()
+        scorer = self._scorer(problem, progress)
+        scorer_s = time.monotonic() - began_s
+        more_s, share = self._more(problem, step_s, scorer_s)
+        more_s += opening_s(problem.parts.recipe, step_s)
+        return scorer, scorer_s, Forecast(self._own_steps, more_s, step_s * (1 + share))
 
     def _train(
         self, training: Run, run: RunContext, sha256: str, scorer: GANScorer

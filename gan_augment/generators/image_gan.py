@@ -43,8 +43,7 @@ class ImageGAN(GAN):
     Parameters
     ----------
     recipe
-        A name ("auto", "anchored", "stargan", ...), the path of a .toml file, or a Recipe. "choose"
-        takes the winner of short fits, for half of a budget.
+        A name ("auto", "anchored", "stargan", ...), the path of a .toml file, or a Recipe.
     steps, budget_s
         Generator steps, by default the recipe's; or seconds, converted into steps once.
     classes
@@ -137,7 +136,7 @@ class ImageGAN(GAN):
         return self._sampler.rows(label, name, start, stop, seed)
 
     def _recipe(self) -> Recipe:
-        return resolve_recipe(self._choice or self.recipe)
+        return resolve_recipe(self.recipe)
 
     def _problem(
         self,

@@ -58,8 +58,7 @@ class TabularGAN(GAN):
     ----------
     recipe
         A name, the path of a .toml file, or a Recipe. "auto" is "gaussian", which trains nothing,
-        or "anchored" where steps or a budget are given. "choose" takes the winner of short fits,
-        for half of a budget.
+        or "anchored" where steps or a budget are given.
     steps, budget_s
         Generator steps, by default the recipe's (0 with "anchored" is interpolation); or seconds,
         converted into steps once.
@@ -120,7 +119,7 @@ class TabularGAN(GAN):
         return output_frame(cells, self.schema_, max(stop - start, 0), first_id), None
 
     def _recipe(self) -> Recipe:
-        return self._choice or table_recipe(self.recipe, self.steps, self.budget_s)
+        return table_recipe(self.recipe, self.steps, self.budget_s)
 
     def _problem(
         self,

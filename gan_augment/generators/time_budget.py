@@ -11,6 +11,7 @@ import torch
 from gan_augment import machine
 from gan_augment.data.batches import Batches
 from gan_augment.errors import UsageError
+from gan_augment.options import seconds
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
 from gan_augment.training.parts import Parts, Step, new_state
@@ -23,6 +24,7 @@ from gan_augment.training.schedule import (
 SMALLEST_RUN_STEPS = 20
 USEFUL_ROWS = 6400
 """With fewer drawn rows an anchored generator hardly differs from interpolation."""
+_BUDGETS = "10s 20s 30s 45s 1m 90s 2m 3m 5m 7m 10m 15m 20m 30m 45m 1h 90m 2h 3h 5h 8h 12h"
 
 
 @dataclass(frozen=True)
@@ -91,22 +93,42 @@ def _long_step(recipe: Recipe) -> float:
     return max(longer, 0) / (recipe.d_steps + 1)
 
 
+def useful_steps(recipe: Recipe) -> int:
+    """Return the steps below which a fit hardly differs from one without training.
+
+    >>> from gan_augment.recipes import RECIPES
+    >>> useful_steps(RECIPES["image"]["anchored"]), useful_steps(RECIPES["table"]["anchored"])
+    (400, 25)
+    """
+    return min(recipe.steps, max(SMALLEST_RUN_STEPS, USEFUL_ROWS // recipe.batch))
+
+
 def check_useful(
-    steps: int, budget_s: float, fixed_s: float, step_s: float, batch: int, progress: Progress
+    steps: int, useful: int, budget_s: float, fixed_s: float, step_s: float, progress: Progress
 ) -> None:
-    """Raise UsageError for a budget below 20 steps; warn about a budget that is hardly useful.
+    """Raise UsageError for a budget below 20 steps; warn about a budget below `useful` steps.
 
     Both messages name a budget that suffices. fixed_s: seconds of a fit other than its steps.
     """
-    useful = max(SMALLEST_RUN_STEPS, USEFUL_ROWS // batch)
+    useful = max(SMALLEST_RUN_STEPS, useful)
     if steps >= useful:
         return
-    enough_s = 1.1 * (fixed_s + useful * step_s)
-    enough = (
-        f"{10 * math.ceil(enough_s / 10)}s" if enough_s <= 90 else f"{math.ceil(enough_s / 60)}m"
-    )
-    cure = f"--budget {enough} (budget_s=), or smaller images, would do"
+    cure = f"--budget {enough(fixed_s + useful * step_s)} (budget_s=), or smaller images, would do"
     bought = f"a budget of {budget_s:g} s buys {steps} steps here"
     if steps < SMALLEST_RUN_STEPS:
         raise UsageError(f"{bought}, and a run needs {SMALLEST_RUN_STEPS}; {cure}")
     progress.warn(f"{bought}, and fewer than {useful} are hardly useful; {cure}")
+
+
+def enough(needed_s: float) -> str:
+    """Return a round budget with a quarter to spare.
+
+    Timed steps vary from call to call: the spare quarter makes the next call accept the budget, and
+    rounding makes most calls name the same one.
+
+    >>> enough(7), enough(95), enough(305), enough(330), enough(9e4)
+    ('10s', '2m', '7m', '7m', '32h')
+    """
+    spare_s = 1.25 * needed_s
+    known = (text for text in _BUDGETS.split() if seconds(text) >= spare_s)
+    return next(known, f"{math.ceil(spare_s / 3600)}h")

@@ -26,7 +26,6 @@ __all__ = [
     "ABOUT",
     "AUTO",
     "CANDIDATES",
-    "CHOOSE",
     "RECIPES",
     "AugmentSettings",
     "DataKind",
@@ -46,9 +45,7 @@ __all__ = [
 ]
 
 AUTO = "anchored"
-CHOOSE = "choose"
-"""Recipe name for the best of CANDIDATES in short fits on the data."""
-CANDIDATES: Mapping[DataKind, tuple[str, ...]] = {
+CANDIDATES: Mapping[DataKind, tuple[str, ...]] = {  # of `gan-augment choose`
     "image": (AUTO, "free", "dcgan", "egan", "wgan-gp"),
     "table": ("gaussian", AUTO, "free", "wgan-gp", "class-by-class"),
 }
@@ -68,11 +65,6 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
         recipe = RECIPES[data][AUTO if requested == "auto" else requested]
     elif requested.endswith(".toml"):
         recipe = Recipe.checked(read_toml(Path(requested)), requested)
-    elif requested == CHOOSE:
-        raise UsageError(
-            "recipe 'choose' is known once a fit has begun: `gan-augment choose DATA` writes the "
-            "recipe.toml that can be named here"
-        )
     else:
         others = [own[requested] for own in RECIPES.values() if requested in own]
         if not others:

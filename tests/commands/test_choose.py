@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gan_augment.commands.choose import choose, plan_choice
-from gan_augment.commands.fit import fit, plan_fit
+from gan_augment.commands.fit import fit
 from gan_augment.errors import DataError, OutputExistsError, UsageError
 from gan_augment.generators import choose as rounds
 from gan_augment.generators.image_gan import ImageGAN
@@ -63,26 +63,16 @@ def test_the_winners_toml_is_a_recipe_of_a_fit(whole, table_file, tmp_path):
     fit(table_file, tmp_path / "run", options.model_copy(update={"steps": steps}))
 
 
-def test_what_a_fit_would_choose_is_not_known_before(table_file):
-    with pytest.raises(UsageError, match=r"writes the recipe\.toml that can be named here"):
-        plan_fit(table_file, FitOptions(target="fraud", recipe="choose"))
-
-
 @pytest.mark.slow
-def test_a_fit_that_chooses_stores_the_winner(table_file, tmp_path):
-    options = FitOptions(target="fraud", device="cpu", recipe="choose", steps=80)
-    run = fit(table_file, tmp_path / "run", options).run
-    name = read_toml(run / "config.toml")["recipe"]["name"]
-    assert name in (*NAMES, "wgan-gp", "class-by-class")
-
-
-@pytest.mark.slow
-def test_a_choice_of_images_shows_samples(tmp_path):
+def test_a_choice_of_images_shows_samples_and_is_undecided_after_few_steps(tmp_path):
     data = write_classes(tmp_path / "parts", {"good": 40, "bad": 9})
     options = FitOptions(device="cpu", budget_s=600)
     found = choose(data, tmp_path / "out", options, recipes=["anchored", "lsgan"])
     assert {"anchored", "lsgan"} == {trial["recipe"] for trial in found.found["trials"]}
     assert (found.out / "samples.png").is_file()
+    assert json.loads((found.out / "choice.json").read_text())["winner"] is None
+    assert found.lines()[-1].startswith("undecided: 25 steps")  # 400 are needed
+    assert not (found.out / "recipe.toml").exists()
 
 
 @pytest.fixture
@@ -98,15 +88,6 @@ def fits(monkeypatch) -> list[tuple[Any, dict[str, Any]]]:
 
         monkeypatch.setattr(kind, "fit", fit_seen)
     return seen
-
-
-@pytest.mark.slow
-def test_options_of_a_fit_that_chooses_are_those_of_its_trials(table_file, tmp_path, fits):
-    options = FitOptions(target="fraud", device="cpu", recipe="choose", steps=80, threads=2)
-    fit(table_file, tmp_path / "run", options)
-    trained = [gan for gan, _ in fits if gan.recipe.generator.trained]
-    assert len(trained) > 3
-    assert {gan.threads for gan, _ in fits} == {2}
 
 
 @pytest.mark.slow

@@ -12,16 +12,15 @@ from torch import nn
 
 from gan_augment import ImageGAN
 from gan_augment.errors import UsageError
-from gan_augment.generators import choose, image_sampler
+from gan_augment.generators import image_sampler
 from gan_augment.generators.image_sampler import drawn_codes
 from gan_augment.generators.scorer import ImageScorer, class_weights
 from gan_augment.generators.source_rows import BLOCK
-from gan_augment.generators.time_budget import Forecast
 from gan_augment.machine import compute_config
 from gan_augment.networks.geometry import to_network
 from gan_augment.networks.inputs import lenders_of
 from gan_augment.progress import Progress
-from gan_augment.recipes import CANDIDATES, GeneratorSettings, Recipe, resolve_recipe
+from gan_augment.recipes import GeneratorSettings, Recipe, resolve_recipe
 from gan_augment.training.images import build
 
 
@@ -47,18 +46,6 @@ def test_a_free_generator_contains_no_row_and_keeps_the_same_promises(toy, tmp_p
     gan.save(tmp_path / "model")
     loaded = ImageGAN.load(tmp_path / "model", device="cpu")
     assert np.array_equal(loaded.sample({"ugly": 5}).pixels, gan.sample({"ugly": 70}).pixels[:5])
-
-
-@pytest.mark.slow
-def test_a_generator_that_chooses_is_of_the_usual_recipes(toy, monkeypatch):
-    monkeypatch.setitem(CANDIDATES, "image", ("anchored", "free"))
-    monkeypatch.setattr(ImageGAN, "forecast", lambda *_: Forecast(4, 0.1, 0.01))
-    monkeypatch.setattr(choose, "SMALLEST_RUN_STEPS", 2)
-    settings = {"device": "cpu", "threads": 1, "selection": False}
-    gan = ImageGAN(recipe="choose", steps=4, classes=["good"], **settings).fit(toy)
-    assert gan.recipe == "choose"
-    assert gan.meta_.recipe.name in CANDIDATES["image"]
-    assert gan.sample({"good": 3}).counts["good"] == 3
 
 
 @pytest.mark.slow

@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gan_augment import FitOptions, GANAugmenter, TabularGAN, read_frame
 from gan_augment.data.arrays import from_arrays
-from gan_augment.recipes import CANDIDATES
 from gan_augment.sklearn_api.augmenter import checked_options, threads
 
 THREE = np.array(["a"] * 40 + ["b"] * 12 + ["c"] * 4)
@@ -188,15 +187,6 @@ def test_ids_among_the_columns_and_dark_pictures_are_warned_of(quick, pictures) 
     X, y = pictures
     with pytest.warns(UserWarning, match=r"brightest pixel is 15 of 255"):
         GANAugmenter(synthetic_share=0, companions=False).fit_resample(X // 16, y)
-
-
-@pytest.mark.slow
-def test_a_recipe_may_be_chosen_before_the_fit(monkeypatch) -> None:
-    monkeypatch.setitem(CANDIDATES, "table", ("gaussian", "free"))
-    labels = np.array(["a"] * 40 + ["b"] * 16)
-    augmenter = GANAugmenter(recipe="choose", steps=80, random_state=0)
-    assert added(augmenter, labels) == {"a": 0, "b": 24}
-    assert augmenter.generator_.meta_.recipe.name in CANDIDATES["table"]
 
 
 def test_progress_is_logged_and_nothing_is_printed(quick, capfd, caplog) -> None:

@@ -161,4 +161,5 @@ def choose(
     words += ["--target", options.target] if options.target else []
     words += ["--recipe", str(result.out / "recipe.toml")]
     words += ["--unlabelled", options.unlabelled] if result.unlabelled else []
-    outcome.show(ctx, result.to_dict(), result.lines(), result.out, shlex.join(words))
+    then = shlex.join(words) if result.winner else ""
+    outcome.show(ctx, result.to_dict(), result.lines(), result.out, then)
