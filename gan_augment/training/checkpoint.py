@@ -1,4 +1,4 @@
-"""Checkpoints of a run: numbered files, verified when read, the last two and the best kept.
+"""Checkpoints of a run: numbered files, verified when read, the last two kept.
 
 `CheckpointStore` handles arrays and JSON-ready values, `RunSaver` the state of a run.
 """
@@ -21,7 +21,7 @@ from gan_augment.errors import ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
-from gan_augment.storage.bundle import load_bundle, load_meta, save_bundle
+from gan_augment.storage.bundle import load_bundle, save_bundle
 from gan_augment.storage.files import clean_stale, write_errors
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Best
@@ -33,12 +33,11 @@ _FILE = re.compile(r"step-(?P<step>[0-9]{1,15})\.safetensors")
 
 
 class CheckpointMeta(Frozen):
-    """The JSON of a checkpoint. step: generator steps done. best: had the best score so far."""
+    """The JSON of a checkpoint. step: generator steps done."""
 
     format: Literal["gan-augment checkpoint"] = "gan-augment checkpoint"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     step: int = Field(ge=0)
-    best: bool
     state: dict[str, Any]
 
 
@@ -53,15 +52,14 @@ class Checkpoint(NamedTuple):
 class CheckpointStore:
     """The checkpoints below one folder: `step-<n>.safetensors`, each whole or absent.
 
-    The newest is the one of the highest step, the best the highest that was saved as best.
-    `damaged` holds {file name: reason} of those that a look found unusable; the next save removes
-    them. One process at a time may use a store (`hold_folder` of the run's folder).
+    `damaged` holds {file name: reason} of those that `latest` found unusable. One process at a time
+    may use a store (`hold_folder` of the run's folder).
 
     >>> import tempfile
     >>> import numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = CheckpointStore(Path(folder))
-    ...     store.save(10, {"weight": np.zeros(3)}, {"seed": 0}, best=True)
+    ...     store.save(10, {"weight": np.zeros(3)}, {"seed": 0})
     ...     store.latest().step
     10
     """
@@ -70,35 +68,20 @@ class CheckpointStore:
         self.folder = Path(folder)
         self.damaged: dict[str, str] = {}
 
-    def save(
-        self,
-        step: int,
-        tensors: Mapping[str, NDArray[Any]],
-        meta: Mapping[str, Any],
-        best: bool = False,
-    ) -> None:
-        """Write the checkpoint of `step`, then remove all but the last two and the best.
+    def save(self, step: int, tensors: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
+        """Write the checkpoint of `step`, then remove all but it and the one before.
 
-        Raises WriteFailedError if the disk refuses; older checkpoints are kept then.
+        Those of higher steps are damaged, or a rollback undid them. Raises WriteFailedError if the
+        disk refuses; older checkpoints are kept then.
         """
         with write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         clean_stale(self.folder)
-        described = CheckpointMeta(step=step, best=best, state=dict(meta))
-        save_bundle(self._path(step), tensors, described)
-        self.damaged.pop(self._path(step).name, None)
-        intact: dict[int, bool] = {}  # {step: whether it was saved as best}, highest first
-        for one in self._steps():
-            try:
-                intact[one] = load_meta(self._path(one), schema=CheckpointMeta).best
-            except ModelFileError as error:
-                self.damaged[self._path(one).name] = str(error)
-        newest_best = next((one for one in intact if intact[one]), None)
-        spare = {self._path(one).name for one in [*intact][KEPT:] if one != newest_best}
+        save_bundle(self._path(step), tensors, CheckpointMeta(step=step, state=dict(meta)))
+        kept = [one for one in self._steps() if one <= step][:KEPT]
         with write_errors(self.folder):
-            for name in sorted(spare | set(self.damaged)):
-                (self.folder / name).unlink(missing_ok=True)
-        self.damaged.clear()
+            for one in set(self._steps()) - set(kept):
+                self._path(one).unlink()
 
     def latest(self) -> Checkpoint | None:
         """Return the newest intact checkpoint, or None; unusable ones are added to `damaged`."""
@@ -116,9 +99,9 @@ class CheckpointStore:
         return max(self._steps(), default=None)
 
     def _steps(self) -> list[int]:
-        """Return the steps of the files, highest first, without files known to be damaged."""
+        """Return the steps of the files, highest first."""
         names = [entry.name for entry in self.folder.iterdir()] if self.folder.is_dir() else []
-        matches = [_FILE.fullmatch(name) for name in names if name not in self.damaged]
+        matches = map(_FILE.fullmatch, names)
         return sorted((int(match["step"]) for match in matches if match), reverse=True)
 
     def _path(self, step: int) -> Path:
@@ -145,7 +128,7 @@ class RunSaver:
     def save(self, state: TrainState, best: Best) -> None:
         """Save the state, the best generator, and the state that a rollback returns to."""
         arrays, values = _progress(self._run)
-        self._store.save(state.step, arrays, values | self._identity, best=best.step == state.step)
+        self._store.save(state.step, arrays, values | self._identity)
         self._saved_s = time.monotonic()
 
     def resume(self, progress: Progress) -> None:

@@ -333,15 +333,15 @@ def test_a_resumed_run_ends_where_the_undisturbed_one_does_and_does_not_go_on(to
     assert again["ended"].callbacks[0] == []  # its events are not repeated
 
 
-# a run always has a checkpoint that loads: the last two and the best are kept
+# a run always has a checkpoint that loads: the last two are kept
 
 
 DEAD_PID = 2**22 + 1
 
 
-def fill(store, steps, best=()):
+def fill(store, steps):
     for step in steps:
-        store.save(step, {"w": np.full(4, step)}, {"step": step}, best=step in best)
+        store.save(step, {"w": np.full(4, step)}, {"step": step})
 
 
 def kept(store):
@@ -359,9 +359,11 @@ def store(tmp_path):
     return CheckpointStore(tmp_path / "checkpoints")
 
 
-def test_the_last_two_and_the_best_are_kept(store):
-    fill(store, [5, 10, 15, 20], best=[10])
-    assert kept(store) == {"step-10.safetensors", "step-15.safetensors", "step-20.safetensors"}
+def test_the_last_two_are_kept_and_none_that_a_rollback_undid(store):
+    fill(store, [5, 10, 15, 20])
+    assert kept(store) == {"step-15.safetensors", "step-20.safetensors"}
+    fill(store, [18])
+    assert kept(store) == {"step-15.safetensors", "step-18.safetensors"}
 
 
 def test_the_latest_is_of_the_highest_step_and_a_step_saved_again_is_replaced(store):
@@ -399,7 +401,7 @@ def test_a_half_written_checkpoint_of_a_dead_process_is_ignored_and_removed(stor
 
 
 def test_a_full_disk_leaves_every_older_checkpoint(store, monkeypatch):
-    fill(store, [1, 2], best=[1])
+    fill(store, [1, 2])
 
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
