@@ -26,7 +26,6 @@ from gan_augment.rng import rng_for
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
 from gan_augment.training.tables import (
     AnchorRows,
-    AnchorTensors,
     EncodedTable,
     layout_of,
     new_row_generator,
@@ -179,11 +178,7 @@ class RowSampler:
     def _starts(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
         """Draw an anchor, one of its neighbours and a position between them for each row."""
         index = start + rng.integers(stop - start, size=ROW_BLOCK)
-        which = rng.integers(self.anchors.neighbours.shape[1], size=ROW_BLOCK)
-        position = rng.random(ROW_BLOCK, dtype=np.float32)
-        device = self.compute.device
-        drawn = (torch.from_numpy(k).to(device) for k in (index, which, position))
-        return self._tensors.between(*drawn)
+        return self.anchors.between(index, rng, self.compute.device)
 
     def _around(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
         """Draw from the normals of rows' neighbourhoods; levels and states are the row's own.
@@ -248,10 +243,6 @@ class RowSampler:
         mask = torch.zeros(self.encoding.width, dtype=torch.bool)
         mask[list(self.encoding.numbers)] = True
         return mask.to(self.compute.device)
-
-    @cached_property
-    def _tensors(self) -> AnchorTensors:
-        return AnchorTensors.of(self.anchors, self.compute.device)
 
     @cached_property
     def _spread(self) -> NDArray[np.float32]:

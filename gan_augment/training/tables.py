@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from gan_augment.data.batches import Batch, RowBatches
 from gan_augment.data.tables.encoding import TableEncoding
@@ -65,6 +65,17 @@ class AnchorRows:
         """Return [start, stop) of the rows of a class."""
         start, stop = np.searchsorted(self.labels, [label, label + 1])
         return int(start), int(stop)
+
+    def between(
+        self, index: NDArray[np.int64], rng: np.random.Generator, device: torch.device
+    ) -> RowAnchors:
+        """Draw starts between rows `index` (N,) and a neighbour of each."""
+        which = rng.integers(self.neighbours.shape[1], size=len(index))
+        position = torch.from_numpy(rng.random(len(index), dtype=np.float32)).to(device)
+        first = torch.from_numpy(self.rows[index]).to(device)
+        second = torch.from_numpy(self.rows[self.neighbours[index, which]]).to(device)
+        levels = torch.where(position[:, None] > 0.5, second, first)
+        return RowAnchors(first, second, levels, position)
 
 
 def anchor_rows(
@@ -133,27 +144,6 @@ def whitened(rows: Matrix) -> Matrix:
 
 
 @dataclass(frozen=True)
-class AnchorTensors:
-    """`AnchorRows` on the device: rows (N, width), neighbours int64 (N, k)."""
-
-    rows: Tensor
-    neighbours: Tensor
-
-    @classmethod
-    def of(cls, anchors: AnchorRows, device: torch.device) -> AnchorTensors:
-        """Convert the arrays to tensors; on the CPU they share memory."""
-        rows = torch.from_numpy(anchors.rows).to(device)
-        return cls(rows, torch.from_numpy(anchors.neighbours).to(device))
-
-    def between(self, index: Tensor, which: Tensor, position: Tensor) -> RowAnchors:
-        """Return starts from rows `index` (N,) towards neighbour number `which` (N,) of each."""
-        other = self.neighbours[index, which]
-        first, second = self.rows[index], self.rows[other]
-        levels = torch.where(position[:, None] > 0.5, second, first)
-        return RowAnchors(first, second, levels, position)
-
-
-@dataclass(frozen=True)
 class EncodedTable:
     """rows: float32 (N, width). labels: int64 (N,) below `classes`."""
 
@@ -203,7 +193,6 @@ def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Par
     layout = layout_of(table.encoding)
     with torch.device("meta"):  # only a number is needed
         noise_width = cast(int, new_row_generator(recipe, layout, table.classes).noise_width)
-    starts = AnchorTensors.of(anchors, table.compute.device)
     return Parts(
         recipe=recipe,
         compute=table.compute,
@@ -212,7 +201,7 @@ def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Par
             new_row_generator(recipe, layout, table.classes),
             new_row_discriminator(recipe, layout.width, table.classes),
         ),
-        draw=functools.partial(draw, recipe, noise_width, starts),
+        draw=functools.partial(draw, recipe, noise_width, anchors),
         make=make,
         step=unrolled_step if recipe.game.unrolled else adversarial_step,
         generator_terms=(feature_matching,) if recipe.objective.feature_matching > 0 else (),
@@ -259,7 +248,7 @@ def new_row_discriminator(recipe: Recipe, entries: int, classes: int) -> nn.Modu
 def draw(
     recipe: Recipe,
     width: int,
-    anchors: AnchorTensors,
+    anchors: AnchorRows,
     seed: int,
     step: int,
     turn: int,
@@ -270,10 +259,7 @@ def draw(
     z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32))
     if recipe.generator.free:
         return GeneratorInput(z.to(device), batch.y)
-    which = torch.from_numpy(rng.integers(anchors.neighbours.shape[1], size=n)).to(device)
-    position = torch.from_numpy(rng.random(n, dtype=np.float32)).to(device)
-    index = torch.from_numpy(batch.index).to(device)
-    return GeneratorInput(z.to(device), batch.y, anchors.between(index, which, position))
+    return GeneratorInput(z.to(device), batch.y, anchors.between(batch.index, rng, device))
 
 
 def make(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
