@@ -229,7 +229,7 @@ class TopUp(Frozen):
     ) -> tuple[float, bool]:
         """Return (synthetic_share, companions) as numbers.
 
-        advised: the share that "auto" stands for with a fitted model (`ImageGAN.advised_share_`);
+        advised: the share that "auto" stands for with a fitted model (`ModelMeta.advised_share`);
         None takes the measured default.
 
         >>> TopUp().resolved("image"), TopUp().resolved("table")

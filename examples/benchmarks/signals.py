@@ -65,7 +65,7 @@ def gan_of(task: Task, asked: argparse.Namespace, journal: Journal) -> ImageGAN:
         )
         gan.fit(task.train).save(folder)
         facts = {"steps": gan.steps_, "kept": gan.meta_.chosen, "refuses": dict(gan.refuses_)}
-        facts["advised_share"] = gan.advised_share_
+        facts["advised_share"] = gan.meta_.advised_share
         facts["seconds"] = round(time.monotonic() - began_s, 1)
         journal.add({"kind": "fit", "seed": task.seed, "budget_s": asked.budget, **facts})
     return ImageGAN.load(folder, threads=1)

@@ -195,7 +195,7 @@ def resolved(which: str, seed: int, folder: Path) -> dict[str, Any]:
     order = np.argsort(unseen.labels, kind="stable")
     smaller = unseen.with_rows(low[order], unseen.labels[order], unseen.ids[order])
     larger = np.empty_like(unseen.pixels)
-    larger[order] = gan.sample(every, source=smaller).pixels
+    larger[order] = gan.starting_from(smaller).sample(every).pixels
 
     def error(made: Pixels) -> float:
         return round(float(np.abs(made.astype(float) - unseen.pixels).mean()), 3)

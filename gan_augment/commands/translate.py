@@ -129,7 +129,7 @@ def translate(
         run=trained,
         counts=dict(plan.counts),
         acceptance={n: one.acceptance or 0.0 for n, one in chosen.items() if n in plan.counts},
-        recipe=gan.recipe_.name,
+        recipe=gan.meta_.recipe.name,
     )
 
 

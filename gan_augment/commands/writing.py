@@ -285,7 +285,7 @@ def draw_images(
 
     Returns {class: reason} for the classes that the model refuses. They leave no file.
     """
-    span, done, stopped = gan.recipe_.generator.span, 0, False
+    span, done, stopped = gan.meta_.recipe.generator.span, 0, False
     refused: dict[str, str] = {}
     tasks = [(name, start) for name, own in paths.items() for start in range(0, len(own), span)]
 

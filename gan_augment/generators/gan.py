@@ -99,10 +99,8 @@ class GAN(ABC):
 
     classes_: dict[str, int] = field(init=False)
     topped_up_: tuple[str, ...] = field(init=False)
-    recipe_: Recipe = field(init=False)
     steps_: int = field(init=False)
     refuses_: dict[str, str] = field(init=False)
-    advised_share_: float = field(init=False)
     meta_: ModelMeta = field(init=False)
 
     _sampler: Any = field(init=False)
@@ -178,9 +176,7 @@ class GAN(ABC):
         _, scorer_s, rest = self._timed(problem, Progress(), PROBE_S / 2)
         return replace(rest, fixed_s=prepared_s + scorer_s + rest.fixed_s)
 
-    def sample(
-        self, counts: Mapping[str, int], random_state: int = 0, source: Labelled | None = None
-    ) -> Labelled:
+    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Labelled:
         """Draw `counts` = {class: n} new rows in this order, ids "synthetic-<class>-000000".
 
         The first rows are the same however many are requested: row i is the i-th candidate that
@@ -193,24 +189,20 @@ class GAN(ABC):
             Rows of each class, by name.
         random_state
             The seed of the rows, an int >= 0.
-        source
-            Rows to start from instead of the model's training rows, for recipes that start from
-            rows: of the model's size ("srgan": of the smaller size), used in their order.
 
         Raises
         ------
         UnknownClassError, UsageError
-            A class that the model does not know; a negative count; a source that does not fit.
+            A class that the model does not know; a negative count.
         DataError, TooFewAcceptedError
             A class without a training row; a class that selection refuses, or that has too few rows
             to start from.
         """
-        self._fitted()
-        gan, counts = self if source is None else self.starting_from(source), checked_counts(counts)
-        gan.check_counts(counts)
-        parts, done = [gan.rows(next(iter(self.classes_)), 0, 0, random_state)], 0
+        counts = checked_counts(counts)
+        self.check_counts(counts)
+        parts, done = [self.rows(next(iter(self.classes_)), 0, 0, random_state)], 0
         for name, n in counts.items():
-            parts.append(gan.rows(name, 0, n, random_state, done))
+            parts.append(self.rows(name, 0, n, random_state, done))
             done += n
         sources = [part.sources for part in parts if part.sources is not None]
         rows = [part.rows for part in parts if len(part)] or [parts[0].rows]
@@ -239,14 +231,19 @@ class GAN(ABC):
         return Labelled(rows, labels, ids, None, names, kind=kind, sources=sources, meta=meta)
 
     def starting_from(self, source: Labelled) -> Self:
-        """Return the same model with other rows to start from; see `sample`. Raises UsageError."""
+        """Return the same model with other rows to start from, in their order.
+
+        They have the size of the model ("srgan": the smaller size). Raises UsageError for rows of
+        another size, and for a recipe that does not start from rows.
+        """
         raise UsageError(
-            f"the recipe {self.recipe_.name!r} does not start from given rows; leave out `source`, "
-            "or fit with 'stargan' or another recipe that does"
+            f"the recipe {self.meta_.recipe.name!r} does not start from given rows; fit with "
+            "'stargan' or another recipe that does"
         )
 
     def check_counts(self, counts: Mapping[str, int]) -> None:
         """Raise where a class is unknown or refused, or has too few rows to start from."""
+        self._fitted()
         for name in counts:
             self._label(name)
 
@@ -465,9 +462,8 @@ class GAN(ABC):
 
     def _describe(self, meta: ModelMeta) -> None:
         """Set the learned attributes from a description."""
-        self.meta_, self.recipe_, self.steps_ = meta, meta.recipe, meta.steps
+        self.meta_, self.steps_, self.refuses_ = meta, meta.steps, meta.refuses
         self.classes_, self.topped_up_ = dict(meta.classes), meta.topped_up
-        self.refuses_, self.advised_share_ = meta.refuses, meta.advised_share
 
     def _label(self, name: str) -> int:
         names = list(self._fitted().classes_)

@@ -65,15 +65,14 @@ class ImageGAN(GAN):
     ----------
     classes_
         {name: training rows}. All attributes are set by `fit` and `load`.
-    topped_up_, image_shape_, recipe_, steps_
-        Names of classes, (H, W, C), the recipe and the number of steps.
+    topped_up_, steps_
+        Names of classes, and the number of steps.
     meta_
-        The description that is saved with the model.
+        The description that is saved with the model. `meta_.advised_share` is the synthetic_share
+        that "auto" of a top-up means: .5 where the trial showed that generated rows help without
+        harm, else 0; .5 without selection.
     refuses_
         {class: why} of the classes that selection refuses.
-    advised_share_
-        The synthetic_share that "auto" of a top-up means: .5 where the trial showed that generated
-        rows help without harm, else 0; .5 without selection.
 
     Notes
     -----
@@ -100,7 +99,6 @@ class ImageGAN(GAN):
     selection: bool = True
     advise: bool = True
 
-    image_shape_: tuple[int, int, int] = field(init=False)
     _sampler: ImageSampler = field(init=False)
 
     _scores = SCORES_A_RUN
@@ -113,7 +111,7 @@ class ImageGAN(GAN):
         return self._fitted()._sampler.judged(self._label(name), name, number, random_state)
 
     def starting_from(self, source: Labelled) -> ImageGAN:
-        """Return the same model with other rows to start from; see `sample`. Raises UsageError."""
+        """Return the same model with other rows to start from, in their order; see `GAN`."""
         pool = self._fitted()._sampler.sources
         if pool is None:
             return super().starting_from(source)
@@ -221,10 +219,6 @@ class ImageGAN(GAN):
             raise ModelFileError("this is a model of tables; load it with TabularGAN or load_model")
         self.selection = meta.selection is not None
         return ImageSampler.load(arrays, meta, compute)
-
-    def _describe(self, meta: ModelMeta) -> None:
-        super()._describe(meta)
-        self.image_shape_ = meta.shape
 
 
 def _sampler_of(data: Labelled, rows: NDArray[np.int64], training: Run) -> ImageSampler:

@@ -75,8 +75,8 @@ class TabularGAN(GAN):
     ----------
     classes_
         {name: training rows}. All attributes are set by `fit` and `load`.
-    topped_up_, schema_, recipe_, steps_
-        Names of classes, the kinds of columns, the recipe and the number of steps.
+    topped_up_, schema_, steps_
+        Names of classes, the kinds of columns and the number of steps.
     meta_
         The description that is saved with the model.
 

@@ -76,15 +76,16 @@ def test_a_recipe_with_noise_of_its_own_goes_round_the_rows_again():
 def test_given_rows_are_taken_in_their_order(stargan):
     data = toy_images(COUNTS)
     source = data.take(np.arange(12)[::-1])
-    drawn = stargan.sample({"bad": 12}, source=source)
+    drawn = stargan.starting_from(source).sample({"bad": 12})
     assert drawn.sources.tolist() == source.ids.tolist()
     strangers = replace(source, class_names=("new", "odd", "bad"))
-    assert stargan.sample({"bad": 3}, source=strangers).sources.tolist() == source.ids[:3].tolist()
+    drawn = stargan.starting_from(strangers).sample({"bad": 3})
+    assert drawn.sources.tolist() == source.ids[:3].tolist()
 
 
 def test_given_rows_of_another_shape_are_refused(stargan):
     with pytest.raises(UsageError, match=r"\(16, 16, 1\)"):
-        stargan.sample({"bad": 1}, source=toy_images({"good": 2}, side=16))
+        stargan.starting_from(toy_images({"good": 2}, side=16)).sample({"bad": 1})
 
 
 def test_pairs_are_files_of_one_name_and_stay_together():
@@ -170,14 +171,14 @@ def test_what_selection_keeps_still_names_its_row_and_a_row_is_kept_once():
 
 def test_given_rows_of_a_class_are_not_drawn_as_their_own(stargan):
     own = toy_images({"good": 1, "odd": 1, "bad": 3})
-    assert set(stargan.sample({"bad": 2}, source=own).sources) == set(own.ids[:2])
+    assert set(stargan.starting_from(own).sample({"bad": 2}).sources) == set(own.ids[:2])
     with pytest.raises(DataError, match="another class"):
-        stargan.sample({"bad": 1}, source=own.take([2, 3, 4]))
+        stargan.starting_from(own.take([2, 3, 4])).sample({"bad": 1})
 
 
 def test_given_rows_leave_the_model_as_it_was(stargan):
     before = stargan.sample({"bad": 4})
-    stargan.sample({"bad": 4}, source=toy_images({"good": 9}))
+    stargan.starting_from(toy_images({"good": 9})).sample({"bad": 4})
     after = stargan.sample({"bad": 4})
     assert np.array_equal(before.pixels, after.pixels)
     assert np.array_equal(before.sources, after.sources)
@@ -185,7 +186,7 @@ def test_given_rows_leave_the_model_as_it_was(stargan):
 
 def test_more_than_the_given_rows_are_refused(stargan):
     with pytest.raises(TooFewAcceptedError, match=r"3 rows to start from .* 'bad'"):
-        stargan.sample({"bad": 4}, source=toy_images({"good": 3}))
+        stargan.starting_from(toy_images({"good": 3})).sample({"bad": 4})
 
 
 @pytest.mark.parametrize("recipe", ["adain", "fourier"])
@@ -202,9 +203,9 @@ def test_a_row_is_drawn_in_many_styles(recipe):
 def test_an_enlarging_model_takes_rows_at_the_smaller_side():
     gan = fitted("srgan", toy_images(COUNTS, side=16))
     small = toy_images({"good": 3}, side=8)
-    assert gan.sample({"good": 3}, source=small).image_shape == (16, 16, 1)
+    assert gan.starting_from(small).sample({"good": 3}).image_shape == (16, 16, 1)
     with pytest.raises(UsageError, match=r"\(8, 8, 1\)"):
-        gan.sample({"good": 1}, source=toy_images({"good": 3}, side=16))
+        gan.starting_from(toy_images({"good": 3}, side=16)).sample({"good": 1})
 
 
 # pairs

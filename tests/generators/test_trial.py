@@ -154,7 +154,7 @@ def gan(make_images) -> ImageGAN:
 def test_a_fit_judges_its_rows_says_so_and_saves_what_it_found(gan, tmp_path):
     found = gan.meta_.usefulness
     assert (found.updates, found.rare_rows) == (2, 16)
-    assert gan.advised_share_ == found.advised_share
+    assert gan.meta_.advised_share == found.advised_share
     assert gan._sampler.selection.of_fold(1).record.folds == 1
     gan.save(tmp_path / "model.safetensors")
     assert ImageGAN.load(tmp_path / "model.safetensors", device="cpu").meta_.usefulness == found
