@@ -107,7 +107,7 @@ class ImageGAN(GAN):
     def candidates(
         self, name: str, number: int = 0, random_state: int = 0
     ) -> tuple[NDArray[Any], NDArray[np.str_]]:
-        """Return the 64 candidates of a block and the criterion each fails, "" for none, (64,)."""
+        """Return the candidates of a block and the criterion each fails, "" for none, (64,)."""
         return self._fitted()._sampler.judged(self._label(name), name, number, random_state)
 
     def starting_from(self, source: Labelled) -> ImageGAN:
@@ -115,8 +115,7 @@ class ImageGAN(GAN):
         pool = self._fitted()._sampler.sources
         if pool is None:
             return super().starting_from(source)
-        sources = pool.with_rows_of(source, [*self.classes_])
-        return self._with(replace(self._sampler, sources=sources))
+        return self._with(replace(self._sampler, sources=pool.starting_from(source)))
 
     def check_counts(self, counts: Mapping[str, int]) -> None:
         """Raise where a class is unknown or refused, or has too few rows to start from."""
@@ -126,7 +125,7 @@ class ImageGAN(GAN):
             for name in (name for name, n in counts.items() if n):
                 sampler.selection.check_served(name)
         if sampler.sources is not None:
-            sampler.sources.check(counts, [*self.classes_])
+            sampler.sources.check(counts)
 
     def _drawn(
         self, label: int, name: str, start: int, stop: int, seed: int, first_id: int

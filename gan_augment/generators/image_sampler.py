@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -86,8 +86,7 @@ class ImageSampler:
             codes = encode_anchors(anchored, data.pixels, anchors, geometry, parts.compute)
         if settings.from_rows:
             rows = np.concatenate([*anchors.values()])
-            kept = data.pixels[rows], data.labels[rows], data.ids[rows]
-            sources = SourcePool(settings, geometry, *kept)
+            sources = SourcePool(settings, geometry, replace(data, groups=None).take(rows))
         return cls(network, geometry, parts.compute, settings, codes, sizes, sources)
 
     @classmethod
@@ -107,7 +106,7 @@ class ImageSampler:
             if not codes:
                 raise ModelFileError("this anchored model holds no anchors, so it cannot sample")
         if settings.from_rows:
-            sources = SourcePool.load(arrays, settings, geometry)
+            sources = SourcePool.load(arrays, settings, geometry, [*classes])
         sizes, selection = dict(enumerate(classes.values())), Selection.load(arrays, meta, compute)
         return cls(network, geometry, compute, settings, codes, sizes, sources, selection)
 
@@ -123,7 +122,7 @@ class ImageSampler:
     def rows_held(self) -> int:
         """Training rows inside, as codes or as pixels; samples lie near them by design."""
         if self.sources is not None:
-            return len(self.sources.labels)
+            return len(self.sources.model)
         return sum(len(codes) for codes in (self.codes or {}).values())
 
     def rows(
@@ -140,22 +139,25 @@ class ImageSampler:
             drawn, reasons = self.judged(label, name, number, seed)
             parts.append(drawn[reasons == ""][place])
             if self.sources is not None:
-                rows = self.sources.block(label, name, number, seed, "sample")
-                ids.append(self.sources.ids[rows[reasons == ""][place]])
+                rows = self.sources.block(name, number, seed, "sample")[: len(reasons)]
+                ids.append(self.sources.rows.ids[rows[reasons == ""][place]])
         return np.concatenate(parts), None if self.sources is None else np.concatenate(ids)
 
     def judged(
         self, label: int, name: str, number: int, seed: int
     ) -> tuple[Pixels, NDArray[np.str_]]:
-        """Draw a whole block of candidates, and why each is rejected ("" for none), (64,)."""
+        """Draw a block of candidates, and why each is rejected ("" for none), (64,).
+
+        The last block is shorter where a row makes one sample and no more rows are there.
+        """
         with machine.threads(1):
             drawn = self.block(label, name, number, seed)
             reasons = np.full(len(drawn), "", dtype="U9")
             if self.selection is not None:
                 reasons = self.selection.reasons(drawn, label)
         if self.sources is not None:
-            repeats = ~self.sources.fresh(label, name, number)
-            reasons[repeats & (reasons == "")] = "row again"
+            unused = self.sources.unused(name, number)
+            drawn, reasons = drawn[:unused], reasons[:unused]
         self._kept[label, seed, number] = int((reasons == "").sum())
         return drawn, reasons
 
@@ -211,7 +213,7 @@ class ImageSampler:
         rng, device = rng_for(seed, stream, name, number), self.compute.device
         source = None
         if self.sources is not None:
-            rows = self.sources.block(label, name, number, seed, stream)
+            rows = self.sources.block(name, number, seed, stream)
             source = self.sources.tensors(rows, label, rng).each(lambda one: one.to(device))
         width = cast(int, self.network.noise_width)
         z = torch.from_numpy(rng.standard_normal((BLOCK, width), dtype=np.float32)).to(device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.groups import grouped_by_source, join_groups
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError, UsageError
+from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.networks.geometry import Geometry, to_network
@@ -34,122 +36,116 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SourcePool:
-    """The rows from which samples start: rows of the model, or rows given by the user.
+    """The rows from which samples start.
 
-    pixels: uint8 (M, H, W, C); the user's rows for super-resolution have the smaller side.
-    labels: int64 (M,), -1 for a class that the model does not know. ids: (M,).
-    own: the rows of the model, if this pool holds rows of the user.
+    model: the training rows that the model keeps. given: rows of the user instead, None for those
+    of the model; for super-resolution they have the smaller side.
     """
 
     settings: GeneratorSettings
     geometry: Geometry
-    pixels: NDArray[np.uint8]
-    labels: Rows
-    ids: NDArray[np.str_]
-    own: SourcePool | None = None
+    model: Labelled
+    given: Labelled | None = None
 
     @classmethod
     def load(
-        cls, arrays: Mapping[str, NDArray[np.generic]], settings: GeneratorSettings, shape: Geometry
+        cls,
+        arrays: Mapping[str, NDArray[np.generic]],
+        settings: GeneratorSettings,
+        geometry: Geometry,
+        names: Sequence[str],
     ) -> SourcePool:
-        """Read the rows that a model kept; ModelFileError if their shapes do not fit the model."""
-        saved = below(arrays, "sources")
-        if not {"pixels", "labels", "ids"} <= saved.keys() or not saved["pixels"].size:
-            raise ModelFileError("this model starts from rows and holds none, so it cannot sample")
-        pixels, labels = saved["pixels"].astype(np.uint8), saved["labels"].astype(np.int64)
-        ids = np.array(bytes(saved["ids"]).decode(errors="replace").split("\0"))
-        if pixels.shape[1:] != shape.shape or not labels.shape == ids.shape == (len(pixels),):
-            raise ModelFileError(f"the saved rows {pixels.shape} do not fit this model")
-        return cls(settings, shape, pixels, labels, ids)
+        """Read the rows that a model kept; ModelFileError if they do not fit the model."""
+        saved: dict[str, Any] = dict(below(arrays, "sources"))
+        try:
+            ids = np.array(bytes(saved["ids"]).decode(errors="replace").split("\0"))
+            rows = IMAGE.of(saved["pixels"], saved["labels"], ids, class_names=tuple(names))
+            if len(rows) and rows.image_shape == geometry.shape:
+                return cls(settings, geometry, rows)
+        except (KeyError, DataError):
+            pass
+        raise ModelFileError("the rows that this model starts from are missing or do not fit")
 
     def arrays(self) -> Arrays:
         """Return the arrays to save below "sources/"; ids are UTF-8 bytes, separated by 0."""
-        ids = np.frombuffer("\0".join(self.ids.tolist()).encode(), dtype=np.uint8).copy()
-        return {"sources/pixels": self.pixels, "sources/labels": self.labels, "sources/ids": ids}
+        joined, rows = "\0".join(self.model.ids.tolist()).encode(), self.model
+        ids = np.frombuffer(joined, dtype=np.uint8).copy()
+        return {"sources/pixels": rows.pixels, "sources/labels": rows.labels, "sources/ids": ids}
 
-    def with_rows_of(self, source: Labelled, names: Sequence[str]) -> SourcePool:
-        """Make the pool of the user's rows for this model. names: the model's classes.
+    @property
+    def rows(self) -> Labelled:
+        """The rows in use."""
+        return self.model if self.given is None else self.given
 
-        Raises UsageError where the rows have another shape than the model needs.
-        """
+    def starting_from(self, given: Labelled) -> SourcePool:
+        """Return the pool with rows of the user. Raises UsageError for rows of another shape."""
         height, width, channels = self.geometry.shape
         scale = self.settings.scale if self.settings.enlarges else 1
         expected = (height // scale, width // scale, channels)
-        if source.image_shape != expected:
+        if given.image_shape != expected:
             raise UsageError(
-                f"the source rows have the shape {source.image_shape}; this model needs {expected} "
+                f"the source rows have the shape {given.image_shape}; this model needs {expected} "
                 "(height, width, channels)"
             )
-        label_of = {name: label for label, name in enumerate(names)}
-        known = np.array([label_of.get(name, -1) for name in source.names], dtype=np.int64)
-        return replace(
-            self,
-            pixels=source.pixels,
-            labels=known[source.labels],
-            ids=source.ids,
-            own=self.own or self,
-        )
+        return replace(self, given=given)
 
-    def rows_for(self, label: int, name: str) -> Rows:
+    def rows_for(self, name: str) -> Rows:
         """List the rows, of this class or of the others, from which samples of a class start.
 
         Raises DataError if there is none.
         """
-        if self.settings.kind in OTHER_CLASS_KINDS:
-            rows = np.flatnonzero(self.labels != label)
-        elif self.own is not None and self.settings.inpaints:
-            rows = np.arange(len(self.labels))  # the user chose the rows
-        else:
-            rows = np.flatnonzero(self.labels == label)
+        from_others = self.settings.kind in OTHER_CLASS_KINDS
+        of_class = np.array([one == name for one in self.rows.names])[self.rows.labels]
+        if self.given is not None and self.settings.inpaints:
+            of_class[:] = True  # the user chose the rows
+        rows = np.flatnonzero(of_class != from_others)
         if not len(rows):
-            others = "another class" if self.settings.kind in OTHER_CLASS_KINDS else "the class"
+            others = "another class" if from_others else "the class"
             raise DataError(
                 f"samples of {name!r} start from rows of {others}, and there are none; fit with "
-                "such rows, or give them as `source`"
+                "such rows, or give them to `starting_from`"
             )
         return rows
 
-    def check(self, counts: Mapping[str, int], names: Sequence[str]) -> None:
+    def check(self, counts: Mapping[str, int]) -> None:
         """Raise DataError or TooFewAcceptedError for classes with too few rows to start from."""
         for name, n in counts.items():
-            rows = len(self.rows_for(names.index(name), name)) if n else 0
+            rows = len(self.rows_for(name)) if n else 0
             if self.settings.once and n > rows:
                 raise _too_few(name, rows)
 
-    def block(self, label: int, name: str, number: int, seed: int, stream: str) -> Rows:
+    def block(self, name: str, number: int, seed: int, stream: str) -> Rows:
         """Return the rows that the 64 candidates of block `number` of a class start from, (64,).
 
         Rows of the user keep their order; rows of the model are shuffled for each class. After the
-        last row the sequence starts again (see `fresh`). Raises DataError if there is no row, and
+        last row the sequence starts again (see `unused`). Raises DataError if there is no row, and
         TooFewAcceptedError if all rows were used and none may be used twice.
         """
-        rows = self.rows_for(label, name)
-        if self.settings.kind in STYLE_KINDS and label not in (self.own or self).labels:
+        rows = self.rows_for(name)
+        if self.settings.kind in STYLE_KINDS and not self.model.counts[name]:
             raise DataError(f"class {name!r} has no row to take the style of; fit with some")
-        if self.own is None:
+        if self.given is None:
             rows = rng_for(seed, stream, "source order", name).permutation(rows)
         # scores and thresholds may repeat rows
-        if stream == "sample" and not self.fresh(label, name, number).any():
+        if stream == "sample" and self.unused(name, number) <= 0:
             raise _too_few(name, len(rows))
         return rows[(BLOCK * number + np.arange(BLOCK)) % len(rows)]
 
-    def fresh(self, label: int, name: str, number: int) -> NDArray[np.bool_]:
-        """Return which candidates of a block do not repeat a row that may be used once, (64,)."""
-        first = BLOCK * number + np.arange(BLOCK) < len(self.rows_for(label, name))
-        return first | (not self.settings.once)
+    def unused(self, name: str, number: int) -> int:
+        """Return how many of a block's first candidates repeat no row that is for one sample."""
+        return len(self.rows_for(name)) - BLOCK * number if self.settings.once else BLOCK
 
     def tensors(self, rows: Rows, label: int, rng: np.random.Generator) -> SourceRows:
         """Make the input of the network; draw styles of class `label`, and masks."""
-        settings, padded, pixels = self.settings, self.geometry.padded, self.pixels[rows]
+        settings, padded, pixels = self.settings, self.geometry.padded, self.rows.pixels[rows]
         if settings.enlarges:
             low = to_network(pixels, pixels.shape[1:3])
-            return SourceRows(low if self.own else lowered(low, settings.scale))
+            return SourceRows(low if self.given is not None else lowered(low, settings.scale))
         styles = masks = None
         if settings.kind in STYLE_KINDS:
-            own = self.own or self
-            of_class = np.flatnonzero(own.labels == label)
+            of_class = np.flatnonzero(self.model.labels == label)
             drawn = of_class[rng.integers(len(of_class), size=len(pixels))]
-            styles = to_network(own.pixels[drawn], padded)
+            styles = to_network(self.model.pixels[drawn], padded)
         if settings.inpaints:
             masks = torch.from_numpy(drawn_masks(len(pixels), padded, rng))
         return SourceRows(to_network(pixels, padded), None, styles, masks)

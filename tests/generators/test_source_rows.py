@@ -157,7 +157,7 @@ def test_what_selection_keeps_still_names_its_row_and_a_row_is_kept_once():
     gan = fitted(recipe, selection=True, advise=False)
     every = replace(gan._sampler, selection=None)
     label = list(gan.classes_).index("bad")
-    n = len(gan._sampler.sources.rows_for(label, "bad"))
+    n = len(gan._sampler.sources.rows_for("bad"))
     pixels, ids = every.rows(label, "bad", 0, n, 0)
     image_of = dict(zip(ids.tolist(), pixels, strict=True))
     drawn = gan.sample({"bad": 20})
