@@ -139,10 +139,15 @@ class GAN(ABC):
         """
         run, seed = run or RunContext(), checked_seed(self.random_state)
         topped_up, ranks = self._checked(data), world()
+        recipe, compute = self._recipe(), self._compute(data)
         sha256 = run.fingerprint or data.kind.sha256(data, unlabelled)
         settings = {k: v for k, v in self._settings().items() if k not in _OF_A_RANK}
+        settings |= {"recipe": recipe.model_dump(mode="json"), "precision": compute.precision}
         ranks.agree(data=sha256, settings=settings)
-        problem, scorer, steps = self._prepared(data, run, ranks, unlabelled, schema)
+        problem = self._problem(data, recipe, compute, unlabelled, schema)
+        scorer, steps = self._planned(problem, run, ranks)
+        if run.stop.signal is not None:
+            raise StopRequested(run.stop.signal)
         training = Run(
             parts=problem.parts,
             batches=problem.batches,
@@ -345,37 +350,15 @@ class GAN(ABC):
         check_length(self.steps, self.budget_s, least)
         return choose_classes(self.classes, data.counts)
 
-    def _prepared(
-        self,
-        data: Labelled,
-        run: RunContext,
-        ranks: World,
-        unlabelled: Labelled | None,
-        schema: TableSchema | None,
-    ) -> tuple[Problem, GANScorer, int]:
-        """Return the problem, its scorer and the steps; the leading rank decides."""
-        if not ranks.leads:
-            how = ranks.share()
-            compute = compute_config(self.device, how["precision"], how["threads"])
-            recipe = Recipe.model_validate(how["recipe"])
-            problem = self._problem(data, recipe, compute, unlabelled, schema)
-            return problem, self._scorer(problem, Progress()), how["steps"]
-        recipe, compute = self._recipe(), self._compute(data)
-        problem = self._problem(data, recipe, compute, unlabelled, schema)
-        scorer, steps = self._planned(problem, run)
-        if steps:
-            ranks.rows(recipe.batch, row_unit(recipe))  # refused before the others begin
-        settings = {"precision": compute.precision, "threads": compute.threads}
-        ranks.share({"recipe": recipe.model_dump(mode="json"), "steps": steps, **settings})
-        if run.stop.signal is not None:
-            raise StopRequested(run.stop.signal)
-        return problem, scorer, steps
-
-    def _planned(self, problem: Problem, run: RunContext) -> tuple[GANScorer, int]:
-        """Make the scorer; return it and the steps, which a budget sets by timed ones."""
+    def _planned(self, problem: Problem, run: RunContext, ranks: World) -> tuple[GANScorer, int]:
+        """Make the scorer; return it and the steps, which a budget sets by timed ones of rank 0."""
         recipe, progress, budget_s = problem.parts.recipe, run.progress, self.budget_s
+        if not self.untrained:
+            ranks.rows(recipe.batch, row_unit(recipe))  # refused before training
         if self.steps is not None or budget_s is None or self.untrained:
             return self._scorer(problem, progress), self._own_steps
+        if not ranks.leads:
+            return self._scorer(problem, progress), ranks.share()
         progress.phase("timing a few steps")
         scorer, _, rest = self._timed(problem, progress, min(PROBE_S, budget_s / 20))
         fixed_s = time.monotonic() - run.started_s + rest.fixed_s
@@ -384,7 +367,7 @@ class GAN(ABC):
         progress.note(
             f"a budget of {budget_s:g} s is {steps} steps here; --steps {steps} repeats the run"
         )
-        return scorer, steps
+        return scorer, ranks.share(steps)
 
     @property
     def _own_steps(self) -> int:
