@@ -201,7 +201,7 @@ def _plan(
     check_png_channels(kind.data.image_shape[2])
     rows = kind.data
     starts, ends = _named(source, to, rows, meta)
-    if recipe.game.by_class or recipe.generator.paired:
+    if recipe.game.by_class or recipe.generator.kind == "pairs":
         rows = _one_pair(rows, starts, ends, recipe.name)
     sources = rows.take(
         np.flatnonzero(np.isin(rows.labels, [rows.names.index(name) for name in starts]))

@@ -26,16 +26,13 @@ def model_path(run: Path) -> Path:
     """
     run = Path(run)
     check_there(run, "the folder of a run, as `fit` prints")
-    if run.is_file():
-        return run
-    if (run / MODEL).exists():
-        return run / MODEL
-    if (run / "config.toml").is_file():
+    file = run / MODEL if run.is_dir() else run
+    if not file.exists():
         raise ModelFileError(
-            f"the run {str(run)!r} holds no model yet; finish it with `fit --resume` first."
+            f"{str(run)!r} holds no model yet; expected the folder of a run, which `fit --resume` "
+            "finishes."
         )
-    there = "a folder without a model" if run.is_dir() else "no folder"
-    raise ModelFileError(f"{str(run)!r} is {there}; expected the folder of a run, as `fit` prints.")
+    return file
 
 
 def load_model(

@@ -181,7 +181,7 @@ class ImageGAN(GAN):
             facts["selection"] = selection.record
         parts, best = training.parts, training.best
         kept = best.step if best.arrays else training.trained
-        anchored = bool(best.arrays) and parts.recipe.generator.anchored
+        anchored = bool(best.arrays) and parts.recipe.generator.kind == "anchored"
         untouched = anchored and best.step <= parts.first_steps(training.steps)
         facts |= {
             "image_shape": data.image_shape,

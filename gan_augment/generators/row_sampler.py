@@ -150,10 +150,10 @@ class RowSampler:
         with torch.inference_mode():
             if free:
                 rows: Tensor = self.network(z, y)
-            elif self.settings.borrows_moves:
+            elif self.settings.kind == "features":
                 rows = self.network(z, y, self._moved(label, rng), STRENGTH)
             else:
-                draw = self._around if self.settings.around else self._starts
+                draw = self._around if self.settings.kind == "gaussian" else self._starts
                 rows = self.network(z, y, draw(start, stop, rng), STRENGTH)
         encoded: NDArray[np.float32] = rows.float().cpu().numpy()
         return encoded

@@ -186,7 +186,7 @@ def training_batches(
 ) -> PairedBatches:
     """Return the batches of a recipe among the given rows, and of unlabelled rows."""
     other = None
-    if parts.recipe.generator.paired:
+    if parts.recipe.generator.kind == "pairs":
         other = partners(data)
         rows = rows[other[rows] >= 0]
     return PairedBatches(

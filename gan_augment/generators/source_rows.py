@@ -80,7 +80,7 @@ class SourcePool:
     def starting_from(self, given: Labelled) -> SourcePool:
         """Return the pool with rows of the user. Raises UsageError for rows of another shape."""
         height, width, channels = self.geometry.shape
-        scale = self.settings.scale if self.settings.enlarges else 1
+        scale = self.settings.scale if self.settings.kind == "super-resolution" else 1
         expected = (height // scale, width // scale, channels)
         if given.image_shape != expected:
             raise UsageError(
@@ -96,7 +96,7 @@ class SourcePool:
         """
         from_others = self.settings.kind in OTHER_CLASS_KINDS
         of_class = np.array([one == name for one in self.rows.names])[self.rows.labels]
-        if self.given is not None and self.settings.inpaints:
+        if self.given is not None and self.settings.kind == "inpainting":
             of_class[:] = True  # the user chose the rows
         rows = np.flatnonzero(of_class != from_others)
         if not len(rows):
@@ -138,7 +138,7 @@ class SourcePool:
     def tensors(self, rows: Rows, label: int, rng: np.random.Generator) -> SourceRows:
         """Make the input of the network; draw styles of class `label`, and masks."""
         settings, padded, pixels = self.settings, self.geometry.padded, self.rows.pixels[rows]
-        if settings.enlarges:
+        if settings.kind == "super-resolution":
             low = to_network(pixels, pixels.shape[1:3])
             return SourceRows(low if self.given is not None else lowered(low, settings.scale))
         styles = masks = None
@@ -146,7 +146,7 @@ class SourcePool:
             of_class = np.flatnonzero(self.model.labels == label)
             drawn = of_class[rng.integers(len(of_class), size=len(pixels))]
             styles = to_network(self.model.pixels[drawn], padded)
-        if settings.inpaints:
+        if settings.kind == "inpainting":
             masks = torch.from_numpy(drawn_masks(len(pixels), padded, rng))
         return SourceRows(to_network(pixels, padded), None, styles, masks)
 
@@ -193,18 +193,18 @@ def checked_data(recipe: Recipe, data: Labelled) -> Labelled:
             f"the recipe {recipe.name!r} translates rows between classes, and one class has rows; "
             "add another class"
         )
-    if (settings.paired or recipe.game.by_class) and len(data.names) != 2:
+    if (settings.kind == "pairs" or recipe.game.by_class) and len(data.names) != 2:
         raise UsageError(
             f"the recipe {recipe.name!r} is for one pair of classes, but the data has "
             f"{len(data.names)}: use 'stargan', or `translate --from A --to B`"
         )
     height, width, _ = data.image_shape
-    if settings.enlarges and (height % settings.scale or width % settings.scale):
+    if settings.kind == "super-resolution" and (height % settings.scale or width % settings.scale):
         raise UsageError(
             f"the sides of images of {width} x {height} px are not multiples of {settings.scale}; "
             "use an --image-size whose sides are"
         )
-    if not settings.paired:
+    if settings.kind != "pairs":
         return data
     other = partners(data)
     pairs = np.flatnonzero(other >= 0)

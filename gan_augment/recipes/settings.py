@@ -131,42 +131,12 @@ class GeneratorSettings(Frozen):
     @property
     def translates(self) -> bool:
         """Whether a sample changes a row of a chosen class."""
-        return self.kind in OTHER_CLASS_KINDS or self.inpaints
-
-    @property
-    def anchored(self) -> bool:
-        """Whether a sample mixes the codes of real rows of its class."""
-        return self.kind == "anchored"
-
-    @property
-    def borrows_moves(self) -> bool:
-        """Whether a row moves by differences of rows of its class and of near larger classes."""
-        return self.kind == "features"
-
-    @property
-    def around(self) -> bool:
-        """Whether a row is drawn from the normal distribution of a row's neighbourhood."""
-        return self.kind == "gaussian"
-
-    @property
-    def inpaints(self) -> bool:
-        """Whether a sample redraws a region of a row."""
-        return self.kind == "inpainting"
-
-    @property
-    def enlarges(self) -> bool:
-        """Whether a sample enlarges a row of a lower resolution."""
-        return self.kind == "super-resolution"
-
-    @property
-    def paired(self) -> bool:
-        """Whether training needs pairs of images, one of each class."""
-        return self.kind == "pairs"
+        return self.kind in OTHER_CLASS_KINDS or self.kind == "inpainting"
 
     @property
     def once(self) -> bool:
         """Whether a row makes one sample of a class: no noise, no style, no mask varies it."""
-        return self.enlarges or self.kind == "translation"
+        return self.kind in ("translation", "super-resolution")
 
     @property
     def span(self) -> int:
