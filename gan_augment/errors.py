@@ -1,15 +1,19 @@
 """The tree of errors. Every class is also a builtin and knows the exit code of the command.
 
-A message says what was given, what was expected, and what to do next. Warnings point at the
-caller's own line, however deep in the library they arise.
+A message says what was given, what was expected, and what to do next. It names a setting as an
+option, followed by the argument where that has another name or value: "--budget 9m (budget_s=)".
+Callers see one of the two. Warnings point at the caller's own line, however deep in the library
+they arise.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 _PASSED = (
     "gan_augment",
@@ -17,12 +21,51 @@ _PASSED = (
     "joblib",
     "sklearn",
 )  # packages that call this one for the user
+_OPTION = re.compile(  # with one or two words, and an argument in brackets; or alone
+    r"(?<![\w-])(--[a-z-]+(?: (?!-)[^ ()]+){0,2}?) \(([a-z_]+=[^()]*)\)|(?<![\w-])--([a-z][a-z-]*)"
+)
+_at_command_line = False
+
+
+@contextmanager
+def command_line() -> Iterator[None]:
+    """Name settings as options within the block, in errors, warnings and notes."""
+    global _at_command_line
+    before, _at_command_line = _at_command_line, True
+    try:
+        yield
+    finally:
+        _at_command_line = before
+
+
+def named(text: str) -> str:
+    """Return a message with the names of settings that its reader uses.
+
+    Commands in backquotes stay as they are.
+
+    >>> named("take --device cpu (device='cpu'), or leave --overwrite out: `fit --resume`")
+    "take device='cpu', or leave overwrite= out: `fit --resume`"
+    >>> with command_line():
+    ...     named("take --device cpu (device='cpu'), or leave --overwrite out")
+    'take --device cpu, or leave --overwrite out'
+    """
+
+    def chosen(match: re.Match[str]) -> str:
+        if _at_command_line:
+            return match[1] or match[0]
+        return match[2] or match[3].replace("-", "_") + "="
+
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if part.startswith("`") else _OPTION.sub(chosen, part) for part in parts)
 
 
 class GanAugmentError(Exception):
     """Base of everything that this library raises on purpose."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return named(super().__str__())
 
 
 class UsageError(GanAugmentError, ValueError):
@@ -130,4 +173,4 @@ def warn(message: str, category: type[UserWarning] = UserWarning) -> None:
         if str(frame.f_globals.get("__name__")).partition(".")[0] not in _PASSED:
             break
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+    warnings.warn(named(message), category, stacklevel=level)

@@ -102,7 +102,8 @@ def _device(requested: str) -> tuple[torch.device, str]:
         if number >= gpus:
             raise UsageError(
                 f"rank {world().rank} is number {number} on its machine, which has {gpus} GPUs; "
-                "start as many ranks as there are GPUs (--nproc-per-node), or give --device cpu"
+                "start as many ranks as there are GPUs (`--nproc-per-node`), or give --device cpu "
+                "(device='cpu')"
             )
         return torch.device("cuda", number), "the GPU of this rank"
     if requested == "auto":
@@ -121,6 +122,7 @@ def _device(requested: str) -> tuple[torch.device, str]:
         raise UsageError(f"device {requested!r} is unknown; expected auto, cpu, cuda or cuda:1")
     if device.type == "cuda" and (device.index or 0) >= gpus:
         raise UsageError(
-            f"device {requested!r} is not there: torch sees {gpus} GPUs. Use --device cpu."
+            f"device {requested!r} is not there: torch sees {gpus} GPUs. Use --device cpu "
+            "(device='cpu')."
         )
     return device, "as requested"

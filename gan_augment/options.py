@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
 
 from gan_augment.errors import UsageError, did_you_mean
-from gan_augment.recipes import DataKind, Recipe
+from gan_augment.recipes import RECIPES, DataKind, Recipe
 from gan_augment.settings import Frozen, read_toml
 
 BEST_SHARE = 0.5
@@ -109,6 +109,14 @@ def _check_goal(to: str | int | float) -> str | int | float:
     return to
 
 
+def _check_recipe(recipe: str | Recipe) -> str | Recipe:
+    known = ["auto", *{name for recipes in RECIPES.values() for name in recipes}]
+    if isinstance(recipe, str) and recipe not in known and not recipe.endswith(".toml"):
+        guess = did_you_mean(recipe, known)
+        raise ValueError(f"expected auto, the name of a recipe, or a .toml file.{guess}")
+    return recipe
+
+
 Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
 Processes = Annotated[int, Field(strict=True, ge=1, le=MOST_PROCESSES)]
 Seconds = Annotated[float, BeforeValidator(_read_seconds), Field(gt=0, allow_inf_nan=False)]
@@ -142,7 +150,7 @@ class FitOptions(Frozen):
     classes: str | tuple[str, ...] = Field(
         default="rare", description="The classes to top up: rare, all, or names with commas."
     )
-    recipe: str | Recipe = Field(
+    recipe: Annotated[str | Recipe, AfterValidator(_check_recipe)] = Field(
         default="auto", description="How to train: auto, a name (see recipes), or a .toml file."
     )
     steps: int | None = Field(
@@ -254,7 +262,8 @@ def with_options(recipe: Recipe, options: FitOptions) -> Recipe:
         return recipe
     if not recipe.generator.trained:
         raise UsageError(
-            f"{', '.join(given)}: the recipe {recipe.name!r} is not trained; take --recipe anchored"
+            f"{', '.join(given)}: the recipe {recipe.name!r} is not trained; take --recipe "
+            "anchored (recipe='anchored')"
         )
     values = recipe.model_dump()
     stop = {"score": options.until, "patience": options.patience}

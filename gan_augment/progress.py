@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from gan_augment.errors import warn
+from gan_augment.errors import named, warn
 
 
 class Progress:
@@ -35,7 +35,7 @@ class LogProgress(Progress):
 
     def note(self, text: str) -> None:
         """Log a note."""
-        self._log.info(text)
+        self._log.info(named(text))
 
     def warn(self, text: str) -> None:
         """Warn at the line of the caller."""

@@ -46,7 +46,7 @@ class Frozen(BaseModel):
         """Build from plain values. Raises UsageError naming the setting, the value and the cure.
 
         where: what holds the settings; COMMAND_LINE names them as options. options: the names of
-        options that differ from their field's, by its path, such as "fit.steps".
+        options or arguments that differ from their field's, by its path, such as "fit.steps".
         """
         try:
             return cls.model_validate(values)
@@ -67,7 +67,8 @@ class Frozen(BaseModel):
         message += "" if message.endswith((".", "?")) else "."
         value = "" if isinstance(given, dict | BaseModel) else reprlib.repr(given)
         if where != COMMAND_LINE:
-            named = f"{name or cls.__name__}{value and f' = {value}'}"
+            name = (options or {}).get(name, name) or cls.__name__
+            named = f"{name}{value and f' = {value}'}"
             raise UsageError(f"{where}: {named} is refused: {message}")
         option = (options or {}).get(name, parts[-1]) if parts else ""
         flag = option and f"--{option.replace('_', '-')}"

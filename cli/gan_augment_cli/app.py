@@ -17,6 +17,7 @@ from typer.main import get_command_from_info
 from typer.models import CommandInfo
 
 import gan_augment
+from gan_augment.errors import command_line
 from gan_augment_cli import outcome
 from gan_augment_cli.commands import augment, evaluate, inspect
 from gan_augment_cli.console import printable
@@ -83,6 +84,7 @@ class Commands(TyperGroup):
                 [(n, str(f.__doc__).partition("\n")[0]) for n, f in FUNCTIONS.items()]
             )
 
+    @command_line()
     def main(self, *args: Any, **more: Any) -> Any:
         """Run a command and exit with its code."""
         try:

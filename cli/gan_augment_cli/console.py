@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import typer
 
+from gan_augment.errors import named
 from gan_augment.progress import Progress
 
 REDRAWN_S = 0.2
@@ -80,7 +81,7 @@ class Lines(Progress):
 
     def _write(self, text: str) -> None:
         self.finish()
-        typer.echo(printable(text), err=True)
+        typer.echo(printable(named(text)), err=True)
 
 
 @contextmanager

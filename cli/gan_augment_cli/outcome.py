@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from gan_augment.errors import GanAugmentError, LostRankError, WriteFailedError
+from gan_augment.errors import GanAugmentError, LostRankError, WriteFailedError, named
 from gan_augment.processes import follows
 from gan_augment_cli import os_signals
 from gan_augment_cli.console import printable, shown_progress
@@ -51,7 +51,7 @@ def show(
     quiet = ctx.params["quiet"]
     if path is None or not quiet:
         for line in lines:
-            typer.echo(printable(line))
+            typer.echo(printable(named(line)))
     if path is not None:
         typer.echo(os.fsencode(path))
     if following and not quiet:

@@ -149,7 +149,9 @@ def read_signals(
     """
     path, progress = Path(source), progress or Progress()
     if window is not None and window < SHORTEST_WINDOW:
-        raise UsageError(f"--window {window}; expected {SHORTEST_WINDOW} samples or more")
+        raise UsageError(
+            f"--window {window} (window={window}); expected {SHORTEST_WINDOW} samples or more"
+        )
     if path.suffix.lower() == ".npz" and path.is_file():
         progress.phase("reading arrays")
         return _read_npz(path, window, scale)
@@ -330,6 +332,4 @@ def _read_file(path: Path) -> tuple[Values, int | None]:
 
 
 def _too_short(length: int, window: int) -> str:
-    return (
-        f"{length} samples, fewer than a --window of {window}; take a --window of at most {length}"
-    )
+    return f"{length} samples, fewer than a window of {window}; take windows of at most {length}"

@@ -246,8 +246,8 @@ def choose_classes(classes: str | Sequence[str], counts: Mapping[str, int]) -> t
             least = min(counts, key=lambda name: counts[name], default="NAME")
             raise NoRareClassError(
                 "no class is rare: none has fewer than half of an equal share; the counts are "
-                f"{listed}. Name classes (--classes {least}, classes=[{least!r}]), or take all "
-                '(--classes all, classes="all").'
+                f"{listed}. Name classes, such as --classes {least} (classes=[{least!r}]), or take "
+                "--classes all (classes='all')."
             )
         if classes == "all":
             return tuple(name for name, n in counts.items() if n > 0)

@@ -219,7 +219,7 @@ class EvaluationOptions(Frozen):
     @classmethod
     def _in_time(cls, gap: int, info: ValidationInfo) -> int:
         if gap and info.data.get("time") is None:
-            raise ValueError("expected a time too, which orders the rows (--time COLUMN, time=)")
+            raise ValueError("expected a time too, which orders the rows: --time COLUMN (time=)")
         return gap
 
     @model_validator(mode="after")

@@ -148,8 +148,8 @@ def prepare(
     if test is not None:
         if options.metric in OF_RANKS:
             raise UsageError(
-                f"{options.metric} has no interval on a separate test set; choose another --metric "
-                "(metric), or leave --test (test) out"
+                f"{options.metric} has no interval on a separate test set; choose another "
+                "--metric, or leave --test out"
             )
         data, tested = with_test_rows(data, test)
     data, times, columns = _with_groups_and_times(data, options)
@@ -182,7 +182,7 @@ def prepare(
         raise UsageError(
             f"a budget of {duration(budget_s)} cannot hold one split, which takes about "
             f"{duration(split_s)} after {duration(time.monotonic() - started_s)} of preparation; "
-            "give a longer --budget (budget=), or fewer --arms (arms=)"
+            "give a longer --budget, or fewer --arms"
         )
     return Plan(design, costs.total_s(design, processes), processes, (*notes, *protocol.notes))
 
@@ -251,7 +251,7 @@ def _check_same(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> None
             raise ResumeMismatchError(
                 f"the journal is of another evaluation: its {name} is {stored.get(name)!r}, "
                 f"requested is {requested.get(name)!r}. Use the same data and options, or "
-                "--overwrite it."
+                "--overwrite (overwrite=True)."
             )
 
 

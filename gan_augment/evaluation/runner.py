@@ -242,7 +242,7 @@ def _do(
         except (TerminatedWorkerError, CancelledError) as error:
             raise GanAugmentError(
                 f"a worker ended early ({' '.join(str(error).split())}), maybe for lack of memory; "
-                "finished fits of an output folder are kept: --resume with fewer --n-jobs (n_jobs)"
+                "finished fits of an output folder are kept: --resume with fewer --n-jobs"
             ) from None
 
 
@@ -274,8 +274,8 @@ def _make_room(folder: Path, overwrite: bool) -> None:
         return
     if not overwrite or not {JOURNAL, RESULT} & set(present):
         raise OutputExistsError(
-            f"{str(folder)!r} is not empty ({present[0]!r}); name another folder, --resume the "
-            "evaluation in it, or --overwrite it."
+            f"{str(folder)!r} is not empty ({present[0]!r}); name another folder, go on with "
+            "the evaluation in it by --resume (resume=True), or give --overwrite (overwrite=True)."
         )
     for path in (folder / name for name in _FILES):
         with write_errors(path):

@@ -143,7 +143,7 @@ def decide(
     why = f"{winner} is ahead of {second} by {losses[second] - losses[winner]:.2g}"
     steps, enough = last[0]["steps"], max(least[name] for name in ranked)
     if steps < enough:
-        why = f"undecided: {steps} steps at the end say nothing, {enough} may; lengthen --budget"
+        why = f"undecided: {steps} steps at the end say nothing, {enough} may; lengthen the budget"
         return {"winner": None, "tied": [*ranked], "why": why, "noise": noise}
     if losses[second] == math.inf:
         why = f"{second} diverged in the last round, {winner} did not"

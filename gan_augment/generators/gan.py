@@ -365,7 +365,8 @@ class GAN(ABC):
         steps = max(0, int((budget_s - fixed_s) / rest.step_s))
         check_useful(steps, useful_steps(recipe), budget_s, fixed_s, rest.step_s, progress)
         progress.note(
-            f"a budget of {budget_s:g} s is {steps} steps here; --steps {steps} repeats the run"
+            f"a budget of {budget_s:g} s is {steps} steps here; --steps {steps} (steps={steps}) "
+            "repeats the run"
         )
         return scorer, ranks.share(steps)
 

@@ -179,7 +179,7 @@ class ModelMeta(Frozen):
             why = "generated rows were not tried (too few steps, or no class to generate)"
         return (
             f"advised synthetic share: 0, since {why}; a top-up repeats real {self.unit} unless "
-            "synthetic_share (--synthetic-share) says otherwise"
+            "--synthetic-share says otherwise"
         )
 
     def options(self, options: FitOptions, **values: Any) -> FitOptions:

@@ -154,7 +154,8 @@ class SourcePool:
 def _too_few(name: str, rows: int) -> TooFewAcceptedError:
     return TooFewAcceptedError(
         f"there are {rows:,} rows to start from for samples of {name!r}, and each gives one sample "
-        "at most: request fewer, add rows, or use --recipe adain, which draws a row in many styles"
+        "at most: request fewer, add rows, or use --recipe adain (recipe='adain'), which draws a "
+        "row in many styles"
     )
 
 

@@ -254,7 +254,8 @@ def encoded_table(
     if problem := memory_problem(len(data) * 8 * (len(schema.learned) + width)):
         raise DataError(
             f"{len(data):,} rows of {width:,} numbers each need about {problem}. Exclude columns "
-            "from learning (--columns a=id,b=id), or use fewer rows."
+            "from learning, --columns a=id,b=id (columns={'a': 'id', 'b': 'id'}), or use fewer "
+            "rows."
         )
     cells = _cells(data, schema)
     encoding = fit_encoding(cells, schema, data.labels, seed)

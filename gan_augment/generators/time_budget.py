@@ -113,7 +113,8 @@ def check_useful(
     useful = max(SMALLEST_RUN_STEPS, useful)
     if steps >= useful:
         return
-    cure = f"--budget {enough(fixed_s + useful * step_s)} (budget_s=), or smaller images, would do"
+    longer = enough(fixed_s + useful * step_s)
+    cure = f"--budget {longer} (budget_s={seconds(longer):g}), or smaller images, would do"
     bought = f"a budget of {budget_s:g} s buys {steps} steps here"
     if steps < SMALLEST_RUN_STEPS:
         raise UsageError(f"{bought}, and a run needs {SMALLEST_RUN_STEPS}; {cure}")

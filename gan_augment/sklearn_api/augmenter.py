@@ -288,7 +288,8 @@ def checked_options(augmenter: GANAugmenter) -> tuple[FitOptions, TopUp]:
         raise UsageError(f"options={options!r}; expected FitOptions or None")
     values = {name: getattr(options, name) for name in options.model_fields_set}
     values |= {"recipe": plain["recipe"], "steps": plain["steps"], "budget_s": plain["budget"]}
-    fit = FitOptions.checked({**values, "threads": threads(plain["n_jobs"])}, "GANAugmenter")
+    values["threads"] = threads(plain["n_jobs"])
+    fit = FitOptions.checked(values, "GANAugmenter", {"budget_s": "budget"})
     if fit.steps is not None:
         fit = fit.model_copy(update={"budget_s": None})
     names = ("synthetic_share", "companions")

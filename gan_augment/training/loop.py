@@ -162,7 +162,8 @@ def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble 
     """Record the losses and the score; return what is wrong with the run, or None."""
     if not all_finite(run.state, losses):
         return _Trouble(
-            "a loss or a weight was not a finite number", "Try --precision float32 or lower rates."
+            "a loss or a weight was not a finite number",
+            "Try --precision float32 (precision='float32') or lower rates.",
         )
     _tell_step(run, losses, clock)
     lost = run.watch.collapsed(_score(run)) if scored else None

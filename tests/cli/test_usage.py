@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gan_augment.errors import UsageError
+from gan_augment.commands.fit import plan_fit
+from gan_augment.errors import NoRareClassError, UsageError
 from gan_augment_cli import options
 from gan_augment_cli.app import FUNCTIONS, Commands, app
-from tests.cli.conftest import answer
+from tests.cli.conftest import answer, write_images
 
 TABLE = ("--target", "kind")
 FIT, EVALUATE = ("fit", "PHOTOS"), ("evaluate", "CELLS", *TABLE)
@@ -141,7 +142,18 @@ def test_a_refusal_is_one_line_and_leaves_nothing(
     assert (refused.stdout, refused.stderr.count("\n")) == ("", 1)
     assert refused.stderr.startswith("error: ")
     assert key in refused.stderr
+    assert not re.search(r"\([a-z_]+=", refused.stderr), "an argument of Python"
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_an_error_names_the_option_here_and_the_argument_in_python(command, tmp_path):
+    data = write_images(tmp_path / "even", {"a": 6, "b": 6})
+    here = command("fit", data, "--steps", 1).stderr
+    assert "--classes all" in here
+    assert "classes=" not in here
+    with pytest.raises(NoRareClassError, match="classes='all'") as caught:
+        plan_fit(data)
+    assert "--" not in str(caught.value)
 
 
 def test_an_error_is_one_json_object_too(command, photos):

@@ -142,7 +142,7 @@ def test_what_is_no_choice_is_refused(table_file, data_folder, tmp_path):
 
 def test_a_budget_that_holds_nothing_is_refused_and_the_data_stays(table_file, tmp_path):
     before = contents(table_file.parent)
-    with pytest.raises(UsageError, match=r"--budget .* would do"):
+    with pytest.raises(UsageError, match=r"budget_s=.* would do"):
         choose(table_file, tmp_path / "out", TABLE.model_copy(update={"budget_s": 1.0}))
     assert not (tmp_path / "out").exists()
     assert contents(table_file.parent) == before

@@ -104,7 +104,7 @@ def test_without_a_folder_it_is_named_after_the_data(
     (tmp_path / "reports" / "frauds").mkdir(parents=True)
     with pytest.raises(StopRequested):
         evaluate(table, None, asked(), progress=Stopping(at="timing"))
-    with pytest.raises(UsageError, match="--resume needs --out"):
+    with pytest.raises(UsageError, match="resume= needs out="):
         evaluate(table, None, asked(), resume=True)
     assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["frauds"]
 

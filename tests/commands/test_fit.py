@@ -196,7 +196,7 @@ def test_arrays_of_any_number_of_channels_can_be_fitted(channels, tmp_path):
 
 def test_a_used_folder_is_refused_and_left_as_it_was(data, done, untrained):
     before = contents(done)
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with pytest.raises(OutputExistsError, match="overwrite="):
         fit(data, done, QUICK)
     assert contents(done) == before
 
@@ -273,7 +273,7 @@ def test_no_rare_class_is_exit_code_3_with_the_counts(make_classes, tmp_path, co
 
 
 def test_resuming_needs_the_folder_of_the_run(data):
-    with pytest.raises(UsageError, match="--out"):
+    with pytest.raises(UsageError, match="out="):
         fit(data, resume=True)
 
 
@@ -331,7 +331,7 @@ def test_other_settings_are_refused_by_name_and_change_nothing(data, run, other,
 def test_other_data_is_refused_and_changes_nothing(run, make_classes, tmp_path):
     before = contents(run)
     other = make_classes(tmp_path / "other", {**COUNTS, "bad": 3})
-    with pytest.raises(ResumeMismatchError, match=r"data.*--force"):
+    with pytest.raises(ResumeMismatchError, match=r"data.*force="):
         fit(other, run, resume=True)
     assert contents(run) == before
 

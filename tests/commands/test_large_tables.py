@@ -144,5 +144,5 @@ def test_another_file_with_the_same_sample_is_told_apart(file, frame, tmp_path):
 
 
 def test_images_have_no_rows(tmp_path):
-    with pytest.raises(UsageError, match="--most-rows is of a table"):
+    with pytest.raises(UsageError, match="most_rows= is of a table"):
         fit(tmp_path / "photos", tmp_path / "run", FitOptions(most_rows=MOST))

@@ -37,7 +37,7 @@ def test_a_file_that_is_no_report_is_never_replaced(folder: Path) -> None:
     (folder / "sub.html").mkdir()
     with pytest.raises(OutputExistsError, match="no report of gan-augment"):
         report(folder, folder / "sub.html", overwrite=True)
-    with pytest.raises(OutputExistsError, match="--overwrite replaces it"):
+    with pytest.raises(OutputExistsError, match="overwrite= replaces it"):
         report(folder)
 
 

@@ -117,7 +117,7 @@ def test_a_mark_is_a_last_column(table_run, table_file, tmp_path):
     assert lines[0] == before[0] + ";synthetic"
     assert lines[1:61] == [f"{line};false" for line in before[1:]]
     assert all(line.endswith(";true") for line in lines[61:])
-    with pytest.raises(UsageError, match="--mark"):
+    with pytest.raises(UsageError, match="mark="):
         augment(out, tmp_path / "twice.csv", options=QUICK, mark=True)
 
 
@@ -168,7 +168,7 @@ def test_data_that_may_only_be_read_is_enough(table_run, table_file, tmp_path):
 def test_a_file_that_is_there_is_replaced_only_on_request(table_run, table_file, tmp_path):
     out = tmp_path / "out.csv"
     out.write_text("mine")
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with pytest.raises(OutputExistsError, match="overwrite="):
         augment(table_file, out, model=table_run)
     assert contents(tmp_path) == {"out.csv": b"mine"}
     augment(table_file, out, model=table_run, overwrite=True)

@@ -104,7 +104,7 @@ def test_a_damaged_format_is_refused_in_one_line(table_run, tmp_path):
 def test_an_output_that_is_there_is_replaced_only_on_request(table_run, tmp_path):
     sample(table_run, tmp_path / "s.csv", counts={"yes": 2})
     before = (tmp_path / "s.csv").read_bytes()
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with pytest.raises(OutputExistsError, match="overwrite="):
         sample(table_run, tmp_path / "s.csv", counts={"yes": 3})
     assert (tmp_path / "s.csv").read_bytes() == before
     sample(table_run, tmp_path / "s.csv", counts={"yes": 3}, overwrite=True)

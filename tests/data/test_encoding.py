@@ -221,7 +221,7 @@ def test_a_table_of_ids_alone_is_refused_in_words():
 def test_too_many_levels_are_refused_before_memory_is_taken(monkeypatch):
     monkeypatch.setattr("gan_augment.data.tables.encoding.MOST_LEVELS", 50)
     frame = mixed()
-    with pytest.raises(DataError, match=r"59 levels.*--columns many=id"):
+    with pytest.raises(DataError, match=r"59 levels.*'many': 'id'"):
         encoded(frame, np.arange(len(frame)) % 2)
 
 

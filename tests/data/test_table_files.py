@@ -296,7 +296,7 @@ def test_the_manifest_has_a_line_for_every_new_row(tmp_path):
 
 def test_a_column_called_synthetic_cannot_be_added_twice():
     check_mark(["a", "b"])
-    with pytest.raises(UsageError, match="--mark"):
+    with pytest.raises(UsageError, match="mark="):
         check_mark(["a", "synthetic"])
 
 

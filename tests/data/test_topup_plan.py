@@ -34,7 +34,7 @@ def test_rare_is_below_half_of_an_equal_share_and_its_numbers_are_told():
 
 
 def test_no_rare_class_is_refused_with_counts_and_cure():
-    with pytest.raises(NoRareClassError, match=r"a \(10\), b \(9\).*--classes b") as refusal:
+    with pytest.raises(NoRareClassError, match=r"a \(10\), b \(9\).*classes=\['b'\]") as refusal:
         choose_classes("rare", {"a": 10, "b": 9})
     assert refusal.value.exit_code == 3
 

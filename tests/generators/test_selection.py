@@ -104,7 +104,7 @@ def test_without_selection_every_candidate_is_given(plain, gan):
 
 @pytest.mark.slow
 def test_a_class_of_under_eight_rows_is_refused_with_the_cure(gan):
-    with pytest.raises(TooFewAcceptedError, match=r"'few'.*--no-selection"):
+    with pytest.raises(TooFewAcceptedError, match=r"'few'.*selection=False"):
         gan.sample({"good": 3, "few": 1})
 
 

@@ -235,7 +235,7 @@ def test_a_folder_of_all_crafted_files_is_read_with_every_reject_named(tmp_path,
     assert all(reason in scan.rejected[path][1] for path, reason in refused.items())
     assert scan.counts == {"good": 3, "odd": len(CRAFTED) - len(refused)}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data"]
-    with pytest.raises(UnreadableFilesError, match="--skip-bad") as refusal:
+    with pytest.raises(UnreadableFilesError, match="skip_bad=True") as refusal:
         read_images(root)
     assert refusal.value.exit_code == 3
     assert "'odd/bad-depth.png': it " in str(refusal.value)

@@ -77,7 +77,7 @@ def test_few_bad_files_are_left_out_and_noted_and_more_stop_the_run(folder, read
     for i in range(bad):
         (root / "cat" / f"{i:03d}.png").write_bytes(b"")
     if stops:
-        with pytest.raises(UnreadableFilesError, match=r"cat/000.png.*--skip-bad"):
+        with pytest.raises(UnreadableFilesError, match=r"cat/000.png.*skip_bad=True"):
             read_images(root)
     read = read_images(root, skip_bad=stops)
     assert read.data.counts == ({"cat": readable} if readable else {}) | {"dog": 2}
@@ -117,7 +117,7 @@ def test_other_sources_are_refused_with_what_is_expected(tmp_path, name, error, 
 
 def test_more_pixels_than_memory_are_refused_before_any_is_decoded(folder, monkeypatch):
     monkeypatch.setattr("gan_augment.input_files.memory_limit_bytes", lambda: 1000)
-    with pytest.raises(DataError, match=r"5 images of 8 x 12 px need .* smaller --image-size"):
+    with pytest.raises(DataError, match=r"5 images of 8 x 12 px need .* smaller image_size="):
         read_images(folder(dog=2, cat=3))
     assert 2**28 < memory_limit_bytes() < 2**50  # of this process
 
@@ -169,7 +169,7 @@ def test_paths_that_leave_the_folder_or_name_nothing_are_rejected(tmp_path, fold
     "header", ["age,income,class", "file,label", "path,label,weight", "path", ""]
 )
 def test_another_table_is_a_usage_error_that_says_both_ways(tmp_path, header):
-    with pytest.raises(UsageError, match=r"--target(.|\n)*") as refusal:
+    with pytest.raises(UsageError, match=r"target=(.|\n)*") as refusal:
         read_images(manifest(tmp_path, header + "\n1,2,3\n"))
     assert "path,label" in str(refusal.value)
 

@@ -24,6 +24,7 @@ def refused(why: str, error: type[Exception] | tuple[type[Exception], ...], X, y
         GANAugmenter(**{"steps": 1, "n_jobs": 1, "random_state": 0, **params}).fit_resample(X, y)
     assert isinstance(caught.value, ValueError), "scikit-learn's own code expects ValueErrors"
     assert "\n" not in str(caught.value)
+    assert "--" not in str(caught.value), "an option of the command line"
 
 
 @pytest.mark.parametrize(
@@ -97,9 +98,9 @@ def test_rows_that_cannot_be_learned(X, params, why) -> None:
         ("steps", True, "steps = True"),
         ("steps", 2.5, "steps = 2.5"),
         ("budget", "10", "number and its unit"),
-        ("budget", -1, "budget_s = -1"),
-        ("budget", float("nan"), "budget_s = nan"),
-        ("budget", np.True_, "budget_s = True"),
+        ("budget", -1, "budget = -1"),
+        ("budget", float("nan"), "budget = nan"),
+        ("budget", np.True_, "budget = True"),
         ("synthetic_share", 1.5, "0..1"),
         ("synthetic_share", "half", "'half'"),
         ("synthetic_share", True, "True"),
@@ -121,6 +122,10 @@ def test_rows_that_cannot_be_learned(X, params, why) -> None:
 )
 def test_parameters_are_checked_in_fit(name, value, why) -> None:
     refused(why, UsageError, X, Y, **{name: value})
+
+
+def test_an_unknown_recipe_is_refused_in_fit_also_where_nothing_is_generated() -> None:
+    refused("Did you mean 'anchored'", UsageError, X, Y, recipe="ancored", synthetic_share=0)
 
 
 def test_parameters_of_numpy_are_taken() -> None:

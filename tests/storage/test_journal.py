@@ -49,7 +49,7 @@ def test_a_torn_last_line_is_dropped_and_the_next_one_is_whole(tmp_path: Path, c
 
 
 def test_resuming_without_a_journal_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ResumeMismatchError, match="leave out --resume"):
+    with pytest.raises(ResumeMismatchError, match="leave out resume="):
         Journal(tmp_path / "journal.jsonl").read()
 
 

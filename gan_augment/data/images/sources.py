@@ -225,7 +225,7 @@ def _check_columns(manifest: Path, columns: list[str], more: Sequence[str]) -> N
     raise UsageError(
         f"{str(manifest)!r} has the columns {listed}. A list of images has the columns path,label "
         "or path,label,group; options such as --group name further ones. A table needs --target "
-        "COLUMN."
+        "COLUMN (target=)."
     )
 
 

@@ -254,8 +254,8 @@ def fit_encoding(
     """
     if not schema.learned:
         raise DataError(
-            "no column is left to learn: all are constant or id-like. Name a kind for one of them "
-            "(--columns name=numeric), or use repeats."
+            "no column is left to learn: all are constant or id-like. Name a kind for one of them, "
+            "--columns name=numeric (columns={'name': 'numeric'}), or use repeats."
         )
     counts = np.bincount(labels)
     weights = counts[labels].astype(np.float64) ** (LABEL_POWER - 1)
@@ -268,7 +268,7 @@ def fit_encoding(
         elif levels > MOST_LEVELS:
             raise DataError(
                 f"column {name!r} has {levels} levels, more than {MOST_LEVELS}: leave it out as an "
-                f"id (--columns {name}=id), or group its levels first."
+                f"id, --columns {name}=id (columns={{{name!r}: 'id'}}), or group its levels first."
             )
         else:
             columns[name] = LevelColumn(levels, bool((own < 0).any()))  # type: ignore[operator]

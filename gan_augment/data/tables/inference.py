@@ -91,7 +91,8 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Tab
         reasons = "; ".join(f"{c.name!r} is {c.kind} ({c.why})" for c in schema.columns[:10])
         raise DataError(
             f"no column can be learned: {reasons}. Override a kind, for example with "
-            f"--columns {names[0]}=categorical, or add columns."
+            f"--columns {names[0]}=categorical (columns={{{names[0]!r}: 'categorical'}}), or add "
+            "columns."
         )
     return schema
 

@@ -142,7 +142,9 @@ def read_table(
     """
     path = Path(path)
     if target is None:
-        raise UsageError(f"{str(path)!r}: name the column that holds the labels: --target NAME")
+        raise UsageError(
+            f"{str(path)!r}: name the column that holds the labels: --target NAME (target=)"
+        )
     if most_rows is not None and _is_parquet(path):
         with _parquet(path) as file:
             if 0 < most_rows < file.metadata.num_rows:
