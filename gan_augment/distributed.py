@@ -156,7 +156,7 @@ def all_ranks() -> Iterator[World]:
             where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
             raise UsageError(
                 f"the ranks cannot meet at {where} ({str(error)[:120]}); choose another "
-                "MASTER_PORT, or let torchrun --standalone choose one"
+                "MASTER_PORT, or let `torchrun --standalone` choose one"
             ) from None
     joined = World(dist.get_rank(), dist.get_world_size())
     try:

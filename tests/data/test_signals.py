@@ -141,7 +141,7 @@ def test_a_window_longer_than_the_recording_is_told(tmp_path):
         read_signals(source, window=100)
     np.save(source / "a" / "short.npy", tones(1, length=40)[0])
     told = read_signals(source, window=64).notes[0]
-    assert "'a/short.npy': it has 40 samples, fewer than a --window of 64" in told
+    assert "'a/short.npy': it has 40 samples, fewer than a window of 64" in told
     np.savez(tmp_path / "x.npz", x=tones(), y=list("aaaabb"))
     with pytest.raises(DataError, match="64 samples, fewer than a window of 100"):
         read_signals(tmp_path / "x.npz", window=100)
