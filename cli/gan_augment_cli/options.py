@@ -31,7 +31,7 @@ PANELS = {
     "precision model seconds table backbone convert",
     "Top-up": "counts to synthetic_share companions match",
     "Evaluation": "test learner metric delta folds repeats arms updates diagnostics fail_on",
-    "Running": "threads workers n_jobs resume force config dry_run verbose help help_all",
+    "Running": "threads workers n_jobs resume config dry_run verbose help help_all",
     "Output": "",
 }
 """The panels of `--help`: {title: names of parameters}. All others stand in the last panel."""

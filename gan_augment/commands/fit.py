@@ -166,7 +166,7 @@ def plan_fit(
     """
     run, options = folder_to_write(data, out, resume=resume), options or FitOptions()
     if resume:
-        options = _begun_with(run, options, force=False)
+        options = _begun_with(run, options)
     return _plan(data, read_data(data, options, sampled=True), run)
 
 
@@ -177,7 +177,6 @@ def fit(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    force: bool = False,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> FitResult:
@@ -191,9 +190,8 @@ def fit(
         The run folder, by default `runs/<name of data>`, then `-2`, `-3`.
     options
         How to read the data and to train.
-    resume, force
+    resume
         Continue the run in `out` with its settings; the result has the bytes of an undisturbed run.
-        With `force`, although data or settings changed.
     overwrite
         Replace an earlier run, after the data was read.
     progress, callbacks
@@ -224,7 +222,6 @@ def fit(
             options,
             resume=resume,
             overwrite=overwrite,
-            force=force,
             progress=progress or Progress(),
             callbacks=callbacks,
         )
@@ -254,7 +251,6 @@ def fit_model(
     resume: bool,
     overwrite: bool,
     progress: Progress,
-    force: bool = False,
     data: Source | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> tuple[FitResult, ImageGAN | TabularGAN | None]:
@@ -266,13 +262,13 @@ def fit_model(
     started_s = time.monotonic()
     with run_folder(run, resume=resume, overwrite=overwrite):
         if resume:
-            options = _begun_with(run, requested, force=force)
+            options = _begun_with(run, requested)
         data = data or read_data(source, options, progress, sampled=True)
         if resume:
-            options = _check_classes(run, options, requested, data.counts, force=force)
+            _check_classes(run, options, requested, data.counts)
             data = replace(data, options=options)
         plan = _plan(source, data, run)
-        if resume and not force and (done := _finished(plan)):
+        if resume and (done := _finished(plan)):
             progress.note(f"{str(run)!r} is finished; nothing is left to train")
             world().share(None)
             return done, None
@@ -284,8 +280,7 @@ def fit_model(
         hint = f"go on with: {shlex.join(again)}"
         world().share(plan.data.options.model_dump(mode="json"))
         with interruptible(lambda: hint), stop_on_signals() as stop:
-            how = {"resume": resume, "force": force}
-            return _train(plan, callbacks, progress, stop, started_s, **how)
+            return _train(plan, callbacks, progress, stop, started_s, resume=resume)
 
 
 def fitted_for(
@@ -336,7 +331,6 @@ def _train(
     started_s: float,
     *,
     resume: bool,
-    force: bool,
 ) -> tuple[FitResult, ImageGAN | TabularGAN]:
     """Train, and write the run folder, which this process holds."""
     run, data = plan.run, plan.data
@@ -348,9 +342,7 @@ def _train(
         """Write the settings and cut the history, once a resumed run is accepted."""
         newest = store.latest() if resume else None
         history.begin(newest.step if newest else 0)
-        kept = resume and not force and data.options.steps is not None  # as it began, to the byte
-        if force:  # a model of other settings, whose steps may be those of the newest checkpoint
-            (run / data.samples).unlink(missing_ok=True)
+        kept = resume and data.options.steps is not None  # as it began, to the byte
         _write_settings(replace(plan, machine=machine), steps, config=not kept)
 
     gan: Any = data.generator([history, *callbacks])
@@ -360,7 +352,6 @@ def _train(
             RunContext(
                 checkpoints=store,
                 resume=resume,
-                force=force,
                 on_steps=begin,
                 progress=progress,
                 stop=stop,
@@ -433,11 +424,11 @@ def _write_settings(plan: FitPlan, steps: int | None, *, config: bool = True) ->
     write_file(plan.run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
 
 
-def _begun_with(run: Path, requested: FitOptions, *, force: bool) -> FitOptions:
+def _begun_with(run: Path, requested: FitOptions) -> FitOptions:
     """Return the settings of a run, to resume it.
 
-    A requested setting must be equal or at its default, else ResumeMismatchError; with `force` it
-    replaces the stored one. `_check_classes` compares the classes later.
+    A requested setting must be equal or at its default, else ResumeMismatchError. `_check_classes`
+    compares the classes later.
     """
     values = read_toml(run / CONFIG)
     pinned = values["resolved"] if "steps" in values["fit"] else {}  # else nothing was trained
@@ -445,28 +436,25 @@ def _begun_with(run: Path, requested: FitOptions, *, force: bool) -> FitOptions:
     if "recipe" not in values["fit"]:
         recipe = Recipe.checked(values["recipe"], str(run / CONFIG))
         stored = stored.model_copy(update={"recipe": recipe})
-    changed = _changed(stored, requested)
-    if changed and not force:
-        raise _mismatch(run, stored, *next(iter(changed.items())))
+    for name, value in _changed(stored, requested).items():
+        raise _mismatch(run, stored, name, value)
     free: dict[str, Any] = {
         "workers": requested.workers,
         "skip_bad": requested.skip_bad or stored.skip_bad,
     }
     if requested.device != "auto":
         free["device"] = requested.device
-    return stored.model_copy(update=changed | free)
+    return stored.model_copy(update=free)
 
 
 def _check_classes(
-    run: Path, stored: FitOptions, requested: FitOptions, counts: Mapping[str, int], *, force: bool
-) -> FitOptions:
-    """Return the stored settings with the requested classes, which must be equal unless forced."""
-    if requested.classes == FitOptions().classes:
-        return stored
-    classes = choose_classes(requested.classes, counts)
-    if set(classes) != set(stored.classes) and not force:
-        raise _mismatch(run, stored, "classes", classes)
-    return stored.model_copy(update={"classes": classes}) if force else stored
+    run: Path, stored: FitOptions, requested: FitOptions, counts: Mapping[str, int]
+) -> None:
+    """Raise ResumeMismatchError for other classes than those that the run was begun with."""
+    if requested.classes != FitOptions().classes:
+        classes = choose_classes(requested.classes, counts)
+        if set(classes) != set(stored.classes):
+            raise _mismatch(run, stored, "classes", classes)
 
 
 def _changed(stored: FitOptions, requested: FitOptions) -> dict[str, Any]:
@@ -488,6 +476,6 @@ def _changed(stored: FitOptions, requested: FitOptions) -> dict[str, Any]:
 def _mismatch(run: Path, stored: FitOptions, name: str, value: object) -> ResumeMismatchError:
     before, now = (getattr(each, "name", each) for each in (getattr(stored, name), value))
     return ResumeMismatchError(
-        f"{str(run)!r} was begun with {name} = {before!r}, not {now!r}; leave it out, start a "
-        "new run, or give --force."
+        f"{str(run)!r} was begun with {name} = {before!r}, not {now!r}; leave it out, or start a "
+        "new run."
     )

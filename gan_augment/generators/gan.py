@@ -400,7 +400,7 @@ class GAN(ABC):
         """
         leads, progress, diverged = training.world.leads, run.progress, None
         if run.checkpoints and leads:
-            saver = RunSaver(run.checkpoints, training, sha256, run.force)
+            saver = RunSaver(run.checkpoints, training, sha256)
             if run.resume:
                 saver.resume(progress)
         scorer.begin(training)

@@ -51,8 +51,6 @@ class RunContext:
         Where the state is saved during training.
     resume
         Continue from the newest checkpoint; the result has the same bits as an undisturbed run.
-    force
-        Resume even if data or settings have changed.
     progress, stop
         What shows the progress; a flag that ends training after a save.
     on_steps
@@ -65,7 +63,6 @@ class RunContext:
 
     checkpoints: CheckpointStore | None = None
     resume: bool = False
-    force: bool = False
     progress: Progress = field(default_factory=Progress)
     stop: StopFlag = field(default_factory=StopFlag)
     on_steps: Callable[[int, ComputeConfig], None] | None = None

@@ -111,8 +111,8 @@ class CheckpointStore:
 class RunSaver:
     """Saves a run's state and its best generator every minute, at each score and on a stop."""
 
-    def __init__(self, store: CheckpointStore, run: Run, data_sha256: str, force: bool) -> None:
-        self._store, self._run, self._force, parts = store, run, force, run.parts
+    def __init__(self, store: CheckpointStore, run: Run, data_sha256: str) -> None:
+        self._store, self._run, parts = store, run, run.parts
         self._saved_s = time.monotonic()
         self._identity = {  # what a resumed run must share with its start
             "data": data_sha256,
@@ -134,7 +134,7 @@ class RunSaver:
     def resume(self, progress: Progress) -> None:
         """Continue from the newest intact checkpoint, or from the start if there is none.
 
-        Raises ResumeMismatchError for other data or settings, unless forced.
+        Raises ResumeMismatchError for other data or settings.
         """
         checkpoint = self._store.latest()
         for name, reason in self._store.damaged.items():
@@ -147,10 +147,9 @@ class RunSaver:
             recipe = Recipe.checked(saved["recipe"], "the checkpoint")
             saved["recipe"] = recipe.model_dump(mode="json")
         odd = [name for name, value in self._identity.items() if saved.get(name) != value]
-        if odd and not self._force:
+        if odd:
             raise ResumeMismatchError(
-                f"this run was begun with another {' and '.join(odd)}; start a new run, or give "
-                "--force to go on all the same."
+                f"this run was begun with another {' and '.join(odd)}; start a new run"
             )
         _take_up(self._run, checkpoint.tensors, saved)
         progress.note(f"resumed at step {self._run.state.step} of {self._run.steps}")

@@ -191,7 +191,9 @@ def test_rows_that_would_not_fit_into_memory_are_refused_with_the_knobs_to_turn(
     frame = pd.DataFrame({"size": np.arange(60) / 7, "shape": list("abc") * 20})
     read = read_frame(frame, y=["rare"] * 10 + ["common"] * 50)
     monkeypatch.setattr("gan_augment.input_files.memory_limit_bytes", lambda: 60 * 8 * 6)
-    with pytest.raises(DataError, match=r"60 rows of 4 numbers each .* columns=\{'a': 'id', 'b': 'id'\}"):
+    with pytest.raises(
+        DataError, match=r"60 rows of 4 numbers each .* columns=\{'a': 'id', 'b': 'id'\}"
+    ):
         TabularGAN(steps=2).fit(read.table, schema=read.schema)
 
 

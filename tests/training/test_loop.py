@@ -319,13 +319,13 @@ def test_a_resumed_run_ends_where_the_undisturbed_one_does_and_does_not_go_on(to
     train(whole)
     store, again = CheckpointStore(tmp_path), {}
     first = ending(toy_run, *values, **stop)
-    RunSaver(store, first, "data", False)
+    RunSaver(store, first, "data")
     first.callbacks = [SignalAt(first.stop, 10)]
     with pytest.raises(StopRequested):
         train(first)
     for name, left in (("stopped", values[2:]), ("ended", ())):
         run = again[name] = ending(toy_run, *left, **stop)
-        RunSaver(store, run, "data", False).resume(Progress())
+        RunSaver(store, run, "data").resume(Progress())
         train(run)
         assert run.trained == whole.trained == 20
         assert run.ended == whole.ended

@@ -35,10 +35,6 @@ def fit(
     ] = None,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
-    force: Annotated[
-        bool,
-        o.option("--force", "Resume although the data or the settings changed.", hidden=True),
-    ] = False,
     dry_run: o.DryRun = False,
 ) -> None:
     """Train a class-conditional GAN on images, signals or a table.
@@ -55,7 +51,7 @@ def fit(
         plan = plan_fit(data, settings, out, resume=resume)
         outcome.show_plan(ctx, plan.lines(), plan=plan.to_dict())
         return
-    flags = {"resume": resume, "overwrite": overwrite, "force": force}
+    flags = {"resume": resume, "overwrite": overwrite}
     result = outcome.run(ctx, run_fit, data, out, settings, **flags)
     if not follows():
         out_name = f"OUT{data.suffix if settings.target else ''}"
