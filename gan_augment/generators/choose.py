@@ -228,7 +228,7 @@ def choose_recipe(
     unlabelled: rows for the recipes that can use them.
 
     Raises DataError for too few rows, UsageError for a budget whose first round has under 20 steps,
-    DivergedError where all recipes diverged, StopRequested.
+    DivergedError where all recipes diverged.
     """
     topped_up = choose_classes(prototype.classes, data.counts)
     train, held = held_out(data, topped_up, prototype.random_state)
@@ -252,19 +252,18 @@ def choose_recipe(
         return round(found, 6) if math.isfinite(found) else None
 
     run.progress.phase("timing a few steps of each recipe")
-    speeds = dict[str, Forecast]()
-    for name, recipe in recipes.items():
-        gan = _unfitted(prototype, recipe, recipe.steps, 0, topped_up)
-        speeds[name] = gan.forecast(train, schema)
+    speeds: dict[str, Forecast] = {
+        name: _unfitted(prototype, recipe, recipe.steps, 0, topped_up).forecast(train, schema)
+        for name, recipe in recipes.items()
+    }
     quickest = fitted(min(speeds, key=lambda name: speeds[name].step_s), 1, 0)
     began_s = time.monotonic()
     measure(quickest, 0)
     steps = _first_round(recipes, speeds, time.monotonic() - began_s, run, budget_s)
     least = {name: useful_steps(recipe) for name, recipe in recipes.items()}
     step_ms = {name: round(1000 * speed.step_s, 2) for name, speed in speeds.items()}
-    end_s = run.started_s + budget_s
-    found = halve(step_ms, least, steps, score, run.progress, lambda: time.monotonic() > end_s)
-    return found, models
+    late: Callable[[], bool] = lambda: time.monotonic() > run.started_s + budget_s
+    return halve(step_ms, least, steps, score, run.progress, late), models
 
 
 def _unfitted(

@@ -156,8 +156,8 @@ def test_data_that_does_not_fit_a_model_of_signals_is_told(archive, run, tmp_pat
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"image_size": (8, 8)}, "--window cuts"),
-        ({"unlabelled": "more"}, "--unlabelled is for images and tables"),
+        ({"image_size": (8, 8)}, "window= cuts"),
+        ({"unlabelled": "more"}, "unlabelled= is for images and tables"),
     ],
 )
 def test_options_of_images_are_refused_for_signals(archive, tmp_path, options, told):

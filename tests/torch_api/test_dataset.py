@@ -223,7 +223,7 @@ REFUSED = {
         lambda d: TensorDataset(d.tensors[0], torch.arange(56) % 2),
         {},
         NoRareClassError,
-        r'classes="all"',
+        r"classes='all'",
     ),
 }
 
