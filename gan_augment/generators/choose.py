@@ -84,25 +84,25 @@ def halve(
     steps: int,
     score: Callable[[str, int, int], float | None],
     progress: Progress,
-    late: Callable[[], bool] = lambda: False,
+    end_s: float = math.inf,
 ) -> dict[str, Any]:
     """Run the rounds and decide; the result is JSON-ready.
 
     step_ms: {recipe: milliseconds of a step}. least: {recipe: steps below which it says nothing}.
-    steps: of the first round. score: fits (recipe, steps, seed); None where it diverged. late:
-    whether the time is out, so that the rounds so far decide. Raises DivergedError where all
-    recipes of a round did.
+    steps: of the first round. score: fits (recipe, steps, seed); None where it diverged. end_s: by
+    `time.monotonic()`; after it the rounds so far decide. Raises DivergedError where all recipes of
+    a round diverged.
     """
     left, rounds, trials = list(step_ms), list[Line](), list[Line]()
     while not rounds or len(rounds[-1]["recipes"]) > 2:
-        if rounds and late():
+        if rounds and time.monotonic() > end_s:
             progress.warn("the time is out before the last round: those so far decide")
             break
         seeds, here = SEEDS if len(round_sizes(len(left))) <= ROUNDS_OF_SEEDS else 1, list[Line]()
         rounds.append({"steps": steps, "seeds": seeds, "recipes": [*left]})
         progress.phase(f"round {len(rounds)}, {steps} steps", len(left) * seeds)
         for seed, name in [(seed, name) for seed in range(seeds) for name in left]:
-            if seed and late():
+            if seed and time.monotonic() > end_s:
                 break
             began_s, known = time.monotonic(), score(name, steps, seed)
             here.append({"recipe": name, "steps": steps, "seed": seed, "score": known})
@@ -262,8 +262,8 @@ def choose_recipe(
     steps = _first_round(recipes, speeds, time.monotonic() - began_s, run, budget_s)
     least = {name: useful_steps(recipe) for name, recipe in recipes.items()}
     step_ms = {name: round(1000 * speed.step_s, 2) for name, speed in speeds.items()}
-    late: Callable[[], bool] = lambda: time.monotonic() > run.started_s + budget_s
-    return halve(step_ms, least, steps, score, run.progress, late), models
+    found = halve(step_ms, least, steps, score, run.progress, run.started_s + budget_s)
+    return found, models
 
 
 def _unfitted(

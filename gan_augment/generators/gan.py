@@ -146,8 +146,6 @@ class GAN(ABC):
         ranks.agree(data=sha256, settings=settings)
         problem = self._problem(data, recipe, compute, unlabelled, schema)
         scorer, steps = self._planned(problem, run, ranks)
-        if run.stop.signal is not None:
-            raise StopRequested(run.stop.signal)
         training = Run(
             parts=problem.parts,
             batches=problem.batches,
@@ -162,8 +160,7 @@ class GAN(ABC):
         with machine.threads(1):
             if ranks.leads:
                 mix_generators(training.state.average, scorer.coverage)
-                facts = _facts(data, training, sha256)
-                facts |= {"topped_up": topped_up, "resize": resize}
+                facts = _facts(data, training, sha256) | {"topped_up": topped_up, "resize": resize}
                 self._finish(problem, training, facts, run.progress)
             if ranks.size > 1:
                 content = ranks.first(lambda: bundle_bytes(*self._bundle()))
@@ -399,6 +396,8 @@ class GAN(ABC):
         keep that generator; without one it is raised.
         """
         leads, progress, diverged = training.world.leads, run.progress, None
+        if run.stop.signal is not None:
+            raise StopRequested(run.stop.signal)
         if run.checkpoints and leads:
             saver = RunSaver(run.checkpoints, training, sha256)
             if run.resume:

@@ -1,5 +1,6 @@
 """Successive halving: who survives, what a tie does, what is held out; budgets of a fit."""
 
+import math
 import re
 
 import numpy as np
@@ -21,14 +22,14 @@ from gan_augment.recipes import RECIPES
 SCORES = {"a": 0.5, "b": 0.4, "c": 0.3, "d": 0.2, "e": 0.1}
 
 
-def halved(scores=SCORES, noise=0.0, slow=(), late=lambda: False, least=100):
+def halved(scores=SCORES, noise=0.0, slow=(), end_s=math.inf, least=100):
     """The result of rounds whose scores are known, a noise between the seeds added."""
 
     def score(name, steps, seed):
         return None if scores[name] is None else scores[name] + noise * (seed - 0.5)
 
     step_ms = {name: 20 if name in slow else 10 for name in scores}
-    return halve(step_ms, dict.fromkeys(scores, least), 100, score, Progress(), late)
+    return halve(step_ms, dict.fromkeys(scores, least), 100, score, Progress(), end_s)
 
 
 def table(counts: dict[str, int], groups=None) -> Labelled:
@@ -61,7 +62,7 @@ def test_a_rival_that_diverged_at_last_is_named_instead_of_a_distance():
 
 
 def test_where_the_time_is_out_the_rounds_so_far_decide():
-    found = halved({"a": 1.0, "b": 2.0, "c": 3.0}, late=lambda: True)
+    found = halved({"a": 1.0, "b": 2.0, "c": 3.0}, end_s=0.0)
     assert [(one["recipe"], one["seed"]) for one in found["trials"]] == [
         ("a", 0),
         ("b", 0),
