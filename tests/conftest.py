@@ -27,6 +27,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(str(path) for path in SOURCES)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in [name for name in os.environ if name.startswith("GAN_AUGMENT_")]:
     del os.environ[name]
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # importing it would call out
 os.environ["GAN_AUGMENT_THREADS"] = "1"
 os.environ["GAN_AUGMENT_N_JOBS"] = "1"
 os.environ["GAN_AUGMENT_SELECTION"] = "0"  # what a few steps make is not worth keeping

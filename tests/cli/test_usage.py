@@ -163,10 +163,10 @@ def test_an_error_is_one_json_object_too(command, photos):
     assert '"error": {"type": "UsageError"' in refused.stdout
 
 
-def test_option_wins_over_environment_over_config_over_default(command, tmp_path):
+def test_option_wins_over_environment_over_config_over_default(command, run_folder, tmp_path):
     (tmp_path / "mine.toml").write_text('seed = 1\nworkers = 1\n[sample]\ncounts = "3"\n')
     shown = command(
-        *("sample", "run", "out", "--seed", 3, "--config", "mine.toml", "--dry-run", "--json"),
+        *("sample", run_folder, "out", "--seed", 3, "--config", "mine.toml", "--dry-run", "--json"),
         env={"GAN_AUGMENT_SEED": "2", "GAN_AUGMENT_WORKERS": "2"},
     )
     chosen = answer(shown)["options"]
