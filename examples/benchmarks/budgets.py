@@ -1,11 +1,13 @@
 """Whether budgets are kept, and Ctrl-C is heard: real commands on small photos and tables.
 
-    python examples/benchmarks/budgets.py budgets --data DIR [--minutes 1 5] [--out FILE.json]
-        [--only "evaluate images"]: these rows alone are measured again
+    python examples/benchmarks/budgets.py budgets --data DIR [--minutes 1 3] [--out FILE.json]
+        [--only "evaluate images"]: measure only these rows again
     python examples/benchmarks/budgets.py signals --data DIR [--moments 40] [--out FILE.json]
 
-DIR holds images/magnetic_tile_32.npz and _64.npz (images, labels) and tabular/mammography.parquet.
-A budget is kept where the command ends within 1.3 times of it, or refuses it in 10 s. A signal,
+DIR holds images/fashion_mnist_test10k.npz, magnetic_tile_32.npz and _64.npz (images, labels) and
+tabular/mammography.parquet; photos of 300 x 260 px are drawn. Each command has one thread, and one
+other process keeps a core busy. A budget is kept where the command ends within 1.3 times of it with
+a result, or refuses it within 10 s and names one that would do. A signal,
 SIGINT or SIGTERM at a random moment, is heard where the last line comes within 2 s with the usual
 code, and the same command with --resume (again, where nothing was kept) ends with the files of an
 undisturbed run. Both rows go into one file; `cpu_s` stands beside `wall_s`, since on a machine that
@@ -31,6 +33,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import photos as drawn_photos
+from PIL import Image
+from threads import busy
 
 from gan_augment.data.images.png_folder import png_bytes
 
@@ -66,6 +71,17 @@ def table(file: Path, parquet: Path, rows: int) -> Path:
     return file
 
 
+def large_photos(folder: Path) -> Path:
+    """A folder of drawn JPEGs of 300 x 260 px, a class per subfolder."""
+    rng = np.random.default_rng(0)
+    for label, count in enumerate(COUNTS):
+        (folder / f"class-{label}").mkdir(parents=True)
+        for i in range(count):
+            image = Image.fromarray(drawn_photos.photo(rng, label))
+            image.save(folder / f"class-{label}" / f"{i:03d}.jpg", quality=90)
+    return folder
+
+
 def timed(arguments: list[str]) -> dict[str, Any]:
     """Run a command to its end."""
     before, began_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
@@ -75,47 +91,70 @@ def timed(arguments: list[str]) -> dict[str, Any]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     lines = run.stderr.splitlines()
+    said = ("budget", "time:", "time is up", "error:")
     return {
         "code": run.returncode,
         "wall_s": round(time.monotonic() - began_s, 1),
         "cpu_s": round(cpu_s, 1),
-        "said": [line for line in lines if "budget" in line or line.startswith("time:")],
-        "found": run.stdout.splitlines()[:1] if arguments[0] == "evaluate" else [],
+        "said": [line for line in lines if any(word in line for word in said)],
+        "found": run.stdout.splitlines()[:1],
     }
 
 
-def budgets(data: Path, minutes: list[int], home: Path, only: str) -> list[dict[str, Any]]:
-    """{fit, evaluate} x {images of 32 and 64 px, tables of 500 and 10,000 rows} x minutes.
-
-    only: what the command and the data are called, or the start of it.
-    """
+def sources_of(data: Path, home: Path) -> dict[str, list[str]]:
+    """Write the data sets; {name: arguments that name the data}."""
+    archives = {28: "fashion_mnist_test10k", 64: "magnetic_tile_64"}
     sources = {
-        f"images {side} px": [
-            str(photos(home / f"p{side}", data / f"images/magnetic_tile_{side}.npz"))
-        ]
-        for side in (32, 64)
+        f"images {side} px": [str(photos(home / f"p{side}", data / f"images/{archive}.npz"))]
+        for side, archive in archives.items()
     }
+    sources["photos"] = [str(large_photos(home / "photos"))]
     parquet = data / "tabular" / "mammography.parquet"
     for rows in (500, 10_000):
-        sources[f"table of {rows:,} rows"] = [
-            str(table(home / f"t{rows}.csv", parquet, rows)),
-            *("--target", "target"),
-        ]
+        file = table(home / f"t{rows}.csv", parquet, rows)
+        sources[f"table of {rows:,} rows"] = [str(file), "--target", "target"]
+    return sources
+
+
+def line_of(command: str, source: list[str], out: Path, minute: float) -> list[str]:
+    """The command line of one case."""
+    budget = ["--budget", f"{60 * minute:g}s"]
+    if command in ("augment", "translate"):
+        ends = [source[0], str(out / "made"), *source[1:], "--run", str(out / "run")]
+        classes = sorted(path.name for path in Path(source[0]).glob("class-*"))
+        way = ["--from", classes[0], "--to", classes[-1]] if command == "translate" else []
+        return [command, *ends, *way, *budget]
+    jobs = ["--n-jobs", "1"] if command == "evaluate" else []
+    return [command, *source, "--out", str(out / "made"), *jobs, *budget]
+
+
+def budgets(data: Path, minutes: list[float], home: Path, only: str) -> list[dict[str, Any]]:
+    """Run every command on every data set with every budget, next to one busy process.
+
+    only: the command and the name of the data, or the start of both.
+    """
+    sources = sources_of(data, home)
     found = []
     for minute in minutes:
-        for command in ("fit", "evaluate"):
+        for command in ("fit", "augment", "evaluate", "choose", "translate"):
             for name, source in sources.items():
-                if not f"{command} {name}".startswith(only):
+                images = len(source) == 1
+                if not f"{command} {name}".startswith(only) or (
+                    command == "translate" and not images
+                ):
                     continue
                 out = home / "out"
-                jobs = ["--n-jobs", "1"] if command == "evaluate" else []
-                row = timed([command, *source, "--budget", f"{minute}m", "--out", str(out), *jobs])
-                shutil.rmtree(out, ignore_errors=True)
+                out.mkdir()
+                with busy(1):
+                    row = timed(line_of(command, source, out, minute))
+                shutil.rmtree(out)
                 kept = row["code"] == 0 and row["wall_s"] <= KEPT * 60 * minute
-                refused = row["code"] == 2 and row["wall_s"] <= REFUSED_S
+                named = any("budget" in line for line in row["said"])
+                refused = row["code"] == 2 and row["wall_s"] <= REFUSED_S and named
                 row = {"command": command, "data": name, "minutes": minute, **row}
                 row |= {"ratio": round(row["wall_s"] / 60 / minute, 2), "as_asked": kept or refused}
                 row["said"] = [line.replace(str(home), "") for line in row["said"]]
+                row["found"] = [line.replace(str(home), "") for line in row["found"]]
                 print(row, flush=True)
                 found.append(row)
     return found
@@ -215,7 +254,7 @@ def main() -> None:
     )
     parser.add_argument("part", choices=["budgets", "signals"])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--minutes", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--minutes", type=float, nargs="+", default=[1, 3])
     parser.add_argument("--only", default="")
     parser.add_argument("--moments", type=int, default=40)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
