@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import asdict, dataclass
 from importlib import import_module, metadata
@@ -54,6 +55,7 @@ class Diagnosis:
     """
 
     packages: tuple[Package, ...]
+    albumentations: str
     machine: str = ""
     images_per_s: float | None = None
     problems: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ class Diagnosis:
             f"{DISTRIBUTION} {installed_version(DISTRIBUTION) or 'not installed'}, "
             f"Python {platform.python_version()}, {platform.platform()}",
             ", ".join(p.line() for p in self.packages if p.problem is None),
+            self.albumentations,
             *(line for line in (self.machine, timed) if line),
             *(verdict or ["everything that is needed is there and works"]),
         ]
@@ -87,6 +90,7 @@ class Diagnosis:
 
 def doctor(progress: Progress | None = None) -> Diagnosis:
     """Check the installation: import every required package, and time a training step."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it makes no connection
     (progress or Progress()).phase("importing and timing")
     packages = tuple(_package(name, allowed) for name, allowed in sorted(requirements().items()))
     problems = [package.line() for package in packages if package.problem]
@@ -96,13 +100,28 @@ def doctor(progress: Progress | None = None) -> Diagnosis:
             machine, speed = _timed_step()
         except (ImportError, OSError, RuntimeError, AttributeError) as error:
             problems.append(f"training does not work: {_in_words(error)}")
-    return Diagnosis(packages, machine, speed, tuple(problems))
+    return Diagnosis(packages, albumentations_words(), machine, speed, tuple(problems))
 
 
 def requirements() -> dict[str, str]:
     """Return {distribution: allowed versions} from this library's metadata, without extras."""
     parsed = map(Requirement, metadata.requires(DISTRIBUTION) or [])
     return {each.name: str(each.specifier) for each in parsed if each.marker is None}
+
+
+def albumentations_words() -> str:
+    """Say which distribution provides `import albumentations`: the MIT one or AlbumentationsX."""
+    owners = metadata.packages_distributions().get("albumentations", [])
+    names = sorted({name.lower() for name in owners})
+    if names == ["albumentations"]:
+        return "the MIT package provides `import albumentations`"
+    if not names:
+        return "no package provides `import albumentations`"
+    allowed = "albumentations" + requirements().get("albumentations", "")
+    return (
+        f"{' and '.join(names)} may provide `import albumentations`, and AlbumentationsX is under "
+        f'the AGPL, not MIT: pip uninstall {" ".join(names)}, then pip install "{allowed}"'
+    )
 
 
 def installed_version(name: str) -> str | None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import machine
-from gan_augment.augment.classical import change_signals, small_changes, trivial_augment
+from gan_augment.augment.classical import (
+    augment_batch,
+    change_signals,
+    small_changes,
+    trivial_pipeline,
+)
 from gan_augment.classifier import Augmentation, SmallCNN, train_classifier
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
@@ -337,7 +343,7 @@ def small_cnn(training: Training, seed: int, updates: int) -> SmallCNN:
     data, method = training.data, training.method
     augment: Augmentation = change_signals if data.kind is SIGNAL else small_changes
     if method == "trivial_augment":
-        augment = trivial_augment
+        augment = partial(augment_batch, trivial_pipeline(data.image_shape))
     return train_classifier(
         data,
         steps=updates,
