@@ -214,7 +214,9 @@ def signals(data: Path, moments: int, home: Path, seed: int = 0) -> list[dict[st
     small = ["--image-size", "16", "--steps", "60"]
     commands = {
         "fit": lambda out: ["fit", pictures, "--out", out, *small],
-        "augment": lambda out: ["augment", pictures, out, "--run", f"{out}-run", *small],
+        "augment": lambda out: [
+            *("augment", pictures, out, "--run", f"{out}-run", "--synthetic-share", "0.5", *small)
+        ],
         "evaluate": lambda out: [
             *("evaluate", rows, "--target", "target", "--learner", "logistic", "--out", out),
             *("--folds", "2", "--repeats", "1", "--n-jobs", "1", "--arms", "oversample"),
