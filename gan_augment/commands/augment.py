@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from gan_augment.generators.image_gan import ImageGAN
     from gan_augment.generators.tabular_gan import TabularGAN
 
-__all__ = ["AugmentResult", "augment", "count_lines", "plan_augment", "top_up_plan"]
+__all__ = ["AugmentResult", "augment", "count_lines", "plan_augment"]
 
 Match = Literal["originals", "model"]
 LARGER = 1.5
@@ -167,7 +167,7 @@ def augment(
     _check_call(source, out, table=table, match=match, mark=mark)
     with output(out, "augment", table=table, overwrite=overwrite) as held:
         read = _read(source, out, options, meta, mark=mark, progress=progress)
-        job = _TopUp(read, top_up_plan(read, top_up), progress)  # refused before a fit
+        job = _TopUp(read, _plan(read, top_up), progress)  # refused before anything is trained
         originals = None if table else _Originals(source, read, match)
         check_room(out.parent, *_room(source, read, job.plan, originals))
         how = {"match": match, "mark": mark, "top-up": top_up.model_dump(mode="json")}
@@ -207,13 +207,8 @@ def _plan_with(job: _TopUp, trained: Path | None, top_up: TopUp, *, alike: bool)
     """
     if trained:
         meta = read_meta(trained)
-        job.plan = top_up_plan(job.data, top_up, meta)
+        job.plan = _plan(job.data, top_up, meta)
         _warn_of_model(job, meta, top_up, alike=alike)
-    elif job.plan.added and top_up.synthetic_share == "auto" and _foreseen(job.data)[0] == 0:
-        job.warn(
-            "so short a fit tries no generated rows: nothing is trained, and classes get repeats; "
-            "--synthetic-share 0.5 (synthetic_share) generates all the same"
-        )
     if job.plan.refused:
         job.warn(refusals_in_words(job.plan.refused, job.data.unit))
 
@@ -251,33 +246,14 @@ def plan_augment(
     options = meta.options(options or FitOptions())
     _check_call(source, out, table=options.target is not None, match=None, mark=False)
     read = _read(source, out, options, meta, mark=False, progress=Progress())
-    return top_up_plan(read, top_up or TopUp(), meta)
+    return _plan(read, top_up or TopUp(), meta)
 
 
-def top_up_plan(data: Any, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
-    """Plan the top-up at the share that the model advises, without classes that it refuses.
-
-    Without a model, a fit is foreseen to advise 0 if it is too short to try generated rows, and to
-    refuse classes of few rows. Another fit may still advise 0 and refuse more.
-    """
-    advised, refused = (meta.advised_share, meta.refuses) if meta else _foreseen(data)
+def _plan(data: Any, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
+    """Plan the top-up; with a model, at the share it advises and without classes it refuses."""
+    advised = meta.advised_share if meta else None
     plan = plan_topup(data.counts, top_up, data.topped_up, data.name, advised)
-    return plan.refuse(refused)
-
-
-def _foreseen(data: Any) -> tuple[float | None, dict[str, str]]:
-    """Return the share that a fit is bound to advise, None if it is open, and sure refusals."""
-    options = data.options
-    if data.kind.tabular or not options.selection:
-        return None, {}
-    from gan_augment.generators.calibration import refusal_of_few
-    from gan_augment.generators.trial import updates_within
-
-    known, recipe = options.steps is not None or options.budget_s is not None, data.recipe()
-    steps = (options.steps if known else recipe.steps) if recipe.generator.trained else None
-    advised = 0.0 if steps and not updates_within(steps * recipe.batch, 1) else None
-    few = {name: refusal_of_few(name, n) for name, n in data.counts.items() if n}
-    return advised, {name: why for name, why in few.items() if why}
+    return plan.refuse(meta.refuses if meta else {})
 
 
 def _check_call(source: Path, out: Path, *, table: bool, match: Match | None, mark: bool) -> None:

@@ -35,14 +35,14 @@ from gan_augment.commands.writing import (
     remove_named,
     run_folder,
 )
-from gan_augment.data.topup_plan import choose_classes, explain_rare
+from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
 from gan_augment.distributed import World, all_ranks, world
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.generators.generator import RunContext
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.machine import ComputeConfig
-from gan_augment.options import FitOptions, with_options
+from gan_augment.options import FitOptions, TopUp, with_options
 from gan_augment.processes import restarts
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, resolve_recipe
@@ -98,6 +98,10 @@ class FitPlan:
         if trained and options.budget_s is not None:
             return f"as many steps as fit into {options.budget_s:g} s"
         return self.data.own_length(self.recipe)
+
+    def ends(self, top_up: TopUp) -> dict[str, dict[str, int]]:
+        """Return how every class ends in a top-up, {class: {origin: rows}}."""
+        return plan_topup(self.counts, top_up, self.topped_up, self.data.name).counts
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan, ready for JSON."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gan_augment.data.tables.schema import TableSchema
     from gan_augment.generators.tabular_gan import TabularGAN
 
-__all__ = ["SampleResult", "plan_sample", "sample"]
+__all__ = ["SampleResult", "sample"]
 
 ROWS_AT_ONCE = 16_384
 """Rows of a table that are drawn together: whole blocks of its sampler."""
@@ -125,16 +125,6 @@ def sample(
             how: dict[str, Any] = {"seed": seed, "workers": workers, "progress": progress}
             write_drawn(held, gan, run, target_counts, **how)
     return SampleResult(out, run, target_counts, seed, time.monotonic() - started_s, meta.unit)
-
-
-def plan_sample(
-    run: str | Path,
-    *,
-    counts: Mapping[str, int] | int | None = None,
-    classes: str | Sequence[str] | None = None,
-) -> dict[str, int]:
-    """Return the rows of each class that `sample` draws with the same arguments, {class: n}."""
-    return counts_to_draw(read_meta(Path(run)), counts, classes)
 
 
 def counts_to_draw(

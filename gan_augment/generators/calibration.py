@@ -72,21 +72,15 @@ def select(
             thresholds = _thresholds(settings, unseen[label], scores, not sampler.rows_held)
             classes[name] = _class_selection(name, thresholds, scores.failed(thresholds))
         elif counts[label]:
-            classes[name] = ClassSelection(refused=refusal_of_few(name, counts[label]))
+            refused = (
+                f"{name!r} has {counts[label]} training image(s), and selection needs "
+                f"{LEAST_ROWS}: add images of it, or fit with --no-selection (selection=False)"
+            )
+            classes[name] = ClassSelection(refused=refused)
     compared = sum(len(own) for of_fold in selection.rows for own in of_fold.values())
     folds = len(selection.classifiers)
     record = SelectionRecord(folds=folds, compared=compared, classes=classes)
     return replace(selection, record=record)
-
-
-def refusal_of_few(name: str, n: int) -> str:
-    """Return why a class of n training rows is refused, "" if it is not."""
-    if n >= LEAST_ROWS:
-        return ""
-    return (
-        f"{name!r} has {n} training image(s), and selection needs {LEAST_ROWS}: add images of it, "
-        "or fit with --no-selection (selection=False)"
-    )
 
 
 def folds_of(data: Labelled, rows: Rows, seed: int) -> Rows:

@@ -79,14 +79,11 @@ def sample(
     Writes OUT/<class>/000000.png, ... and OUT/manifest.csv; for a table the file OUT, .csv or
     .parquet, and OUT.manifest.csv.
     """
-    from gan_augment.commands.sample import plan_sample
     from gan_augment.commands.sample import sample as run_sample
 
     target_counts = o.row_counts(counts)
     if dry_run:
-        planned = plan_sample(run, counts=target_counts, classes=classes)
-        lines = [f"{n} of {name}" for name, n in planned.items()]
-        outcome.show_plan(ctx, lines, counts=planned)
+        outcome.show_plan(ctx)
         return
     how = {"seed": options.seed, "workers": options.workers, "mark": mark, "overwrite": overwrite}
     result = outcome.run(ctx, run_sample, run, out, counts=target_counts, classes=classes, **how)
@@ -120,7 +117,7 @@ def augment(
     For a table OUT is a file: DATA's rows unchanged, then the new rows; and OUT.manifest.csv.
     """
     from gan_augment.commands.augment import augment as run_augment
-    from gan_augment.commands.augment import count_lines, plan_augment, top_up_plan
+    from gan_augment.commands.augment import count_lines, plan_augment
 
     settings = o.timed(options)
     if dry_run and model is not None:
@@ -131,12 +128,9 @@ def augment(
         from gan_augment.commands.fit import plan_fit
 
         plan = plan_fit(data, settings, run)
-        planned = top_up_plan(plan.data, top_up)
-        ends, drawn = planned.counts, planned.generated
+        ends = plan.ends(top_up)
+        drawn = any(one["synthetic"] + one["companion"] for one in ends.values())
         lines = plan.lines() if drawn else ["nothing is generated, so nothing is trained"]
-        lines += [f"{name} is filled with repeats: {why}" for name, why in planned.refused.items()]
-        if drawn and not plan.data.kind.tabular and plan.data.options.selection:
-            lines.append("the end of the fit may advise fewer generated rows, or refuse classes")
         outcome.show_plan(ctx, [*lines, *count_lines(ends)], counts=ends, plan=plan.to_dict())
         return
     given: dict[str, Any] = {"model": model, "top_up": top_up, "options": settings}
