@@ -146,23 +146,16 @@ def change_signals(x: Windows, rng: np.random.Generator) -> Windows:
     (2, 1, 32, 3)
     """
     chosen = rng.random((4, len(x), 1)) < PROBABILITY
-    x = read_at(x, warped(x.shape[2], chosen[0], rng) + shifts(x.shape[2], chosen[1], rng))
-    x = scaled(x, chosen[2], rng)
-    return np.clip(jittered(x, chosen[3], rng), -1, 1)
-
-
-def jittered(x: Windows, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Windows:
-    """Add normal noise of `JITTER` times the deviation of each channel of a window."""
-    spread = JITTER * x.std(axis=2, keepdims=True) * chosen[:, :, None, None]
-    noise: Windows = spread * rng.standard_normal(x.shape, dtype=np.float32)
-    return x + noise
-
-
-def scaled(x: Windows, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Windows:
-    """Scale each channel around its mean by up to `SCALE`."""
-    factor = 1 + chosen * rng.uniform(-SCALE, SCALE, (len(x), x.shape[3]))
+    length, channels = x.shape[2:]
+    reach = max(1.0, SHIFT * length)
+    place = warped(length, chosen[0], rng)
+    x = read_at(x, place + chosen[1] * rng.uniform(-reach, reach, (len(x), 1)))
+    factor = 1 + chosen[2] * rng.uniform(-SCALE, SCALE, (len(x), channels))
     mean = x.mean(axis=2, keepdims=True)
-    changed: Windows = mean + (x - mean) * factor[:, None, None].astype(np.float32)
+    x = mean + (x - mean) * factor[:, None, None].astype(np.float32)
+    spread = JITTER * x.std(axis=2, keepdims=True) * chosen[3][:, :, None, None]
+    noise: Windows = spread * rng.standard_normal(x.shape, dtype=np.float32)
+    changed: Windows = np.clip(x + noise, -1, 1)
     return changed
 
 
@@ -176,13 +169,6 @@ def warped(length: int, chosen: NDArray[np.bool_], rng: np.random.Generator) -> 
     place = np.concatenate([np.zeros((len(pace), 1)), steps.cumsum(axis=1)], axis=1)
     ends: NDArray[np.float64] = place * ((length - 1) / place[:, -1:])
     return ends
-
-
-def shifts(length: int, chosen: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the shift of each window, (N, 1), in samples."""
-    reach = max(1.0, SHIFT * length)
-    moved: NDArray[np.float64] = chosen * rng.uniform(-reach, reach, chosen.shape)
-    return moved
 
 
 def read_at(x: Windows, place: NDArray[np.float64]) -> Windows:

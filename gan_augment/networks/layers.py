@@ -94,16 +94,13 @@ class SpectralNorm(nn.Module):
         if weight.is_meta:  # only a shape; its product would make torch load its compiler
             return weight
         with torch.autocast(weight.device.type, enabled=False):
-            return weight / self._largest_singular_value(weight)
-
-    def _largest_singular_value(self, weight: Tensor) -> Tensor:
-        matrix = weight.flatten(1)  # (out, in * k * k)
-        with torch.no_grad():
-            right = nn.functional.normalize(matrix.T @ self.left, dim=0)
-            left = nn.functional.normalize(matrix @ right, dim=0)
-            if self.training:
-                self.left.copy_(left)
-        return torch.dot(left, torch.mv(matrix, right)).clamp_min(1e-12)
+            matrix = weight.flatten(1)  # (out, in * k * k)
+            with torch.no_grad():
+                right = F.normalize(matrix.T @ self.left, dim=0)
+                left = F.normalize(matrix @ right, dim=0)
+                if self.training:
+                    self.left.copy_(left)
+            return weight / torch.dot(left, torch.mv(matrix, right)).clamp_min(1e-12)
 
 
 def spectrally_normalised(module: Module, enabled: bool = True) -> Module:
