@@ -15,12 +15,8 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-_PASSED = (
-    "gan_augment",
-    "imblearn",
-    "joblib",
-    "sklearn",
-)  # packages that call this one for the user
+_PASSED = {"gan_augment", "imblearn", "joblib", "sklearn", "torch", "functools", "contextlib"}
+"""Packages and modules that call this library for the user."""
 _OPTION = re.compile(  # with one or two words, and an argument in brackets; or alone
     r"(?<![\w-])(--[a-z-]+(?: (?!-)[^ ()]+){0,2}?) \(([a-z_]+=[^()]*)\)|(?<![\w-])--([a-z][a-z-]*)"
 )

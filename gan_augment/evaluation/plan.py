@@ -32,7 +32,7 @@ from gan_augment.evaluation.learners import Training, learner_of
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
-from gan_augment.progress import Progress
+from gan_augment.progress import Progress, duration
 from gan_augment.report.wording import percent
 
 IMAGE_BUDGET_S = 1800.0
@@ -354,10 +354,3 @@ def _kinds(data: Labelled, chosen: Overrides) -> Overrides:
         return chosen
     kinds = {column.name: column.kind for column in schema.columns if column.kind != "constant"}
     return Overrides(columns=kinds)
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as text, such as "90 s", "12 min" or "2.5 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

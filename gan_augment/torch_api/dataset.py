@@ -17,6 +17,7 @@ from gan_augment.errors import NotFittedError, UsageError
 from gan_augment.generators.generator import Generator, advised_share, checked_seed
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
+from gan_augment.progress import shown_log
 from gan_augment.torch_api.items import Key, Normalize, check_rows, plain_label
 from gan_augment.torch_api.read import DescribedDataset, describe_dataset
 from gan_augment.torch_api.sampling import BalancedSampler, draw_rows, fitted_model
@@ -40,7 +41,9 @@ class AugmentedDataset(Dataset[Any]):
         (C, L) are signals if C < 8, or if the augmenter has kind="signal".
     augmenter
         GANAugmenter, ImageGAN, TabularGAN, Repeats, Smote, anything that samples, or the folder of
-        a saved run. An unfitted augmenter is fitted on the dataset's items, which may take minutes.
+        a saved run. An unfitted augmenter is fitted on the dataset's items, which may take minutes:
+        GANAugmenter(budget="3m") bounds the time. The log shows the progress of the fit, on stderr
+        unless logging is configured.
     to, synthetic_share, companions
         As of `TopUp`.
     classes
@@ -123,7 +126,9 @@ class AugmentedDataset(Dataset[Any]):
         if model is None and generates:
             if classes is not None:
                 _chosen(classes, described.counts, ())  # refuse before a fit of minutes
-            model = fitted_model(augmenter.fit(described.read(image_size)) or augmenter)
+            data = described.read(image_size)
+            with shown_log():  # a fit may take minutes
+                model = fitted_model(augmenter.fit(data) or augmenter)
             if model is None:
                 raise NotFittedError(
                     f"after fit, the {type(augmenter).__name__} has no `classes_` {{name: rows}}; "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.utils.estimator_checks import estimator_checks_generator as imblearn_checks
 from sklearn.dummy import DummyClassifier
@@ -17,6 +19,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator as sklearn
 import gan_augment
 from gan_augment import AugmentedClassifier, GANAugmenter, make_pipeline
 from gan_augment.data.topup_plan import TopUpPlan
+from gan_augment.errors import warn
 
 PACKAGE = Path(gan_augment.__file__).parent
 AUGMENTER = GANAugmenter(steps=2, random_state=0, n_jobs=1)
@@ -62,6 +65,29 @@ def test_it_points_at_the_callers_line_even_in_a_file_beside_the_package(file: P
     with pytest.warns(UserWarning, match="it has 1 row") as caught:
         exec(compile("\n\nplan.warn_of_refused()", str(file), "exec"), {"plan": plan})  # noqa: S102
     assert [(one.filename, one.lineno) for one in caught] == [(str(file), 3)]
+
+
+def test_ids_are_warned_of_at_the_callers_line(recwarn: pytest.WarningsRecorder) -> None:
+    X, y = [[row % 5, f"key {row}"] for row in range(40)], [0] * 30 + [1] * 10
+    GANAugmenter().fit_resample(X, y)
+    assert [one.filename for one in recwarn if "id columns" in str(one.message)] == [__file__]
+
+
+INSIDE = """
+@torch.inference_mode()
+def decorated():
+    with contextlib.ExitStack() as stack:
+        stack.callback(warn, "here")
+"""
+
+
+def test_decorators_inside_the_library_do_not_hide_the_callers_line() -> None:
+    inside = {"__name__": "gan_augment.trial", "torch": torch, "contextlib": contextlib}
+    inside |= {"warn": warn}
+    exec(INSIDE, inside)  # noqa: S102
+    with pytest.warns(UserWarning, match="here") as caught:
+        inside["decorated"]()
+    assert caught[0].filename == __file__
 
 
 def test_a_pipeline_between_does_not_hide_the_callers_line(

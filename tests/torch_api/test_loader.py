@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import re
 from itertools import chain
 from pathlib import Path
 
@@ -36,6 +38,7 @@ from gan_augment import (
     make_pipeline,
 )
 from gan_augment.errors import UsageError
+from gan_augment.progress import LogProgress
 from gan_augment.torch_api.sampling import BalancedSampler, balanced_draw
 
 pytestmark = pytest.mark.usefixtures("global_generators_stay")
@@ -81,6 +84,17 @@ def test_a_mild_imbalance_is_evened_out_as_the_augmenter_says() -> None:
     loader = augment_loader(DataLoader(data, 10, shuffle=True), augmenter, companions=False)
     drawn = torch.cat([labels for _, labels in loader]).bincount()
     assert drawn.tolist() == [25, 25]
+
+
+@pytest.mark.slow
+def test_a_fit_of_a_loader_says_how_long_it_takes(images, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(LogProgress, "first_s", 0.0)
+    keep_all = FitOptions(selection=False)
+    augmenter = GANAugmenter(steps=200, n_jobs=1, random_state=0, options=keep_all)
+    augment_loader(DataLoader(images, 8, shuffle=True), augmenter)
+    assert re.search(r"training: \d+ of 200, about \d+ s left", capsys.readouterr().err)
+    assert not logging.getLogger("gan_augment").handlers
 
 
 def test_an_epoch_is_as_long_and_balanced(images: TensorDataset, gan: ImageGAN) -> None:
