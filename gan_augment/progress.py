@@ -57,6 +57,7 @@ class LogProgress(Progress):
     """
 
     first_s, every_s = 2.0, 20.0
+    _total, _due_s = 0, 0.0
 
     def __init__(self, name: str) -> None:
         self._log = logging.getLogger(f"gan_augment.{name}")
