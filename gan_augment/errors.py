@@ -1,7 +1,7 @@
 """The tree of errors. Every class is also a builtin and knows the exit code of the command.
 
 A message says what was given, what was expected, and what to do next. It names a setting as an
-option, followed by the argument where that has another name or value: "--budget 9m (budget_s=)".
+option, followed by the argument where that has another name or value: "--budget 9m (budget='9m')".
 Callers see one of the two. Warnings point at the caller's own line, however deep in the library
 they arise.
 """

@@ -160,7 +160,7 @@ class FitOptions(Frozen):
         le=MOST,
         description="Training steps. The same number repeats a run. Wins over a budget.",
     )
-    budget_s: Seconds | None = Field(
+    budget: Seconds | None = Field(
         default=None, description="Time of training, such as 90s, 10m or 1h."
     )
     until: float | None = Field(

@@ -80,7 +80,7 @@ Backbone = Annotated[
 
 FIT = "gan_augment.options:FitOptions"
 FIT_SHOWN = (
-    "target columns classes recipe steps budget=budget_s image_size window flips selection seed "
+    "target columns classes recipe steps budget image_size window flips selection seed "
     "device precision threads workers skip_bad"
 )
 FIT_ADVANCED = "most_rows unlabelled until patience resize"
@@ -298,12 +298,12 @@ def long_name(param: Any) -> str:
 
 def timed(options: Any) -> Any:
     """Return fit options whose budget is DEFAULT_BUDGET_S for images without steps and budget."""
-    budget_s = options.budget_s
+    budget = options.budget
     if options.steps is not None:
-        budget_s = None
-    elif budget_s is None and options.target is None:
-        budget_s = DEFAULT_BUDGET_S
-    return options.model_copy(update={"budget_s": budget_s})
+        budget = None
+    elif budget is None and options.target is None:
+        budget = DEFAULT_BUDGET_S
+    return options.model_copy(update={"budget": budget})
 
 
 def row_counts(text: str | None) -> int | dict[str, int] | None:

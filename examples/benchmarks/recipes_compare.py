@@ -230,7 +230,7 @@ def chosen(which: str, seed: int, asked: argparse.Namespace, task: Task, others:
     train = task.train
     np.savez(rows, x=train.pixels, y=train.labels, class_names=np.array(train.names))
     budget_s = CHOICES * SETS[which].budget_s
-    options = FitOptions(classes=tuple(task.rare_names), budget_s=budget_s, seed=seed, threads=1)
+    options = FitOptions(classes=tuple(task.rare_names), budget=budget_s, seed=seed, threads=1)
     out = asked.work / f"{which}-{seed}-choice{'-others' * others}"
     usual = CANDIDATES["image"]
     named = [name for name in usual if name != AUTO] if others else usual

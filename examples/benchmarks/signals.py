@@ -61,7 +61,7 @@ def gan_of(task: Task, asked: argparse.Namespace, journal: Journal) -> ImageGAN:
     if not folder.is_dir():
         began_s = time.monotonic()
         gan = ImageGAN(
-            budget_s=asked.budget, classes=RARE, device="cpu", threads=1, random_state=task.seed
+            budget=asked.budget, classes=RARE, device="cpu", threads=1, random_state=task.seed
         )
         gan.fit(task.train).save(folder)
         facts = {"steps": gan.steps_, "kept": gan.meta_.chosen, "refuses": dict(gan.refuses_)}

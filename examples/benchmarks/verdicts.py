@@ -91,7 +91,7 @@ def evaluated(name: str, data: Path, work: Path, n_jobs: int, budget: str) -> An
     resume = (out / "journal.jsonl").is_file()
     if name in IMAGES:
         images, rare = images_of(name, data)
-        asked = {"fit": {"classes": rare}, "budget_s": budget, "n_jobs": n_jobs}
+        asked = {"fit": {"classes": rare}, "budget": budget, "n_jobs": n_jobs}
         options = EvaluationOptions.checked(asked, "options")
 
         def planned(plan: Plan) -> None:

@@ -76,7 +76,7 @@ def choose(
     Parameters
     ----------
     data, options
-        As in `fit`; `budget_s` is the time of all trials, 20 minutes if it is None.
+        As in `fit`; `budget` is the time of all trials, 20 minutes if it is None.
     out
         The folder, by default `choices/<name of data>`, then `-2`, `-3`.
     recipes
@@ -95,7 +95,7 @@ def choose(
     options = options or FitOptions()
     folder = folder_to_write(data, out, "choices")
     chosen, kind = _inputs(data, options, recipes, progress)
-    budget_s, how = options.budget_s or 1200.0, kind.fit_arguments()
+    budget_s, how = options.budget or 1200.0, kind.fit_arguments()
     how.pop("resize", None)
     with run_folder(folder, resume=False, overwrite=overwrite, ours=_is_choice):
         for line in _lines(kind, chosen, folder):

@@ -116,7 +116,7 @@ def demo(
         pixels, labels = rare_digits()
         for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
             write_png(out / "digits" / label / f"digit-{number:04d}.png", image)
-        options = FitOptions(classes=RARE_DIGITS, steps=steps, budget_s=None if steps else seconds)
+        options = FitOptions(classes=RARE_DIGITS, steps=steps, budget=None if steps else seconds)
         updates, arms = min(60, steps or 60), ("oversample", "gan")
         return _run(out, "digits", options, progress, folds=2, updates=updates, arms=arms)
 
@@ -192,7 +192,7 @@ def _run(
     short = options.steps
     if options.data_kind == "image":
         short = min(EVALUATED_STEPS, options.steps or EVALUATED_STEPS)
-    quick = {"steps": short, "budget_s": None, "selection": False}
+    quick = {"steps": short, "budget": None, "selection": False}
     small = EvaluationOptions(
         fit=options.model_copy(update=quick),
         repeats=1,

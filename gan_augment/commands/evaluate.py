@@ -185,7 +185,7 @@ def _embedding(features: str | Path, options: EvaluationOptions) -> tuple[Any, E
     if fit.target is not None:
         raise UsageError("--backbone is for images, and --target names a column of a table")
     how: dict[str, Any] = {n: getattr(fit, n) for n in ("image_size", "device", "precision")}
-    untrained = fit.recipe == "auto" and not (fit.steps or fit.budget_s)
+    untrained = fit.recipe == "auto" and not (fit.steps or fit.budget)
     changes = {
         "learner": feature_head(options.learner),
         "fit": fit.model_copy(update={"recipe": "features" if untrained else fit.recipe}),

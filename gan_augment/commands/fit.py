@@ -61,7 +61,7 @@ from gan_augment.training.checkpoint import CheckpointStore
 __all__ = ["FitPlan", "FitResult", "fit", "fit_model", "plan_fit"]
 
 _VERSIONS = ("gan-augment", "torch", "numpy", "pandas", "pillow", "scikit-learn")
-_FREE = {"budget_s", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
+_FREE = {"budget", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class FitPlan:
         options, trained = self.data.options, self.recipe.generator.trained
         if trained and options.steps is not None:
             return f"{options.steps} steps"
-        if trained and options.budget_s is not None:
-            return f"as many steps as fit into {options.budget_s:g} s"
+        if trained and options.budget is not None:
+            return f"as many steps as fit into {options.budget:g} s"
         return self.data.own_length(self.recipe)
 
     def ends(self, top_up: TopUp) -> dict[str, dict[str, int]]:

@@ -202,9 +202,9 @@ class Source:
         """Return the recipe with the changes of the options."""
         options = self.options
         if self.kind.tabular:
-            recipe = table_recipe(options.recipe, options.steps, options.budget_s)
+            recipe = table_recipe(options.recipe, options.steps, options.budget)
             return with_options(recipe, options)
-        check_length(options.steps, options.budget_s)
+        check_length(options.steps, options.budget)
         return with_options(resolve_recipe(options.recipe), options)
 
     def machine(self) -> ComputeConfig:
@@ -230,7 +230,7 @@ class Source:
         from gan_augment.generators.image_gan import ImageGAN
         from gan_augment.generators.tabular_gan import TabularGAN
 
-        names = ("steps", "budget_s", "device", "precision", "threads")
+        names = ("steps", "budget", "device", "precision", "threads")
         settings: dict[str, Any] = {name: getattr(self.options, name) for name in names}
         settings |= {"recipe": self.recipe(), "classes": self.topped_up}
         settings |= {"random_state": self.options.seed, "callbacks": callbacks}

@@ -140,7 +140,7 @@ def fit_generator(design: Design, split: Split, folder: Path) -> Line:
     error = None
     try:
         gan = unfitted_twin(
-            design.generator, seed, classes=classes or "all", steps=design.steps, budget_s=None
+            design.generator, seed, classes=classes or "all", steps=design.steps, budget=None
         )
         curve = TrainingCurve()
         gan.callbacks = (curve,)

@@ -127,7 +127,7 @@ class EvaluationOptions(Frozen):
         default="default",
         description=f"'default', or some of: {', '.join(ARMS)}. none and gan are always there.",
     )
-    budget_s: Seconds | None = Field(
+    budget: Seconds | None = Field(
         default=None,
         description="Time for the evaluation, such as 30m. It ends after the split in which the "
         "budget is spent. A budget that cannot hold one split is refused.",

@@ -177,7 +177,7 @@ def prepare(
     processes = effective_n_jobs(options.n_jobs)
     design, costs = _timed(design, processes, None if header is None else header["steps"])
     split_s = costs.split_s(design, processes)
-    budget_s = options.budget_s
+    budget_s = options.budget
     if header is None and budget_s and time.monotonic() - started_s + split_s > budget_s:
         raise UsageError(
             f"a budget of {duration(budget_s)} cannot hold one split, which takes about "
@@ -207,10 +207,10 @@ def _timed(design: Design, processes: int, steps: int | None) -> tuple[Design, C
         return design, Costs(learner_s, 0.0)
     forecast = gan.forecast(part.train)
     steps = steps or gan.steps
-    within_s = design.options.fit.budget_s or gan.budget_s
+    within_s = design.options.fit.budget or gan.budget_s
     if steps is None and forecast.steps:
         if within_s is None and not design.data.kind.tabular:
-            budget_s = design.options.budget_s or IMAGE_BUDGET_S
+            budget_s = design.options.budget or IMAGE_BUDGET_S
             learners_s = Costs(learner_s, 0.0).total_s(design, processes)
             fits = design.protocol.generators
             within_s = max(LEAST_GAN_S, (budget_s - learners_s) * min(processes, fits) / fits)

@@ -100,7 +100,7 @@ def evaluate(
             journal.append(plan.design.header)
         if on_plan:
             on_plan(plan)
-        due_s = None if options.budget_s is None else started_s + options.budget_s - REPORT_S
+        due_s = None if options.budget is None else started_s + options.budget - REPORT_S
         # absolute: reused joblib workers may have a different working directory
         design = run(plan.design, journal, folder.absolute(), options.n_jobs, progress, due_s)
         result = EvaluationResult(build_result(design, journal), build_timings(design, journal))

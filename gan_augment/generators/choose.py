@@ -276,7 +276,7 @@ def _unfitted(
         steps=min(steps, recipe.steps) if recipe.generator.trained else None,
         random_state=prototype.random_state + seed,
         classes=topped_up,
-        budget_s=None,
+        budget=None,
         threads=prototype.threads or 1,
         callbacks=(),
         **({"selection": False} if hasattr(prototype, "selection") else {}),

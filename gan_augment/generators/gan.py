@@ -41,6 +41,7 @@ from gan_augment.kinds import kind_named
 from gan_augment.kinds.kind import Labelled, Meta
 from gan_augment.machine import ComputeConfig, Precision, compute_config
 from gan_augment.networks.ensembles import mix_generators
+from gan_augment.options import seconds
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
 from gan_augment.storage.bundle import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
@@ -89,7 +90,7 @@ class GAN(ABC):
 
     recipe: str | Recipe = "auto"
     steps: int | None = None
-    budget_s: float | None = None
+    budget: float | str | None = None
     classes: str | Sequence[str] = "rare"
     device: str = "auto"
     precision: Precision = "auto"
@@ -284,6 +285,11 @@ class GAN(ABC):
         vars(self).update(state["settings"])
         if state["model"] is not None:
             self._restore(*read_bundle_bytes(state["model"], schema=ModelMeta))
+
+    @property
+    def budget_s(self) -> float | None:
+        """The budget in seconds."""
+        return seconds(self.budget) if isinstance(self.budget, str) else self.budget
 
     @property
     def untrained(self) -> bool:

@@ -101,7 +101,7 @@ def check_length(steps: object, budget_s: float | None, least: int = 1) -> None:
     if steps is not None and not (is_whole(steps) and steps >= least):
         raise UsageError(f"steps={steps!r}; expected a whole number of {least} or more, or None")
     if budget_s is not None and not budget_s > 0:
-        raise UsageError(f"budget_s={budget_s!r}; expected seconds above 0, or None")
+        raise UsageError(f"budget={budget_s!r}; expected seconds above 0, '3m', or None")
 
 
 def is_whole(value: object) -> TypeGuard[int]:

@@ -44,8 +44,9 @@ class ImageGAN(GAN):
     ----------
     recipe
         A name ("auto", "anchored", "stargan", ...), the path of a .toml file, or a Recipe.
-    steps, budget_s
-        Generator steps, by default the recipe's; or seconds, converted into steps once.
+    steps, budget
+        Generator steps, by default the recipe's; or a time, such as 90 (seconds) or "3m", converted
+        into steps once.
     classes
         "rare", "all", or names: the classes that are topped up and scored first.
     device, precision, threads

@@ -59,9 +59,9 @@ class TabularGAN(GAN):
     recipe
         A name, the path of a .toml file, or a Recipe. "auto" is "gaussian", which trains nothing,
         or "anchored" where steps or a budget are given.
-    steps, budget_s
-        Generator steps, by default the recipe's (0 with "anchored" is interpolation); or seconds,
-        converted into steps once.
+    steps, budget
+        Generator steps, by default the recipe's (0 with "anchored" is interpolation); or a time,
+        such as 90 (seconds) or "3m", converted into steps once.
     classes
         "rare", "all", or names: the classes that are topped up.
     device, precision, threads

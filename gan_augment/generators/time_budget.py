@@ -114,7 +114,7 @@ def check_useful(
     if steps >= useful:
         return
     longer = enough(fixed_s + useful * step_s)
-    cure = f"--budget {longer} (budget_s={seconds(longer):g}), or smaller images, would do"
+    cure = f"--budget {longer} (budget={longer!r}), or smaller images, would do"
     bought = f"a budget of {budget_s:g} s buys {steps} steps here"
     if steps < SMALLEST_RUN_STEPS:
         raise UsageError(f"{bought}, and a run needs {SMALLEST_RUN_STEPS}; {cure}")

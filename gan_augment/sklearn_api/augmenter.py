@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gan_augment.generators.tabular_gan import TabularGAN
 
 _KINDS = ("auto", SIGNAL.name)
-_SHARED = ("recipe", "steps", "budget_s", "device", "precision", "threads")
+_SHARED = ("recipe", "steps", "budget", "device", "precision", "threads")
 
 
 class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
@@ -287,11 +287,11 @@ def checked_options(augmenter: GANAugmenter) -> tuple[FitOptions, TopUp]:
     if not isinstance(options, FitOptions):
         raise UsageError(f"options={options!r}; expected FitOptions or None")
     values = {name: getattr(options, name) for name in options.model_fields_set}
-    values |= {"recipe": plain["recipe"], "steps": plain["steps"], "budget_s": plain["budget"]}
+    values |= {"recipe": plain["recipe"], "steps": plain["steps"], "budget": plain["budget"]}
     values["threads"] = threads(plain["n_jobs"])
-    fit = FitOptions.checked(values, "GANAugmenter", {"budget_s": "budget"})
+    fit = FitOptions.checked(values, "GANAugmenter")
     if fit.steps is not None:
-        fit = fit.model_copy(update={"budget_s": None})
+        fit = fit.model_copy(update={"budget": None})
     names = ("synthetic_share", "companions")
     return fit, TopUp.checked({name: plain[name] for name in names}, "GANAugmenter")
 

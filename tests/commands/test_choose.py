@@ -20,7 +20,7 @@ from gan_augment.recipes import RECIPES
 from gan_augment.settings import read_toml
 from tests.commands.conftest import contents, write_classes
 
-TABLE = FitOptions(target="fraud", device="cpu", budget_s=600)
+TABLE = FitOptions(target="fraud", device="cpu", budget=600)
 NAMES = ("gaussian", "anchored", "free")
 
 
@@ -66,7 +66,7 @@ def test_the_winners_toml_is_a_recipe_of_a_fit(whole, table_file, tmp_path):
 @pytest.mark.slow
 def test_a_choice_of_images_shows_samples_and_is_undecided_after_few_steps(tmp_path):
     data = write_classes(tmp_path / "parts", {"good": 40, "bad": 9})
-    options = FitOptions(device="cpu", budget_s=600)
+    options = FitOptions(device="cpu", budget=600)
     found = choose(data, tmp_path / "out", options, recipes=["anchored", "lsgan"])
     assert {"anchored", "lsgan"} == {trial["recipe"] for trial in found.found["trials"]}
     assert (found.out / "samples.png").is_file()
@@ -94,7 +94,7 @@ def fits(monkeypatch) -> list[tuple[Any, dict[str, Any]]]:
 def test_rows_of_no_class_go_to_the_recipes_that_take_them(tmp_path, fits):
     data = write_classes(tmp_path / "parts", {"good": 40, "bad": 9})
     more = write_classes(tmp_path / "more", {"any": 12})
-    options = FitOptions(device="cpu", budget_s=600, unlabelled=str(more))
+    options = FitOptions(device="cpu", budget=600, unlabelled=str(more))
     found = choose(data, tmp_path / "out", options, recipes=["semi-supervised", "lsgan"])
     given = {(gan.recipe.name, len(more.get("unlabelled") or ())) for gan, more in fits}
     assert ("semi-supervised", 12) in given
@@ -142,7 +142,7 @@ def test_what_is_no_choice_is_refused(table_file, data_folder, tmp_path):
 
 def test_a_budget_that_holds_nothing_is_refused_and_the_data_stays(table_file, tmp_path):
     before = contents(table_file.parent)
-    with pytest.raises(UsageError, match=r"budget_s=.* would do"):
-        choose(table_file, tmp_path / "out", TABLE.model_copy(update={"budget_s": 1.0}))
+    with pytest.raises(UsageError, match=r"budget=.* would do"):
+        choose(table_file, tmp_path / "out", TABLE.model_copy(update={"budget": 1.0}))
     assert not (tmp_path / "out").exists()
     assert contents(table_file.parent) == before

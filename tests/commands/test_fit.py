@@ -157,7 +157,7 @@ def test_a_run_is_named_after_its_data_then_numbered(data, tmp_path, monkeypatch
 def test_the_steps_that_a_budget_became_repeat_the_run(data, tmp_path, monkeypatch):
     few = "gan_augment.generators.gan.check_useful"
     monkeypatch.setattr(few, lambda *_: None)  # one second is refused
-    budget = QUICK.model_copy(update={"steps": None, "budget_s": 1.0})
+    budget = QUICK.model_copy(update={"steps": None, "budget": 1.0})
     first = fit(data, tmp_path / "first", budget)
     settings = read_toml(first.run / "config.toml")
     assert settings["fit"]["steps"] == first.steps
@@ -291,7 +291,7 @@ def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(data, tmp_path, monk
 
 
 def test_the_plan_of_a_recipe_that_is_not_trained_speaks_of_no_steps(data_folder):
-    for more in ({}, {"steps": 3}, {"budget_s": 60.0}):
+    for more in ({}, {"steps": 3}, {"budget": 60.0}):
         plan = plan_fit(data_folder, FitOptions(recipe="fourier", **more))
         assert plan.length == "nothing is trained"
 

@@ -159,7 +159,7 @@ GIVEN = {
         ("", {"resize": "crop"}, UsageError, "for images only"),
         ("", {"skip_bad": True}, UsageError, "for images only"),
         ("", {"recipe": "gaussian"}, UsageError, "is not trained"),
-        ("", {"recipe": "gaussian", "steps": None, "budget_s": 5}, UsageError, "is not trained"),
+        ("", {"recipe": "gaussian", "steps": None, "budget": 5}, UsageError, "is not trained"),
         ("", {"recipe": "free", "steps": 0}, UsageError, "noise"),
     ],
 )

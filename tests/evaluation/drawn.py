@@ -15,7 +15,7 @@ from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 
 COUNTS = {"common": 60, "rare": 16}
-OF_FIT = {"classes": "classes", "steps": "steps", "seed": "seed", "gan_budget_s": "budget_s"}
+OF_FIT = {"classes": "classes", "steps": "steps", "seed": "seed", "gan_budget": "budget"}
 
 
 def options(**more: Any) -> EvaluationOptions:

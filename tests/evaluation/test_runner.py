@@ -158,8 +158,8 @@ def test_a_budget_that_cannot_hold_one_split_is_refused_before_the_first_fit(
 ) -> None:
     monkeypatch.setattr(planning, "_timed", lambda design, *_: (design, Costs(60.0, 0.0)))
     with pytest.raises(UsageError, match="cannot hold one split"):
-        evaluate(table(), changed(SHORT, budget_s=100))
-    assert prepare(table(), changed(SHORT, budget_s=1000)).seconds > 100
+        evaluate(table(), changed(SHORT, budget=100))
+    assert prepare(table(), changed(SHORT, budget=1000)).seconds > 100
 
 
 def test_an_evaluation_ends_when_its_budget_is_spent_and_says_so(
@@ -175,7 +175,7 @@ def test_an_evaluation_ends_when_its_budget_is_spent_and_says_so(
     clock = [0.0]
     monkeypatch.setattr(runner, "judge_arm", slow)
     monkeypatch.setattr(runner.time, "monotonic", lambda: clock[0])
-    asked = changed(SHORT, repeats=3, arms="oversample", budget_s=100)
+    asked = changed(SHORT, repeats=3, arms="oversample", budget=100)
     found = evaluate(table(), asked, started_s=0.0).result
     assert len(fits) == 9  # three splits of three arms, and 7 of 97 seconds left
     assert found["protocol"]["left_out"] == ["3 of 6 splits: the budget was spent"]
@@ -183,13 +183,11 @@ def test_an_evaluation_ends_when_its_budget_is_spent_and_says_so(
     assert found["verdict"]["difference"]["n"] == 3
 
 
-@pytest.mark.parametrize(("budget_s", "steps"), [(1000.0, None), (None, 7)])
+@pytest.mark.parametrize(("budget", "steps"), [(1000.0, None), (None, 7)])
 def test_generators_of_images_get_the_same_steps_in_every_split(
-    budget_s: float | None, steps: int | None, monkeypatch: pytest.MonkeyPatch
+    budget: float | None, steps: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = changed(
-        SHORT, learner=LogisticRegression(), generator=None, steps=steps, budget_s=budget_s
-    )
+    asked = changed(SHORT, learner=LogisticRegression(), generator=None, steps=steps, budget=budget)
     planned = prepare(digits(), asked)
     if steps:
         assert planned.design.steps == steps

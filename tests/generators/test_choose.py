@@ -149,7 +149,7 @@ def test_a_budget_of_few_steps_says_which_one_would_do():
     assert heard.said == ""
     check_useful(30, 400, 60.0, 40.0, 0.5, heard)
     assert re.search(r"30 steps .* 400 .* --budget 5m", heard.said)
-    with pytest.raises(UsageError, match=r"buys 3 steps here.* budget_s=300"):
+    with pytest.raises(UsageError, match=r"buys 3 steps here.* budget='5m'"):
         check_useful(3, 400, 40.0, 40.0, 0.5, heard)
 
 

@@ -148,7 +148,7 @@ def test_the_same_fit_gives_the_same_bytes_and_changes_nothing_of_the_caller(cas
 def test_a_budget_becomes_steps_that_repeat_the_run(case, monkeypatch):
     monkeypatch.setattr(gan_module, "check_useful", lambda *_: None)  # so few seconds are refused
     data, steps = case.make({"many": 40, "few": 12}), []
-    gan = case.new(steps=None, budget_s=0.5, recipe="anchored")
+    gan = case.new(steps=None, budget=0.5, recipe="anchored")
     gan.fit(data, RunContext(on_steps=lambda n, _: steps.append(n)))
     assert steps == [gan.steps_]
     assert drawn(case.new(steps=gan.steps_).fit(data)) == drawn(gan)
@@ -261,7 +261,7 @@ SETTINGS_REFUSED = [
     ({"random_state": True}, UsageError, "random_state"),
     ({"steps": -3}, UsageError, "steps"),
     ({"steps": 1.5}, UsageError, "steps"),
-    ({"budget_s": 0}, UsageError, "budget_s"),
+    ({"budget": 0}, UsageError, "budget"),
     ({"recipe": "ancored"}, UsageError, "anchored"),
     ({"classes": ["fwe"]}, UnknownClassError, "few"),
 ]
@@ -280,7 +280,7 @@ def test_no_rare_class_is_refused_with_the_counts(case):
 
 def test_a_budget_of_few_steps_is_refused_before_training(case):
     with pytest.raises(UsageError, match="budget"):
-        case.new(steps=None, budget_s=1e-3, recipe="anchored").fit(case.make(FEW))
+        case.new(steps=None, budget=1e-3, recipe="anchored").fit(case.make(FEW))
 
 
 CALLS_REFUSED = [

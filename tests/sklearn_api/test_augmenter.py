@@ -14,7 +14,14 @@ from imblearn.over_sampling import RandomOverSampler
 from joblib import Parallel, delayed
 from torch.utils.data import DataLoader, TensorDataset
 
-from gan_augment import FitOptions, GANAugmenter, TabularGAN, read_frame
+from gan_augment import (
+    EvaluationOptions,
+    FitOptions,
+    GANAugmenter,
+    ImageGAN,
+    TabularGAN,
+    read_frame,
+)
 from gan_augment.data.arrays import from_arrays
 from gan_augment.sklearn_api.augmenter import checked_options, threads
 
@@ -200,8 +207,15 @@ def test_a_budget_is_text_or_seconds_and_steps_win() -> None:
     for budget, seconds in ((None, None), (30, 30), ("90s", 90), ("1h30m", 5400)):
         augmenter = GANAugmenter(budget=budget, options=FitOptions(device="cpu"))
         fit = checked_options(augmenter)[0]
-        assert (fit.budget_s, fit.device) == (seconds, "cpu")
-        assert checked_options(augmenter.set_params(steps=3))[0].budget_s is None
+        assert (fit.budget, fit.device) == (seconds, "cpu")
+        assert checked_options(augmenter.set_params(steps=3))[0].budget is None
+
+
+@pytest.mark.parametrize("face", [FitOptions, EvaluationOptions, ImageGAN, TabularGAN])
+def test_a_budget_has_one_name_in_every_face(face) -> None:
+    for given, expected in (("3m", 180.0), (90, 90.0), (None, None)):
+        settings = face(budget=given)
+        assert getattr(settings, "budget_s", settings.budget) == expected
 
 
 def test_n_jobs_is_a_number_of_threads_and_one_in_a_worker_of_joblib(monkeypatch) -> None:

@@ -119,7 +119,7 @@ def test_images_are_arrays_of_three_dimensions() -> None:
         ({"arms": "smoke"}, "Did you mean 'smote'"),
         ({"folds": 1}, "folds = 1"),
         ({"gap": 3}, "gap = 3"),
-        ({"budget_s": "soon"}, "'soon' is not a duration"),
+        ({"budget": "soon"}, "'soon' is not a duration"),
         ({"stepz": 3}, "stepz"),
         ({"time": [1, 2]}, "time has 2 values; expected 120"),
         ({"n_jobs": 0}, "n_jobs = 0"),

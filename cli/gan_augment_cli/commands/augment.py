@@ -20,7 +20,7 @@ TranslationOptions = Annotated[
     Any,
     o.Settings(
         o.FIT,
-        "steps budget=budget_s image_size selection seed device precision threads workers skip_bad",
+        "steps budget image_size selection seed device precision threads workers skip_bad",
         "resize",
     ),
 ]

@@ -20,9 +20,9 @@ EvaluationSettings = Annotated[
     Any,
     o.Settings(
         "gan_augment.evaluation.options:EvaluationOptions",
-        "fit.target fit.columns fit.classes learner metric folds arms fit.steps budget=budget_s "
+        "fit.target fit.columns fit.classes learner metric folds arms fit.steps budget "
         "group time fit.recipe fit.image_size fit.seed n_jobs",
-        "delta repeats sampler=samplers gan_budget=fit.budget_s updates gap group_duplicates "
+        "delta repeats sampler=samplers gan_budget=fit.budget updates gap group_duplicates "
         "diagnostics fit.resize fit.window fit.flips fit.selection fit.device "
         "fit.precision fit.workers fit.skip_bad",
     ),
@@ -148,8 +148,7 @@ def choose(
     from gan_augment.settings import COMMAND_LINE
 
     given = options.model_dump(exclude_unset=True)
-    named = {"budget_s": "budget"}
-    settings = FitOptions.checked(given | {"budget_s": budget}, COMMAND_LINE, named)
+    settings = FitOptions.checked(given | {"budget": budget}, COMMAND_LINE)
     names = o.names(recipes)
     if dry_run:
         lines, values = plan_choice(data, out, settings, recipes=names)
