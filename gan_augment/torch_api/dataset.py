@@ -15,6 +15,7 @@ from torch.utils.data import Dataset, TensorDataset
 from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
 from gan_augment.errors import NotFittedError, UsageError
 from gan_augment.generators.generator import Generator, advised_share, checked_seed
+from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
 from gan_augment.progress import shown_log
@@ -126,14 +127,7 @@ class AugmentedDataset(Dataset[Any]):
         if model is None and generates:
             if classes is not None:
                 _chosen(classes, described.counts, ())  # refuse before a fit of minutes
-            data = described.read(image_size)
-            with shown_log():  # a fit may take minutes
-                model = fitted_model(augmenter.fit(data) or augmenter)
-            if model is None:
-                raise NotFittedError(
-                    f"after fit, the {type(augmenter).__name__} has no `classes_` {{name: rows}}; "
-                    "expected a model, or an augmenter with `generator_`"
-                )
+            model = _fit(augmenter, described.read(image_size))
         elif model is not None:
             described = _named_for(model, described)
         plan = planned(described, top_up, classes, model)
@@ -179,6 +173,18 @@ class AugmentedDataset(Dataset[Any]):
         length: items per epoch, each class its share; None takes all.
         """
         return BalancedSampler(self, length, shuffle=shuffle, seed=self._seed)
+
+
+def _fit(augmenter: Any, data: Labelled) -> Generator:
+    """Fit an augmenter, which may take minutes, and return its model."""
+    with shown_log():
+        model = fitted_model(augmenter.fit(data) or augmenter)
+    if model is None:
+        raise NotFittedError(
+            f"after fit, the {type(augmenter).__name__} has no `classes_` {{name: rows}}; expected "
+            "a model, or an augmenter with `generator_`"
+        )
+    return model
 
 
 def _items_of(dataset: Any, rows: NDArray[np.int64]) -> list[Any]:
