@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
-from joblib.parallel import get_active_backend
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
@@ -18,7 +18,6 @@ from gan_augment.errors import DivergedError, UsageError, warn
 from gan_augment.generators.generator import RunContext, advised_share
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import FitOptions, TopUp
-from gan_augment.processes import available_cores
 from gan_augment.progress import LogProgress
 from gan_augment.recipes import Recipe
 from gan_augment.rng import derived_seed
@@ -288,24 +287,14 @@ def checked_options(augmenter: GANAugmenter) -> tuple[FitOptions, TopUp]:
         raise UsageError(f"options={options!r}; expected FitOptions or None")
     values = {name: getattr(options, name) for name in options.model_fields_set}
     values |= {"recipe": plain["recipe"], "steps": plain["steps"], "budget": plain["budget"]}
-    values["threads"] = threads(plain["n_jobs"])
-    fit = FitOptions.checked(values, "GANAugmenter")
+    n_jobs = plain["n_jobs"]
+    counted = isinstance(n_jobs, int) and n_jobs < 0  # from all cores
+    values["threads"] = effective_n_jobs(n_jobs) if counted else n_jobs
+    fit = FitOptions.checked(values, "GANAugmenter", {"threads": "n_jobs"})
     if fit.steps is not None:
         fit = fit.model_copy(update={"budget": None})
     names = ("synthetic_share", "companions")
     return fit, TopUp.checked({name: plain[name] for name in names}, "GANAugmenter")
-
-
-def threads(n_jobs: Any) -> int | None:
-    """Return the threads of n_jobs: None is automatic, -1 all cores, -2 all but one.
-
-    Inside a joblib worker automatic is one thread. Raises UsageError.
-    """
-    if n_jobs is None:
-        return 1 if get_active_backend()[0].nesting_level else None
-    if not isinstance(n_jobs, int | np.integer) or n_jobs == 0 or n_jobs is True:
-        raise UsageError(f"n_jobs={n_jobs!r}; expected None, a number of threads, or -1 for all")
-    return int(n_jobs) if n_jobs > 0 else max(1, available_cores() + 1 + int(n_jobs))
 
 
 def draw_seed(random_state: Any) -> int:

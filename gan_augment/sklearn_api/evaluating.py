@@ -82,11 +82,9 @@ def evaluate(
         fit["classes"] = tuple(map(str, np.ravel(fit["classes"])))
     fit = {"columns": rows.overrides.columns, **fit}
     options = EvaluationOptions.checked({**chosen, **settings, "fit": fit}, "evaluate")
-    tested = None
-    if test is not None:
-        named = y if isinstance(y, str | int) else None
-        x_test, y_test = test if isinstance(test, tuple) else (test, named)
-        tested = _read(x_test, y_test, augmenter).data
+    named = y if isinstance(y, str | int) else None
+    x_test, y_test = test if isinstance(test, tuple) else (test, named)
+    tested = None if test is None else _read(x_test, y_test, augmenter).data
     how: dict[str, Any] = {"out": out, "resume": resume, "overwrite": overwrite}
     return run(rows.data, options, test=tested, progress=progress or LogProgress("evaluate"), **how)
 

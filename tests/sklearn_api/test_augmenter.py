@@ -6,12 +6,12 @@ import random
 import subprocess
 import sys
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from imblearn.over_sampling import RandomOverSampler
-from joblib import Parallel, delayed
 from torch.utils.data import DataLoader, TensorDataset
 
 from gan_augment import (
@@ -23,7 +23,7 @@ from gan_augment import (
     read_frame,
 )
 from gan_augment.data.arrays import from_arrays
-from gan_augment.sklearn_api.augmenter import checked_options, threads
+from gan_augment.sklearn_api.augmenter import checked_options
 
 THREE = np.array(["a"] * 40 + ["b"] * 12 + ["c"] * 4)
 ROWS = np.random.default_rng(0).normal(size=(56, 3)) + (THREE == "c")[:, None]
@@ -218,11 +218,10 @@ def test_a_budget_has_one_name_in_every_face(face) -> None:
         assert getattr(settings, "budget_s", settings.budget) == expected
 
 
-def test_n_jobs_is_a_number_of_threads_and_one_in_a_worker_of_joblib(monkeypatch) -> None:
-    monkeypatch.setattr("gan_augment.sklearn_api.augmenter.available_cores", lambda: 8)
-    assert [threads(n) for n in (None, 1, 3, -1, -2, -99)] == [None, 1, 3, 8, 7, 1]
-    with_threads = Parallel(n_jobs=2, backend="threading")
-    assert with_threads(delayed(threads)(None) for _ in range(2)) == [1, 1]
+def test_n_jobs_is_a_number_of_threads() -> None:
+    cores = joblib.cpu_count()
+    for n_jobs, expected in ((None, None), (3, 3), (-1, cores), (-99, 1)):
+        assert checked_options(GANAugmenter(n_jobs=n_jobs))[0].threads == expected
 
 
 @pytest.mark.slow
