@@ -353,6 +353,10 @@ class GAN(ABC):
         check_length(self.steps, self.budget_s, least)
         return choose_classes(self.classes, data.counts)
 
+    def _useful_steps(self, recipe: Recipe) -> int:
+        """Return the steps below which a fit is of little use."""
+        return useful_steps(recipe)
+
     def _planned(self, problem: Problem, run: RunContext, ranks: World) -> tuple[GANScorer, int]:
         """Make the scorer; return it and the steps, which a budget sets by timed ones of rank 0."""
         recipe, progress, budget_s = problem.parts.recipe, run.progress, self.budget_s
@@ -366,7 +370,8 @@ class GAN(ABC):
         scorer, _, rest = self._timed(problem, progress, min(PROBE_S, budget_s / 20))
         fixed_s = time.monotonic() - run.started_s + rest.fixed_s
         steps = max(0, int((budget_s - fixed_s) / rest.step_s))
-        check_useful(steps, useful_steps(recipe), budget_s, fixed_s, rest.step_s, progress)
+        useful = self._useful_steps(recipe)
+        check_useful(steps, useful, budget_s, fixed_s, rest.step_s, progress)
         progress.note(
             f"a budget of {budget_s:g} s is {steps} steps here; --steps {steps} (steps={steps}) "
             "repeats the run"

@@ -118,7 +118,7 @@ def check_useful(
     bought = f"a budget of {budget_s:g} s buys {steps} steps here"
     if steps < SMALLEST_RUN_STEPS:
         raise UsageError(f"{bought}, and a run needs {SMALLEST_RUN_STEPS}; {cure}")
-    progress.warn(f"{bought}, and fewer than {useful} are hardly useful; {cure}")
+    progress.warn(f"{bought}, and fewer than {useful:,} are hardly useful; {cure}")
 
 
 def enough(needed_s: float) -> str:
