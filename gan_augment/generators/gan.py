@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from gan_augment.generators.generator import (
     sample_ids,
 )
 from gan_augment.generators.model_file import ModelMeta
+from gan_augment.generators.scorer import GANScorer
 from gan_augment.generators.time_budget import (
     Forecast,
     check_useful,
@@ -48,22 +49,11 @@ from gan_augment.storage.bundle import bundle_bytes, load_bundle, read_bundle_by
 from gan_augment.training.callbacks import Callback, ProgressCallback, StopRequested
 from gan_augment.training.checkpoint import RunSaver, join_ranks
 from gan_augment.training.loop import Run, train
-from gan_augment.training.monitor import Scorer
 from gan_augment.training.parts import Arrays, Parts, load_network, new_state, row_unit
 
 SavedArrays = Mapping[str, NDArray[np.generic]]
 PROBE_S = 2.0
 """Longest time, in seconds, for which steps are timed; at most a twentieth of a budget."""
-
-
-class GANScorer(Scorer, Protocol):
-    """Scores a generator during and after training."""
-
-    def begin(self, run: Run) -> None:
-        """Prepare for a run that starts or resumes."""
-
-    def coverage(self, network: Any) -> Any:
-        """Return the share of each class's real rows that samples cover, (K,)."""
 
 
 @dataclass(frozen=True)

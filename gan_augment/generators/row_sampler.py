@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -82,7 +81,7 @@ class RowSampler:
             encoding = _loaded_encoding(arrays, meta)
             own: dict[str, Any] = dict(below(arrays, "anchors"))
             anchors = AnchorRows(**own)
-        except (KeyError, TypeError):
+        except TypeError:
             raise ModelFileError("this table model lacks columns or anchor rows") from None
         if anchors.rows.shape != (len(anchors.labels), encoding.width):
             raise ModelFileError("the saved anchor rows do not fit the columns of the model")
@@ -258,21 +257,12 @@ class RowSampler:
 
 
 def _loaded_encoding(arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta) -> TableEncoding:
-    """Read the learned columns; KeyError where one is missing."""
-    own: dict[str, Any] = defaultdict(dict)
-    for name, array in below(arrays, "columns").items():
-        place, _, part = name.partition("/")
-        own[place][part] = array
+    """Read the learned columns; TypeError where a part of one is missing."""
     columns: dict[Name, NumericColumn | LevelColumn] = {}
     for number, described in enumerate(meta.table.learned if meta.table else ()):
-        saved = own[str(number)]
-        missing = bool(saved["missing"])
-        if described.has_numbers:
-            spikes = tuple(saved["spikes"].tolist())
-            columns[described.name] = NumericColumn(
-                saved["values"], saved["scores"], spikes, missing
-            )
-        else:
-            levels = len(described.levels)
-            columns[described.name] = LevelColumn(levels, missing, saved.get("embedding"))
+        saved: dict[str, Any] = dict(below(arrays, f"columns/{number}"))
+        for name in saved.keys() & {"levels", "missing", "spikes"}:
+            saved[name] = saved[name].tolist()
+        column = NumericColumn if described.has_numbers else LevelColumn
+        columns[described.name] = column(**saved)
     return TableEncoding(columns)

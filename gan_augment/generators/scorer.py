@@ -1,9 +1,10 @@
-"""`ImageScorer`: held-out scores of generators of images, by kernel distances."""
+"""Scores of generators: images by kernel distances to held-out rows, tables by their spread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -13,16 +14,19 @@ from torch import Tensor, nn
 from gan_augment.classifier import random_features, train_classifier
 from gan_augment.data.batches import PairedBatches
 from gan_augment.generators.image_sampler import ImageSampler
+from gan_augment.generators.row_sampler import FEW_ROWS, ROW_BLOCK, RowSampler
 from gan_augment.generators.source_rows import BLOCK, partners
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
 from gan_augment.metrics.neighbours import copied_share, copy_threshold, coverage
 from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress
+from gan_augment.recipes import Recipe
 from gan_augment.rng import derived_seed, rng_for
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
 from gan_augment.training.parts import Parts
+from gan_augment.training.tables import AnchorRows, EncodedTable
 
 SCORER_STEPS = 300
 """Updates of the classifier whose features the scorer compares."""
@@ -38,6 +42,7 @@ SCORED_ROW = 0.1
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 Features = NDArray[np.float64]
+GANScorer: TypeAlias = "ImageScorer | SpreadScorer"
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,64 @@ class ImageScorer:
             features = self._spaces[0](drawn)
             covered[reference.label] = coverage(reference.features[0], features)
         return covered
+
+
+class SpreadScorer:
+    """Prefers later generators of tables; one that has collapsed is not eligible.
+
+    anchors: the training rows of all classes, for the spread of real rows. topped_up: {label: name}
+    of the classes that are compared.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        table: EncodedTable,
+        anchors: AnchorRows,
+        topped_up: Mapping[int, str],
+    ) -> None:
+        self._settings, self._table = recipe.generator, table
+        self._anchors, self._topped_up = anchors, topped_up
+
+    def begin(self, run: Run) -> None:
+        """Offer the interpolation before the first step."""
+        self._state = run.state
+        if run.state.step == 0 and not self._settings.free:  # untrained, that is noise
+            run.best.offer(Score(0.0), run.state)
+
+    def score(self, network: nn.Module) -> Score:
+        """Score a generator by minus its step, so that the last one is the best."""
+        spreads = self._spreads(network)
+        least = min([1.0, *spreads.values()])
+        parts = {"spread": least} | {f"{name}/spread": one for name, one in spreads.items()}
+        return Score(-float(self._state.step), parts, eligible=least >= COLLAPSE_SPREAD)
+
+    def coverage(self, network: nn.Module) -> Tensor:
+        """Return the share of each class's training rows that samples cover, (K,)."""
+        sampler = RowSampler.of(network, self._anchors, self._table, self._settings)
+        covered = torch.zeros(self._table.classes)
+        for label in range(self._table.classes):
+            start, stop = self._anchors.of(label)
+            if stop - start >= FEW_ROWS:
+                real = self._anchors.rows[start : min(stop, start + ROW_BLOCK)].astype(np.float64)
+                drawn = sampler.block(label, str(label), 0, 0, "coverage").astype(np.float64)
+                covered[label] = coverage(real, drawn)
+        return covered
+
+    def _spreads(self, network: nn.Module) -> dict[str, float]:
+        """Return the ratio of generated to real spread of the classes to top up."""
+        sampler = RowSampler.of(network, self._anchors, self._table, self._settings)
+        spreads = dict[str, float]()
+        for label, name in self._topped_up.items():
+            start, stop = self._anchors.of(label)
+            if stop - start < 2:
+                continue
+            real = self._anchors.rows[start:stop].std(axis=0)
+            generated = sampler.block(label, name, 0, 0, "spread").std(axis=0)
+            moving = real > 1e-6
+            if moving.any():
+                spreads[name] = float(np.median(generated[moving] / real[moving]))
+        return spreads
 
 
 def class_weights(

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from gan_augment import machine
 from gan_augment.data.tables.columns import Plain, output_frame, plain_columns
@@ -17,21 +15,20 @@ from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, ModelFileError
-from gan_augment.generators.gan import GAN, GANScorer, Problem, SavedArrays
+from gan_augment.generators.gan import GAN, Problem, SavedArrays
 from gan_augment.generators.model_file import ModelMeta
-from gan_augment.generators.row_sampler import FEW_ROWS, ROW_BLOCK, RowSampler
+from gan_augment.generators.row_sampler import FEW_ROWS, RowSampler
+from gan_augment.generators.scorer import GANScorer, SpreadScorer
 from gan_augment.input_files import memory_problem
 from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
-from gan_augment.metrics.neighbours import coverage
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, check_unlabelled, table_recipe
 from gan_augment.training.callbacks import Callback  # noqa: F401  (pdoc)
 from gan_augment.training.loop import Run
-from gan_augment.training.monitor import COLLAPSE_SPREAD, Best, Score
+from gan_augment.training.monitor import Best
 from gan_augment.training.tables import (
-    AnchorRows,
     EncodedTable,
     anchor_batches,
     build_table,
@@ -168,64 +165,6 @@ class TabularGAN(GAN):
         super()._describe(meta)
         assert meta.table is not None
         self.schema_ = meta.table
-
-
-class SpreadScorer:
-    """Prefers later generators of tables; one that has collapsed is not eligible.
-
-    anchors: the training rows of all classes, for the spread of real rows. topped_up: {label: name}
-    of the classes that are compared.
-    """
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        table: EncodedTable,
-        anchors: AnchorRows,
-        topped_up: Mapping[int, str],
-    ) -> None:
-        self._settings, self._table = recipe.generator, table
-        self._anchors, self._topped_up = anchors, topped_up
-
-    def begin(self, run: Run) -> None:
-        """Offer the interpolation before the first step."""
-        self._state = run.state
-        if run.state.step == 0 and not self._settings.free:  # untrained, that is noise
-            run.best.offer(Score(0.0), run.state)
-
-    def score(self, network: nn.Module) -> Score:
-        """Score a generator by minus its step, so that the last one is the best."""
-        spreads = self._spreads(network)
-        least = min([1.0, *spreads.values()])
-        parts = {"spread": least} | {f"{name}/spread": one for name, one in spreads.items()}
-        return Score(-float(self._state.step), parts, eligible=least >= COLLAPSE_SPREAD)
-
-    def coverage(self, network: nn.Module) -> Tensor:
-        """Return the share of each class's training rows that samples cover, (K,)."""
-        sampler = RowSampler.of(network, self._anchors, self._table, self._settings)
-        covered = torch.zeros(self._table.classes)
-        for label in range(self._table.classes):
-            start, stop = self._anchors.of(label)
-            if stop - start >= FEW_ROWS:
-                real = self._anchors.rows[start : min(stop, start + ROW_BLOCK)].astype(np.float64)
-                drawn = sampler.block(label, str(label), 0, 0, "coverage").astype(np.float64)
-                covered[label] = coverage(real, drawn)
-        return covered
-
-    def _spreads(self, network: nn.Module) -> dict[str, float]:
-        """Return the ratio of generated to real spread of the classes to top up."""
-        sampler = RowSampler.of(network, self._anchors, self._table, self._settings)
-        spreads = dict[str, float]()
-        for label, name in self._topped_up.items():
-            start, stop = self._anchors.of(label)
-            if stop - start < 2:
-                continue
-            real = self._anchors.rows[start:stop].std(axis=0)
-            generated = sampler.block(label, name, 0, 0, "spread").std(axis=0)
-            moving = real > 1e-6
-            if moving.any():
-                spreads[name] = float(np.median(generated[moving] / real[moving]))
-        return spreads
 
 
 def _kept(best: Best, steps: int, recipe: Recipe) -> tuple[str, str]:
