@@ -154,7 +154,7 @@ FAULTS = {
         ("(near | (self.distance == 0))", "near"),
     ),
     (
-        "generators/calibration.py",
+        "generators/selection.py",
         "generators/test_selection.py"
         "::test_no_fold_s_classifier_learns_a_row_that_the_other_fold_s_one_learns",
     ): (

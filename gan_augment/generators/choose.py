@@ -25,6 +25,7 @@ from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, DivergedError
 from gan_augment.generators import scorer
 from gan_augment.generators.generator import RunContext
+from gan_augment.generators.selection import SCORER_ROWS_A_CLASS
 from gan_augment.generators.time_budget import (
     SMALLEST_RUN_STEPS,
     Forecast,
@@ -184,7 +185,7 @@ def held_out_score(
     both are standardised on training rows. Topped-up classes share half the weight.
     """
     rows = np.arange(len(train))
-    seen: Any = train.take(scorer.at_most_a_class(train.labels, rows, scorer.SCORER_ROWS_A_CLASS))
+    seen: Any = train.take(train.first_of_each(rows, SCORER_ROWS_A_CLASS))
     spaces: list[Callable[[Any], Any]]
     if not train.kind.tabular:
         classifier = train_classifier(seen, steps=scorer.SCORER_STEPS, seed=0)

@@ -14,11 +14,11 @@ from gan_augment.data.groups import hold_out
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, ModelFileError
-from gan_augment.generators.calibration import FOLDS, select
 from gan_augment.generators.gan import GAN, Problem, SavedArrays
 from gan_augment.generators.image_sampler import ImageSampler
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.generators.scorer import GANScorer, ImageScorer, score_s, training_batches
+from gan_augment.generators.selection import FOLDS, select
 from gan_augment.generators.source_rows import checked_data
 from gan_augment.generators.trial import LEAST_IMAGES, SEEDS, try_rows, updates_within
 from gan_augment.kinds.kind import Labelled

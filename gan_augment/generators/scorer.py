@@ -15,6 +15,7 @@ from gan_augment.classifier import random_features, train_classifier
 from gan_augment.data.batches import PairedBatches
 from gan_augment.generators.image_sampler import ImageSampler
 from gan_augment.generators.row_sampler import FEW_ROWS, ROW_BLOCK, RowSampler
+from gan_augment.generators.selection import SCORER_ROWS_A_CLASS
 from gan_augment.generators.source_rows import BLOCK, partners
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
@@ -30,7 +31,6 @@ from gan_augment.training.tables import AnchorRows, EncodedTable
 
 SCORER_STEPS = 300
 """Updates of the classifier whose features the scorer compares."""
-SCORER_ROWS_A_CLASS = 2000
 GENERATED_A_SCORE = 2048
 ANCHORS_A_CLASS = 256
 REFERENCE_A_CLASS = 200
@@ -84,7 +84,7 @@ class ImageScorer:
         self._data, self._parts, self._seed = data, parts, seed
         progress.phase("training the classifier that scores the generator", SCORER_STEPS)
         classifier = train_classifier(
-            data.take(at_most_a_class(data.labels, train, SCORER_ROWS_A_CLASS)),
+            data.take(data.first_of_each(train, SCORER_ROWS_A_CLASS)),
             steps=SCORER_STEPS,
             seed=derived_seed(seed, "judge"),
             on_step=progress.advance,
@@ -274,9 +274,3 @@ def score_s(data: Labelled, step_s_a_row: float) -> float:
 def _rows_a_class(classes: int) -> int:
     """Return the number of images per class that a score draws, in whole blocks."""
     return BLOCK * min(max(GENERATED_A_SCORE // BLOCK // max(classes, 1), 1), 3)
-
-
-def at_most_a_class(labels: Rows, rows: Rows, most: int) -> Rows:
-    """Return the first `most` of the given rows of each class, in ascending order."""
-    first = [rows[labels[rows] == label][:most] for label in np.unique(labels[rows])]
-    return np.sort(np.concatenate(first))

@@ -22,10 +22,9 @@ from scipy.special import softmax
 from gan_augment.classifier import train_classifier
 from gan_augment.data.groups import unit_of_rows
 from gan_augment.data.topup_plan import plan_topup
-from gan_augment.generators import scorer
-from gan_augment.generators.calibration import FOLDS, folds_of
 from gan_augment.generators.generator import Generator, added_rows, with_added
 from gan_augment.generators.model_file import Estimate, UsefulnessRecord
+from gan_augment.generators.selection import FOLDS, folds_of
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp
 from gan_augment.progress import Progress
@@ -75,7 +74,7 @@ def try_rows(
     right = np.zeros((2, SEEDS, len(rows)))  # p(right class), without generated rows and with them
     for fold in range(FOLDS):
         seen, left_out = rows[folds != fold], folds == fold
-        half = data.take(scorer.at_most_a_class(data.labels, seen, most))
+        half = data.take(data.first_of_each(seen, most))
         generator = generator_of(seen, fold)
         for arm, share in enumerate((0.0, SHARE)):
             plan = plan_topup(half.counts, TopUp(synthetic_share=share), topped_up)

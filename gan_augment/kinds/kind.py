@@ -250,6 +250,12 @@ class Labelled:
             sources=None if self.sources is None else self.sources[index],
         )
 
+    def first_of_each(self, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+        """Return the first `most` of the given rows of each class, in ascending order."""
+        labels = self.labels[rows]
+        first = [rows[labels == label][:most] for label in np.unique(labels)]
+        return np.sort(np.concatenate(first))
+
     def with_rows(self, rows: Any, labels: NDArray[np.int64], ids: NDArray[np.str_]) -> Labelled:
         """Return other rows of the same classes, without groups and sources."""
         return replace(self, rows=rows, labels=labels, ids=ids, groups=None, sources=None)

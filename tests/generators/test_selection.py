@@ -12,16 +12,14 @@ import torch
 from gan_augment import ImageGAN
 from gan_augment.classifier import train_classifier
 from gan_augment.errors import DataError, TooFewAcceptedError
-from gan_augment.generators import calibration
-from gan_augment.generators.calibration import select
+from gan_augment.generators import selection
 from gan_augment.generators.image_sampler import check_going_on
 from gan_augment.generators.model_file import (
     ClassSelection,
     SelectionRecord,
     Thresholds,
 )
-from gan_augment.generators.scorer import SCORER_ROWS_A_CLASS
-from gan_augment.generators.selection import Scores, Selection
+from gan_augment.generators.selection import SCORER_ROWS_A_CLASS, Scores, Selection, select
 from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress
 from gan_augment.recipes import SelectionSettings, resolve_recipe
@@ -207,7 +205,7 @@ def test_selection_copies_a_bounded_number_of_rows_however_many_there_are(
         copied.append(len(data))
         return train_classifier(data, steps=1, seed=seed)
 
-    monkeypatch.setattr(calibration, "train_classifier", quick)
+    monkeypatch.setattr(selection, "train_classifier", quick)
     selected(gan, many)
     assert max(copied) < SCORER_ROWS_A_CLASS + 20
 
@@ -221,7 +219,7 @@ def test_no_fold_s_classifier_learns_a_row_that_the_other_fold_s_one_learns(data
         learned.append(set(seen.ids.tolist()))
         return train_classifier(seen, steps=1, seed=seed)
 
-    monkeypatch.setattr(calibration, "train_classifier", quick)
+    monkeypatch.setattr(selection, "train_classifier", quick)
     selected(gan, data)
     assert learned[0].isdisjoint(learned[1])
     assert learned[0] | learned[1] == set(data.ids.tolist())
