@@ -80,7 +80,7 @@ def run_process(
     )
 
 
-SCORERS = {"scorer.SCORER_STEPS": 10, "calibration.MOST_UPDATES": 10}
+SCORERS = {"scorer.SCORER_STEPS": 10, "selection.MOST_UPDATES": 10}
 """Updates of the classifiers that score and select: 300 and 160 outside of tests."""
 
 
@@ -96,7 +96,7 @@ def short_scorers() -> Iterator[None]:
 @contextmanager
 def _full_scorers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name, updates in {"scorer.SCORER_STEPS": 300, "calibration.MOST_UPDATES": 160}.items():
+        for name, updates in {"scorer.SCORER_STEPS": 300, "selection.MOST_UPDATES": 160}.items():
             patch.setattr(f"gan_augment.generators.{name}", updates)
         yield
 

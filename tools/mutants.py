@@ -57,8 +57,8 @@ FAULTS = {
         ("if self.dropping and z is not None", "if self.dropping and self.training"),
     ),
     ("generators/source_rows.py", "generators/test_source_rows.py"): (
-        ("np.flatnonzero(self.labels != label)", "np.arange(len(self.labels))"),
-        ("if self.own is None:", "if self.own is not None:"),
+        ("np.flatnonzero(of_class != from_others)", "np.arange(len(of_class))"),
+        ("if self.given is None:", "if self.given is not None:"),
     ),
     ("data/images/sources.py", "images/test_folders.py::test_a_broken_line_is_named"): (
         ("[(reader.line_num, row) for row in reader]", "list(enumerate(reader, 2))"),

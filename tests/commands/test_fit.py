@@ -155,9 +155,9 @@ def test_a_run_is_named_after_its_data_then_numbered(data, tmp_path, monkeypatch
 
 
 def test_the_steps_that_a_budget_became_repeat_the_run(data, tmp_path, monkeypatch):
-    few = "gan_augment.generators.gan.check_useful"
-    monkeypatch.setattr(few, lambda *_: None)  # one second is refused
-    budget = QUICK.model_copy(update={"steps": None, "budget": 1.0})
+    timed = "gan_augment.generators.gan.step_seconds"
+    monkeypatch.setattr(timed, lambda *_: 0.03)  # so that 6 s are about 100 steps
+    budget = QUICK.model_copy(update={"steps": None, "budget": 6.0})
     first = fit(data, tmp_path / "first", budget)
     settings = read_toml(first.run / "config.toml")
     assert settings["fit"]["steps"] == first.steps
@@ -547,8 +547,8 @@ def test_options_of_training_are_refused_where_nothing_is_trained_or_scored(tmp_
     table = tmp_path / "parts.csv"
     table.write_text("size,kind\n" + "".join(f"{i * i % 17},{'ab'[i % 2]}\n" for i in range(40)))
     for options, why in (
-        ({"flips": True}, "--flips: for images only"),
-        ({"patience": 2, "steps": 5}, "--patience: for images only"),
+        ({"flips": True}, "flips=: for images only"),
+        ({"patience": 2, "steps": 5}, "patience=: for images only"),
     ):
         with pytest.raises(UsageError, match=why):
             plan_fit(table, FitOptions(target="kind", classes="all", **options))

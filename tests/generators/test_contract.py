@@ -146,9 +146,9 @@ def test_the_same_fit_gives_the_same_bytes_and_changes_nothing_of_the_caller(cas
 
 @pytest.mark.slow
 def test_a_budget_becomes_steps_that_repeat_the_run(case, monkeypatch):
-    monkeypatch.setattr(gan_module, "check_useful", lambda *_: None)  # so few seconds are refused
+    monkeypatch.setattr(gan_module, "step_seconds", lambda *_: 0.03)  # about 100 steps in 6 s
     data, steps = case.make({"many": 40, "few": 12}), []
-    gan = case.new(steps=None, budget=0.5, recipe="anchored")
+    gan = case.new(steps=None, budget=6.0, recipe="anchored")
     gan.fit(data, RunContext(on_steps=lambda n, _: steps.append(n)))
     assert steps == [gan.steps_]
     assert drawn(case.new(steps=gan.steps_).fit(data)) == drawn(gan)
