@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,9 +36,6 @@ from gan_augment.recipes import SelectionSettings
 from gan_augment.rng import derived_seed, rng_for
 from gan_augment.training.images import new_discriminator
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
-
-if TYPE_CHECKING:
-    from gan_augment.generators.image_sampler import ImageSampler
 
 FOLDS = 2
 SCORER_ROWS_A_CLASS = 2000
@@ -227,7 +224,7 @@ def rows_by_label(
 def select(
     data: Labelled,
     rows: Rows,
-    sampler: ImageSampler,
+    sampler: Any,
     discriminator: nn.Module,
     settings: SelectionSettings,
     seed: int,
@@ -236,7 +233,8 @@ def select(
     """Decide which candidates of each class are kept.
 
     A class is refused if it has fewer than 8 training rows, or if under a tenth of its candidates
-    is kept. rows: the training rows. progress: advanced for each of `FOLDS` classifiers.
+    is kept. rows: the training rows. sampler: an `ImageSampler`. progress: advanced for each of
+    `FOLDS` classifiers.
     """
     counts = np.bincount(data.labels[rows], minlength=len(data.names)).tolist()
     served = [label for label, n in enumerate(counts) if n >= LEAST_ROWS]
@@ -275,7 +273,7 @@ def folds_of(data: Labelled, rows: Rows, seed: int) -> Rows:
 
 
 def _uncalibrated(
-    data: Labelled, rows: Rows, served: list[int], sampler: ImageSampler, seed: int
+    data: Labelled, rows: Rows, served: list[int], sampler: Any, seed: int
 ) -> tuple[Selection, dict[int, Unseen]]:
     """Train the classifiers of all folds, and score the rows that they never saw."""
     folds, classifiers, features_of = folds_of(data, rows, seed), [], []
