@@ -38,19 +38,8 @@ A search empties it at its end.
 class AmountSampler(BaseOverSampler):  # type: ignore[misc]
     """Tops up the classes of a `GANAugmenter` from one source to one fraction of the majority.
 
-    Parameters
-    ----------
-    augmenter : GANAugmenter or None
-        Names the classes and reads X; its generator is the source "gan". Not changed.
-    source : {"none", "repeats", "smote", "gan"}
-        Where added rows come from.
-    to : float
-        The fraction of the majority's count that a topped-up class ends with.
-
-    Attributes
-    ----------
-    origin_ : ndarray of str
-        "real", "repeat", "synthetic" or "companion", for every row.
+    augmenter: names the classes, reads X, and its generator is the source "gan"; not changed. to:
+    the fraction of the majority's count that a topped-up class ends with. origin_: of every row.
     """
 
     def __init__(self, augmenter: Any = None, source: Source = "none", to: float = 1.0) -> None:

@@ -121,10 +121,7 @@ class Numbers:
     def decode(self, rows: NDArray[Any]) -> list[Any]:
         """Return rows (N, ...) as N arrays or tensors; integer dtypes are rounded."""
         dtype = as_array(self.like).dtype
-        if dtype.kind in "iu" and rows.dtype.kind == "f":
-            limits = np.iinfo(dtype)
-            rows = np.clip(np.rint(rows), limits.min, limits.max)
-        return _values(rows.astype(dtype), self.like)
+        return _values((np.rint(rows) if dtype.kind in "iu" else rows).astype(dtype), self.like)
 
 
 Picture = Images | Numbers

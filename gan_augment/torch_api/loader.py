@@ -6,7 +6,6 @@ import inspect
 from typing import Any, Literal
 
 from torch.utils.data import (
-    BatchSampler,
     DataLoader,
     DistributedSampler,
     RandomSampler,
@@ -17,10 +16,10 @@ from torch.utils.data import (
 
 from gan_augment.errors import UsageError, warn
 from gan_augment.torch_api.dataset import AugmentedDataset
-from gan_augment.torch_api.read import map_style, sampler_of
+from gan_augment.torch_api.read import map_style
 from gan_augment.torch_api.sampling import BalancedSampler, checked_length
 
-_OURS = {"self", "dataset", "shuffle", "sampler", "batch_sampler", "batch_size", "drop_last"}
+_OURS = {"self", "dataset", "shuffle", "sampler", "batch_sampler"}
 _KNOWN = (
     RandomSampler,
     SequentialSampler,
@@ -57,7 +56,8 @@ def augment_loader(
     Raises
     ------
     UsageError, DataError
-        For an IterableDataset, a subclass of DataLoader, and samplers of other classes.
+        For an IterableDataset, a subclass of DataLoader, a `batch_sampler`, and samplers of other
+        classes.
 
     Notes
     -----
@@ -80,13 +80,15 @@ def augment_loader(
     tensor([50, 50])
     """
     _check_loader(loader)
-    sampler: Any = sampler_of(loader)
+    sampler: Any = loader.sampler
     if length is None:
         sized: Any = sampler.dataset if isinstance(sampler, DistributedSampler) else sampler
         length = len(sized)
     number = None if length == "all" else checked_length(length)  # before a fit of minutes
     dataset = AugmentedDataset(loader, augmenter, **settings)
-    return _like(loader, dataset, _draws(dataset, sampler, number))
+    kept = sorted(set(inspect.signature(DataLoader.__init__).parameters) - _OURS)
+    how: dict[str, Any] = {name: getattr(loader, name) for name in kept}
+    return DataLoader(dataset, sampler=_draws(dataset, sampler, number), **how)
 
 
 def _draws(dataset: AugmentedDataset, sampler: Any, number: int | None) -> BalancedSampler:
@@ -108,21 +110,6 @@ def _draws(dataset: AugmentedDataset, sampler: Any, number: int | None) -> Balan
     return dataset.sampler(number, shuffle=type(sampler) is not SequentialSampler)
 
 
-def _like(loader: DataLoader[Any], dataset: Any, draws: Any) -> DataLoader[Any]:
-    """Return a loader over `dataset` by `draws` with all other settings of `loader`."""
-    names = sorted(set(inspect.signature(DataLoader.__init__).parameters) - _OURS)
-    settings: dict[str, Any] = {name: getattr(loader, name) for name in names}
-    old = loader.batch_sampler
-    if loader.batch_size is not None:
-        settings |= {"batch_size": loader.batch_size, "drop_last": loader.drop_last}
-    elif isinstance(old, BatchSampler):  # passed by the user
-        batches = BatchSampler(draws, old.batch_size, old.drop_last)
-        return DataLoader(dataset, batch_sampler=batches, **settings)
-    else:
-        settings["batch_size"] = None
-    return DataLoader(dataset, sampler=draws, **settings)
-
-
 def _check_loader(loader: Any) -> None:
     if not isinstance(loader, DataLoader):
         raise UsageError(
@@ -130,11 +117,11 @@ def _check_loader(loader: Any) -> None:
             "AugmentedDataset(dataset, augmenter)."
         )
     map_style(loader)
-    batches, sampler = loader.batch_sampler, sampler_of(loader)
-    own_batches = batches is not None and type(batches) is not BatchSampler
-    if type(loader) is not DataLoader or own_batches or type(sampler) not in _KNOWN:
+    own_batches = loader.batch_size is None and loader.batch_sampler is not None
+    draws = loader.batch_sampler if own_batches else loader.sampler
+    if type(loader) is not DataLoader or type(draws) not in _KNOWN:
         raise UsageError(
-            f"a {type(loader).__name__} that draws by a {type(sampler).__name__} cannot draw added "
+            f"a {type(loader).__name__} that draws by a {type(draws).__name__} cannot draw added "
             "items. Build AugmentedDataset(loader.dataset, augmenter) and a DataLoader of your own "
             "over it, with sampler=dataset.sampler() or your own: dataset.targets holds the label "
             "of each item."

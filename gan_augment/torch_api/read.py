@@ -124,7 +124,9 @@ def map_style(source: Any) -> Any:
     """
     dataset = source
     if isinstance(source, DataLoader):
-        dataset, sampler = source.dataset, sampler_of(source)
+        dataset, sampler = source.dataset, source.sampler
+        if source.batch_size is None:  # batches of the user
+            sampler = getattr(source.batch_sampler, "sampler", sampler)
         if type(sampler) is SubsetRandomSampler:
             dataset = Subset(source.dataset, list(sampler.indices))
     if isinstance(dataset, IterableDataset):
@@ -141,13 +143,6 @@ def map_style(source: Any) -> Any:
     if len(dataset) == 0:
         raise DataError("the dataset has no items")
     return dataset
-
-
-def sampler_of(loader: DataLoader[Any]) -> Any:
-    """Return the sampler by which a loader draws single items: its own, or its batch sampler's."""
-    if loader.batch_size is None and loader.batch_sampler is not None:
-        return getattr(loader.batch_sampler, "sampler", None)
-    return loader.sampler
 
 
 def _declared_labels(dataset: Any) -> list[Any] | None:

@@ -175,10 +175,6 @@ def test_every_setting_is_kept(images: TensorDataset) -> None:
 
 LOADERS = {  # a loader of 56 images, and the sizes of the batches of one pass
     "single items": (lambda d: DataLoader(d, batch_size=None, shuffle=True), [1] * 56),
-    "a batch sampler": (
-        lambda d: DataLoader(d, batch_sampler=BatchSampler(RandomSampler(d), 9, True)),
-        [9] * 6,
-    ),
     "a number of samples": (
         lambda d: DataLoader(
             d, batch_size=11, sampler=RandomSampler(d, replacement=True, num_samples=33)
@@ -240,9 +236,6 @@ def test_other_samplers_are_refused_with_the_way_out(images: TensorDataset) -> N
     class Mine(RandomSampler):
         pass
 
-    class MineInBatches(BatchSampler):
-        pass
-
     class Loader(DataLoader):
         pass
 
@@ -250,7 +243,7 @@ def test_other_samplers_are_refused_with_the_way_out(images: TensorDataset) -> N
         DataLoader(images, sampler=Mine(images)),
         DataLoader(images, sampler=[1, 2, 3]),
         DataLoader(images, batch_sampler=[[1, 2], [3]]),
-        DataLoader(images, batch_sampler=MineInBatches(RandomSampler(images), 2, False)),
+        DataLoader(images, batch_sampler=BatchSampler(RandomSampler(images), 2, False)),
         DataLoader(images, sampler=BatchSampler(RandomSampler(images), 2, False), batch_size=None),
         Loader(images),
     ]
