@@ -59,7 +59,9 @@ Data = Annotated[
 OutFolder = Annotated[Path, argument("OUT", "The folder to write; for a table, the file to write.")]
 RunFolder = Annotated[Path, argument("RUN", "The folder of a trained run.")]
 Counts = Annotated[str | None, option("--counts", "Rows of each class: 100, or owl=30,wren=20.")]
-Mark = Annotated[bool, option("--mark", "Add a last column, synthetic, to a table.")]
+Mark = Annotated[
+    bool, option("--mark", "Add a last column, origin, to a table: real, repeat or synthetic.")
+]
 Model = Annotated[Path | None, option("--model", "Draw from this run instead of training one.")]
 Run = Annotated[
     Path | None, option("--run", "The folder of the trained run.  [default: as in fit]")

@@ -29,7 +29,6 @@ from against_ctgan import run_ctgan, without_missing
 from memory import watched
 
 from gan_augment.data.tables.reader import read_frame
-from gan_augment.data.tables.schema import Overrides
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.training import loop
 
@@ -57,7 +56,7 @@ def fitted(frame: pd.DataFrame, info: protocol.TableInfo) -> tuple[TabularGAN, d
 
     with mock.patch.object(loop, "one_step", noted):
         began_s = time.perf_counter()
-        read = read_frame(frame, TARGET, Overrides.of(categorical=info.categorical))
+        read = read_frame(frame, TARGET, dict.fromkeys(info.categorical, "categorical"))
         gan = TabularGAN(recipe="anchored", classes=info.rare, device="cpu", threads=1)
         gan.fit(read.table, schema=read.schema)
         ended_s = time.perf_counter()

@@ -17,7 +17,6 @@ from tables_protocol import to_parity
 from gan_augment.data.groups import judging_folds
 from gan_augment.data.tables.columns import output_frame
 from gan_augment.data.tables.reader import ReadTable, read_frame
-from gan_augment.data.tables.schema import Overrides
 from gan_augment.generators.baselines import Repeats, Smote
 from gan_augment.generators.choose import choose_recipe
 from gan_augment.generators.generator import RunContext
@@ -43,7 +42,7 @@ def ours(X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int) -> A
 
 
 def _read(X: pd.DataFrame, y: np.ndarray, categorical: list[str]) -> ReadTable:
-    return read_frame(X.assign(**{TARGET: y}), TARGET, Overrides.of(categorical=categorical))
+    return read_frame(X.assign(**{TARGET: y}), TARGET, dict.fromkeys(categorical, "categorical"))
 
 
 def _new(y: np.ndarray, seed: int) -> TabularGAN:

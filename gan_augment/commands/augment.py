@@ -7,8 +7,10 @@ Images become a folder of files, a table one file. The rows to add are planned i
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -150,7 +152,7 @@ def augment(
     match
         The size of all images: "model", "originals" (the median of `data`), None to copy them.
     mark, overwrite
-        Whether a table gets a last column `synthetic`; whether an earlier output is replaced.
+        Whether a table gets a last column `origin`; whether an earlier output is replaced.
     progress
         Shows progress, notes and warnings.
 
@@ -358,10 +360,11 @@ def _folder_rows(
     layout = job.plan.layout(data.labels, job.data.options.seed).behind(data.labels)
     folders, suffix = safe_names(job.plan), job.data.suffix
     rows: list[tuple[ManifestRow, int | None]] = []
+    numbers: dict[tuple[str, str], Iterator[int]] = defaultdict(itertools.count)
     for place in np.argsort(layout.label, kind="stable").tolist():
         label = data.names[layout.label[place]]
         origin = cast(Origin, str(layout.origin[place]))
-        row, index = int(layout.source[place]), int(layout.index[place])
+        row, index = int(layout.source[place]), next(numbers[label, origin])
         if origin == "real":
             file, from_, number = names[row], str(data.ids[row]), None
         elif origin == "repeat":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan_augment.commands.writing import Result, check_absent, check_apart
 from gan_augment.data.images.reader import read_images
+from gan_augment.data.images.resize import Resize
 from gan_augment.data.tables import PARQUET_SUFFIXES
 from gan_augment.errors import UsageError
 from gan_augment.kinds.kind import Labelled
@@ -38,7 +39,7 @@ def embed(
     source: str | Path,
     out: str | Path,
     *,
-    resize: str = "squeeze",
+    resize: Resize = "squeeze",
     workers: int | None = None,
     skip_bad: bool = False,
     overwrite: bool = False,

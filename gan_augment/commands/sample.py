@@ -95,7 +95,7 @@ def sample(
     seed, workers
         The seed of the rows, and the threads that draw images; None for one per core.
     mark, overwrite
-        Whether a table gets a last column `synthetic`; whether an earlier output is replaced.
+        Whether a table gets a last column `origin`; whether an earlier output is replaced.
     progress
         Shows progress and notes.
 
@@ -219,7 +219,9 @@ def table_rows(
             else:
                 assert gan is not None
                 frame = gan.rows(name, start, start + len(rows), seed).frame
-            frame = with_new_ids(frame, schema, frame if data is None else data.frame, done)
+            origins = ["repeat" if block.origin == "repeat" else "synthetic"] * len(rows)
+            like = frame if data is None else data.frame
+            frame = with_new_ids(frame, schema, like, done, origins)
             whole = joined(frame, np.full(len(rows), block.label), schema)
             yield NewRows(whole, name, block.origin, source, start)
             done += len(rows)

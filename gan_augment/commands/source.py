@@ -31,7 +31,7 @@ from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.resize import resize_image
 from gan_augment.data.signals import ReadSignals, holds_signals, read_signals
 from gan_augment.data.tables import TABLE_SUFFIXES
-from gan_augment.data.tables.schema import Overrides, TableSchema
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import TooFewAcceptedError, UsageError
 from gan_augment.generators import model_path
@@ -358,9 +358,8 @@ def read_data(
 
     _check_table(source, options)
     (progress or Progress()).phase("reading the table")
-    columns = Overrides.checked({"columns": options.columns}, "column kinds")
     most = options.most_rows if sampled else None
-    return Source(read_table(source, options.target, columns, most_rows=most), options)
+    return Source(read_table(source, options.target, options.columns, most_rows=most), options)
 
 
 def _read_signals(source: Path, options: FitOptions, progress: Progress | None) -> ReadSignals:

@@ -25,10 +25,10 @@ _KEYS = (
     "class_names, groups, ids"
 )
 _BLOCK = 1024  # rows converted at a time, so that no float copy of everything exists
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, RuntimeError)
-"""Errors of NumPy and zipfile for damaged files and files of another format."""
 FAINT = 64
 """Images whose brightest pixel is below this are called dark."""
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, RuntimeError)
+"""Errors of NumPy and zipfile for damaged files and files of another format."""
 
 
 def from_arrays(
@@ -146,31 +146,36 @@ def to_uint8(x: ArrayLike) -> tuple[NDArray[np.uint8], str | None]:
     Values are rounded, never clipped. Raises DataError for values that are negative, above 255 or
     NaN, for other shapes, and for channels first.
     """
-    values = np.asarray(x)
-    if values.dtype.kind == "O":
-        raise DataError(
-            "the images are of different shapes (an object array); resize them to one size"
-        )
-    values = _with_channels(values)
+    values = _with_channels(np.asarray(x))
     kind = values.dtype.kind
     if values.dtype == np.uint8:
-        return values.astype(np.uint8, copy=False), faint(int(values.max()))
+        return values.astype(np.uint8, copy=False), None
     if kind == "b":
         return values.astype(np.uint8) * np.uint8(255), "boolean pixels: True becomes 255"
     if kind not in "iuf":
-        raise DataError(f"pixels are {values.dtype}; expected uint8, or floats in 0..1 or 0..255")
+        raise DataError(
+            f"pixels are {values.dtype}; expected uint8, or floats in 0..1 or 0..255, of one shape"
+        )
     least, most = float(values.min()), float(values.max())
-    _check_range(values, least, most)
+    if not (least >= 0 and most <= 255):
+        cure = "divide by its white (65535 for 16 bits) so that they are floats in 0..1"
+        if least < 0:
+            cure = (
+                "of signals (N, C, L) call the array signals; for -1..1 pass (x + 1) / 2; in a "
+                "pipeline, put a scaler after GANAugmenter, not before it"
+            )
+        if not (np.isfinite(least) and np.isfinite(most)):
+            cure = "replace NaN and infinite values first (numpy.nan_to_num)"
+        raise DataError(
+            f"{values.dtype} pixels from {least:g} to {most:g}; expected 0..1 or 0..255: {cure}"
+        )
     unit = kind == "f" and most <= 1
-    dark = None if unit else faint(most)
-    note = (
-        f"{values.dtype} pixels from {least:g} to {most:g}: read as {'0..1' if unit else '0..255'}"
-    )
     pixels = np.empty(values.shape, dtype=np.uint8)
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK].astype(np.float64)
         pixels[start : start + _BLOCK] = np.rint(block * (255.0 if unit else 1.0)).astype(np.uint8)
-    return pixels, f"{note}; {dark}" if dark else note
+    scale = "0..1" if unit else "0..255"
+    return pixels, f"{values.dtype} pixels from {least:g} to {most:g}: read as {scale}"
 
 
 def faint(most: float) -> str | None:
@@ -179,34 +184,19 @@ def faint(most: float) -> str | None:
         return None
     return (
         f"the brightest pixel is {most:g} of 255, so the images are dark; "
-        "if that value is white, scale the array to 0..1 first"
+        "if that value is white, scale the images to 0..1 first"
     )
 
 
-def _check_range(values: NDArray[np.generic], least: float, most: float) -> None:
-    if not (np.isfinite(least) and np.isfinite(most)):
-        raise DataError("pixels hold NaN or infinite values; replace them first (numpy.nan_to_num)")
-    if least >= 0 and most <= 255:
-        return
-    cure = "divide by its white (65535 for 16 bits) so that they are floats in 0..1"
-    if least < 0:
-        cure = (
-            "of signals (N, C, L) call the array signals; for -1..1 pass (x + 1) / 2; in a "
-            "pipeline, put a scaler after GANAugmenter, not before it"
-        )
-    raise DataError(
-        f"{values.dtype} pixels from {least:g} to {most:g}; expected 0..1 or 0..255: {cure}"
-    )
-
-
-def _with_channels(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _with_channels(values: NDArray[Any]) -> NDArray[Any]:
     """Return (N, H, W) as (N, H, W, 1), (N, H, W, C) unchanged. Raises DataError for others."""
     if values.ndim == 3:
         values = values[..., np.newaxis]  # (N, H, W) -> (N, H, W, 1)
-    if values.ndim != 4:
-        raise DataError(f"images have shape {values.shape}; expected (N, H, W) or (N, H, W, C)")
-    if 0 in values.shape:
-        raise DataError(f"images have shape {values.shape}, which is empty")
+    if values.ndim != 4 or 0 in values.shape:
+        raise DataError(
+            f"images have shape {values.shape}; expected (N, H, W) or (N, H, W, C) of one size, "
+            "and at least one image"
+        )
     if values.shape[1] <= 4 and min(values.shape[2:]) >= 8:
         raise DataError(
             f"images have shape {values.shape}, which looks like channels first (N, C, H, W); "

@@ -104,30 +104,19 @@ class Batches:
 class PairedBatches(Batches):
     """Batches of images, edge-padded to `padded` px; their pixels are read in place.
 
-    partners: int64 (N,), a row whose channels are appended to those of each row; or None.
+    partners: int64 (N,), a row whose channels are appended to those of each row; or None. how: the
+    settings of `Batches`.
     """
 
     def __init__(
         self,
         data: Labelled,
         *,
-        size: int,
-        power: float,
         padded: tuple[int, int],
-        device: torch.device,
-        among: NDArray[np.int64] | None = None,
-        unlabelled: NDArray[np.uint8] | None = None,
         partners: NDArray[np.int64] | None = None,
+        **how: Any,
     ) -> None:
-        super().__init__(
-            data.labels,
-            len(data.names),
-            size=size,
-            power=power,
-            device=device,
-            among=among,
-            unlabelled=unlabelled,
-        )
+        super().__init__(data.labels, len(data.names), **how)
         self._pixels, self._padded, self._partners = data.pixels, padded, partners
 
     def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
@@ -143,21 +132,10 @@ class PairedBatches(Batches):
 
 
 class RowBatches(Batches):
-    """Batches of encoded rows (N, width)."""
+    """Batches of encoded rows (N, width). how: the settings of `Batches`."""
 
-    def __init__(
-        self,
-        rows: Tensor,
-        labels: NDArray[np.int64],
-        classes: int,
-        *,
-        size: int,
-        power: float,
-        unlabelled: Tensor | None = None,
-    ) -> None:
-        super().__init__(
-            labels, classes, size=size, power=power, device=rows.device, unlabelled=unlabelled
-        )
+    def __init__(self, rows: Tensor, labels: NDArray[np.int64], classes: int, **how: Any) -> None:
+        super().__init__(labels, classes, device=rows.device, **how)
         self._encoded = rows
 
     def _features(self, index: NDArray[np.int64], step: int) -> Tensor:

@@ -119,41 +119,30 @@ def hold_out(
     return np.flatnonzero(~held_out).astype(np.int64), np.flatnonzero(held_out).astype(np.int64)
 
 
-def fold_of_rows(
+def judging_folds(
     labels: NDArray[np.int64], groups: NDArray[np.int64] | None, *, folds: int, seed: int
 ) -> NDArray[np.int64]:
     """Return the fold 0 .. folds - 1 of each row, int64 (N,), with even shares of every class.
 
+    A class in one fold only gets -1: it is never held out, so that every fold has seen it.
+
     labels: int64 (N,). groups: int64 (N,) or None, -1 for a row without a group; a group is dealt
     whole, as its first row's class.
     """
-    _, unit = np.unique(unit_of_rows(groups, len(labels)), return_inverse=True)
-    first = np.full(unit.max() + 1, len(labels))
-    np.minimum.at(first, unit, np.arange(len(labels)))
+    _, first, unit = np.unique(
+        unit_of_rows(groups, len(labels)), return_index=True, return_inverse=True
+    )
     dealt = np.empty(len(first), dtype=np.int64)
     for label in np.unique(labels[first]):
         own = np.flatnonzero(labels[first] == label)
         order = rng_for(seed, "folds", int(label)).permutation(own)
         dealt[order] = (np.arange(len(own)) + label) % folds
-    return dealt[unit]
-
-
-def judging_folds(
-    labels: NDArray[np.int64], groups: NDArray[np.int64] | None, *, folds: int, seed: int
-) -> NDArray[np.int64]:
-    """Return `fold_of_rows`, with -1 for classes in one fold only, which are never held out.
-
-    So a class of one row or one group is seen in every fold.
-    """
-    dealt = fold_of_rows(labels, groups, folds=folds, seed=seed)
+    fold = dealt[unit]
     for label in np.unique(labels):
         rows = labels == label
-        if len(np.unique(dealt[rows])) == 1:
-            alone = rows
-            if groups is not None:  # a group stays whole
-                alone = rows | (np.isin(groups, groups[rows]) & (groups >= 0))
-            dealt[alone] = -1
-    return dealt
+        if len(np.unique(fold[rows])) == 1:
+            fold[np.isin(unit, unit[rows])] = -1  # a group stays whole
+    return fold
 
 
 def unit_of_rows(groups: NDArray[np.int64] | None, n: int) -> NDArray[np.int64]:
@@ -189,34 +178,24 @@ def near_duplicates(pixels: NDArray[np.uint8]) -> list[list[int]]:
     detailed = np.flatnonzero(np.concatenate([np.empty(0, dtype=bool), *has_detail]))
     patches = [_coarse(_standardised(block)[0]) for block in blocks]
     coarse = np.concatenate([np.empty((0, _GRID**2), np.float32), *patches])[detailed]
-    reach = NEARER * _neighbour_distances(coarse)
+    reach = np.zeros(len(coarse))
+    if len(coarse) > _NEIGHBOUR:
+        from gan_augment.metrics.neighbours import nearest_rows
+
+        reach = NEARER * nearest_rows(coarse, coarse, _NEIGHBOUR)[1]
+    squares = (coarse**2).sum(axis=1)
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(detailed), _ROWS):
         rows = slice(start, start + _ROWS)
         near = np.minimum(reach[rows, None], reach[start:]) ** 2
         # a projection only shortens distances, so no pair is lost: |a - b|^2 = 2 - 2 r
-        apart = _squared_distances(coarse[rows], coarse[start:])
+        apart = squares[rows, None] + squares[start:] - 2 * coarse[rows] @ coarse[start:].T
         one, other = np.nonzero(apart <= np.maximum(near, 2 * (1 - ALIKE) + 1e-5))
         later = other > one
         one, other = one[later], other[later]
         close = apart[one, other] <= near[one, other]
         pairs += _verified(pixels, detailed[start + one], detailed[start + other], close)
     return same_rows(_components(len(pixels), pairs).tolist())
-
-
-def _neighbour_distances(coarse: Floats) -> Floats:
-    """Return the distance to the fifth nearest row, (n,); 0 with fewer neighbours."""
-    if len(coarse) <= _NEIGHBOUR:
-        return np.zeros(len(coarse), np.float32)
-    starts = range(0, len(coarse), _ROWS)
-    blocks = (_squared_distances(coarse[s : s + _ROWS], coarse) for s in starts)
-    fifth = [np.partition(block, _NEIGHBOUR, axis=1)[:, _NEIGHBOUR] for block in blocks]  # 0 is own
-    return np.sqrt(np.maximum(np.concatenate(fifth), 0))
-
-
-def _squared_distances(a: Floats, b: Floats) -> Floats:
-    distances: Floats = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
-    return distances
 
 
 def _verified(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from gan_augment.errors import DataError, unknown_class
 
 LONGEST_NAME = 200  # characters
+_INFINITE = (math.inf, -math.inf)
 
 
 def name_problem(name: str) -> str | None:
@@ -97,80 +99,57 @@ def encode_labels(
         raise DataError(
             f"labels have shape {values.shape}; expected (N,), one per row. Pass {cure}."
         )
-    if class_names is not None:
-        return _encode_by_names(values, tuple(str(name) for name in class_names))
-    if values.dtype.kind in "OU":
-        named = _names_of(values) if values.dtype.kind == "O" else values.tolist()
-        names = in_order(list(dict.fromkeys(named)))
-        _check_names(names)
-        index = {name: i for i, name in enumerate(names)}
-        return np.array([index[name] for name in named], dtype=np.int64), names
-    _check_kind(values)
-    distinct, labels = np.unique(values, return_inverse=True)
-    whole = distinct.dtype.kind == "f" and bool((distinct == np.floor(distinct)).all())
-    names = tuple(str(int(v)) if whole else str(v) for v in distinct.tolist())
-    return labels.astype(np.int64), names
-
-
-def _check_kind(values: NDArray[np.generic]) -> None:
-    if values.dtype.kind in "SV":
-        raise DataError(f"labels are raw bytes ({values.dtype}); pass y.astype(str)")
-    if values.dtype.kind not in "Uiubf":
+    if values.dtype.kind not in "OUiubf":
         raise DataError(
-            f"labels are {values.dtype}; expected strings, integers, booleans or floats"
+            f"labels are {values.dtype}; expected strings, integers, booleans or floats, such as "
+            "y.astype(str)"
         )
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        missing = int((~np.isfinite(values)).sum())
-        raise DataError(
-            f"{missing} of {len(values)} labels are NaN or infinite; drop those rows first"
-        )
-
-
-def _names_of(values: NDArray[np.object_]) -> list[str]:
-    """Name the labels of an object array (a mixed list, a pandas column of strings)."""
-    numbers = [v for v in values if isinstance(v, float | np.floating)]
-    whole = all(math.isfinite(v) and v == math.floor(v) for v in numbers)
-    first_of: dict[str, object] = {}
-    names = []
-    for row, value in enumerate(values):
-        if isinstance(value, str | bool | np.bool_ | int | np.integer):
-            name = str(value)
-        elif isinstance(value, float | np.floating) and math.isfinite(value):
-            name = str(int(value) if whole else float(value))
-        else:
+    labels = [v.item() if isinstance(v, np.generic) else v for v in values.tolist()]
+    for row, label in enumerate(labels):
+        if not isinstance(label, str | bool | int | float) or label != label or label in _INFINITE:
             raise DataError(
-                f"label of row {row} is {value!r}; expected a string, integer, boolean or finite "
+                f"label of row {row} is {label!r}; expected a string, integer, boolean or finite "
                 "float. Drop rows without a label first."
             )
-        first = first_of.setdefault(name, value)
-        if type(first) is not type(value):
-            raise DataError(
-                f"labels {first!r} and {value!r} are of two types and both are called {name!r}; "
-                "make them one type, for example y.astype(str)"
-            )
-        names.append(name)
-    return names
+    if class_names is not None:
+        return _encode_by_names(labels, tuple(map(str, class_names)))
+    keys = [(type(label), label) for label in labels]  # True and 1 are two labels
+    distinct = dict.fromkeys(keys)
+    whole = all(label.is_integer() for kind, label in distinct if kind is float)
+    named = {
+        (kind, label): str(int(label) if kind is float and whole else label)
+        for kind, label in distinct
+    }
+    order = in_order(list(named.values()))
+    if len(set(order)) < len(named):
+        twice = next(name for name, after in pairwise(order) if name == after)
+        raise DataError(
+            f"labels of two types are both called {twice!r}; make them one type, for example "
+            "y.astype(str)"
+        )
+    if not any(kind is str for kind, _ in distinct):  # numbers in their own order
+        order = tuple(named[key] for key in sorted(named, key=lambda key: key[1]))
+    _check_names(order)
+    number = {name: code for code, name in enumerate(order)}
+    return np.array([number[named[key]] for key in keys], dtype=np.int64), order
 
 
 def _encode_by_names(
-    values: NDArray[np.generic], class_names: tuple[str, ...]
+    labels: Sequence[str | int | float], class_names: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     _check_names(class_names)
     index = {name: i for i, name in enumerate(class_names)}
     if len(index) != len(class_names):
         raise DataError(f"class_names holds a name twice: {class_names}")
-    if values.dtype.kind in "UO":
-        names = [str(value) for value in values]
-        for name in names:
-            if name not in index:
-                raise unknown_class(name, {known: names.count(known) for known in class_names})
-        return np.array([index[name] for name in names], dtype=np.int64), class_names
-    _check_kind(values)
-    labels = values.astype(np.int64)
-    whole = values.dtype.kind != "f" or bool((labels == values).all())
-    if not whole or (len(labels) and not (labels.min() >= 0 and labels.max() < len(class_names))):
-        raise DataError(
-            f"labels reach from {values.min()} to {values.max()}; with {len(class_names)} "
-            f"class_names expected whole numbers from 0 to {len(class_names) - 1}"
-        )
-    return labels, class_names
+    codes = np.empty(len(labels), dtype=np.int64)
+    for row, label in enumerate(labels):
+        if isinstance(label, str) and label not in index:
+            raise unknown_class(label, {known: labels.count(known) for known in class_names})
+        code = index[label] if isinstance(label, str) else label
+        if code not in range(len(class_names)):
+            raise DataError(
+                f"label of row {row} is {label!r}; with {len(class_names)} class_names expected "
+                f"whole numbers from 0 to {len(class_names) - 1}"
+            )
+        codes[row] = code
+    return codes, class_names

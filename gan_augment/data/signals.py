@@ -91,8 +91,20 @@ def checked_values(x: ArrayLike) -> Values:
             f"the signals have shape {values.shape}; expected (N, channels, length), or (N, "
             "length) of one channel. Reshape them."
         )
-    if problem := _problem(values[0], values):
-        raise DataError(f"the signals cannot be used: {problem}")
+    _, channels, length = values.shape
+    if channels > length:
+        raise DataError(
+            f"the signals have {channels} channels and {length} samples; expected (N, channels, "
+            "length). If that is (N, length, channels), transpose: x.swapaxes(-1, -2)."
+        )
+    if length < SHORTEST_WINDOW:
+        raise DataError(
+            f"the signals have {length} samples; expected {SHORTEST_WINDOW} samples or more"
+        )
+    if not np.isfinite(values).all():
+        raise DataError(
+            "the signals hold NaN or infinite values; fill or cut the gaps first (numpy.nan_to_num)"
+        )
     return values.astype(np.float32, copy=False)
 
 
@@ -181,21 +193,6 @@ def windows_of(values: Values, window: int | None) -> Values:
     window = window or values.shape[1]
     n = values.shape[1] // window
     return values[:, : n * window].reshape(len(values), n, window).transpose(1, 0, 2)
-
-
-def _problem(values: NDArray[Any], all_values: NDArray[Any] | None = None) -> str:
-    """Return why a signal (C, L), and all signals of its shape, cannot be used, or ""."""
-    channels, length = values.shape
-    if channels > length:
-        return (
-            f"{channels} channels and {length} samples; expected (channels, length). If that is "
-            "(length, channels), transpose: x.swapaxes(-1, -2)."
-        )
-    if length < SHORTEST_WINDOW:
-        return f"{length} samples; expected {SHORTEST_WINDOW} samples or more"
-    if not np.isfinite(values if all_values is None else all_values).all():
-        return "NaN or infinite values; fill or cut the gaps first (numpy.nan_to_num)"
-    return ""
 
 
 def _read_npz(path: Path, window: int | None, scale: Scale | None) -> ReadSignals:
@@ -319,16 +316,12 @@ def _read_file(path: Path) -> tuple[Values, int | None]:
         raise DataError(f"it cannot be read: {error.strerror or error}") from None
     except DAMAGED as error:
         raise DataError(f"it is not an intact {path.suffix} file: {error}") from None
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
-        raise DataError("it holds no numbers; expected (channels, length) or (length,)")
-    values = values[None] if values.ndim == 1 else values
-    if values.ndim != 2 or not values.size:
-        raise DataError(f"it has shape {values.shape}; expected (channels, length) or (length,)")
-    if problem := _problem(values):
-        raise DataError(f"it holds {problem}")
+    if not isinstance(values, np.ndarray):
+        raise DataError("it holds several arrays; expected one of (channels, length) or (length,)")
+    (values,) = checked_values(values[None])
     if np.ptp(values) == 0:
         raise DataError("it is silent: every sample is one value; record it again or leave it out")
-    return values.astype(np.float32), rate
+    return values, rate
 
 
 def _too_short(length: int, window: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -53,39 +53,25 @@ class ClassPlan:
         rows = (self.real, self.repeats, self.synthetic, self.companions)
         return dict(zip(ORIGINS, rows, strict=True))
 
-    def without_generated(self) -> ClassPlan:
-        """Return the plan with repeats instead of synthetic rows, and without companions."""
-        return ClassPlan(self.real, self.repeats + self.synthetic)
-
 
 @dataclass(frozen=True)
 class Layout:
     """One entry per row. Added rows come class by class: repeats first, then generated rows.
 
     label: int64 (M,), class number. origin: str (M,), one of ORIGINS. source: int64 (M,), the real
-    row that a real row or a repeat shows, -1 for generated rows. index: int64 (M,), the number of
-    the row among the rows of its class and origin.
+    row that a real row or a repeat shows, -1 for generated rows.
     """
 
     label: NDArray[np.int64]
     origin: NDArray[np.str_]
     source: NDArray[np.int64]
-    index: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.label)
 
     def behind(self, labels: NDArray[np.int64]) -> Layout:
         """Return a layout of all real rows, with the given labels (N,), then these rows."""
-        index = np.empty(len(labels), dtype=np.int64)
-        for label in np.unique(labels):
-            own = labels == label
-            index[own] = np.arange(own.sum())
         return Layout(
             label=np.concatenate([labels, self.label]),
             origin=np.concatenate([np.full(len(labels), "real", "U9"), self.origin]),
             source=np.concatenate([np.arange(len(labels)), self.source]),
-            index=np.concatenate([index, self.index]),
         )
 
 
@@ -98,24 +84,17 @@ class Block:
     source: NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class TopUpPlan(Mapping[str, ClassPlan]):
+class TopUpPlan(dict[str, ClassPlan]):
     """Final rows of every class, {class: ClassPlan} in label order.
 
     refused: {class: why it gets repeats instead of generated rows}.
     """
 
-    classes: Mapping[str, ClassPlan]
-    refused: Mapping[str, str] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> ClassPlan:
-        return self.classes[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.classes)
-
-    def __len__(self) -> int:
-        return len(self.classes)
+    def __init__(
+        self, classes: Mapping[str, ClassPlan], refused: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(classes)
+        self.refused = dict(refused or {})
 
     @property
     def added(self) -> int:
@@ -125,7 +104,7 @@ class TopUpPlan(Mapping[str, ClassPlan]):
     @property
     def generated(self) -> dict[str, int]:
         """Rows to generate, {class: n}, for the classes that need any."""
-        return {name: end.generated for name, end in self.classes.items() if end.generated}
+        return {name: end.generated for name, end in self.items() if end.generated}
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -140,17 +119,16 @@ class TopUpPlan(Mapping[str, ClassPlan]):
         classes are generated already.
 
         >>> plan = plan_topup({"good": 100, "bad": 7}, TopUp(), ["bad"])
-        >>> plan = plan.refuse({"bad": "7 rows are too few"})
-        >>> plan["good"], plan["bad"]
-        (ClassPlan(real=100, repeats=0, synthetic=0, companions=0), \
-ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
-        >>> plan.refused
-        {'bad': '7 rows are too few'}
+        >>> plan.refuse({"bad": "7 rows are too few"})["bad"]
+        ClassPlan(real=7, repeats=93, synthetic=0, companions=0)
         """
         fresh = {name: why for name, why in reasons.items() if name in self.generated}
-        ends = {n: end.without_generated() if n in fresh else end for n, end in self.items()}
-        if fresh and not keep_others and not any(end.synthetic for end in ends.values()):
-            ends = {name: end.without_generated() for name, end in ends.items()}
+        kept = any(end.synthetic for name, end in self.items() if name not in fresh)
+        changed = fresh if kept or keep_others or not fresh else self
+        ends = {
+            name: ClassPlan(end.real, end.repeats + end.synthetic) if name in changed else end
+            for name, end in self.items()
+        }
         return TopUpPlan(ends, {**self.refused, **fresh})
 
     def warn_of_refused(self, unit: str = "rows") -> None:
@@ -160,7 +138,7 @@ ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
 
     def blocks(self, labels: NDArray[np.int64], seed: int) -> Iterator[Block]:
         """Yield the rows added to real rows with these labels, int64 (N,), in order."""
-        for number, (name, end) in enumerate(self.classes.items()):
+        for number, (name, end) in enumerate(self.items()):
             own = np.flatnonzero(labels == number)
             if end.repeats:
                 yield Block(number, "repeat", repeated_rows(own, end.repeats, name, seed))
@@ -175,7 +153,6 @@ ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
             label=np.concatenate([np.full(len(b.source), b.label) for b in blocks]),
             origin=np.concatenate([np.full(len(b.source), b.origin, "U9") for b in blocks]),
             source=np.concatenate([b.source for b in blocks]),
-            index=np.concatenate([np.arange(len(b.source)) for b in blocks]),
         )
 
 
@@ -251,7 +228,7 @@ def choose_classes(classes: str | Sequence[str], counts: Mapping[str, int]) -> t
             )
         if classes == "all":
             return tuple(name for name, n in counts.items() if n > 0)
-        named = [classes] if classes in counts else [part.strip() for part in classes.split(",")]
+        named = [classes] if classes in counts else list(map(str.strip, classes.split(",")))
     else:
         named = [str(name) for name in classes]
     chosen = tuple(dict.fromkeys(name for name in named if name))

@@ -304,7 +304,7 @@ class Design:
     generator: Any
     rare: tuple[str, ...]
     steps: int | None = None
-    overrides: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = field(default_factory=dict)
     requested: Mapping[str, Any] = field(default_factory=dict)
     photos: Labelled | None = None
     left_out: tuple[str, ...] = ()

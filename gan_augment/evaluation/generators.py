@@ -184,16 +184,16 @@ class UserGenerator:
         samples = self._plug_in.sample(dict(counts), random_state=random_state)
         part, given = self._part, type(samples).__name__
         if isinstance(samples, Labelled):
-            given = f"{samples.counts} rows of {samples.kind.shape(samples)}"
+            given = f"{samples.counts} rows of {samples.kind.facts(samples)}"
             found = {name: n for name, n in samples.counts.items() if n}
             alike = samples.kind is part.kind and (
-                samples.kind.shape(samples) == part.kind.shape(part)
+                samples.kind.facts(samples) == part.kind.facts(part)
             )
             if alike and found == {name: n for name, n in counts.items() if n}:
                 return samples
         raise DataError(
             f"the generator {type(self._plug_in).__name__} gave {given}; expected Labelled with "
-            f"{dict(counts)} rows of {part.kind.shape(part)}"
+            f"{dict(counts)} rows of {part.kind.facts(part)}"
         )
 
 
@@ -250,13 +250,13 @@ def training_set(design: Design, part: TrainTestPart, arm: Arm, folder: Path) ->
 
 
 def _resampled(design: Design, part: TrainTestPart, name: str) -> Training:
-    """Resample the rows by a user's sampler, as a frame or as flat images 0..255."""
+    """Resample the rows by a user's sampler, as a frame or as flat images 0..1."""
     real = part.train
     sampler = new_object(design.options.samplers[name], f"sampler {name!r}", ("fit_resample",))
     if "random_state" in sampler.get_params():
         sampler.set_params(random_state=design.seed_of("sampler", part.split) % _MOST_SEED)
     known = np.array(real.names, dtype=object)
-    more, y = sampler.fit_resample(real.kind.flat(real), known[real.labels])
+    more, y = sampler.fit_resample(real.kind.features(real), known[real.labels])
     named = [str(one) for one in np.asarray(y).tolist()]
     strange = sorted(set(named) - set(real.names))
     if strange:
@@ -266,7 +266,7 @@ def _resampled(design: Design, part: TrainTestPart, name: str) -> Training:
         )
     labels = np.array([real.names.index(one) for one in named], dtype=np.int64)
     ids = np.array([f"resampled-{row:06d}" for row in range(len(labels))], dtype=np.str_)
-    data = real.with_rows(real.kind.from_flat(more, real), labels, ids)
+    data = real.with_rows(real.kind.from_features(more, real), labels, ids)
     rows = _rows(real)
     for label, n in data.counts.items():
         kept = min(n, real.counts[label])  # samplers do not tell which rows are real

@@ -239,7 +239,7 @@ def _requested(design: Design, duplicates: Mapping[str, Any], columns: Overrides
         "steps": options.fit.steps,
         "folds": protocol.folds,
         "splits": protocol.sha256(),
-        "columns": {str(name): kind for name, kind in columns.columns.items()},
+        "columns": {str(name): kind for name, kind in columns.items()},
         "library": {name: version(name) for name in _PACKAGES},
     }
 
@@ -289,7 +289,7 @@ def _with_groups_and_times(
         data = replace(data, groups=join_groups(len(data), same, codes))
     gone = {str(name) for name in names.values()}
     kinds = {name: kind for name, kind in options.fit.columns.items() if str(name) not in gone}
-    return data, times, Overrides.checked({"columns": kinds}, "column kinds")
+    return data, times, kinds
 
 
 def _duplicates_grouped(
@@ -352,5 +352,4 @@ def _kinds(data: Labelled, chosen: Overrides) -> Overrides:
     schema = data.kind.schema(data, chosen)
     if schema is None:
         return chosen
-    kinds = {column.name: column.kind for column in schema.columns if column.kind != "constant"}
-    return Overrides(columns=kinds)
+    return {column.name: column.kind for column in schema.columns if column.kind != "constant"}

@@ -104,7 +104,7 @@ class Smote:
             raise UsageError(f"k_neighbors={self.k_neighbors}; expected 1 or more")
         self._data, self.classes_ = data, data.counts
         if not data.kind.tabular:
-            self._X = data.kind.flat(data).astype(np.float32)  # (N, H W C)
+            self._X = data.kind.features(data)  # (N, H W C)
             self._levels = np.zeros(self._X.shape[1], dtype=bool)
             return self
         self.schema_ = schema or infer_schema(data.frame)
@@ -131,7 +131,7 @@ class Smote:
         cells = self._grown(requested, random_state) if requested else self._X[:0]
         labels = np.repeat(np.array([*requested], np.int64), np.array([*requested.values()], int))
         if not data.kind.tabular:
-            return data.with_rows(data.kind.from_flat(cells, data), labels, sample_ids(counts))
+            return data.with_rows(data.kind.from_features(cells, data), labels, sample_ids(counts))
         values: dict[Name, Plain] = {
             column.name: cells[:, i].astype(np.int32)
             if self._levels[i]

@@ -174,8 +174,9 @@ def added_rows(
     if schema is not None:
         from gan_augment.data.tables.columns import with_new_ids
 
-        rows = with_new_ids(rows, schema, data.frame, 0)
-    ids = np.array([f"added-{row:06d}" for row in range(len(layout))], dtype=np.str_)
+        origins = np.where(layout.source < 0, "synthetic", "repeat").tolist()
+        rows = with_new_ids(rows, schema, data.frame, 0, origins)
+    ids = np.array([f"added-{row:06d}" for row in range(len(layout.label))], dtype=np.str_)
     return Added(data.with_rows(rows, layout.label, ids), plan, layout)
 
 

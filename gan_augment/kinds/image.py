@@ -60,22 +60,14 @@ class ImageKind(Kind):
             )
         return self.concat([data.rows, more.rows])
 
-    def shape(self, data: Labelled) -> tuple[int, int, int]:
-        """Return (height, width, channels)."""
-        return data.image_shape
-
     def features(self, data: Labelled) -> NDArray[np.float32]:
         """Return the pixels as float32 0..1, (n, H W C)."""
         flat = data.pixels.reshape(len(data), -1).astype(np.float32)
         return flat / np.float32(255)
 
-    def flat(self, data: Labelled) -> NDArray[Any]:
-        """Return the pixels 0..255, (n, H W C)."""
-        return data.pixels.reshape(len(data), -1)
-
-    def from_flat(self, flat: Any, like: Labelled) -> NDArray[Any]:
-        """Round numbers 0..255, (n, H W C), to pixels (n, H, W, C)."""
-        rounded = np.clip(np.rint(np.asarray(flat, dtype=np.float64)), 0, 255)
+    def from_features(self, features: Any, like: Labelled) -> NDArray[Any]:
+        """Round numbers 0..1, (n, H W C), to pixels (n, H, W, C)."""
+        rounded = np.clip(np.rint(255 * np.asarray(features, dtype=np.float64)), 0, 255)
         return rounded.astype(np.uint8).reshape(-1, *like.image_shape)
 
     def item_rows(self, data: Labelled) -> NDArray[Any]:

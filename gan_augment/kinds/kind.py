@@ -82,20 +82,12 @@ class Kind(ABC):
         """Return the rows of both; raise DataError if shape or columns of `more` differ."""
 
     @abstractmethod
-    def shape(self, data: Labelled) -> Any:
-        """Return the common shape of all rows: (height, width, channels), or the column names."""
-
-    @abstractmethod
     def features(self, data: Labelled) -> Any:
         """Return the rows as scikit-learn takes them: a matrix (n, d), or a data frame."""
 
     @abstractmethod
-    def flat(self, data: Labelled) -> Any:
-        """Return the rows as a sampler takes them: unscaled numbers (n, d), or a data frame."""
-
-    @abstractmethod
-    def from_flat(self, flat: Any, like: Labelled) -> Any:
-        """Undo `flat`: return rows of the shape, or with the columns, of `like`."""
+    def from_features(self, features: Any, like: Labelled) -> Any:
+        """Undo `features`: return rows of the shape, or with the columns, of `like`."""
 
     @abstractmethod
     def item_rows(self, data: Labelled) -> NDArray[Any]:
@@ -131,7 +123,7 @@ class Kind(ABC):
 
     @abstractmethod
     def facts(self, data: Labelled) -> dict[str, Any]:
-        """Return the facts of `describe` for JSON."""
+        """Return shape or columns, common to all rows, for JSON."""
 
 
 @final

@@ -78,9 +78,9 @@ class SignalKind(ImageKind):
         """Return the samples in -1..1, (n, L C)."""
         return data.pixels.reshape(len(data), -1)
 
-    def from_flat(self, flat: Any, like: Labelled) -> NDArray[Any]:
+    def from_features(self, features: Any, like: Labelled) -> NDArray[Any]:
         """Reshape numbers in -1..1, (n, L C), to windows (n, 1, L, C)."""
-        return np.asarray(flat, dtype=np.float32).reshape(-1, *like.image_shape)
+        return np.asarray(features, dtype=np.float32).reshape(-1, *like.image_shape)
 
     def item_rows(self, data: Labelled) -> NDArray[np.float32]:
         """Return the signals in their own unit, (n, C, L)."""

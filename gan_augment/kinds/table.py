@@ -11,12 +11,7 @@ from numpy.typing import NDArray
 from gan_augment.errors import DataError
 from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind, check_model_classes
 
-_FAMILIES = {
-    "number": ("int", "uint", "float", "double", "halffloat", "decimal"),
-    "boolean": ("bool",),
-    "time": ("datetime64", "timestamp", "date"),
-    "text": ("object", "str", "large_string", "category", "dictionary"),
-}
+_NUMBERS = str.maketrans("iu", "ff")
 
 
 class TableKind(Kind):
@@ -71,23 +66,15 @@ class TableKind(Kind):
                 )
         return self.concat([data.frame, more.frame[columns]])
 
-    def shape(self, data: Labelled) -> list[Any]:
-        """Return the column names."""
-        return list(data.frame.columns)
-
     def features(self, data: Labelled) -> Any:
-        """Return the data frame."""
-        return data.frame
-
-    def flat(self, data: Labelled) -> Any:
         """Return the data frame under a new index."""
         return data.frame.reset_index(drop=True)
 
-    def from_flat(self, flat: Any, like: Labelled) -> Any:
+    def from_features(self, features: Any, like: Labelled) -> Any:
         """Return a data frame with the columns of `like`, under a new index."""
         import pandas as pd
 
-        return pd.DataFrame(flat, columns=like.frame.columns).reset_index(drop=True)
+        return pd.DataFrame(features, columns=like.frame.columns).reset_index(drop=True)
 
     def item_rows(self, data: Labelled) -> NDArray[np.float64]:
         """Return the cells, (n, columns). Raises DataError if a column is not numbers."""
@@ -128,13 +115,19 @@ class TableKind(Kind):
         raise NotImplementedError("rows of a table are written together, by write_table")
 
     def check_model(self, data: Labelled, meta: Any, schema: Any = None) -> None:
-        """Raise DataError if the model has other classes, columns or types."""
+        """Raise DataError if the model has other classes, columns or types.
+
+        All numbers are of one type: CSV and Parquet files may give the same cells other dtypes.
+        """
         check_model_classes(data, meta)
-        mine = {column.name: column.dtype for column in schema.columns}
-        theirs = {column.name: column.dtype for column in meta.table.columns}
+        mine, theirs = (
+            {column.name: column for column in one.columns} for one in (schema, meta.table)
+        )
         for name in [*theirs, *mine]:
-            here, there = mine.get(name, "not there"), theirs.get(name, "not there")
-            if _family(here) != _family(there):
+            both = [columns.get(name) for columns in (mine, theirs)]
+            types = {one and one.pandas_dtype.kind.translate(_NUMBERS) for one in both}
+            if len(types) > 1:
+                here, there = (one.dtype if one else "not there" for one in both)
                 raise DataError(
                     f"column {name!r} is {here} in the data and {there} in the model; fit a model "
                     "to this data."
@@ -151,13 +144,3 @@ class TableKind(Kind):
 
 
 TABLE = TableKind()
-
-
-def _family(dtype: str) -> str:
-    """Return the family of a dtype: CSV and Parquet files may give the same cells different dtypes.
-
-    >>> _family("arrow:int64") == _family("Int64") == _family("float64")
-    True
-    """
-    plain = dtype.removeprefix("arrow:").lower()
-    return next((name for name, start in _FAMILIES.items() if plain.startswith(start)), plain)

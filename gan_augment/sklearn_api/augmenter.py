@@ -221,9 +221,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             plan = plan_topup(data.counts, top_up, classes, data.kind.recipes, advised)
         drawn = derived_seed(seed, "fit_resample")  # other rows than `generator_.sample`
         result, plan, self.origin_ = parsed.topped_up(plan, self.generator_, drawn)
-        self.sampling_strategy_ = {
-            labels.label_of(name): plan.classes[name].added for name in lacking
-        }
+        self.sampling_strategy_ = {labels.label_of(name): plan[name].added for name in lacking}
         self.synthetic_mask_ = np.isin(self.origin_, ("synthetic", "companion"))
         self.refused_ = {labels.label_of(name): why for name, why in plan.refused.items()}
         return result

@@ -13,7 +13,7 @@ import numpy as np
 
 from gan_augment.data.tables.containers import as_frame
 from gan_augment.data.tables.inference import column_names
-from gan_augment.data.tables.schema import Overrides, matching_name
+from gan_augment.data.tables.schema import matching_name
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.runner import evaluate as run
@@ -80,7 +80,7 @@ def evaluate(
     fit |= {name: settings.pop(name) for name in own & set(settings)}
     if not isinstance(fit.get("classes", ""), str):
         fit["classes"] = tuple(map(str, np.ravel(fit["classes"])))
-    fit = {"columns": rows.overrides.columns, **fit}
+    fit = {"columns": dict(rows.overrides), **fit}
     options = EvaluationOptions.checked({**chosen, **settings, "fit": fit}, "evaluate")
     named = y if isinstance(y, str | int) else None
     x_test, y_test = test if isinstance(test, tuple) else (test, named)
@@ -94,7 +94,7 @@ def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:
     if (own := read_labelled(data, y)) is not None:
         columns = getattr(getattr(data, "schema", None), "columns", ())
         kinds = {c.name: c.kind for c in columns if c.why.startswith("asked for")}
-        return replace(own, overrides=Overrides(columns=kinds))
+        return replace(own, overrides=kinds)
     if isinstance(y, str | int):
         frame = as_frame(data)
         y = matching_name(y, column_names(frame), "the label column is not there: ")

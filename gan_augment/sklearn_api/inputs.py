@@ -75,7 +75,7 @@ class ParsedInput:
     x: Any = None
     y: Any = None
     target: Column | None = None
-    overrides: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = field(default_factory=dict)
 
     @cached_property
     def schema(self) -> TableSchema | None:
@@ -110,7 +110,7 @@ class ParsedInput:
             plan.warn_of_refused()
             layout = plan.layout(codes, seed).behind(codes)
         if not (generates and self.data.kind.tabular):  # repeated images keep all digits
-            x = take(x, np.where(layout.source < 0, np.arange(len(layout)), layout.source))
+            x = take(x, np.where(layout.source < 0, np.arange(len(layout.label)), layout.source))
         _, first = np.unique(codes, return_index=True)
         return (x, take(self.y, first[layout.label])), plan, layout.origin
 
@@ -186,11 +186,11 @@ def categorical_overrides(features: ArrayLike | str | None, frame: pd.DataFrame)
     """Return the categorical columns, listed by name, by number, or by a mask. Raises UsageError.
 
     >>> frame = pd.DataFrame(columns=["colour", "price", "zip"])
-    >>> categorical_overrides([0, -1], frame).columns
+    >>> categorical_overrides([0, -1], frame)
     {'colour': 'categorical', 'zip': 'categorical'}
     """
     if features is None or (isinstance(features, str) and features == "infer"):
-        return Overrides()
+        return {}
     try:
         numbers = _get_column_indices(frame, features)
     except (ValueError, IndexError) as error:
@@ -199,7 +199,7 @@ def categorical_overrides(features: ArrayLike | str | None, frame: pd.DataFrame)
             "'infer', or a list of names or numbers of columns, or a mask"
         ) from None
     names = column_names(frame)
-    return Overrides.of(categorical=[names[number] for number in numbers])
+    return {names[number]: "categorical" for number in numbers}
 
 
 def _is_dataset(x: Any) -> bool:
@@ -246,7 +246,7 @@ def _read_labels(y: Any, n: int) -> tuple[ReadTarget, ClassLabels, Any]:
             )
     target = read_target(as_series(column, n), separate=True)
     dtype = column.dtype if isinstance(column, np.ndarray) else None
-    return target, ClassLabels(target.class_names, np.array(target.levels, dtype=dtype)), y
+    return target, ClassLabels(target.class_names, np.array(target.column.levels, dtype=dtype)), y
 
 
 def _read_images(

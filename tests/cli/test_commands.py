@@ -124,7 +124,7 @@ def test_augment_of_a_table_is_one_file_that_begins_with_the_original(
     assert counts == {"common": 60, "rare": 60}
     quiet = command("augment", cells, "two.csv", "--model", table_run, "--quiet", "--mark")
     assert (quiet.returncode, quiet.stdout) == (0, "two.csv\n"), quiet.stderr
-    assert pd.read_csv(tmp_path / "two.csv")["synthetic"].sum() == 44
+    assert (pd.read_csv(tmp_path / "two.csv")["origin"] != "real").sum() == 44
 
 
 def test_a_dry_run_with_a_model_shows_how_every_class_would_end(

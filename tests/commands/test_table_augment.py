@@ -109,14 +109,14 @@ def test_chunks_make_no_difference(table_run, table_file, tmp_path, monkeypatch)
     assert manifest(tmp_path / "a.csv") == manifest(tmp_path / "b.csv")
 
 
-def test_a_mark_is_a_last_column(table_run, table_file, tmp_path):
+def test_a_mark_tells_real_rows_repeats_and_synthetic_rows_apart(table_run, table_file, tmp_path):
     out = tmp_path / "out.csv"
-    augment(table_file, out, model=table_run, mark=True)
+    augment(table_file, out, model=table_run, mark=True, top_up=HALF)
     before = table_file.read_text().splitlines()
     lines = out.read_text().splitlines()
-    assert lines[0] == before[0] + ";synthetic"
-    assert lines[1:61] == [f"{line};false" for line in before[1:]]
-    assert all(line.endswith(";true") for line in lines[61:])
+    assert lines[0] == before[0] + ";origin"
+    assert lines[1:61] == [f"{line};real" for line in before[1:]]
+    assert [line.rpartition(";")[2] for line in lines[61:]] == ["repeat"] * 18 + ["synthetic"] * 18
     with pytest.raises(UsageError, match="mark="):
         augment(out, tmp_path / "twice.csv", options=QUICK, mark=True)
 

@@ -28,8 +28,8 @@ def lines(path: Path) -> list[str]:
 def test_a_csv_looks_like_the_training_file(table_run, table_file, tmp_path):
     result = sample(table_run, tmp_path / "s.csv", counts={"yes": 5, "no": 2})
     assert lines(tmp_path / "s.csv")[0] == lines(table_file)[0]
-    frame, dialect, _ = read_csv(tmp_path / "s.csv")
-    trained, original, _ = read_csv(table_file)
+    frame, dialect = read_csv(tmp_path / "s.csv")
+    trained, original = read_csv(table_file)
     assert frame["fraud"].tolist() == ["yes"] * 5 + ["no"] * 2
     assert dialect.model_copy(update={"missing": original.missing}) == original
     assert frame.dtypes.equals(trained.dtypes)
@@ -68,10 +68,10 @@ def test_without_counts_the_rare_classes_are_brought_level(table_run, tmp_path):
     assert sample(table_run, tmp_path / "s.csv").counts == {"yes": 36}
 
 
-def test_a_mark_is_a_last_column_of_true(table_run, tmp_path):
+def test_a_mark_is_a_last_column(table_run, tmp_path):
     sample(table_run, tmp_path / "s.csv", counts={"yes": 2}, mark=True)
     assert [line.rpartition(";")[2] for line in lines(tmp_path / "s.csv")] == [
-        *("synthetic", "true", "true"),
+        *("origin", "synthetic", "synthetic"),
     ]
 
 
@@ -79,10 +79,10 @@ def test_parquet_can_be_written_from_a_run_on_a_csv(table_run, tmp_path):
     sample(table_run, tmp_path / "s.parquet", counts={"yes": 4}, mark=True)
     table = pq.read_table(tmp_path / "s.parquet")
     assert table.schema.names == [
-        *("id", "amount", "place", "day", "is_new", "fraud", "synthetic"),
+        *("id", "amount", "place", "day", "is_new", "fraud", "origin"),
     ]
     assert pa.types.is_int64(table.schema.field("id").type)
-    assert table["synthetic"].to_pylist() == [True] * 4
+    assert table["origin"].to_pylist() == ["synthetic"] * 4
 
 
 def test_a_model_without_its_run_writes_plain_csv(table_run, tmp_path):

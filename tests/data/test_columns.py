@@ -19,7 +19,7 @@ from gan_augment.data.tables.columns import joined, output_frame, plain, plain_c
 from gan_augment.data.tables.containers import normalised
 from gan_augment.data.tables.inference import infer_column, infer_schema
 from gan_augment.data.tables.reader import read_frame
-from gan_augment.data.tables.schema import Column, ColumnKind, Overrides, TableSchema
+from gan_augment.data.tables.schema import Column, ColumnKind, TableSchema
 from gan_augment.errors import DataError, UsageError
 
 WHOLE = [3, 1, 2, 3, -4]
@@ -65,6 +65,19 @@ CELLS: list[tuple[str, ColumnKind, pd.Series]] = [
     *((f"text {kind}", "categorical", pd.Series(WORDS, dtype=kind)) for kind in (None, "string")),
     ("object text", "categorical", objects("b", np.nan, "a")),
     ("category", "categorical", pd.Series(WORDS, dtype="category")),
+    *(
+        (f"dates in {kind} by {text}", "datetime", pd.Series([text, None, other, text], dtype=kind))
+        for text, other in (
+            ("2024-05-31", "1999-01-01"),
+            ("31.05.2024", "01.06.2024"),
+            ("05/31/2024 09:30", "12/01/2024 23:59"),
+            ("2024-05-31T13:07:09Z", "2023-05-31T00:00:00Z"),
+            ("2024-05-31 13:07:09.120000", "2024-05-31 13:07:09.000001"),
+        )
+        for kind in (None, "string")
+    ),
+    ("dates as objects", "datetime", objects("31/05/2024", np.nan, "01/06/2024")),
+    ("one date as text", "constant", pd.Series(["2024-05-31"] * 2)),
     (
         "ordered category with unused",
         "categorical",
@@ -208,6 +221,11 @@ def test_the_target_joins_a_frame_of_many_columns_without_a_warning() -> None:
     assert len(whole.columns) == 151
 
 
+@pytest.mark.parametrize("text", ["2024-02-30", "31.05.2024", "2024-05-31 25:00", "123-45-6789"])
+def test_one_cell_that_is_no_date_makes_a_column_text(text: str) -> None:
+    assert column_of(["2024-05-31", text]).kind == "categorical"
+
+
 @pytest.mark.parametrize(
     ("cells", "name", "kind"),
     [
@@ -237,7 +255,9 @@ def test_the_target_joins_a_frame_of_many_columns_without_a_warning() -> None:
         (pd.Categorical(KEYS), "x", "categorical"),
         (pd.date_range("2024-01-01", periods=N), "x", "datetime"),
         (pd.Series([dt.date(2024, 1, 1), None, dt.date(2024, 1, 2)]), "x", "datetime"),
-        (["2024-01-01", "2024-01-02", "2024-01-01"], "x", "categorical"),
+        (["2024-01-01", "2024-01-02", "2024-01-01"], "x", "datetime"),
+        (["2024-01-01", "2024-01-02", "2024-01-32"], "x", "categorical"),
+        (pd.Categorical(["2024-01-01", "2024-01-02"]), "x", "categorical"),
         (["a", None], "x", "categorical"),
         ([1.0, np.nan], "x", "numeric"),
         ([1, 1], "x", "constant"),
@@ -269,7 +289,7 @@ def test_spikes_are_values_of_a_twentieth_of_the_cells() -> None:
     assert column_of([0] * 9 + [1, 2, 3]).spikes == ()
     days = pd.Series(pd.date_range("2024-01-02", periods=60))
     days = pd.concat([days, pd.Series(pd.to_datetime(["2024-01-11"] * 9))], ignore_index=True)
-    assert column_of(days).plain_spikes == (9.0,)
+    assert [spike - column_of(days).origin for spike in column_of(days).spikes] == [9]
     assert (plain(days, column_of(days)) == 9).sum() == 10
 
 
@@ -294,7 +314,7 @@ def test_remarks_name_other_kinds() -> None:
 def refilled(cells: Any, n: int, first: int = 0) -> list[Any]:
     series = pd.Series(cells)
     frame = pd.DataFrame({"id": series, "x": np.arange(len(series)) % 3})
-    schema = infer_schema(frame, Overrides.of(id=["id"]))
+    schema = infer_schema(frame, {"id": "id"})
     out = output_frame({"x": np.zeros(n)}, schema, n, first)
     assert out.dtypes.equals(frame.dtypes)
     return out["id"].tolist()  # type: ignore[no-any-return]
@@ -308,6 +328,7 @@ def refilled(cells: Any, n: int, first: int = 0) -> list[Any]:
         (pd.Series([3, None, 5], dtype="Int64"), 2, 0, [6, 7]),
         (["a", "b", "c"], 2, 0, ["synthetic-000001", "synthetic-000002"]),
         (["a", "synthetic-000041"], 1, 1, ["synthetic-000043"]),
+        (["a", "repeat-000041"], 1, 1, ["synthetic-000043"]),
         (pd.date_range("2024-01-01", periods=3), 1, 0, [pd.NaT]),
     ],
 )
@@ -352,7 +373,7 @@ def test_a_kind_can_be_forced_where_it_makes_sense(cells: Any, forced: str, chec
     ("cells", "forced", "key"),
     [
         (["1", "2"], "numeric", "to_numeric"),
-        (["2024-01-31", "2024-02-01"], "datetime", "to_datetime"),
+        (["2024-01-31", "2024-02-31"], "datetime", "to_datetime"),
         (pd.to_datetime(["2024-01-31", "2024-02-01"]), "categorical", "text first"),
         ([1, 2], "datetime", "cannot be datetime"),
         (pd.Categorical([1, 2]), "numeric", "cannot be numeric"),
@@ -407,15 +428,13 @@ def test_tables_that_cannot_be_learned_are_refused(frame: pd.DataFrame, key: str
 
 def test_overrides_name_known_columns() -> None:
     frame = pd.DataFrame({"size": [1, 2], 3: [4, 5]})
-    kinds = [c.kind for c in infer_schema(frame, Overrides.of(categorical=["3", "size"])).columns]
-    assert infer_schema(frame).of(3).kind == "numeric"
-    assert kinds == ["categorical", "categorical"]
+    asked = {"3": "categorical", "size": "categorical"}
+    kinds = [[c.kind for c in infer_schema(frame, one).columns] for one in (None, asked)]
+    assert kinds == [["numeric"] * 2, ["categorical"] * 2]
     with pytest.raises(UsageError, match="Did you mean 'size'"):
-        infer_schema(frame, Overrides.of(categorical=["sise"]))
-    with pytest.raises(DataError, match="Did you mean 'size'"):
-        infer_schema(frame).of("sise")
-    with pytest.raises(UsageError, match="list it once"):
-        Overrides.of(categorical=["a"], id=["a"])
+        infer_schema(frame, {"sise": "categorical"})
+    with pytest.raises(UsageError, match="'size' cannot be 'number'; the kinds are numeric"):
+        infer_schema(frame, {"size": "number"})
 
 
 def test_the_schema_is_shown_a_line_a_column() -> None:

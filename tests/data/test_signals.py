@@ -112,7 +112,7 @@ def test_windows_of_a_folder_share_the_group_of_their_file(tmp_path):
         (np.zeros((2, 8)), "16 samples or more"),
         (np.full((2, 64), np.inf), "NaN or infinite"),
         (np.zeros((64, 2)), "transpose"),
-        (np.array(["a"]), "holds no numbers"),
+        (np.array(["a"]), "expected numbers"),
     ],
 )
 def test_files_that_cannot_be_used_are_listed_with_their_reason(tmp_path, bad, told):

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from gan_augment.data.tables.columns import joined, output_frame, plain, table_sha256
 from gan_augment.data.tables.containers import rows_like, template_of
 from gan_augment.data.tables.reader import ReadTable, moments, read_frame, read_table, set_aside
-from gan_augment.data.tables.schema import Overrides, TableSchema
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
@@ -149,7 +149,7 @@ def test_the_order_of_an_ordered_dictionary_is_kept() -> None:
     )
     table = pa.table({"x": pa.chunked_array([values, values]), "y": [0, 1, 1, 0, 1, 1]})
     read = read_frame(table, "y")
-    assert read.schema.of("x").levels == ("low", "high")
+    assert read.schema.columns[0].levels == ("low", "high")
     out = again(read, table)
     assert out.schema.field("x").type == kind
     assert out.column("x").to_pylist() == ["high", "low", None] * 2
@@ -173,7 +173,8 @@ def test_an_index_that_pandas_wrote_into_a_parquet_file_is_an_id(tmp_path: Path)
     frame.index = frame.index + 100
     frame.to_parquet(tmp_path / "t.parquet", index=True)
     read = read_table(tmp_path / "t.parquet", "y")
-    assert read.schema.of("__index_level_0__").kind == "id"
+    kinds = {column.name: column.kind for column in read.schema.columns}
+    assert kinds["__index_level_0__"] == "id"
     assert any("__index_level_0__" in note for note in read.notes)
 
 
@@ -244,15 +245,15 @@ def test_ids_constants_equal_rows_of_two_classes_and_very_many_classes_are_noted
     assert (
         "4 rows equal a row of a different class in every feature" in read_frame(frame, "y").notes
     )
+    frame = frame_of(x=["03/04/2024", "05/06/2024"], y=["a", "b"])
+    assert "dates are read with the month first" in read_frame(frame, "y").notes[0]
     frame = frame_of(x=np.arange(300) % 7, y=np.arange(300))
     assert "300 classes" in read_frame(frame, "y").notes[0]
 
 
-def test_the_target_may_be_listed_as_categorical_and_as_nothing_else() -> None:
-    read = read_frame(a_frame(), "y", Overrides.of(categorical=["y", "size"]))
-    assert read.schema.of("size").kind == "categorical"
-    with pytest.raises(UsageError, match="is the target, so it cannot be numeric"):
-        read_frame(a_frame(), "y", Overrides.of(numeric=["y"]))
+def test_a_kind_may_be_asked_for_and_one_of_the_target_is_ignored() -> None:
+    read = read_frame(a_frame(), "y", {"y": "categorical", "size": "categorical"})
+    assert [column.kind for column in read.schema.columns] == ["categorical", "categorical"]
 
 
 def test_the_hash_is_of_the_content() -> None:

@@ -146,10 +146,8 @@ def test_rows_are_laid_out_class_by_class_repeats_before_generated_ones():
     assert layout.origin.tolist() == ["repeat", "repeat", "synthetic", "synthetic"]
     assert sorted(layout.source[:2]) == [0, 4]
     assert layout.source[2:].tolist() == [-1, -1]
-    assert layout.index.tolist() == [0, 1, 0, 1]
     whole = layout.behind(labels)
     assert whole.source.tolist()[:5] == [0, 1, 2, 3, 4]
-    assert whole.index.tolist()[:5] == [0, 0, 1, 2, 1]
     assert whole.origin.tolist()[4:6] == ["real", "repeat"]
 
 

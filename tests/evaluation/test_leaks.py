@@ -317,7 +317,7 @@ def test_a_generator_of_fit_and_sample_alone_will_do() -> None:
         ("frame", "the generator Plain gave DataFrame; expected Labelled"),
         ("fewer", "expected Labelled with"),
         ("labels", "expected Labelled with"),
-        ("columns", "rows of ['z', 'b', 'c', 'level']; expected Labelled"),
+        ("columns", "rows of {'columns': ['z', 'b', 'c', 'level']}; expected Labelled"),
         ("raises", "ZeroDivisionError: no luck"),
     ],
 )

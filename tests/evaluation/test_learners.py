@@ -28,7 +28,6 @@ from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from torch import nn
 
 from gan_augment.data.tables.reader import read_frame
-from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.learners import (
     UPDATES,
@@ -151,7 +150,7 @@ def test_a_pipeline_gets_the_frame_as_it_is_and_others_get_numbers() -> None:
     assert learner_of(search, table).schema is None
     fitted(learner_of(make_pipeline(Watching()), table), table)
     fitted(learner_of(Watching(), table), table)
-    assert seen[0] is table.frame
+    assert table.frame.reset_index(drop=True).equals(seen[0])
     assert (seen[1].dtype, seen[1].shape) == (np.float64, (120, 5))  # x, when, red, blue, missing
 
 
@@ -186,8 +185,8 @@ def test_an_overridden_kind_counts() -> None:
     rng = np.random.default_rng(0)
     table = read_frame(pd.DataFrame({"zip": rng.integers(0, 4, 60), "x": rng.normal(size=60)}),
                        y=np.arange(60) % 2).table  # fmt: skip
-    learner = learner_of("logistic", table, overrides=Overrides.of(categorical=["zip"]))
-    assert learner.schema.of("zip").kind == "categorical"
+    learner = learner_of("logistic", table, overrides={"zip": "categorical"})
+    assert "categorical" in {c.kind for c in learner.schema.columns if c.name == "zip"}
 
 
 OWN = """
@@ -486,4 +485,4 @@ def test_columns_are_the_same_kind_for_the_learner_and_in_every_part() -> None:
         for column in design.part(split).schema.columns
         if column.name == "word"
     }
-    assert kinds == {design.overrides.columns["word"]}
+    assert kinds == {design.overrides["word"]}

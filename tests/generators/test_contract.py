@@ -97,7 +97,7 @@ def test_the_requested_labels_come_back_in_order_at_any_count(case, n):
     assert len(cells(made)) == 2 * n + 3
     assert made.ids[n] == f"synthetic-{second}-000000"
     assert made.kind is case.data.kind
-    assert made.kind.shape(made) == case.data.kind.shape(case.data)
+    assert made.kind.facts(made) == case.data.kind.facts(case.data)
 
 
 def test_the_first_rows_are_the_same_however_many_are_requested(case):

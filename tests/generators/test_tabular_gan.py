@@ -12,7 +12,6 @@ from pandas.testing import assert_frame_equal
 
 from gan_augment import TabularGAN
 from gan_augment.data.tables.reader import ReadTable, read_frame
-from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DataError, DivergedError, UsageError
 from gan_augment.generators import row_sampler
 from gan_augment.generators.tabular_gan import SpreadScorer
@@ -105,9 +104,7 @@ def test_odd_frames_are_learned_and_come_back_in_kind(columns, recipe, steps, fi
 
 def test_kinds_that_the_user_names_are_kept(fit_table):
     frame = pd.DataFrame({"code": [1, 2, 7] * 15, "x": np.arange(45.0)})
-    read = read_frame(
-        frame, y=["few"] * 8 + ["many"] * 37, overrides=Overrides.of(categorical=["code"])
-    )
+    read = read_frame(frame, y=["few"] * 8 + ["many"] * 37, overrides={"code": "categorical"})
     made = fit_table(read).sample({"few": 200}).frame
     assert set(made["code"]) <= {1, 2, 7}
     assert made["code"].dtype == frame["code"].dtype

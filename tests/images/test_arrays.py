@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from gan_augment.data.arrays import from_arrays, to_uint8
 from gan_augment.data.images.reader import read_images
-from gan_augment.data.images.resize import checked_resize, checked_size, model_size, resize_image
+from gan_augment.data.images.resize import checked_size, model_size, resize_image
 from gan_augment.data.labels import encode_labels, in_order
 from gan_augment.errors import DataError, UnknownClassError, UsageError
 from gan_augment.networks.geometry import to_network, to_pixels
@@ -42,7 +42,6 @@ UNIT[0, 0, :3] = [0, 1, 0.998]
     [
         (UNIT, [0, 255, 254, 128], "float64 pixels from 0 to 1: read as 0..1"),
         (UNIT * 200 + 54.6, [55, 255, 254, 155], "read as 0..255"),
-        (np.full((1, 8, 8), 16.0), [16] * 4, "the brightest pixel is 16 of 255"),
         (np.full((1, 8, 8), 77), [77] * 4, "read as 0..255"),
         (np.full((1, 8, 8), True), [255] * 4, "True becomes 255"),
     ],
@@ -62,10 +61,10 @@ def test_one_rule_reads_every_kind_of_pixel_and_says_so(x, levels, note, caplog)
         (X / 127.5 - 1, r"\(x \+ 1\) / 2"),
         (X.astype(np.uint16) * 257, "65535"),
         (np.full((2, 8, 8), np.nan), "NaN"),
-        (np.full((2, 8, 8), np.inf), "NaN or infinite"),
+        (np.full((2, 8, 8), np.inf), "NaN and infinite"),
         (X.transpose(0, 3, 1, 2), r"transpose\(0, 2, 3, 1\)"),
         (X[0, 0], "expected"),
-        (X[:0], "is empty"),
+        (X[:0], "at least one image"),
         (np.array([X[0], X[0, :5]], dtype=object), "one size"),
         (np.full((2, 8, 8), "a"), "expected uint8"),
         (X.astype(complex), "expected uint8"),
@@ -100,7 +99,7 @@ def test_labels_of_every_kind_are_named_as_the_user_writes_them(y, names):
 @pytest.mark.parametrize(
     ("y", "words"),
     [
-        ([0.0, np.nan], "NaN"),
+        ([0.0, np.nan], "row 1 is nan"),
         (["a", None], "row 1 is None"),
         (np.array(["a", np.nan], dtype=object), "row 1 is nan"),
         ([b"a", b"b"], "astype"),
@@ -268,7 +267,7 @@ def test_sizes_and_ways_that_do_not_exist_are_usage_errors():
     with pytest.raises(UsageError, match="8 to 1024"):
         checked_size((4, 64))
     with pytest.raises(UsageError, match="squeeze"):
-        checked_resize("stretch")
+        read_images("photos", resize="stretch")
 
 
 @pytest.mark.parametrize(("size", "padded"), [((16, 16), (16, 16)), ((13, 18), (16, 20))])

@@ -50,7 +50,7 @@ def test_16_bits_are_scaled_and_rounded_not_clipped():
     deep = np.array([[0, 128, 129, 257, 32768, 65535, 65406, 65407]] * 8, dtype=np.uint16)
     facts, pixels = decode(encoded(deep))
     assert pixels[0, :, 0].tolist() == np.rint(deep[0] / 257).astype(int).tolist()
-    assert facts["brightest_16bit"] == 65535
+    assert facts["brightest"] == 255
     for mode, order in (("I;16", "<u2"), ("I;16B", ">u2")):
         image = Image.frombytes(mode, (8, 8), np.full((8, 8), 25700, dtype=order).tobytes())
         assert decode(encoded(image, "TIFF"))[1][0, 0, 0] == 100

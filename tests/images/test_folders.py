@@ -90,14 +90,18 @@ def test_what_is_no_class_or_no_image_is_noted(folder):
     (root / "cat" / "notes.txt").write_text("x")
     (root / "cat" / "moving.gif").write_text("x")
     (root / "loose.png").write_text("x")
-    Image.fromarray(np.full((9, 9), 4095, np.uint16)).save(root / "cat" / "deep.png")
     read = read_images(root)
-    assert read.data.counts == {"cat": 2}
+    assert read.data.counts == {"cat": 1}
     notes = " ".join(read.notes)
     assert "without a class folder (1)" in notes
     assert ".txt (1)" in notes
     assert ".gif (1)" in notes
-    assert "reach only 4095 of 65535" in notes
+
+
+def test_images_that_are_all_dark_are_noted(tmp_path):
+    (tmp_path / "cat").mkdir()
+    Image.fromarray(np.full((9, 9), 4095, np.uint16)).save(tmp_path / "cat" / "deep.png")
+    assert "the brightest pixel is 16 of 255" in read_images(tmp_path).notes[0]
 
 
 @pytest.mark.parametrize(

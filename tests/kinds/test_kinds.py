@@ -71,11 +71,11 @@ def test_joined_rows_are_those_of_both(kind):
 
 
 @kinds
-def test_flat_rows_come_back(kind):
+def test_features_come_back_as_rows(kind):
     data = data_of(kind)
-    flat = kind.flat(data)
-    back = kind.from_flat(flat, data)
-    assert len(flat) == N
+    features = kind.features(data)
+    back = kind.from_features(features, data)
+    assert len(features) == N
     assert kind.row_keys(data.with_rows(back, LABELS, IDS)) == kind.row_keys(data)
 
 

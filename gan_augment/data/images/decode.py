@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gan_augment.data.groups import digest
 from gan_augment.data.images.resize import Resize, resize_image
@@ -45,15 +45,6 @@ _AT_ONCE = 2048  # files per batch, so that their answers fit into memory
 _MOST_MEMORY_BYTES = 4 << 30  # address space; a 50-megapixel image needs under 1 GiB
 _WORKER = "gan_augment.data.images.decode"
 _ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class BadImageError(DataError):
@@ -83,16 +74,13 @@ def decode(raw: bytes) -> tuple[Facts, NDArray[np.uint8]]:
     grey is scaled by 255 / 65535 and rounded; palettes, CMYK and YCbCr become RGB. Raises
     BadImageError for everything else.
     """
-    brightest = None
     with _opened(raw) as image:
         animated, mode = bool(getattr(image, "is_animated", False)), image.mode
         image.load()
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-        upright = image if turn is None else image.transpose(turn)
+        upright = ImageOps.exif_transpose(image)
         if mode.startswith("I;16"):
-            values = np.asarray(upright).astype(np.uint32)
-            brightest = int(values.max())
-            pixels = ((values + 128) // 257).astype(np.uint8)  # nearest to value * 255 / 65535
+            values = np.asarray(upright).astype(np.uint32) + 128
+            pixels = (values // 257).astype(np.uint8)  # nearest to value * 255 / 65535
         else:
             pixels = np.asarray(_converted(upright))
     pixels = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]  # (H, W) -> (H, W, 1)
@@ -109,7 +97,7 @@ def decode(raw: bytes) -> tuple[Facts, NDArray[np.uint8]]:
         "sha256": digest(pixels),
         "bytes": len(raw),
         "animated": animated,
-        "brightest_16bit": brightest,
+        "brightest": int(pixels[..., :3].max()),
     }
     return facts, pixels
 

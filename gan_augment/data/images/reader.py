@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -23,7 +23,6 @@ from gan_augment.data.groups import digest
 from gan_augment.data.images.decode import decode_files
 from gan_augment.data.images.resize import (
     Resize,
-    checked_resize,
     checked_size,
     model_size,
     resize_batch,
@@ -69,7 +68,7 @@ def read_images(
     source: str | Path,
     *,
     image_size: tuple[int, int] | None = None,
-    resize: str = "squeeze",
+    resize: Resize = "squeeze",
     skip_bad: bool = False,
     workers: int | None = None,
     map_above: int | None = None,
@@ -87,12 +86,10 @@ def read_images(
         The folder or file; it is not changed.
     image_size
         (height, width) in px; None for `resize.model_size`.
-    resize
-        "squeeze", "crop" or "pad".
+    resize, workers
+        How images of another aspect fit; the number of decoding processes.
     skip_bad
         Skip unusable files, however many there are.
-    workers
-        Number of decoding processes.
     map_above
         Bytes above which the pixels are mapped from a temporary file, read-only; None for 1 GiB.
     labelled
@@ -116,15 +113,16 @@ def read_images(
     >>> read.data.counts, read.data.image_shape
     ({'0': 8, '1': 1}, (8, 8, 1))
     """
-    how = checked_resize(resize)
+    if resize not in get_args(Resize):
+        raise UsageError(f"resize={resize!r}; expected {', '.join(get_args(Resize))}")
     size = None if image_size is None else checked_size(image_size)
     path, progress = Path(source), progress or Progress()
     check_there(path, "a folder of classes, a .csv or an .npz")
     if path.suffix.lower() == ".npz" and not path.is_dir() and not columns:
-        return _read_npz(path, size, how, progress)
+        return _read_npz(path, size, resize, progress)
     listing = _listed(path, labelled, columns)
     size = size or _size_by_headers(listing, workers, progress)
-    return _decoded(listing, size, how, skip_bad, workers, map_above, progress)
+    return _decoded(listing, size, resize, skip_bad, workers, map_above, progress)
 
 
 def _listed(path: Path, labelled: bool, columns: Sequence[str]) -> Listing:
@@ -235,8 +233,10 @@ def _read_npz(
     size = size or model_size([(height, width)])
     digests = [digest(image) for image in originals]
     data = label_pixels(resize_batch(originals, size, how), digests=digests, **arrays)
+    facts = {"width": width, "height": height, "channels": channels}
+    facts |= {"bytes": originals[0].nbytes, "brightest": int(originals.max())}
     entries = tuple(
-        Entry(str(id_), data.names[label], "", width, height, channels, sha, originals[0].nbytes)
+        Entry(str(id_), data.names[label], "", sha256=sha, **facts)
         for id_, label, sha in zip(data.ids, data.labels, digests, strict=True)
     )
     scan = Scan(entries, image_size=size, channels=channels)

@@ -51,14 +51,6 @@ def checked_size(size: Sequence[int]) -> tuple[int, int]:
     return int(size[0]), int(size[1])
 
 
-def checked_resize(how: str) -> Resize:
-    """Check the name of a way to resize. Raises UsageError for an unknown one."""
-    for known in ("squeeze", "crop", "pad"):
-        if how == known:
-            return known
-    raise UsageError(f"resize={how!r}; expected 'squeeze', 'crop' or 'pad'")
-
-
 def resize_image(
     pixels: NDArray[np.uint8],
     size: tuple[int, int],

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gan_augment.data.arrays import faint
 from gan_augment.data.groups import same_rows
 from gan_augment.data.images.png_folder import COLUMNS, MOST_MANIFEST_BYTES
 from gan_augment.data.labels import in_order, name_problem
@@ -178,8 +179,7 @@ def list_manifest(manifest: Path, columns: Sequence[str] = ()) -> Listing:
     try:
         text = read_regular(manifest, MOST_MANIFEST_BYTES).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True)
-        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-        names = list(reader.fieldnames)
+        names = reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
         _check_columns(manifest, names, columns)
         rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
@@ -253,7 +253,7 @@ class Entry:
     """One readable image.
 
     width, height: px, turned as EXIF says. sha256: of decoded pixels. animated: whether the file
-    holds more frames or pages. brightest_16bit: the largest value of a 16-bit file, else None.
+    holds more frames or pages. brightest: the largest value of a colour, of 255.
     """
 
     path: str
@@ -265,7 +265,7 @@ class Entry:
     sha256: str
     bytes: int
     animated: bool = False
-    brightest_16bit: int | None = None
+    brightest: int = 255
 
 
 @dataclass(frozen=True)
@@ -294,16 +294,18 @@ class Scan:
         if not self.entries:
             return {}
         sides = np.array([(e.height, e.width) for e in self.entries])
-        percentiles = {"smallest": 0, "median": 50, "largest": 100}
-        pairs = {name: np.percentile(sides, at, axis=0) for name, at in percentiles.items()}
-        return {name: (int(height), int(width)) for name, (height, width) in pairs.items()}
+        pairs = np.percentile(sides, (0, 50, 100), axis=0).astype(int).tolist()
+        return dict(zip(("smallest", "median", "largest"), map(tuple, pairs), strict=True))
 
     def same_pixels(self, conflicting: bool) -> list[list[str]]:
         """Return sets of paths with the same pixels: in several classes, or in one."""
-        sets = same_rows([entry.sha256 for entry in self.entries])
-        several = [len({self.entries[row].label for row in rows}) > 1 for rows in sets]
-        chosen = [rows for rows, many in zip(sets, several, strict=True) if many == conflicting]
-        return [[self.entries[row].path for row in rows] for rows in chosen]
+        alike = same_rows([entry.sha256 for entry in self.entries])
+        sets = [[self.entries[row] for row in rows] for rows in alike]
+        return [
+            [entry.path for entry in same]
+            for same in sets
+            if (len({entry.label for entry in same}) > 1) == conflicting
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts for JSON, without the entries."""
@@ -360,12 +362,8 @@ def scan_notes(scan: Scan) -> tuple[str, ...]:
         notes.append(f"left out {lost} of {n + lost} files: {listed}")
     if animated := sum(entry.animated for entry in scan.entries):
         notes.append(f"{animated} of {n} files hold several frames; only the first of each is read")
-    deepest = max((entry.brightest_16bit or 0 for entry in scan.entries), default=0)
-    if 0 < deepest < 16384:
-        notes.append(
-            f"the 16-bit images reach only {deepest} of 65535, so they are dark; if that value is "
-            "white, scale the files first"
-        )
+    if dark := faint(max((entry.brightest for entry in scan.entries), default=255)):
+        notes.append(dark)
     if copies := scan.same_pixels(conflicting=False):
         notes.append(
             f"{sum(map(len, copies)) - len(copies)} of {n} images repeat an image of their class "

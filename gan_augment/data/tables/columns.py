@@ -19,7 +19,6 @@ from gan_augment.kinds.kind import Labelled
 
 Family = Literal["integer", "float", "boolean", "datetime", "levels"]
 Plain = NDArray[np.float64] | NDArray[np.int32]
-FEW_COLUMNS = 90  # pandas warns at an insertion into a frame of more separate columns
 EXACT = 2**53  # whole numbers up to here are float64s
 
 _FAMILIES: dict[str, Family] = {"i": "integer", "u": "integer", "f": "float", "b": "boolean"}
@@ -66,18 +65,13 @@ def read_cells(series: pd.Series) -> Cells:
     dtype: Any = series.dtype
     missing = series.isna().to_numpy(dtype=bool)
     family = _FAMILIES[dtype.kind]
-    if isinstance(dtype, pd.CategoricalDtype):
-        codes, distinct = series.cat.codes.to_numpy().astype(np.int64), dtype.categories
+    if family == "levels":
+        coded = series.astype("category").cat  # text is sorted
+        codes, distinct = coded.codes.to_numpy().astype(np.int64), coded.categories
         used = np.unique(codes[codes >= 0])
         places = np.full(len(distinct) + 1, -1)
         places[used] = np.arange(len(used))
-        return Cells(series, "levels", missing, places[codes], tuple(distinct[used].tolist()))
-    if family == "levels":
-        codes, distinct = pd.factorize(series)
-        levels = sorted(distinct.tolist())
-        place = {level: number for number, level in enumerate(levels)}
-        places = np.array([*(place[level] for level in distinct.tolist()), -1], dtype=np.int64)
-        return Cells(series, "levels", missing, places[codes], tuple(levels))
+        return Cells(series, family, missing, places[codes], tuple(distinct[used].tolist()))
     if family == "datetime":
         zoned = isinstance(dtype, pd.DatetimeTZDtype)
         moments = series.dt.tz_convert("UTC").dt.tz_localize(None) if zoned else series
@@ -89,6 +83,13 @@ def read_cells(series: pd.Series) -> Cells:
     return Cells(series, family, missing, series.to_numpy(dtype=stored, na_value=stored(0)))
 
 
+def moments_of(series: pd.Series, pattern: str) -> pd.Series:
+    """Read text as moments by strptime's pattern; cells that do not follow it are missing."""
+    moments: pd.Series = pd.to_datetime(series, format=pattern, errors="coerce")
+    zoned = isinstance(moments.dtype, pd.DatetimeTZDtype)
+    return moments.dt.tz_localize(None) if zoned else moments
+
+
 def plain(series: pd.Series, column: Column) -> Plain:
     """Return the cells (N,) of a learned column as a model sees them.
 
@@ -98,6 +99,8 @@ def plain(series: pd.Series, column: Column) -> Plain:
     """
     assert column.learned, f"column {column.name!r} is {column.kind}: it is not learned"
     cells = read_cells(series)
+    if column.pattern and cells.family == "levels":
+        cells = read_cells(moments_of(cells.series.astype(object), column.pattern))
     if column.has_levels:
         codes, own = cells.coded
         index = {level: code for code, level in enumerate(column.levels)}
@@ -121,7 +124,7 @@ def plain(series: pd.Series, column: Column) -> Plain:
 def plain_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> dict[Name, Plain]:
     """Return {name: `plain` of the cells}. All-float frames take a path 30 times as fast."""
     names = [column.name for column in columns]
-    if len(names) > 1 and all(map(_is_float, columns)):
+    if len(names) > 1 and all(column.kind == "numeric" for column in columns):
         rows = frame[names]
         if all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in rows.dtypes):
             cells = np.ascontiguousarray(rows.to_numpy(np.float64).T)
@@ -145,17 +148,19 @@ def restored(values: ArrayLike, column: Column) -> pd.Series:
         return cells.reset_index(drop=True).rename(column.name)
     missing = np.isnan(array)
     numbers = _rounded(np.where(missing, 0.0, array), column)
-    if column.unit is None:
-        series = pd.Series(numbers).astype(dtype)
-    else:
+    series = pd.Series(numbers, name=column.name)
+    if column.unit is not None:
         unit = "s" if column.unit in ("D", "h", "m") else column.unit  # pandas' coarsest unit
         ticks = numbers.astype(np.int64).view(f"M8[{column.unit}]")
-        moments = pd.Series(ticks.astype(f"M8[{unit}]"))
-        zoned = isinstance(dtype, pd.DatetimeTZDtype)
-        series = (moments.dt.tz_localize("UTC") if zoned else moments).astype(dtype)
+        series = pd.Series(ticks.astype(f"M8[{unit}]"), name=column.name)
+        if column.pattern:
+            series = series.dt.strftime(column.pattern)
+        elif isinstance(dtype, pd.DatetimeTZDtype):
+            series = series.dt.tz_localize("UTC")
+    series = series.astype(dtype)
     if missing.any():
-        series[missing] = None
-    return series.rename(column.name)
+        series[missing] = np.nan
+    return series
 
 
 def output_frame(
@@ -166,21 +171,11 @@ def output_frame(
     values: (n,) as returned by `plain`, for every learned column. Constants are filled in. Ids are
     refilled from the synthetic row number `first` on.
     """
-    columns = schema.columns
-    if len({column.dtype for column in columns}) == 1 and all(map(_is_float, columns)):
-        constants = {c.name: np.full(n, (*c.levels, np.nan)[0]) for c in columns if not c.learned}
-        every: Any = {**values, **constants}
-        numbers = np.stack([_digits(every[c.name], c.decimals) for c in columns], axis=1)
-        low = [-np.inf if c.low is None else c.low for c in columns]
-        high = [np.inf if c.high is None else c.high for c in columns]
-        near = np.clip(numbers, low, high) + 0.0  # no -0.0
-        names, dtype = [column.name for column in columns], columns[0].pandas_dtype
-        return pd.DataFrame(near.astype(dtype), columns=names, copy=False)
     series = {
-        column.name: _new_ids(column, column.pandas_dtype, n, first)
+        column.name: _new_ids(column, column.pandas_dtype, ["synthetic"] * n, first)
         if column.is_id
         else restored(values[column.name] if column.learned else np.zeros(n), column)
-        for column in columns
+        for column in schema.columns
     }
     return pd.DataFrame(series, copy=False)
 
@@ -192,22 +187,24 @@ def joined(frame: pd.DataFrame, labels: NDArray[np.int64], schema: TableSchema) 
     """
     if schema.target is None or schema.position is None:
         return frame
-    column = restored(labels, schema.target).set_axis(frame.index)
-    whole = frame.copy(deep=len(frame.columns) > FEW_COLUMNS)
-    whole.insert(min(schema.position, len(whole.columns)), schema.target.name, column)
-    return whole
+    column, at = restored(labels, schema.target).set_axis(frame.index), schema.position
+    return pd.concat([frame.iloc[:, :at], column, frame.iloc[:, at:]], axis=1)
 
 
 def with_new_ids(
-    frame: pd.DataFrame, schema: TableSchema, like: pd.DataFrame, first: int
+    frame: pd.DataFrame,
+    schema: TableSchema,
+    like: pd.DataFrame,
+    first: int,
+    origins: Sequence[str],
 ) -> pd.DataFrame:
-    """Return the rows with id columns refilled from the synthetic row number `first` on.
+    """Return the rows with id columns refilled from the added row number `first` on.
 
-    like: a frame with the dtypes of these columns.
+    like: a frame with the dtypes of these columns. origins: of the rows; ids of text begin so.
     """
     frame = frame.copy(deep=False)
     for column in (column for column in schema.columns if column.is_id):
-        cells = _new_ids(column, like[column.name].dtype, len(frame), first)
+        cells = _new_ids(column, like[column.name].dtype, origins, first)
         frame[column.name] = cells.set_axis(frame.index)
     return frame
 
@@ -232,40 +229,32 @@ def table_sha256(table: Labelled, unlabelled: Labelled | None = None) -> str:
     return total.hexdigest()
 
 
-def _is_float(column: Column) -> bool:
-    """Return whether the cells are plain NumPy floats, learned or constant."""
-    return not (column.has_levels or column.is_id) and column.dtype in ("float32", "float64")
-
-
-def _digits(values: ArrayLike, decimals: int | None) -> NDArray[np.float64]:
-    """Round to so many digits after the point; None keeps all digits."""
-    numbers = np.asarray(values, dtype=np.float64)
-    return numbers if decimals is None else np.round(numbers, decimals)
-
-
 def _rounded(values: NDArray[np.float64], column: Column) -> NDArray[np.float64 | np.int64]:
     """Round to the digits of the training data, within its range; integers become int64."""
     low, high = column.low or 0, column.high or 0
     if column.decimals != 0 or isinstance(low, float) or isinstance(high, float):
-        return np.clip(_digits(values, column.decimals), low, high) + 0.0  # no -0.0
+        near = values if column.decimals is None else np.round(values, column.decimals)
+        return np.clip(near, low, high) + 0.0  # no -0.0
     low, high = low - column.origin, high - column.origin
     whole = np.clip(np.rint(values), low, high).astype(np.int64)
     return np.clip(whole, low, high) + column.origin  # a float bound may be rounded outwards
 
 
-def _new_ids(column: Column, dtype: Any, n: int, first: int) -> pd.Series:
-    """Make n new ids for the synthetic rows number `first` on; none occurs in training.
+def _new_ids(column: Column, dtype: Any, origins: Sequence[str], first: int) -> pd.Series:
+    """Make new ids for the added rows number `first` on; none occurs in training.
 
     Raises DataError where the dtype has no number left.
     """
+    n = len(origins)
     if column.last is None:
         return pd.Series([None] * n, dtype=dtype)
     numbers = range(column.last + 1 + first, column.last + 1 + first + n)
     if dtype.kind not in "iu":
-        return pd.Series([f"synthetic-{number:06d}" for number in numbers], dtype=dtype)
+        pairs = zip(origins, numbers, strict=True)
+        return pd.Series([f"{origin}-{number:06d}" for origin, number in pairs], dtype=dtype)
     if numbers.stop - 1 > np.iinfo(getattr(dtype, "numpy_dtype", dtype)).max:
         raise DataError(
             f"id column {column.name!r} is {dtype}, which has no numbers left for "
-            f"{first + n:,} synthetic rows; make it int64 before fitting, or drop it"
+            f"{first + n:,} added rows; make it int64 before fitting, or drop it"
         )
     return pd.Series(numbers, dtype=dtype)

@@ -46,10 +46,6 @@ def as_frame(x: Any) -> pd.DataFrame:
                 f"the table is a {type(x).__name__}; expected a pandas or polars frame, an Arrow "
                 "table or an array of shape (N, columns). Collect a lazy frame: x.collect()"
             ) from None
-    if all(
-        isinstance(dtype, np.dtype) and dtype.kind in _KINDS.replace("u", "") for dtype in x.dtypes
-    ):
-        return x
     sparse = {name: one for name, one in x.dtypes.items() if isinstance(one, pd.SparseDtype)}
     if sparse:
         _check_dense_size(sum(len(x) * dtype.subtype.itemsize for dtype in sparse.values()))
@@ -59,8 +55,7 @@ def as_frame(x: Any) -> pd.DataFrame:
     if all(new is old for new, old in zip(plain, columns, strict=True)):
         return x
     frame = pd.DataFrame(dict(enumerate(plain)), index=x.index, copy=False)
-    frame.columns = x.columns
-    return frame
+    return frame.set_axis(x.columns, axis=1)
 
 
 def as_series(y: Any, n: int) -> pd.Series:
@@ -185,18 +180,14 @@ def concatenate(x: Any, rows: Any) -> Any:
 
 def template_of(x: Any) -> Any:
     """Return X without its rows, as a pattern for new rows."""
-    if isinstance(x, list | tuple):
-        return []
-    if hasattr(x, "iloc"):
-        return x.iloc[:0]
-    return x.tocsr()[:0].asformat(x.format) if hasattr(x, "tocsr") else x[:0]
+    return take(x, np.empty(0, dtype=np.int64))
 
 
 def rows_like(template: Any, frame: pd.DataFrame) -> Any:
     """Return new rows in the container and the dtypes of a template."""
     if template is None:
         return frame
-    if isinstance(template, list):
+    if isinstance(template, list | tuple):
         return frame.to_numpy(dtype=object, na_value=np.nan).tolist()  # Python scalars
     if isinstance(template, np.ndarray):
         if template.dtype == object:
@@ -204,8 +195,7 @@ def rows_like(template: Any, frame: pd.DataFrame) -> Any:
         text = template.dtype.kind == "U"  # of any length
         return frame.to_numpy().astype("U" if text else template.dtype, copy=False)
     if hasattr(template, "iloc"):
-        same = frame.dtypes.equals(template.dtypes)
-        return frame if same else frame.astype(template.dtypes.to_dict())
+        return frame.astype(template.dtypes.to_dict())
     if hasattr(template, "tocsr"):
         return type(template)(frame.to_numpy().astype(template.dtype, copy=False))
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)

@@ -7,11 +7,12 @@ import errno
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
-from pydantic import Field
 
 from gan_augment.data.tables import check_width
 from gan_augment.data.tables.columns import read_cells
@@ -30,41 +30,31 @@ from gan_augment.settings import Frozen
 Delimiter = Literal[",", ";", "\t", "|"]
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
-PATTERNS = tuple(
-    date + clock
-    for date, clock in product(
-        ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y"),
-        ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", "T%H:%M:%SZ", " %H:%M:%S.%f"),
-    )
-)
-"""Dates and times that are read, the likelier first where two fit: `/` has the month first."""
 MOST_BYTES = 1 << 30
 LINES_SNIFFED = 1000
 _CONSISTENT = 0.9  # share of lines with as many cells as the header
 _BLOCK_BYTES = 1 << 24
-_SAMPLE = 100  # distinct cells that rule out most patterns
+MOST_DIGITS = 19
+"""Whole numbers of so many characters are text: they need more than 64 bits."""
 _WHOLE = r"^[+-]?\d+$"
 _REAL = {
     mark: rf"^[+-]?((\d+[{mark}]?\d*|[{mark}]\d+)([eE][+-]?\d+)?|(?i:inf|infinity))$"
     for mark in (".", ",")
 }
 _ZERO_FIRST = r"^[+-]?0\d"
-_DATED = re.compile(r"\d{1,4}[-/.]\d")
 _TYPED = re.compile(r"\s*[+-]?\d*[.,]?\d*(?:[eE][+-]?\d+)?\s*")
 
 
 class Dialect(Frozen, extra="ignore"):
     """How a file writes its cells; text that holds a delimiter is in double quotes.
 
-    decimal: the decimal mark. missing: the word for missing cells. dates: {column: strftime's
-    pattern} of columns of moments.
+    decimal: the decimal mark. missing: the word for missing cells.
     """
 
     delimiter: Delimiter = ","
     terminator: Literal["\n", "\r\n"] = "\n"
     decimal: Literal[".", ","] = "."
     missing: str = ""
-    dates: dict[str, str] = Field(default_factory=dict)
 
     def lines(self, rows: Iterable[Sequence[object]]) -> bytes:
         """Return rows of text as lines of the file."""
@@ -88,7 +78,6 @@ class Dialect(Frozen, extra="ignore"):
             days = (cells.known.astype("M8[D]") == cells.known).all()
             whole = (cells.known.astype("M8[s]") == cells.known).all()
             pattern = "%Y-%m-%d" if days else f"%Y-%m-%d %H:%M:%S{'' if whole else '.%f'}"
-            pattern = self.dates.get(str(series.name), pattern)
             texts = pd.Series(values).dt.strftime(pattern).tolist()
         elif cells.family == "float":
             plain = isinstance(cells.series.dtype, np.dtype)  # float32 has fewer digits
@@ -103,42 +92,36 @@ class Dialect(Frozen, extra="ignore"):
         return [self.missing if no else text for text, no in zip(texts, gone, strict=True)]
 
 
-def read_csv(path: Path) -> tuple[pd.DataFrame, Dialect, list[str]]:
-    """Read a CSV (UTF-8, a header, up to 1 GiB); return the frame, the dialect, notes for the user.
+def read_csv(path: Path) -> tuple[pd.DataFrame, Dialect]:
+    """Read a CSV (UTF-8, a header, up to 1 GiB) as a frame, and its dialect.
 
-    A column is numbers or moments where all its cells are, else text (object, NaN where missing).
-    Whole numbers are int64, or Int64 with missing cells; others float64 with NaN. Spaces around
-    cells are dropped. Cells with leading zeros (`007`) and whole numbers of more than 18 digits are
-    text. Raises DataError with the line.
+    A column is numbers where all its cells are, else text (object, NaN where missing). Whole
+    numbers are int64, or Int64 with missing cells; others float64 with NaN. Spaces around cells are
+    dropped. Cells with leading zeros (`007`) and whole numbers of more than 18 digits are text.
+    Raises DataError with the line.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = (Path(folder) / "t.csv").write_text("size;when\\n1,5;2024-05-01\\n;2024-05-02\\n")
-    ...     frame, dialect, _ = read_csv(Path(folder) / "t.csv")
+    ...     frame, dialect = read_csv(Path(folder) / "t.csv")
     >>> [str(dtype) for dtype in frame.dtypes], dialect.decimal
-    (['float64', 'datetime64[s]'], ',')
+    (['float64', 'object'], ',')
     """
     table, dialect = _read_text(path)
     if len(table) < 2:
         raise DataError(f"{str(path)!r} holds no row below the line of column names")
-    texts = []
+    texts, gaps = [], Counter[str]()
     for number, cells in enumerate(table.columns):
         name = (cells[0].as_py() or "").strip()
-        texts.append(_Text.of(name or f"Unnamed: {number}", cells.slice(1)))
+        texts.append(_Text.of(name or f"Unnamed: {number}", cells.slice(1), gaps))
     reals = [text for text in texts if not text.matches(_WHOLE)]
     commas = any(text.matches(_REAL[","]) for text in reals)
     points = any(text.matches(_REAL["."]) for text in reals)
     decimal = "," if commas and not points and dialect.delimiter != "," else "."
-    read = [text.typed(decimal) for text in texts]
-    names = [text.name for text in texts]
-    changes = {
-        "decimal": decimal,
-        "missing": max(texts, key=lambda text: text.gaps).missing,
-        "dates": {name: one.pattern for name, one in zip(names, read, strict=True) if one.pattern},
-    }
-    frame = pd.DataFrame({i: one.cells for i, one in enumerate(read)}, copy=False)
-    frame.columns = pd.Index(names)
-    return frame, dialect.model_copy(update=changes), [one.note for one in read if one.note]
+    frame = pd.DataFrame({i: text.typed(decimal) for i, text in enumerate(texts)}, copy=False)
+    frame.columns = pd.Index([text.name for text in texts])
+    missing = next((word for word, _ in gaps.most_common(1)), "")
+    return frame, dialect.model_copy(update={"decimal": decimal, "missing": missing})
 
 
 def sniff(text: str) -> tuple[Delimiter, int]:
@@ -209,85 +192,40 @@ def _read_text(path: Path) -> tuple[pa.Table, Dialect]:
     return table, Dialect(delimiter=delimiter, terminator="\r\n" if b"\r\n" in start else "\n")
 
 
-class _Typed(NamedTuple):
-    cells: pd.Series
-    pattern: str = ""
-    note: str = ""
-
-
 @dataclass
 class _Text:
-    """A column as text. codes: (N,) into the distinct cells `known`, -1 where missing.
-
-    gaps: the missing cells that are written as the most frequent word for missing, `missing`.
-    """
+    """A column as text. codes: (N,) into the distinct cells `known`, -1 where missing."""
 
     name: str
     codes: NDArray[np.int32]
     known: pa.Array
-    missing: str
-    gaps: int
 
     @classmethod
-    def of(cls, name: str, cells: pa.ChunkedArray) -> _Text:
+    def of(cls, name: str, cells: pa.ChunkedArray, gaps: Counter[str]) -> _Text:
+        """Code the cells, and count in `gaps` how often which word stands for a missing cell."""
         coded = pc.utf8_trim_whitespace(cells).combine_chunks().dictionary_encode()
         distinct, indices = coded.dictionary, np.asarray(coded.indices)
         no = np.asarray(pc.is_in(distinct, pa.array(MISSING, pa.large_string())))
-        counts = np.bincount(indices) * no
+        counts = np.bincount(indices, minlength=len(no))
+        for place in np.flatnonzero(no).tolist():
+            gaps[distinct[place].as_py()] += int(counts[place])
         codes = np.where(no, -1, np.cumsum(~no) - 1).astype(np.int32)[indices]
-        word = distinct[int(counts.argmax())].as_py() if no.any() else ""
-        return cls(name, codes, distinct.filter(pa.array(~no)), word, int(counts.max()))
+        return cls(name, codes, distinct.filter(pa.array(~no)))
 
-    def matches(self, pattern: str) -> bool:
-        """Return whether every known cell matches a regular expression."""
-        return bool(pc.all(pc.match_substring_regex(self.known, pattern), min_count=0).as_py())
+    def matches(self, pattern: str, *, any_cell: bool = False) -> bool:
+        """Return whether all known cells, or any, match a regular expression."""
+        found = pc.match_substring_regex(self.known, pattern)
+        return bool((pc.any if any_cell else pc.all)(found, min_count=0).as_py())
 
-    def typed(self, decimal: str) -> _Typed:
-        """Return the cells as numbers, as moments, or else as text."""
-        cells = self.known.to_pylist()
-        codes = bool(pc.any(pc.match_substring_regex(self.known, _ZERO_FIRST)).as_py())
-        if not codes and self.matches(_REAL[decimal]):
-            if cells and self.matches(_WHOLE) and max(map(len, cells)) < 19:
-                return self._series(np.fromiter(map(int, cells), np.int64, len(cells)))
-            if not self.matches(_WHOLE) or not cells:
-                numbers = (float(cell.replace(",", ".")) for cell in cells)
-                return self._series(np.fromiter(numbers, np.float64, len(cells)))
-        read = {}
-        for pattern in PATTERNS if cells and _DATED.match(cells[0]) else ():
-            if _moments(cells[:_SAMPLE], pattern) is not None:
-                read[pattern] = _moments(cells, pattern)
-        fits = [pattern for pattern, moments in read.items() if moments is not None]
-        if not fits:
-            return self._series(np.array(cells, dtype=object))
-        pattern, note = fits[0], ""
-        if len(fits) > 1:  # a day and a month change places
-            part = "month" if pattern.startswith("%m") else "day"
-            note = f"column {self.name!r}: its dates are read with the {part} first, both would fit"
-        moments = read[pattern]
-        assert moments is not None
-        return self._series(moments, pattern, note)
-
-    def _series(self, values: NDArray[Any], pattern: str = "", note: str = "") -> _Typed:
-        """Return the values by code, with missing cells."""
-        gaps = self.codes < 0
-        if not gaps.any():
-            series = pd.Series(values[self.codes], dtype=values.dtype)
-        elif values.dtype == np.int64:
-            series = pd.Series(pd.arrays.IntegerArray(np.append(values, 0)[self.codes], gaps))
-        else:
-            gap: Any = np.datetime64("NaT") if values.dtype.kind == "M" else np.nan
-            whole = np.append(values, np.array([gap], values.dtype))
-            series = pd.Series(whole[self.codes], dtype=values.dtype)
-        return _Typed(series, pattern, note)
-
-
-def _moments(cells: list[str], pattern: str) -> NDArray[Any] | None:
-    """Return moments, or None where a cell does not fit the pattern."""
-    try:
-        moments = pd.to_datetime(pd.Series(cells), format=pattern)
-    except (ValueError, OverflowError):
-        return None
-    if isinstance(moments.dtype, pd.DatetimeTZDtype):
-        moments = moments.dt.tz_localize(None)
-    values: NDArray[Any] = moments.to_numpy()
-    return values.astype("M8[us]" if pattern.endswith("%f") else "M8[s]")
+    def typed(self, decimal: str) -> pd.Series:
+        """Return the cells as numbers, or else as text."""
+        cells, whole = self.known.to_pylist(), self.matches(_WHOLE)
+        values: Any = np.array(cells, dtype=object)
+        if self.matches(_REAL[decimal]) and not self.matches(_ZERO_FIRST, any_cell=True):
+            if not whole or not cells:
+                values = np.array([float(cell.replace(",", ".")) for cell in cells], np.float64)
+            elif max(map(len, cells)) < MOST_DIGITS:
+                values = np.array(list(map(int, cells)), np.int64)
+                values = pd.array(values, "Int64") if (self.codes < 0).any() else values
+        taken = pd.api.extensions.take(values, self.codes, allow_fill=True, fill_value=np.nan)
+        return pd.Series(taken, dtype=taken.dtype, name=self.name)

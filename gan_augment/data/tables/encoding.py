@@ -264,7 +264,8 @@ def fit_encoding(
         name, levels, own = column.name, len(column.levels), cells[column.name]
         if column.has_numbers:
             rng = rng_for(seed, "encoding", str(name))
-            columns[name] = fit_numeric(own.astype(float), weights, rng, column.plain_spikes)
+            spikes = [float(spike - column.origin) for spike in column.spikes]
+            columns[name] = fit_numeric(own.astype(float), weights, rng, spikes)
         elif levels > MOST_LEVELS:
             raise DataError(
                 f"column {name!r} has {levels} levels, more than {MOST_LEVELS}: leave it out as an "
@@ -289,14 +290,13 @@ def fit_encoding(
 
 def encoded_width(schema: TableSchema) -> int:
     """Return the entries of an encoded row, from the schema only."""
-    width = 0
+    none, width = np.empty(0), 0
     for column in schema.learned:
         missing = column.missing > 0
         if column.has_numbers:
-            none = np.empty(0)
-            width += NumericColumn(none, none, column.plain_spikes, missing).width
+            width += NumericColumn(none, none, column.spikes, missing).width
         else:
-            entries = LevelColumn(len(column.levels), missing).entries
+            entries = len(column.levels) + missing
             width += entries if entries <= MOST_LEVELS_ONE_HOT else SIZE
     return width
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,36 +20,28 @@ from gan_augment.errors import DataError, UsageError
 from gan_augment.storage.files import NewFile, check_room, new_file
 
 MANIFEST_COLUMNS = ("row", "label", "origin", "source", "index")
-MARK = "synthetic"
+MARK = "origin"
+"""The column that `--mark` adds: real, repeat or synthetic."""
 ROWS_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """A file that was read: its rows, its dialect, and how to notice a change.
-
-    dialect: of a CSV; None for Parquet.
-    """
+    """A file that was read, with its time of change. dialect: of a CSV; None for Parquet."""
 
     path: Path
     rows: int
     dialect: Dialect | None
-    size: int
     modified_ns: int
 
     @classmethod
     def of(cls, path: Path, rows: int, dialect: Dialect | None = None) -> TableFile:
         """Describe a file as it is now."""
-        facts = path.stat()
-        return cls(path, rows, dialect, facts.st_size, facts.st_mtime_ns)
+        return cls(path, rows, dialect, path.stat().st_mtime_ns)
 
     def check_unchanged(self) -> None:
         """Raise DataError if the file changed since it was read."""
-        try:
-            now = self.path.stat()
-        except OSError as error:
-            raise DataError(f"{str(self.path)!r} can no longer be read: {error.strerror}") from None
-        if (now.st_size, now.st_mtime_ns) != (self.size, self.modified_ns):
+        if not self.path.exists() or self.path.stat().st_mtime_ns != self.modified_ns:
             raise DataError(f"{str(self.path)!r} was changed since it was read; begin again.")
 
 
@@ -67,6 +59,11 @@ class NewRows:
     source: str | Sequence[str]
     first: int = 0
 
+    @property
+    def mark(self) -> str:
+        """Return the cell of the column `origin`."""
+        return "repeat" if self.origin == "repeat" else "synthetic"
+
     def entries(self, row: int) -> Iterator[tuple[object, ...]]:
         """Yield the cells of the manifest's lines; row: the number of the first row in the file."""
         n = len(self.frame)
@@ -75,91 +72,78 @@ class NewRows:
             yield row + i, self.label, self.origin, source, self.first + i
 
 
-class _CsvRows:
-    """Writes CSV: a header or the bytes of an original, then rows.
+Add = Callable[[NewRows], object]
+"""Writes new rows."""
 
-    With mark, rows have a last cell `synthetic`; an original is then rewritten cell by cell.
+
+@contextmanager
+def _csv_rows(
+    file: NewFile, dialect: Dialect, example: pd.DataFrame, original: TableFile | None, mark: bool
+) -> Iterator[Add]:
+    """Write a header or the bytes of an original as CSV; give what writes new rows behind them.
+
+    With mark, rows have a last cell `origin`; an original is then rewritten cell by cell.
     """
-
-    def __init__(
-        self,
-        file: NewFile,
-        dialect: Dialect,
-        example: pd.DataFrame,
-        original: TableFile | None,
-        mark: bool,
-    ) -> None:
-        self._file, self._dialect, self._mark = file, dialect, mark
-        if original is None:
-            names = list(map(str, example.columns))
-            file.write(dialect.lines([[*names, MARK] if mark else names]))
-        elif mark:
-            with original.path.open(encoding="utf-8-sig", newline="") as text:
-                rows = filter(None, csv.reader(text, delimiter=dialect.delimiter))
-                file.write(dialect.lines([[*next(rows), MARK]]))
-                while block := [[*row, "false"] for row in islice(rows, ROWS_AT_ONCE)]:
-                    file.write(dialect.lines(block))
-        else:
-            copied = b""
-            with original.path.open("rb") as opened:
-                while part := opened.read(1 << 20):
-                    copied = part
-                    file.write(part)
-            if not copied.endswith((b"\n", b"\r")):
-                file.write(dialect.terminator.encode())
-
-    def add(self, frame: pd.DataFrame) -> None:
-        """Write new rows."""
-        self._file.write(self._dialect.frame_lines(frame, *["true"] * self._mark))
-
-    def end(self) -> None:
-        """Do nothing: a CSV needs no end."""
+    if original is None:
+        names = list(map(str, example.columns))
+        file.write(dialect.lines([[*names, MARK] if mark else names]))
+    elif mark:
+        with original.path.open(encoding="utf-8-sig", newline="") as text:
+            rows = filter(None, csv.reader(text, delimiter=dialect.delimiter))
+            file.write(dialect.lines([[*next(rows), MARK]]))
+            while block := [[*row, "real"] for row in islice(rows, ROWS_AT_ONCE)]:
+                file.write(dialect.lines(block))
+    else:
+        copied = b""
+        with original.path.open("rb") as opened:
+            while part := opened.read(1 << 20):
+                copied = part
+                file.write(part)
+        if not copied.endswith((b"\n", b"\r")):
+            file.write(dialect.terminator.encode())
+    yield lambda part: file.write(dialect.frame_lines(part.frame, *[part.mark] * mark))
 
 
-class _ParquetRows:
-    """Writes Parquet, in the schema of an original; with mark, a last boolean column is added."""
+@contextmanager
+def _parquet_rows(
+    file: NewFile, example: pd.DataFrame, original: TableFile | None, mark: bool
+) -> Iterator[Add]:
+    """Write the rows of an original as Parquet, in its schema; give what writes new rows.
 
-    def __init__(
-        self, file: NewFile, example: pd.DataFrame, original: TableFile | None, mark: bool
-    ) -> None:
-        if original is None:
-            schema = pa.Schema.from_pandas(example, preserve_index=False)
-            types = [pa.string() if pa.types.is_null(one.type) else one.type for one in schema]
-            schema = pa.schema(list(zip(schema.names, types, strict=True)))
-        else:
-            schema = pq.read_schema(original.path)
-        self._mark = mark
-        self._schema = schema.append(pa.field(MARK, pa.bool_())) if mark else schema
-        self._writer = pq.ParquetWriter(file, self._schema)
-        if original is not None:
-            with pq.ParquetFile(original.path) as rows:
-                for group in range(rows.num_row_groups):
-                    self._write(rows.read_row_group(group).columns, new=False)
+    With mark, a last column of text, `origin`, is added. New rows are separate row groups.
+    """
+    if original is None:
+        schema = pa.Schema.from_pandas(example, preserve_index=False)
+        types = [pa.string() if pa.types.is_null(one.type) else one.type for one in schema]
+        schema = pa.schema(list(zip(schema.names, types, strict=True)))
+    else:
+        schema = pq.read_schema(original.path)
+    whole = schema.append(pa.field(MARK, pa.string())) if mark else schema
 
-    def add(self, frame: pd.DataFrame) -> None:
-        """Write new rows in a separate row group. Raises DataError if a cell does not fit."""
+    def write(columns: list[pa.Array], origin: str) -> None:
+        marks = [pa.array([origin] * len(columns[0]))] if mark else []
+        table = pa.table([*columns, *marks], schema=whole)
+        writer.write_table(table, len(table) or 1)
+
+    def add(part: NewRows) -> None:
         columns = []
-        for number, field in enumerate(self._schema.names[: len(frame.columns)]):
-            series, kind = frame.iloc[:, number], self._schema.types[number]
+        for number, field in enumerate(schema):
             try:
-                columns.append(pa.Array.from_pandas(series).cast(kind))
+                columns.append(pa.Array.from_pandas(part.frame.iloc[:, number]).cast(field.type))
             except (pa.ArrowException, TypeError, ValueError) as error:
                 reason = " ".join(str(error).split())[:200]
                 raise DataError(
-                    f"new cells of column {field!r} do not fit its type {kind}: {reason}. Fit a "
-                    "model to this very file."
+                    f"new cells of column {field.name!r} do not fit its type {field.type}: "
+                    f"{reason}. Fit a model to this very file."
                 ) from None
-        self._write(columns, new=True)
+        write(columns, part.mark)
 
-    def end(self) -> None:
-        """Write the footer."""
-        self._writer.close()
-
-    def _write(self, columns: list[pa.Array], *, new: bool) -> None:
-        if self._mark:
-            columns = [*columns, pa.array(np.full(len(columns[0]), new))]
-        table = pa.table(columns, schema=self._schema)
-        self._writer.write_table(table, len(table) or 1)
+    with pq.ParquetWriter(file, whole) as writer:
+        if original is not None:
+            with pq.ParquetFile(original.path) as rows:
+                for group in range(rows.num_row_groups):
+                    write(rows.read_row_group(group).columns, "real")
+        yield add
 
 
 def check_out(out: Path, source: TableFile | None = None) -> None:
@@ -177,7 +161,7 @@ def check_out(out: Path, source: TableFile | None = None) -> None:
 
 
 def check_mark(names: Sequence[object]) -> None:
-    """Raise UsageError if the data has a column `synthetic` already."""
+    """Raise UsageError if the data has a column `origin` already."""
     if MARK in names:
         raise UsageError(
             f"the data has a column {MARK!r} already, which --mark would add; rename it, or leave "
@@ -210,31 +194,31 @@ def write_table(
     """
     if mark:
         check_mark(list(example.columns))
+    if original:
+        original.check_unchanged()
     first, done, manifest_lines = original.rows if original else 0, 0, Dialect().lines
+    suffix = out.suffix.lower()
+    dialect = dialect or Dialect(delimiter="\t" if suffix == ".tsv" else ",")
     with new_file(manifest_path(out)) as manifest:
         with new_file(out) as table:
-            if original:
-                original.check_unchanged()
-            parquet = out.suffix.lower() in PARQUET_SUFFIXES
-            plain = Dialect(delimiter="\t" if out.suffix.lower() == ".tsv" else ",")
             rows = (
-                _ParquetRows(table, example, original, mark)
-                if parquet
-                else _CsvRows(table, dialect or plain, example, original, mark)
+                _parquet_rows(table, example, original, mark)
+                if suffix in PARQUET_SUFFIXES
+                else _csv_rows(table, dialect, example, original, mark)
             )
             manifest.write(manifest_lines([MANIFEST_COLUMNS]))
-            if original:
-                original.check_unchanged()
-                manifest.write(manifest_lines([(0, "", "real", original.path.name, first)]))
-            begun = table.tell()
-            for part in added:
-                rows.add(part.frame)
-                manifest.write(manifest_lines(part.entries(first + done)))
-                done += len(part.frame)
-                bytes_a_row = (table.tell() - begun + manifest.tell()) // max(done, 1)
-                check_room(out.parent, bytes_a_row * (rows_to_come - done), 2)
-                advance(done)
-            rows.end()
+            with rows as add:
+                if original:
+                    original.check_unchanged()
+                    manifest.write(manifest_lines([(0, "", "real", original.path.name, first)]))
+                begun = table.tell()
+                for part in added:
+                    add(part)
+                    manifest.write(manifest_lines(part.entries(first + done)))
+                    done += len(part.frame)
+                    bytes_a_row = (table.tell() - begun + manifest.tell()) // max(done, 1)
+                    check_room(out.parent, bytes_a_row * (rows_to_come - done), 2)
+                    advance(done)
         total = first + done
         manifest.write(
             manifest_lines([(total, "", "table", f"sha256:{table.sha256.hexdigest()}", total)])

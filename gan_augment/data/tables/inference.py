@@ -1,9 +1,10 @@
 """Infer the schema of a frame: the kind of every column, and its description.
 
-The rules, first match wins: `constant` has one value in every row, or none; `boolean` and
-`datetime` are dtypes; floats are `numeric` and categories `categorical`; `id` names rows instead of
-describing them (`_why_ids`); whole numbers are `numeric`, also few values, which may be counts (use
---columns name=categorical for codes); text is `categorical`.
+The rules, first match wins: `constant` has one value in every row, or none; `boolean` is a dtype;
+`datetime` is a dtype, or text by one of `PATTERNS`; floats are `numeric` and categories
+`categorical`; `id` names rows instead of describing them (`_why_ids`); whole numbers are `numeric`,
+also few values, which may be counts (use --columns name=categorical for codes); text is
+`categorical`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, get_args
 
 import numpy as np
@@ -19,19 +21,18 @@ from numpy.typing import NDArray
 
 from gan_augment.data.labels import check_classes, encode_labels
 from gan_augment.data.tables import check_width
-from gan_augment.data.tables.columns import EXACT, Cells, read_cells
+from gan_augment.data.tables.columns import EXACT, Cells, moments_of, read_cells
 from gan_augment.data.tables.schema import (
     LEARNED,
     Column,
     ColumnKind,
     Name,
     Overrides,
-    Scalar,
     TableSchema,
     Unit,
     matching_name,
 )
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, UsageError
 
 Facts = dict[str, Any]
 
@@ -46,11 +47,21 @@ FEWEST_DISTINCT_WITH_SPIKES = 20
 MOST_DECIMALS = 12
 MANY_CLASSES = 100
 LARGEST = 1e300  # differences of larger numbers overflow
+PATTERNS = tuple(
+    date + clock
+    for date, clock in product(
+        ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y"),
+        ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", "T%H:%M:%SZ", " %H:%M:%S.%f"),
+    )
+)
+"""Dates and times that are read from text, the likelier first: `/` has the month first."""
+MONTH_FIRST = "read with the month first; the day first would fit, too"
+_DATED = re.compile(r"\d{1,4}[-/.]\d")
 _ID_NAME = re.compile(
     r"(?i:(id|uuid|guid|index|rowid|__index_level_\d+__|level_0|unnamed: \d+)"
     r"|.*[_\-. ](id|uuid|guid))|.*[a-z](Id|ID|Uuid|UUID)",
 )
-_SYNTHETIC = re.compile(r"synthetic-(\d{6,18})")
+_ADDED = re.compile(r"(?:synthetic|repeat)-(\d{6,18})")
 
 
 @dataclass(frozen=True)
@@ -65,11 +76,6 @@ class ReadTarget:
     column: Column
     notes: tuple[str, ...]
 
-    @property
-    def levels(self) -> tuple[Scalar, ...]:
-        """Return the classes as the labels write them."""
-        return self.column.levels
-
 
 def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> TableSchema:
     """Infer the schema of the feature columns; `reader.read_frame` adds the target.
@@ -83,8 +89,7 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Tab
             f"the table has {len(frame)} rows and {len(names)} feature columns; expected at least "
             "one of each"
         )
-    asked = overrides.columns if overrides else {}
-    kinds = {matching_name(name, names): kind for name, kind in asked.items()}
+    kinds = {matching_name(name, names): kind for name, kind in (overrides or {}).items()}
     columns = [infer_column(frame.iloc[:, i], n, kinds.get(n)) for i, n in enumerate(names)]
     schema = TableSchema(columns=tuple(columns))
     if not schema.learned:
@@ -97,9 +102,17 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Tab
     return schema
 
 
-def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None) -> Column:
-    """Describe a column of at least one row. Raises DataError."""
+def infer_column(series: pd.Series, name: Name, forced: str | None = None) -> Column:
+    """Describe a column of at least one row. Raises DataError; UsageError for an unknown kind."""
+    if forced not in (None, *_FACTS):
+        known = ", ".join(_FACTS)
+        raise UsageError(f"column {name!r} cannot be {forced!r}; the kinds are {known}")
     cells = read_cells(series)
+    dtype, pattern, remark = cells.series.dtype, "", ""
+    if forced in (None, "datetime"):
+        pattern, remark = date_pattern(cells)
+    if pattern:
+        cells = read_cells(moments_of(cells.series.astype(object), pattern))
     if cells.family == "float" and (np.abs(cells.values) > LARGEST).any():
         rows = np.flatnonzero(np.abs(cells.values) > LARGEST)
         raise DataError(
@@ -107,7 +120,9 @@ def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None
             f"first: rows {', '.join(map(str, rows[:3]))}); expected finite numbers or missing "
             "cells. Replace them: frame.replace([inf, -inf], nan)"
         )
-    kind, reason = (forced, "asked for") if forced else _kind_of(cells, name)
+    kind, reason = _kind_of(cells, name)
+    if forced:
+        kind, reason = forced, "asked for"
     if cells.missing.all() and kind in LEARNED:
         raise DataError(
             f"every cell of column {name!r} is missing, so it cannot be {kind}; drop it, or leave "
@@ -119,8 +134,24 @@ def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None
             f"column {name!r} has {len(facts['levels'])} values and cannot be boolean; expected at "
             "most two. Call it categorical."
         )
-    why = "; ".join(filter(None, [reason, facts.pop("why", "")]))
-    return _column(cells, name, facts | {"kind": kind, "why": why})
+    why = "; ".join(filter(None, [reason, facts.pop("why", ""), remark]))
+    return _column(cells, name, dtype, facts | {"kind": kind, "why": why, "pattern": pattern})
+
+
+def date_pattern(cells: Cells) -> tuple[str, str]:
+    """Return the pattern by which text writes moments, and a remark if two patterns fit."""
+    texts = cells.levels
+    written = not isinstance(cells.series.dtype, pd.CategoricalDtype) and texts
+    if not (written and _DATED.match(str(texts[0]))):
+        return "", ""
+    distinct, fits = pd.Series(texts, dtype=object), []
+    for pattern in PATTERNS:
+        try:
+            pd.to_datetime(distinct, format=pattern)
+        except (ValueError, OverflowError):
+            continue
+        fits.append(pattern)
+    return (fits[0] if fits else ""), MONTH_FIRST * (len(fits) > 1)
 
 
 def read_target(series: pd.Series, *, separate: bool = False) -> ReadTarget:
@@ -152,7 +183,7 @@ def read_target(series: pd.Series, *, separate: bool = False) -> ReadTarget:
     notes: tuple[str, ...] = ()
     if len(names) > max(MANY_CLASSES, len(series) // 2):
         notes = (f"{where} has {len(names):,} classes in {len(series):,} rows: a number?",)
-    return ReadTarget(labels[codes], names, _column(cells, name, facts), notes)
+    return ReadTarget(labels[codes], names, _column(cells, name, cells.series.dtype, facts), notes)
 
 
 def column_names(frame: pd.DataFrame) -> list[Name]:
@@ -169,20 +200,19 @@ def column_names(frame: pd.DataFrame) -> list[Name]:
         raise DataError(f"columns {twice} occur more than once; rename or drop the copies")
     names: list[Name] = []
     for name in columns.tolist():
-        if isinstance(name, int | np.integer) and not isinstance(name, bool):
-            names.append(int(name))
-        elif isinstance(name, str) and name.encode("utf-8", "replace").decode() == name:
-            names.append(str(name))
-        else:
+        whole = isinstance(name, int | np.integer) and not isinstance(name, bool)
+        if not whole and not (
+            isinstance(name, str) and name.encode("utf-8", "replace").decode() == name
+        ):
             raise DataError(
                 f"a column is called {name!r} ({type(name).__name__}); expected text or a whole "
                 "number. Rename it: frame.columns = frame.columns.astype(str)"
             )
+        names.append(int(name) if whole else str(name))
     return names
 
 
-def _column(cells: Cells, name: Name, facts: Facts) -> Column:
-    dtype: Any = cells.series.dtype
+def _column(cells: Cells, name: Name, dtype: Any, facts: Facts) -> Column:
     if isinstance(dtype, pd.CategoricalDtype):
         facts |= {"categories": tuple(dtype.categories.tolist()), "ordered": bool(dtype.ordered)}
     return Column(name=name, dtype=str(dtype), missing=int(cells.missing.sum()), **facts)
@@ -283,7 +313,7 @@ def _id(cells: Cells, name: Name) -> Facts:
     if cells.family == "integer" and len(cells.known):
         return {"last": int(cells.known.max())}
     if cells.levels and not isinstance(cells.series.dtype, pd.CategoricalDtype):
-        matches = (_SYNTHETIC.fullmatch(str(level)) for level in cells.levels)
+        matches = (_ADDED.fullmatch(str(level)) for level in cells.levels)
         return {"last": max((int(match[1]) for match in matches if match), default=0)}
     return {}
 

@@ -25,6 +25,7 @@ from gan_augment.data.tables.containers import arrow_frame, as_frame, as_series
 from gan_augment.data.tables.csv import read_csv
 from gan_augment.data.tables.export import TableFile
 from gan_augment.data.tables.inference import (
+    MONTH_FIRST,
     column_names,
     infer_column,
     infer_schema,
@@ -86,8 +87,8 @@ def read_frame(
     x : frame or array (N, columns)
     target : str or int, optional
         Column that holds the labels; else pass them as `y`.
-    overrides : Overrides, optional
-        Kinds of columns that are not inferred.
+    overrides : dict, optional
+        {column: kind}, for columns whose kind is not inferred.
     y : array-like (N,), optional
         Labels in any container, matched by position.
 
@@ -115,15 +116,10 @@ def read_frame(
         position = names.index(matching_name(target, names, "the target column is not there: "))
         classes = read_target(frame.iloc[:, position])
         frame = frame.iloc[:, [i for i in range(len(names)) if i != position]]
-        overrides = overrides and overrides.without_target(names[position])
+        overrides = {n: k for n, k in (overrides or {}).items() if str(n) != str(names[position])}
     known = {"target": classes.column, "position": position}
     schema = infer_schema(frame, overrides).model_copy(update=known)
-    table = TABLE.of(
-        frame,
-        labels=classes.labels,
-        ids=np.array([f"row-{row:06d}" for row in range(len(frame))]),
-        class_names=classes.class_names,
-    )
+    table = TABLE.of(frame, classes.labels, _row_ids(len(frame)), class_names=classes.class_names)
     return ReadTable(table, schema, (*classes.notes, *_notes(table, schema)))
 
 
@@ -149,9 +145,8 @@ def read_table(
         with _parquet(path) as file:
             if 0 < most_rows < file.metadata.num_rows:
                 return _read_sampled(path, file, target, overrides, most_rows)
-    frame, source, notes = _read_file(path)
-    read = read_frame(frame, target, overrides)
-    return replace(read, source=source, notes=(*notes, *read.notes))
+    frame, source = _read_file(path)
+    return replace(read_frame(frame, target, overrides), source=source)
 
 
 def read_unlabelled(path: str | Path, target: Name) -> Labelled:
@@ -165,9 +160,14 @@ def read_unlabelled(path: str | Path, target: Name) -> Labelled:
 
 def unlabelled_table(frame: pd.DataFrame) -> Labelled:
     """Return rows of unknown class as a table of one class."""
-    ids = np.array([f"row-{row:06d}" for row in range(len(frame))])
     labels = np.zeros(len(frame), dtype=np.int64)
-    return TABLE.of(as_frame(frame), labels, ids, class_names=("unlabelled",))
+    return TABLE.of(as_frame(frame), labels, _row_ids(len(frame)), class_names=("unlabelled",))
+
+
+def _row_ids(rows: int | NDArray[np.int64]) -> NDArray[np.str_]:
+    """Return the ids of so many rows, or of rows with these numbers."""
+    numbers = range(rows) if isinstance(rows, int) else rows.tolist()
+    return np.array([f"row-{row:06d}" for row in numbers], dtype=np.str_)
 
 
 def sampled_rows(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -191,25 +191,23 @@ def sampled_rows(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 def _read_sampled(
     path: Path, file: pq.ParquetFile, target: Name, overrides: Overrides | None, most_rows: int
 ) -> ReadTable:
-    """Read the labels of all rows, then the sampled rows, then the ends of the ids."""
+    """Read the labels of all rows, then the sampled rows, then all cells of the ids."""
     names, n = file.schema_arrow.names, file.metadata.num_rows
     label = matching_name(target, names, "the target column is not there: ")
     classes = read_target(_column(file, label))
     rows = sampled_rows(classes.labels, most_rows)
     _check_memory(path, file, len(rows))
-    whole_numbers = [
-        field.name
-        for field in file.schema_arrow
-        if pa.types.is_integer(field.type) and field.name != label
-    ]
-    ids = {name: "id" for name in whole_numbers if infer_column(_column(file, name), name).is_id}
-    kinds = Overrides.checked({"columns": ids | (overrides.columns if overrides else {})}, "kinds")
-    sampled = ds.dataset(path, format="parquet").take(pa.array(rows))
-    read = read_frame(arrow_frame(sampled), label, kinds)
-    columns = tuple(
-        infer_column(_column(file, column.name), column.name, "id") if column.is_id else column
-        for column in read.schema.columns
+    read = read_frame(
+        arrow_frame(ds.dataset(path, format="parquet").take(pa.array(rows))), label, overrides
     )
+    asked = {str(name) for name in overrides or {}}
+    columns = tuple(
+        infer_column(_column(file, one.name), one.name, "id" if one.is_id else None)
+        if one.is_id or ("int" in one.dtype.lower() and str(one.name) not in asked)
+        else one
+        for one in read.schema.columns
+    )
+    schema = read.schema.model_copy(update={"columns": columns})
     counts = dict(zip(classes.class_names, np.bincount(classes.labels).tolist(), strict=True))
     counts = {name: counts[name] for name in read.table.names}
     chosen = {name: few for name, few in read.table.counts.items() if few < counts[name]}
@@ -220,9 +218,9 @@ def _read_sampled(
         "reads more"
     )
     return ReadTable(
-        replace(read.table, ids=np.array([f"row-{row:06d}" for row in rows.tolist()])),
-        read.schema.model_copy(update={"columns": columns}),
-        (note, *read.notes),
+        replace(read.table, ids=_row_ids(rows)),
+        schema,
+        (note, *classes.notes, *_notes(read.table, schema)),
         TableFile.of(path, n),
         WholeFile(counts, sha256(repr(file.metadata.to_dict()).encode()).hexdigest()),
     )
@@ -241,15 +239,15 @@ def _is_parquet(path: Path) -> bool:
     return suffix in PARQUET_SUFFIXES
 
 
-def _read_file(path: Path) -> tuple[pd.DataFrame, TableFile, list[str]]:
-    """Return the frame of a file, the file, and notes. Raises DataError."""
+def _read_file(path: Path) -> tuple[pd.DataFrame, TableFile]:
+    """Return the frame of a file, and the file. Raises DataError."""
     if _is_parquet(path):
         with _parquet(path) as file:
             _check_memory(path, file, file.metadata.num_rows)
             frame = arrow_frame(file.read())
-        return frame, TableFile.of(path, len(frame)), []
-    frame, dialect, notes = read_csv(path)
-    return frame, TableFile.of(path, len(frame), dialect), notes
+        return frame, TableFile.of(path, len(frame))
+    frame, dialect = read_csv(path)
+    return frame, TableFile.of(path, len(frame), dialect)
 
 
 def _check_memory(path: Path, file: pq.ParquetFile, rows: int) -> None:
@@ -283,6 +281,8 @@ def _notes(table: Labelled, schema: TableSchema) -> list[str]:
             )
         elif not column.learned:
             notes.append(f"column {column.name!r} is not learned: {column.why}")
+        elif column.why.endswith(MONTH_FIRST):
+            notes.append(f"column {column.name!r}: its dates are {MONTH_FIRST}")
     keys = pd.util.hash_pandas_object(table.frame, index=False).to_numpy()
     clashes = int((pd.Series(table.labels).groupby(keys).transform("nunique") > 1).sum())
     if clashes:

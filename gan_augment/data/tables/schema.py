@@ -5,20 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
-from gan_augment.errors import DataError, UsageError, did_you_mean
+from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.settings import Frozen
 
 ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "id", "constant"]
 Unit = Literal["D", "h", "m", "s", "ms", "us", "ns"]
 Name = str | int
 Scalar = str | bool | int | float
+Overrides = Mapping[Name, str]
+"""{column: kind}, for columns whose kind is not inferred."""
 NUMBERS = ("numeric", "datetime")
 LEVELS = ("categorical", "boolean")
 LEARNED = (*NUMBERS, *LEVELS)
@@ -29,11 +30,12 @@ class Column(Frozen):
     """One column: its kind, and the facts that turn numbers and codes into new cells.
 
     dtype: pandas' name of the dtype. missing: training cells without a value. why: the reason for
-    the kind. unit: of moments, counted since 1970 in UTC; None for other cells. low, high: the
-    range. spikes: values that hold at least 5 % of the known cells. decimals: digits after the
-    point, at most 12, or None without a limit. levels: the values seen, in order; the one value of
-    a constant. categories, ordered: of a pandas category, with unused categories. last: for ids,
-    the number after which new ids begin, or None to leave new cells empty.
+    the kind. unit: of moments, counted since 1970 in UTC; None for other cells. pattern: by which
+    text writes moments, as for strptime; "" for other cells. low, high: the range. spikes: values
+    that hold at least 5 % of the known cells. decimals: digits after the point, at most 12, or None
+    without a limit. levels: the values seen, in order; the one value of a constant. categories,
+    ordered: of a pandas category, with unused categories. last: for ids, the number after which new
+    ids begin, or None to leave new cells empty.
     """
 
     name: Name
@@ -42,6 +44,7 @@ class Column(Frozen):
     missing: int = 0
     why: str = ""
     unit: Unit | None = None
+    pattern: str = ""
     low: int | float | None = None
     high: int | float | None = None
     spikes: tuple[int | float, ...] = ()
@@ -81,11 +84,6 @@ class Column(Frozen):
         if self.unit is None or self.low is None or self.high is None:
             return 0
         return int(self.low) if self.high - self.low < 2**62 else 0
-
-    @property
-    def plain_spikes(self) -> tuple[float, ...]:
-        """Return `spikes` on the scale of `columns.plain`."""
-        return tuple(float(value - self.origin) for value in self.spikes)
 
     @cached_property
     def pandas_dtype(self) -> Any:
@@ -138,60 +136,17 @@ class TableSchema(Frozen):
         """Return the columns that a model learns, in order."""
         return tuple(column for column in self.columns if column.learned)
 
-    def of(self, name: Name) -> Column:
-        """Return a feature column. Raises DataError with the nearest name."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise DataError(_no_column(name, self.names))
-
     def lines(self) -> list[str]:
         """Return a heading and one aligned line per column; the target is last."""
         columns = [*self.columns, *([self.target] if self.target else [])]
         rows = [_HEADING]
         for column in columns:
-            rows.append(
-                (
-                    _short(str(column.name), 32),
-                    "target" if column is self.target else column.kind,
-                    _short(column.dtype, 28),
-                    str(column.missing or ""),
-                    _short(column.values_in_words, 44),
-                    column.why,
-                )
-            )
+            kind = "target" if column is self.target else column.kind
+            name, dtype = _short(str(column.name), 32), _short(column.dtype, 28)
+            values = _short(column.values_in_words, 44)
+            rows.append((name, kind, dtype, str(column.missing or ""), values, column.why))
         widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
         return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-
-
-class Overrides(Frozen):
-    """Kinds set by the user, by column name; other kinds are inferred."""
-
-    columns: dict[Name, ColumnKind] = Field(default_factory=dict)
-
-    @classmethod
-    def of(cls, **names: Iterable[Name]) -> Self:
-        """Make overrides from names by kind. Raises UsageError for a name under two kinds.
-
-        >>> Overrides.of(categorical=["zip"], id=["key"]).columns
-        {'zip': 'categorical', 'key': 'id'}
-        """
-        kinds: dict[Name, Any] = {}
-        for kind, listed in names.items():
-            for name in listed:
-                if kinds.setdefault(name, kind) != kind:
-                    raise UsageError(
-                        f"column {name!r} is listed as {kinds[name]} and {kind}; list it once"
-                    )
-        return cls.checked({"columns": kinds}, "column kinds")
-
-    def without_target(self, target: Name) -> Overrides:
-        """Leave out the target. Raises UsageError unless it is listed as categorical or boolean."""
-        kinds = {name: kind for name, kind in self.columns.items() if str(name) == str(target)}
-        for kind in kinds.values():
-            if kind not in LEVELS:
-                raise UsageError(f"column {target!r} is the target, so it cannot be {kind}")
-        return Overrides(columns={n: k for n, k in self.columns.items() if n not in kinds})
 
 
 def matching_name(name: Name, names: Iterable[Name], what: str = "") -> Name:
@@ -200,21 +155,17 @@ def matching_name(name: Name, names: Iterable[Name], what: str = "") -> Name:
     Raises UsageError that begins with `what` for an unknown column.
     """
     known = list(names)
-    for one in known:
-        if one == name:
-            return one
-    for one in known:
-        if str(one) == str(name):
-            return one
-    raise UsageError(f"{what}{_no_column(name, known)}")
-
-
-def _no_column(name: Name, names: Iterable[Name]) -> str:
-    available = list(names)
-    shown = ", ".join(repr(one) for one in available[:20])
-    more = f" and {len(available) - 20} more" if len(available) > 20 else ""
-    guess = did_you_mean(str(name), [str(one) for one in available])
-    return f"there is no column {name!r}; the table has {shown}{more}.{guess}"
+    if name in known:
+        return name
+    texts = [str(one) for one in known]
+    if str(name) in texts:
+        return known[texts.index(str(name))]
+    shown = ", ".join(repr(one) for one in known[:20])
+    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+    raise UsageError(
+        f"{what}there is no column {name!r}; the table has {shown}{more}."
+        f"{did_you_mean(str(name), texts)}"
+    )
 
 
 def _short(text: str, width: int) -> str:
