@@ -147,6 +147,15 @@ def unknown_class(name: object, counts: Mapping[str, int]) -> UnknownClassError:
     )
 
 
+def plural(n: int, what: str) -> str:
+    """Write a number with its noun.
+
+    >>> plural(1, "fold"), plural(1200, "row"), plural(2, "class")
+    ('1 fold', '1,200 rows', '2 classes')
+    """
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}{'es' if what.endswith('s') else 's'}"
+
+
 def did_you_mean(word: str, names: Sequence[str]) -> str:
     """Return a closing question with the nearest known name, or nothing.
 

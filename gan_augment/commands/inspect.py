@@ -30,7 +30,7 @@ from gan_augment.data.images.sources import Scan, refuse_bad
 from gan_augment.data.signals import holds_signals
 from gan_augment.data.tables.encoding import encoded_width
 from gan_augment.data.topup_plan import explain_rare, rare_classes
-from gan_augment.errors import OutputExistsError, UnreadableFilesError, UsageError
+from gan_augment.errors import OutputExistsError, UnreadableFilesError, UsageError, plural
 from gan_augment.generators import model_path
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.kinds import kind_named
@@ -310,7 +310,7 @@ def _image_lines(scan: Scan) -> list[str]:
     sizes = ", ".join(f"{name} {w} x {h}" for name, (h, w) in scan.sizes.items())
     lines = [
         f"sizes (width x height, px): {sizes}",
-        f"trained at {width} x {height} px with {scan.channels} channels",
+        f"trained at {width} x {height} px with {plural(scan.channels, 'channel')}",
     ]
     if n := len(scan.rejected):
         first = list(scan.rejected.items())[:_FILES_LISTED]

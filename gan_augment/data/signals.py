@@ -22,7 +22,7 @@ from gan_augment.data.images.sources import (
     refuse_bad,
     scan_notes,
 )
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, UsageError, plural
 from gan_augment.input_files import memory_problem, regular_file
 from gan_augment.kinds.image import SMALLEST_SIDE_PX
 from gan_augment.kinds.kind import Labelled, Scale
@@ -246,8 +246,9 @@ def _read_folder(
     for path, (values, rate) in found.items():
         if formats[path] != usual:
             why = (
-                f"it has {len(values)} channels at {rate} Hz, and most files have {usual[0]} at "
-                f"{usual[1]} Hz; mix, resample (scipy.signal.resample_poly) or leave it out"
+                f"it has {plural(len(values), 'channel')} at {rate} Hz, and most files have "
+                f"{usual[0]} at {usual[1]} Hz; mix, resample (scipy.signal.resample_poly) or leave "
+                "it out"
             )
             rejected[path] = (label_of[path], why)
         elif window is not None and values.shape[1] < window:

@@ -29,7 +29,7 @@ from gan_augment.evaluation.options import Arm, EvaluationOptions
 from gan_augment.generators import load_model
 from gan_augment.generators.baselines import Repeats, Smote
 from gan_augment.generators.gan import GAN
-from gan_augment.generators.generator import Added, added_rows, with_added
+from gan_augment.generators.generator import Added, RunContext, added_rows, with_added
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.kinds.kind import Labelled
@@ -145,7 +145,8 @@ def fit_generator(design: Design, split: Split, folder: Path) -> Line:
         curve = TrainingCurve()
         gan.callbacks = (curve,)
         try:
-            gan.fit(part.train, **({} if part.schema is None else {"schema": part.schema}))
+            more = {} if part.schema is None else {"schema": part.schema}
+            gan.fit(part.train, RunContext(), **more)
         except DivergedError:
             if not hasattr(gan, "classes_"):  # no usable state
                 raise

@@ -23,7 +23,7 @@ from gan_augment.data.groups import (
 from gan_augment.data.tables.reader import moments, set_aside
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.data.topup_plan import choose_classes, plan_topup
-from gan_augment.errors import DataError, ResumeMismatchError, UsageError
+from gan_augment.errors import DataError, ResumeMismatchError, UsageError, plural
 from gan_augment.evaluation.decisions import OF_RANKS
 from gan_augment.evaluation.design import Design, plan_protocol, with_test_rows
 from gan_augment.evaluation.estimators import fingerprint
@@ -109,14 +109,21 @@ class Plan:
         """Return the plan as text."""
         design, protocol = self.design, self.design.protocol
         units = ", ".join(f"{name} ({n} {protocol.unit})" for name, n in self.rare_units.items())
+        if protocol.has_test_set:
+            train = design.data.take(protocol.splits[0].train).counts
+            units = ", ".join(
+                f"{name} ({plural(train[name], 'row')} to train on, {n} to test)"
+                for name, n in self.rare_units.items()
+            )
         steps = "the recipe's own steps" if design.steps is None else f"{design.steps:,} steps"
-        fits = f"{self.fits['learners']:,} learner fits"
+        fits = plural(self.fits["learners"], "learner fit")
         if self.fits["generators"]:
-            fits = f"{self.fits['generators']} generator fits ({steps} each), {fits}"
-        dealt = f"{protocol.folds} folds x {protocol.repeats}"
+            fits = f"{plural(self.fits['generators'], 'generator fit')} ({steps} each), {fits}"
+        dealt = f"{plural(protocol.folds, 'fold')} x {protocol.repeats}"
         if protocol.has_test_set:
             tested = len(protocol.splits[0].test)
-            dealt = f"{tested:,} test rows, {protocol.repeats} seeds of the classifier"
+            seeds = plural(protocol.repeats, "seed")
+            dealt = f"{plural(tested, 'test row')}, {seeds} of the classifier"
         processes = "1 process" if self.n_jobs == 1 else f"{self.n_jobs} processes"
         return [
             f"plan: {dealt}; {fits}; about {duration(self.seconds)} with {processes}",

@@ -21,7 +21,7 @@ from gan_augment.data.batches import Batches
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.distributed import World, world
-from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class
+from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class, warn
 from gan_augment.generators.generator import (
     RunContext,
     check_length,
@@ -128,8 +128,11 @@ class GAN(ABC):
         StopRequested, DivergedError
             A signal came (the state was saved), or training diverged (the best generator stays).
         """
-        run, seed = run or RunContext(), checked_seed(self.random_state)
         topped_up, ranks = self._checked(data), world()
+        schema = schema or data.kind.schema(data)
+        if run is None and schema and schema.ids:  # a command notes them
+            warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
+        run, seed = run or RunContext(), checked_seed(self.random_state)
         recipe, compute = self._recipe(), self._compute(data)
         sha256 = run.fingerprint or data.kind.sha256(data, unlabelled)
         settings = {k: v for k, v in self._settings().items() if k not in _OF_A_RANK}

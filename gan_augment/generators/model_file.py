@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gan_augment.data.tables.schema import TableSchema
-from gan_augment.errors import UsageError
+from gan_augment.errors import UsageError, plural
 from gan_augment.kinds import kind_named
 from gan_augment.kinds.kind import KindName, Scale
 from gan_augment.options import FitOptions, TopUp
@@ -215,8 +215,8 @@ class ModelMeta(Frozen):
         height, width, channels = self.shape
         if self.scale is not None:
             rate = "" if self.rate is None else f", {self.rate} a second"
-            return [f"signals: {width} samples{rate}, {channels} channels"]
-        return [f"images: {width} x {height} px ({self.resize}), {channels} channels"]
+            return [f"signals: {width} samples{rate}, {plural(channels, 'channel')}"]
+        return [f"images: {width} x {height} px ({self.resize}), {plural(channels, 'channel')}"]
 
     def kept_lines(self) -> list[str]:
         """Return lines on the kept generator, its selection and its trial."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.groups import digest
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, plural
 from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind, check_model_classes
 
 SMALLEST_SIDE_PX = 8
@@ -116,15 +116,15 @@ class ImageKind(Kind):
         channels, known = data.image_shape[2], meta.image_shape[2]
         if channels != known:
             raise DataError(
-                f"the data has images of {channels} channels, the model makes {known}; fit a model "
-                "to it."
+                f"the data has images of {plural(channels, 'channel')}, the model makes {known}; "
+                "fit a model to it."
             )
 
     def describe(self, data: Labelled) -> str:
         """Return the number of images and their size."""
         height, width, channels = data.image_shape
-        n, classes = len(data), len(data.names)
-        return f"{n} images of {classes} classes, {width} x {height} px, channels {channels}"
+        rows, classes = plural(len(data), "image"), plural(len(data.names), "class")
+        return f"{rows} of {classes}, {width} x {height} px, {plural(channels, 'channel')}"
 
     def facts(self, data: Labelled) -> dict[str, Any]:
         """Return the shape of the images."""

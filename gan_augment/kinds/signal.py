@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, UsageError, plural
 from gan_augment.kinds.image import ImageKind
 from gan_augment.kinds.kind import KindName, Labelled, Meta, Scale, check_model_classes
 
@@ -65,7 +65,7 @@ class SignalKind(ImageKind):
             )
         if pixels.shape[2] < SHORTEST_WINDOW or len(scale) != pixels.shape[3]:
             raise DataError(
-                f"windows of {pixels.shape[2]} samples with {pixels.shape[3]} channels, "
+                f"windows of {pixels.shape[2]} samples with {plural(pixels.shape[3], 'channel')}, "
                 f"{len(scale)} of known scale; expected at least {SHORTEST_WINDOW} samples. "
                 "Take longer windows."
             )
@@ -101,9 +101,10 @@ class SignalKind(ImageKind):
         if (1, length, channels) != known or data.meta.rate != meta.rate:
             theirs = "images"
             if meta.kind == self.name:
-                theirs = f"windows of {known[1]} samples, {known[2]} channels, rate {meta.rate}"
+                its = plural(known[2], "channel")
+                theirs = f"windows of {known[1]} samples, {its}, rate {meta.rate}"
             raise DataError(
-                f"the data has windows of {length} samples, {channels} channels, rate "
+                f"the data has windows of {length} samples, {plural(channels, 'channel')}, rate "
                 f"{data.meta.rate}, the model makes {theirs}; cut them alike with --window "
                 "(window=), or fit a model to them."
             )
@@ -112,8 +113,8 @@ class SignalKind(ImageKind):
         """Return the number of windows and their length."""
         (_, length, channels), rate = data.image_shape, data.meta.rate
         each = "" if rate is None else f" at {rate} Hz ({length / rate:.3g} s)"
-        n, classes = len(data), len(data.names)
-        return f"{n} windows of {classes} classes, {length} samples{each}, channels {channels}"
+        rows, classes = plural(len(data), "window"), plural(len(data.names), "class")
+        return f"{rows} of {classes}, {length} samples{each}, {plural(channels, 'channel')}"
 
     def facts(self, data: Labelled) -> dict[str, Any]:
         """Return length, channels and rate."""

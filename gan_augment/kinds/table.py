@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, plural
 from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind, check_model_classes
 
 _NUMBERS = str.maketrans("iu", "ff")
@@ -135,8 +135,8 @@ class TableKind(Kind):
 
     def describe(self, data: Labelled) -> str:
         """Return the number of rows and columns."""
-        n, classes, columns = len(data), len(data.names), len(data.frame.columns)
-        return f"{n} rows of {classes} classes; {columns} columns"
+        rows, classes = plural(len(data), "row"), plural(len(data.names), "class")
+        return f"{rows} of {classes}; {plural(len(data.frame.columns), 'column')}"
 
     def facts(self, data: Labelled) -> dict[str, Any]:
         """Return the column names."""

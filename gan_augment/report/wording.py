@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gan_augment.errors import plural
+
 NOTHING, OURS = "none", "gan"
 ABSENT = "-"
 METRICS = {
@@ -140,12 +142,3 @@ def chance(p: float | None) -> str:
     if p < 0.001:
         return "< 0.001"
     return "> 0.999" if p > 0.999 else f"{p:.3f}"
-
-
-def plural(n: int, what: str) -> str:
-    """Write a number with its noun.
-
-    >>> plural(1, "fold"), plural(1200, "row"), plural(2, "class")
-    ('1 fold', '1,200 rows', '2 classes')
-    """
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}{'es' if what.endswith('s') else 's'}"

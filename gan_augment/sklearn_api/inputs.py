@@ -83,10 +83,9 @@ class ParsedInput:
         schema: TableSchema | None = self.data.kind.schema(self.data, self.overrides)
         if schema is None or self.target is None:
             return schema
-        ids = [f"{column.name!r} ({column.why})" for column in schema.columns if column.is_id]
-        if ids:
+        if schema.ids:
             warn(
-                f"id columns are not learned, and new rows get new ids: {', '.join(ids[:5])}. A "
+                f"id columns are not learned, and new rows get new ids: {schema.ids}. A "
                 "classifier can recognise added rows by their ids: drop these columns before "
                 "GANAugmenter, or list columns of levels in categorical_features"
             )

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_augment.data.images.resize import resize_batch
-from gan_augment.errors import DataError, UsageError, warn
+from gan_augment.errors import DataError, UsageError, plural, warn
 from gan_augment.kinds.image import IMAGE, SMALLEST_SIDE_PX
 from gan_augment.kinds.kind import Kind
 from gan_augment.kinds.signal import SHORTEST_WINDOW, SIGNAL
@@ -63,8 +63,8 @@ class Images:
         array = _channels_last(value)
         if array.shape[2] != self.channels:
             raise DataError(
-                f"an image has {array.shape[2]} channels and others have {self.channels}; convert "
-                "them to one format in the dataset"
+                f"an image has {plural(array.shape[2], 'channel')} and others have "
+                f"{self.channels}; convert them to one format in the dataset"
             )
         if array.dtype == np.uint8 and self.moments is None:
             return np.ascontiguousarray(array, dtype=np.uint8)

@@ -245,6 +245,11 @@ def test_one_cell_that_is_no_date_makes_a_column_text(text: str) -> None:
         (np.arange(N) * 2, "Unnamed: 0", "id"),
         (np.arange(N) * 2, "paid", "numeric"),
         (np.arange(N) // 2, "patient_id", "numeric"),
+        ([10115, 80331, 20095, 50667] * 10, "zip", "categorical"),
+        ([10, 20, 30] * 5, "x", "categorical"),
+        ([10, 20, 30] * 4, "x", "numeric"),  # too few rows to tell
+        ([0, 1, 2, 3, 4, 40] * 9, "x", "numeric"),  # a count
+        (np.arange(N) % 30 * 10, "x", "numeric"),
         ([-(2**62), 5, 2**62], "hash", "id"),
         (np.arange(N) + 0.5, "x", "numeric"),
         (KEYS, "x", "id"),
@@ -309,6 +314,7 @@ def test_levels_keep_their_order() -> None:
 def test_remarks_name_other_kinds() -> None:
     assert "most are rare" in column_of([f"w{i % 120}" for i in range(200)]).why
     assert "=categorical" in column_of([0, 1, 2] * 9).why
+    assert "=numeric" in column_of([0, 10, 20] * 9).why
 
 
 def refilled(cells: Any, n: int, first: int = 0) -> list[Any]:

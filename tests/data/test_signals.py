@@ -96,7 +96,7 @@ def test_an_npz_keeps_groups_ids_and_names_of_its_signals(tmp_path):
 def test_a_folder_a_class_of_npy_files_is_read(tmp_path):
     read = read_signals(folder_of(tmp_path, a=tones(), b=tones(2, seed=1)[:, 0]), skip_bad=True)
     assert read.data.counts == {"a": 6}  # b has one channel, a two
-    assert "1 channels at None Hz, and most files have 2" in read.notes[0]
+    assert "1 channel at None Hz, and most files have 2" in read.notes[0]
 
 
 def test_windows_of_a_folder_share_the_group_of_their_file(tmp_path):

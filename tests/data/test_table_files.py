@@ -199,7 +199,7 @@ def test_frames_of_other_types_are_written_plainly():
         ('"name";"place"\n"a, b, c";"x"\n"d";"y, z"\n', ";", 2),
         ("id\ttext\n1\tone, two\n2\tthree\n3\tfour, five, six\n", "\t", 2),
         # a ragged line
-        ("a,b|b,c\n" + "".join(f"{i},{i}|x,{i}\n" for i in range(40)) + "1,2|2\n", ",", 3),
+        ("a,b,c\n" + "".join(f"{i},{i}|x,{i}\n" for i in range(40)) + "1,2|2\n", ",", 3),
         ("a,b\n1,'tis\n2,'z'\n", ",", 2),
         ('"size\n(cm)",b\r\n1,2\r\n', ",", 2),
     ],

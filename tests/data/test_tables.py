@@ -242,8 +242,9 @@ def test_ids_constants_equal_rows_of_two_classes_and_very_many_classes_are_noted
     assert "'key' is not learned: an id" in notes
     assert "'same' is not learned: one value in every row" in notes
     frame = frame_of(x=[1.0, 1.0, 2.0, np.nan, np.nan], y=["a", "b", "a", "a", "b"])
-    assert (
-        "4 rows equal a row of a different class in every feature" in read_frame(frame, "y").notes
+    assert read_frame(frame, "y").notes == (
+        "4 rows equal a row of a different class in every feature: 2 combinations of values, the "
+        "most frequent one in 1 of a and 1 of b",
     )
     frame = frame_of(x=["03/04/2024", "05/06/2024"], y=["a", "b"])
     assert "dates are read with the month first" in read_frame(frame, "y").notes[0]
@@ -254,6 +255,38 @@ def test_ids_constants_equal_rows_of_two_classes_and_very_many_classes_are_noted
 def test_a_kind_may_be_asked_for_and_one_of_the_target_is_ignored() -> None:
     read = read_frame(a_frame(), "y", {"y": "categorical", "size": "categorical"})
     assert [column.kind for column in read.schema.columns] == ["categorical", "categorical"]
+
+
+def test_python_and_the_command_line_infer_the_same_columns(tmp_path: Path) -> None:
+    n = 60
+    at = pd.Series(pd.date_range("2025-01-01", periods=n, freq="37min"))
+    frame = pd.DataFrame(
+        {
+            "when": at.dt.strftime("%Y-%m-%d %H:%M:%S"),
+            "day": at.dt.strftime("%d.%m.%Y"),
+            "key": [f"k{i}" for i in range(n)],
+            "zip": [10115, 80331, 20095] * (n // 3),
+            "number": np.arange(n) + 7,
+            "visits": np.arange(n) % 5,
+            "size": np.arange(n) % 7 + 0.5,
+            "word": ["a", "b", None] * (n // 3),
+            "y": ["p", "q"] * (n // 2),
+        }
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    by_file = read_table(tmp_path / "t.csv", "y")
+    by_frame = read_frame(pd.read_csv(tmp_path / "t.csv"), "y")
+    left_out = {"dtype"}
+    facts = [
+        [column.model_dump(exclude=left_out) for column in read.schema.columns]
+        for read in (by_file, by_frame)
+    ]
+    assert facts[0] == facts[1]
+    kinds = [column.kind for column in by_frame.schema.columns]
+    assert kinds[:4] == ["datetime", "datetime", "id", "categorical"]
+    assert kinds[4:] == ["id", "numeric", "numeric", "categorical"]
+    columns = ["when", "day"]
+    assert again(by_frame)[columns].equals(frame[columns])
 
 
 def test_the_hash_is_of_the_content() -> None:

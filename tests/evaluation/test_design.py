@@ -167,10 +167,11 @@ def test_every_figure_is_of_the_test_rows_and_nothing_learns_from_them(result) -
     assert found.to_dict()["verdict"]["rare_units"] == 20
 
 
-def test_the_plan_names_the_test_rows_and_counts_one_generator(result) -> None:
+def test_the_plan_counts_training_rows_test_rows_and_one_generator(result) -> None:
     plan = prepare(table(), changed(ASKED), test=table(OF_TEST, seed=1))
     line = plan.lines()[0]
-    assert line.startswith("plan: 70 test rows, 3 seeds of the classifier; 1 generator fits (")
+    assert line.startswith("plan: 70 test rows, 3 seeds of the classifier; 1 generator fit (")
+    assert "topped up: rare (16 rows to train on, 20 to test);" in plan.lines()[2]
     assert np.isfinite(plan.design.detectable)
 
 

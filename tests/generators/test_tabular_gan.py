@@ -110,6 +110,13 @@ def test_kinds_that_the_user_names_are_kept(fit_table):
     assert made["code"].dtype == frame["code"].dtype
 
 
+def test_ids_are_not_invented_without_a_warning():
+    frame = pd.DataFrame({"key": [f"k{i}" for i in range(45)], "x": np.arange(45.0)})
+    read = read_frame(frame, y=["few"] * 8 + ["many"] * 37)
+    with pytest.warns(UserWarning, match=r"new rows get new ids: 'key' \(45 of 45 differ\)"):
+        TabularGAN(threads=1).fit(read.table, schema=read.schema)
+
+
 # classes of few rows
 
 

@@ -3,8 +3,7 @@
 The rules, first match wins: `constant` has one value in every row, or none; `boolean` is a dtype;
 `datetime` is a dtype, or text by one of `PATTERNS`; floats are `numeric` and categories
 `categorical`; `id` names rows instead of describing them (`_why_ids`); whole numbers are `numeric`,
-also few values, which may be counts (use --columns name=categorical for codes); text is
-`categorical`.
+but `categorical` where few values are far apart (`_are_codes`); text is `categorical`.
 """
 
 from __future__ import annotations
@@ -32,16 +31,17 @@ from gan_augment.data.tables.schema import (
     Unit,
     matching_name,
 )
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, UsageError, plural
 
 Facts = dict[str, Any]
 
-BOOLEAN: ColumnKind = "boolean"
 FEWEST_ROWS_OF_AN_ID = 20
 DISTINCT_SHARE_OF_AN_ID = 0.95
 MANY_LEVELS = 50
 MANY_LEVELS_SHARE = 0.5
 FEW_NUMBERS = 10
+MOST_CODES = 20
+LEAST_ROWS_OF_A_CODE = 5
 SPIKE_SHARE = 0.05
 FEWEST_DISTINCT_WITH_SPIKES = 20
 MOST_DECIMALS = 12
@@ -129,7 +129,7 @@ def infer_column(series: pd.Series, name: Name, forced: str | None = None) -> Co
             "its kind to be inferred"
         )
     facts = _FACTS[kind](cells, name)
-    if kind == BOOLEAN and len(facts["levels"]) > 2:
+    if kind == "boolean" and len(facts["levels"]) > 2:
         raise DataError(
             f"column {name!r} has {len(facts['levels'])} values and cannot be boolean; expected at "
             "most two. Call it categorical."
@@ -230,8 +230,21 @@ def _kind_of(cells: Cells, name: Name) -> tuple[ColumnKind, str]:
     if cells.family == "float":
         return "numeric", ""
     ordered = isinstance(cells.series.dtype, pd.CategoricalDtype)
-    why = "" if ordered else _why_ids(cells, name)
-    return ("id", why) if why else ("categorical" if cells.family == "levels" else "numeric", "")
+    if why := "" if ordered else _why_ids(cells, name):
+        return "id", why
+    if cells.family == "integer" and _are_codes(known):
+        return "categorical", "whole numbers far apart, so codes (if not: --columns name=numeric)"
+    return ("categorical" if cells.family == "levels" else "numeric"), ""
+
+
+def _are_codes(known: NDArray[Any]) -> bool:
+    """Return whether few numbers recur and most of them have no neighbour, as zip codes do.
+
+    Numbers between them would be generated, and exist nowhere.
+    """
+    distinct = np.unique(known)
+    few = len(distinct) <= min(MOST_CODES, len(known) / LEAST_ROWS_OF_A_CODE)
+    return bool(few and (np.diff(distinct) == 1).mean() < 0.5)
 
 
 def _why_ids(cells: Cells, name: Name) -> str:
@@ -295,7 +308,7 @@ def _datetime(cells: Cells, name: Name) -> Facts:
 
 def _categorical(cells: Cells, name: Name) -> Facts:
     levels, known = cells.coded[1], len(cells.known)
-    words = f"{len(levels):,} level{'s' if len(levels) > 1 else ''}"
+    words = plural(len(levels), "level")
     if len(levels) > max(MANY_LEVELS, MANY_LEVELS_SHARE * known):
         words += f" in {known:,} rows, so most are rare: an id?"
     if len(levels) == 1 and cells.missing.any():

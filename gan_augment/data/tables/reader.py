@@ -32,7 +32,7 @@ from gan_augment.data.tables.inference import (
     read_target,
 )
 from gan_augment.data.tables.schema import Name, Overrides, TableSchema, matching_name
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, UsageError, plural
 from gan_augment.input_files import memory_problem, regular_file
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
@@ -284,9 +284,17 @@ def _notes(table: Labelled, schema: TableSchema) -> list[str]:
         elif column.why.endswith(MONTH_FIRST):
             notes.append(f"column {column.name!r}: its dates are {MONTH_FIRST}")
     keys = pd.util.hash_pandas_object(table.frame, index=False).to_numpy()
-    clashes = int((pd.Series(table.labels).groupby(keys).transform("nunique") > 1).sum())
-    if clashes:
-        notes.append(f"{clashes:,} rows equal a row of a different class in every feature")
+    clash = pd.Series(table.labels).groupby(keys).transform("nunique").to_numpy() > 1
+    if clash.any():
+        found = pd.crosstab(keys[clash], table.labels[clash])
+        most = found.loc[found.sum(axis=1).idxmax()]
+        listed = " and ".join(
+            f"{n:,} of {table.names[label]}" for label, n in most[most > 0].items()
+        )
+        notes.append(
+            f"{clash.sum():,} rows equal a row of a different class in every feature: "
+            f"{plural(len(found), 'combination')} of values, the most frequent one in {listed}"
+        )
     return notes
 
 

@@ -136,6 +136,12 @@ class TableSchema(Frozen):
         """Return the columns that a model learns, in order."""
         return tuple(column for column in self.columns if column.learned)
 
+    @property
+    def ids(self) -> str:
+        """Return the first id columns and why they are ids, in words; "" for none."""
+        ids = [f"{column.name!r} ({column.why})" for column in self.columns if column.is_id]
+        return ", ".join(ids[:5])
+
     def lines(self) -> list[str]:
         """Return a heading and one aligned line per column; the target is last."""
         columns = [*self.columns, *([self.target] if self.target else [])]
