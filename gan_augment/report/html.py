@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from gan_augment.errors import ModelFileError
+from gan_augment.errors import ModelFileError, plural
 from gan_augment.report import charts, tables, wording
 from gan_augment.report.wording import Result
 
@@ -27,7 +27,7 @@ _MOST_SHOWN = 20
 """Rows of a table that are visible; the rest is folded."""
 _FILTERS = (
     *(wording.arm_name, wording.chance, wording.count, wording.number, wording.percent),
-    *(wording.plural, wording.points, wording.points_size, wording.span),
+    *(plural, wording.points, wording.points_size, wording.span),
 )
 Charts = Mapping[str, charts.Chart]
 

@@ -8,6 +8,7 @@ import pytest
 
 from gan_augment import ImageGAN, TabularGAN
 from gan_augment.data.tables.reader import ReadTable, read_frame
+from gan_augment.generators.generator import RunContext
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
@@ -101,7 +102,9 @@ def table() -> ReadTable:
 
 @pytest.fixture(scope="session")
 def table_gan(table: ReadTable) -> TabularGAN:
-    return TabularGAN(steps=6, device="cpu", threads=1).fit(table.table, schema=table.schema)
+    return TabularGAN(steps=6, device="cpu", threads=1).fit(
+        table.table, RunContext(), schema=table.schema
+    )
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +132,6 @@ def fit_table():
 
     def fit(read: ReadTable, **settings) -> TabularGAN:
         settings = {"steps": 3, "device": "cpu", "threads": 1, **settings}
-        return TabularGAN(**settings).fit(read.table, schema=read.schema)
+        return TabularGAN(**settings).fit(read.table, RunContext(), schema=read.schema)
 
     return fit

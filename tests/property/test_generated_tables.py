@@ -22,6 +22,7 @@ from gan_augment.data.tables.columns import joined, output_frame, plain, restore
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.errors import DataError, GanAugmentError
+from gan_augment.generators.generator import RunContext
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 DRAWN = 40
@@ -184,7 +185,7 @@ def check_learning(frame: pd.DataFrame, y: list[Any], recipe: str, steps: int) -
         read = read_frame(frame, y=y)
         rare = [min(read.table.counts, key=lambda name: read.table.counts[name])]
         gan = TabularGAN(recipe=recipe, classes=rare, steps=steps, device="cpu", threads=1)
-        gan.fit(read.table, schema=read.schema)
+        gan.fit(read.table, RunContext(), schema=read.schema)
         new = gan.sample(dict.fromkeys(gan.classes_, 7))
     except GanAugmentError as error:
         return type(error).__name__
