@@ -58,12 +58,6 @@ def check_classes(distinct: Sequence[object], where: str, n: int) -> None:
     As in `sklearn.utils.multiclass.type_of_target`, numbers that are not all whole are a regression
     target. where: the subject of the error messages.
     """
-    for label in distinct:
-        if not isinstance(label, str | bool | int | float):
-            raise DataError(
-                f"{where} holds a label that is a {type(label).__name__} ({label}); expected text, "
-                "whole numbers, booleans or numbers. Make the labels text with astype(str)"
-            )
     numbers = [label for label in distinct if isinstance(label, float) and math.isfinite(label)]
     fractions = [number for number in numbers if not number.is_integer()]
     if fractions:

@@ -141,14 +141,12 @@ def read_signals(
     *,
     window: int | None = None,
     skip_bad: bool = False,
-    scale: Scale | None = None,
     progress: Progress | None = None,
 ) -> ReadSignals:
     """Read an .npz file of signals (N, C, L), or a folder per class of .npy (C, L) or .wav files.
 
     window: samples per window. Recordings are cut into windows without overlap, which share a
-    group; without it, all recordings must have one length. Silent windows are left out. scale: as
-    in `from_signals`.
+    group; without it, all recordings must have one length. Silent windows are left out.
     Raises DataError, UnreadableFilesError and UsageError, each with the cure.
 
     >>> import tempfile
@@ -166,13 +164,13 @@ def read_signals(
         )
     if path.suffix.lower() == ".npz" and path.is_file():
         progress.phase("reading arrays")
-        return _read_npz(path, window, scale)
+        return _read_npz(path, window)
     if not path.is_dir():
         raise UsageError(
             f"{str(path)!r} holds no signals; expected a folder per class of .npy or .wav files, "
             "or an .npz file of x (N, channels, length) and y (N,)"
         )
-    return _read_folder(list_folder(path, SUFFIXES), window, skip_bad, scale, progress)
+    return _read_folder(list_folder(path, SUFFIXES), window, skip_bad, progress)
 
 
 def is_whole_signal(path: Path) -> bool:
@@ -195,7 +193,7 @@ def windows_of(values: Values, window: int | None) -> Values:
     return values[:, : n * window].reshape(len(values), n, window).transpose(1, 0, 2)
 
 
-def _read_npz(path: Path, window: int | None, scale: Scale | None) -> ReadSignals:
+def _read_npz(path: Path, window: int | None) -> ReadSignals:
     arrays = read_npz(path)
     x = checked_values(arrays.pop("x"))
     known: dict[str, Any] = {
@@ -217,12 +215,12 @@ def _read_npz(path: Path, window: int | None, scale: Scale | None) -> ReadSignal
         pairs = zip(known["ids"].tolist(), numbers.tolist(), strict=True)
         known["ids"] = np.array([f"{id_}-{number:06d}" for id_, number in pairs])
     names = arrays.get("class_names")
-    data = from_signals(windows, **known, class_names=names, scale=scale)
+    data = from_signals(windows, **known, class_names=names)
     return ReadSignals(data, windows, Scan(()), notes, cut=window is not None)
 
 
 def _read_folder(
-    listing: Listing, window: int | None, skip_bad: bool, scale: Scale | None, progress: Progress
+    listing: Listing, window: int | None, skip_bad: bool, progress: Progress
 ) -> ReadSignals:
     size = sum((listing.root / path).stat().st_size for path, *_ in listing.files)
     if problem := memory_problem(4.0 * size):
@@ -277,7 +275,6 @@ def _read_folder(
         [label_of[path] for path in paths],
         groups=None if window is None else paths,
         ids=paths if window is None else [f"{p.with_suffix('')}-{n:06d}{p.suffix}" for p, n in cut],
-        scale=scale,
         rate=usual[1],
     )
     notes = (*listing.notes, *scan_notes(scan), *silent)

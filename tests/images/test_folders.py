@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_augment.data.images import reader
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.sources import list_folder, parts_of
 from gan_augment.errors import DataError, UnreadableFilesError, UsageError, WriteFailedError
@@ -222,9 +223,21 @@ def temporary(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def test_mapped_images_are_those_of_memory_and_go_with_the_data(folder, temporary):
+@pytest.fixture
+def mapped_read(monkeypatch):
+    """Read images as if memory were short."""
+
+    def read(*args, **how):
+        with monkeypatch.context() as patch:
+            patch.setattr(reader, "MAP_ABOVE_BYTES", 0)
+            return read_images(*args, **how)
+
+    return read
+
+
+def test_mapped_images_are_those_of_memory_and_go_with_the_data(folder, temporary, mapped_read):
     root = folder(cat=5, dog=3)
-    plain, mapped = read_images(root), read_images(root, map_above=0, workers=2)
+    plain, mapped = read_images(root), mapped_read(root, workers=2)
     assert isinstance(mapped.data.pixels, np.memmap)
     assert not mapped.data.pixels.flags.writeable
     assert len(list(temporary.iterdir())) == 1
@@ -236,31 +249,31 @@ def test_mapped_images_are_those_of_memory_and_go_with_the_data(folder, temporar
     assert not list(temporary.iterdir())
 
 
-def test_mixed_channels_and_bad_files_are_as_in_memory(folder, temporary):
+def test_mixed_channels_and_bad_files_are_as_in_memory(folder, temporary, mapped_read):
     root = folder(cat=3, dog=3)
     Image.new("L", (9, 9), 7).save(root / "cat" / "000.png")
     Image.new("LA", (9, 9), (7, 100)).save(root / "dog" / "000.png")
     (root / "cat" / "002.png").write_bytes(b"no image")
-    plain, mapped = (read_images(root, image_size=(8, 8), map_above=n) for n in (None, 0))
+    plain, mapped = (read(root, image_size=(8, 8)) for read in (read_images, mapped_read))
     assert mapped.data.image_shape == (8, 8, 4)
     assert np.array_equal(mapped.data.pixels, plain.data.pixels)
     assert mapped.scan.rejected == plain.scan.rejected
     assert mapped.notes == plain.notes
 
 
-def test_a_full_disk_is_one_error_and_leaves_nothing(folder, temporary, monkeypatch):
+def test_a_full_disk_is_one_error_and_leaves_nothing(folder, temporary, monkeypatch, mapped_read):
     def full(descriptor, offset, size):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(WriteFailedError, match=r"No space left on device.*TMPDIR"):
-        read_images(folder(cat=3, dog=3), map_above=0, workers=2)
+        mapped_read(folder(cat=3, dog=3), workers=2)
     gc.collect()
     assert not list(temporary.iterdir())
 
 
-def test_a_forked_child_leaves_the_file(folder, temporary):
-    data = read_images(folder(cat=2, dog=2), map_above=0).data
+def test_a_forked_child_leaves_the_file(folder, temporary, mapped_read):
+    data = mapped_read(folder(cat=2, dog=2)).data
     child = os.fork()
     if child == 0:
         del data

@@ -47,7 +47,7 @@ from gan_augment.storage.files import write_errors
 
 _HEADERS = 2000  # more would not move a median
 _MOST_CHANNELS = 4  # of a decoded file
-_MAP_ABOVE_BYTES = 1 << 30
+MAP_ABOVE_BYTES = 1 << 30
 _MEMORY_SHARE = 0.3  # reading holds the pixels twice; training needs the rest
 
 
@@ -71,14 +71,14 @@ def read_images(
     resize: Resize = "squeeze",
     skip_bad: bool = False,
     workers: int | None = None,
-    map_above: int | None = None,
     labelled: bool = True,
     columns: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ReadImages:
     """Read a folder of class folders, a `.csv` manifest or an `.npz` file.
 
-    Ids are paths below the root, or "row-000000" for arrays. Equal images share a group.
+    Ids are paths below the root, or "row-000000" for arrays. Equal images share a group. Pixels
+    beyond 1 GiB are mapped from a temporary file, read-only.
 
     Parameters
     ----------
@@ -90,8 +90,6 @@ def read_images(
         How images of another aspect fit; the number of decoding processes.
     skip_bad
         Skip unusable files, however many there are.
-    map_above
-        Bytes above which the pixels are mapped from a temporary file, read-only; None for 1 GiB.
     labelled
         False for a folder of images without classes, at any depth.
     columns
@@ -122,7 +120,7 @@ def read_images(
         return _read_npz(path, size, resize, progress)
     listing = _listed(path, labelled, columns)
     size = size or _size_by_headers(listing, workers, progress)
-    return _decoded(listing, size, resize, skip_bad, workers, map_above, progress)
+    return _decoded(listing, size, resize, skip_bad, workers, progress)
 
 
 def _listed(path: Path, labelled: bool, columns: Sequence[str]) -> Listing:
@@ -158,12 +156,11 @@ def _decoded(
     how: Resize,
     skip_bad: bool,
     workers: int | None,
-    map_above: int | None,
     progress: Progress,
 ) -> ReadImages:
     """Decode the files of a listing at (height, width) px; raise if too many are bad."""
     files = listing.files
-    store = _temporary_rows(len(files), size, map_above)
+    store = _temporary_rows(len(files), size)
     if store is not None:
         pixels = store.rows
         progress.note(f"the pixels are in {str(store.path.parent)!r} while this process runs")
@@ -205,15 +202,13 @@ def _decoded(
     return ReadImages(data, scan, (*listing.notes, *scan_notes(scan)), columns)
 
 
-def _temporary_rows(n: int, size: tuple[int, int], map_above: int | None) -> TemporaryRows | None:
-    """Return a temporary file for the pixels if three channels exceed `map_above` bytes.
+def _temporary_rows(n: int, size: tuple[int, int]) -> TemporaryRows | None:
+    """Return a temporary file for the pixels if three channels exceed `MAP_ABOVE_BYTES`.
 
     Raises DataError for fewer bytes that exceed the memory when held twice.
     """
     needed = n * size[0] * size[1] * 3
-    if map_above is None:
-        map_above = min(_MAP_ABOVE_BYTES, int(_MEMORY_SHARE * memory_limit_bytes()))
-    if needed > map_above:
+    if needed > min(MAP_ABOVE_BYTES, _MEMORY_SHARE * memory_limit_bytes()):
         return TemporaryRows((n, *size, _MOST_CHANNELS), np.uint8)
     if problem := memory_problem(2 * needed):
         raise DataError(
