@@ -99,6 +99,19 @@ def test_kinds_can_be_said(table_file):
     assert report.to_dict()["columns"][0]["kind"] == "categorical"
 
 
+def test_codes_are_categories_and_the_report_says_so(tmp_path):
+    rows = [
+        f"{code},{i % 3},{'yn'[i % 4 == 0]}" for i, code in enumerate([10115, 80331, 20095] * 9)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["zip,visits,y", *rows]))
+    lines = inspect_data(tmp_path / "t.csv", target="y").lines()
+    zip_code, visits = (next(line for line in lines if name in line) for name in ("zip", "visits"))
+    assert zip_code.split()[1] == "categorical"
+    assert "so codes (if not: --columns name=numeric)" in zip_code
+    assert visits.split()[1] == "numeric"
+    assert "if they are codes: --columns name=categorical" in visits
+
+
 def test_a_table_without_a_target_is_a_usage_error(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"")
     with pytest.raises(UsageError, match="target="):
