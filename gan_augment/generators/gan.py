@@ -112,21 +112,18 @@ class GAN(ABC):
 
         Parameters
         ----------
-        data, run
-            The training rows; checkpoints, progress and whatever else surrounds the fit.
-        unlabelled
-            More rows without known classes, for the recipes "semi-supervised" and "acgan".
-        schema
-            For tables: what the columns are; inferred where it is None.
-        resize
-            For the description of images: how the files were resized.
+        data, unlabelled, run
+            The training rows; rows without known classes, for the recipes "semi-supervised" and
+            "acgan"; checkpoints, progress and whatever else surrounds the fit.
+        schema, resize
+            Of tables: the columns, inferred if None. Of images: how the files were resized.
 
         Raises
         ------
         DataError, UsageError
             No rare class, an unknown class, no row; invalid settings; a budget below 20 steps.
         StopRequested, DivergedError
-            A signal came (the state was saved), or training diverged (the best generator stays).
+            After a signal (the state is saved); after divergence (the best generator stays).
         """
         topped_up, ranks = self._checked(data), world()
         schema = schema or data.kind.schema(data)

@@ -221,7 +221,7 @@ REFUSED = {
     "NaN": (TensorDataset(first(levels()) / torch.nan, torch.tensor(Y)), "NaN"),
     "two kinds": ([(levels()[0], 0), (first(levels())[0], 1)], "several types"),
     "grey without channel": ([(levels(1)[0][..., 0], 0)] * 3, "expected a PIL image"),
-    "two shapes": ([(levels()[0], 0), (levels()[0][..., :1], 1)], "channels"),
+    "two shapes": ([(levels()[0], 0), (levels()[0][..., :1], 1)], "1 channel and others have 3"),
     "16 bit PIL": ([(Image.new("I;16", (9, 9)), 0)] * 3, "convert"),
     "CMYK": ([(Image.new("CMYK", (9, 9)), 0)] * 3, r"image.convert\('RGB'\)"),
     "which key": ([{"image": levels()[0], "y": 1}] * 2, "keys="),
