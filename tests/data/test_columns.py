@@ -247,6 +247,7 @@ def test_one_cell_that_is_no_date_makes_a_column_text(text: str) -> None:
         (np.arange(N) // 2, "patient_id", "numeric"),
         ([10115, 80331, 20095, 50667] * 10, "zip", "categorical"),
         ([10, 20, 30] * 5, "x", "categorical"),
+        (pd.Series([7] * 9 + [None], dtype="Int64"), "x", "numeric"),
         ([10, 20, 30] * 4, "x", "numeric"),  # too few rows to tell
         ([0, 1, 2, 3, 4, 40] * 9, "x", "numeric"),  # a count
         (np.arange(N) % 30 * 10, "x", "numeric"),

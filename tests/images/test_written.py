@@ -52,7 +52,6 @@ rows = st.builds(
     origin=st.sampled_from(["real", "repeat", "synthetic", "companion"]),
     source=VISIBLE,
     index=st.none() | st.integers(0, 10**9),
-    scores=st.dictionaries(st.text(), st.floats(allow_nan=False)),
 )
 
 

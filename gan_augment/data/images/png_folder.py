@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from gan_augment.errors import DataError
-from gan_augment.input_files import parsed_json, read_regular
+from gan_augment.input_files import read_regular
 from gan_augment.storage.files import write_file
 
 MANIFEST = "manifest.csv"
@@ -42,7 +41,7 @@ class ManifestRow:
 
     path: relative to the folder, with `/`. label: the true class name. source: the original file
     of a real or repeated image, the model of a generated one. index: of a generated image in the
-    endless sequence of its class, of a repeat among the repeats. scores: {name: value}.
+    endless sequence of its class, of a repeat among the repeats.
     """
 
     path: str
@@ -50,7 +49,6 @@ class ManifestRow:
     origin: Origin
     source: str = ""
     index: int | None = None
-    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 def check_png_channels(channels: int) -> None:
@@ -105,15 +103,14 @@ def write_part(path: Path, content: bytes) -> None:
 
 
 def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
-    """Write the rows as CSV (UTF-8; scores as JSON), atomically."""
+    """Write the rows as CSV (UTF-8), atomically; the last column, scores, is empty."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # with CRLF, stray carriage returns are quoted
     writer.writerow(COLUMNS)
     for row in rows:
         index = "" if row.index is None else row.index
-        scores = json.dumps(dict(row.scores)) if row.scores else ""
         label, source = _visible(row.label), _visible(row.source)
-        writer.writerow([row.path, label, row.origin, source, index, scores])
+        writer.writerow([row.path, label, row.origin, source, index, ""])
     write_file(path, text.getvalue().encode("utf-8", "surrogatepass"))
 
 
@@ -142,12 +139,11 @@ def read_manifest(path: Path) -> list[ManifestRow]:
         header, *lines = csv.reader(io.StringIO(text, newline=""))
         if tuple(header) != COLUMNS:
             raise ValueError(f"its columns are {', '.join(header)}")
-        for file, label, origin, source, index, scores in lines:
+        for file, label, origin, source, index, _ in lines:
             if origin not in get_args(Origin):
                 raise ValueError(f"unknown origin {origin!r}")
             number = int(index) if index else None
-            values = parsed_json(scores or "{}")
-            rows.append(ManifestRow(file, label, cast(Origin, origin), source, number, values))
+            rows.append(ManifestRow(file, label, cast(Origin, origin), source, number))
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(
             f"{str(path)!r} is not a manifest of this library ({error}); expected the columns "

@@ -244,7 +244,7 @@ def _are_codes(known: NDArray[Any]) -> bool:
     """
     distinct = np.unique(known)
     few = len(distinct) <= min(MOST_CODES, len(known) / LEAST_ROWS_OF_A_CODE)
-    return bool(few and (np.diff(distinct) == 1).mean() < 0.5)
+    return bool(few and len(distinct) > 1 and (np.diff(distinct) == 1).mean() < 0.5)
 
 
 def _why_ids(cells: Cells, name: Name) -> str:
