@@ -173,7 +173,7 @@ def test_match_is_refused_for_signals(archive, run, tmp_path):
 def test_inspect_tells_windows_and_the_model(archive, run):
     data = inspect_data(archive, window=20)
     assert data.unit == "windows"
-    assert "52 windows of 2 classes, 20 samples, channels 2" in data.lines()
+    assert "52 windows of 2 classes, 20 samples, 2 channels" in data.lines()
     assert "signals: 40 samples, 2 channels" in inspect_run(run).lines()
 
 

@@ -133,7 +133,7 @@ def test_the_same_fit_gives_the_same_bytes_and_changes_nothing_of_the_caller(cas
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        again = case.new(steps=case.gan.steps_).fit(case.data)
+        again = case.new(steps=case.gan.steps_).fit(case.data, RunContext())
         assert drawn(again) == drawn(case.gan)
         assert torch.get_num_threads() == 2
     finally:
@@ -151,7 +151,7 @@ def test_a_budget_becomes_steps_that_repeat_the_run(case, monkeypatch):
     gan = case.new(steps=None, budget=6.0, recipe="anchored")
     gan.fit(data, RunContext(on_steps=lambda n, _: steps.append(n)))
     assert steps == [gan.steps_]
-    assert drawn(case.new(steps=gan.steps_).fit(data)) == drawn(gan)
+    assert drawn(case.new(steps=gan.steps_).fit(data, RunContext())) == drawn(gan)
 
 
 class StopAt:
@@ -168,7 +168,7 @@ class StopAt:
 @pytest.mark.slow
 def test_a_run_resumed_after_a_stop_ends_as_an_undisturbed_one(case, tmp_path):
     data, store = case.make({"many": 60, "few": 12}), CheckpointStore(tmp_path / "checkpoints")
-    whole, stopping = case.new(steps=45).fit(data), StopAt(20)
+    whole, stopping = case.new(steps=45).fit(data, RunContext()), StopAt(20)
     with pytest.raises(StopRequested):
         case.new(steps=45, callbacks=[stopping]).fit(
             data, RunContext(checkpoints=store, stop=stopping.flag)
