@@ -193,7 +193,7 @@ def true_gain(share: float, rare: int, draws: int, jobs: int) -> tuple[float, fl
         figures = {"none": [], "gan": []}
         for line in journal.lines():
             arm = JudgedArm(design, [line], "corrected")
-            figures[line["arm"]] += arm.values(design.options.metric).values()
+            figures[line["arm"]] += arm.values(design.options.metric).tolist()
         return float(np.mean(figures["gan"]) - np.mean(figures["none"]))
 
     found = Parallel(n_jobs=jobs)(delayed(one)(draw) for draw in range(draws))

@@ -6,7 +6,7 @@ Measuring and judging happen in `gan_augment.evaluation`.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ from gan_augment.data.images.sources import PARTS, parts_of
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import prepare
-from gan_augment.evaluation.result import REPORT, EvaluationResult
 from gan_augment.evaluation.runner import JOURNAL
 from gan_augment.evaluation.runner import evaluate as run
 from gan_augment.kinds.image import IMAGE
@@ -35,21 +34,6 @@ if TYPE_CHECKING:
 _HINT = "what is finished was kept; go on with the same command, --out {} and --resume"
 
 
-@dataclass(frozen=True)
-class EvaluationRun(WrittenReport):
-    """An evaluation and its folder."""
-
-    evaluation: EvaluationResult
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the whole result, ready for JSON."""
-        return {**super().to_dict(), "result": self.evaluation.to_dict()}
-
-    def lines(self) -> list[str]:
-        """Return the result for people, and where to look."""
-        return [*self.evaluation.lines(), "", f"the report to look at: {self.out / REPORT}"]
-
-
 def plan_evaluation(
     data: str | Path,
     options: EvaluationOptions | None = None,
@@ -58,8 +42,8 @@ def plan_evaluation(
     features: str | Path | None = None,
 ) -> Plan:
     """Decide all that `evaluate` decides before the first fit. Writes nothing."""
-    read = _read(Path(data), test, options or EvaluationOptions(), features, Progress())
-    return prepare(read.data, read.options, test=read.test, photos=read.photos)
+    rows, options, _ = _read(Path(data), test, options or EvaluationOptions(), features, Progress())
+    return prepare(options=options, **rows)
 
 
 def evaluate(
@@ -72,7 +56,7 @@ def evaluate(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> EvaluationRun:
+) -> WrittenReport:
     """Measure and judge whether topping up helps a classifier on images or a table.
 
     Parameters
@@ -99,10 +83,12 @@ def evaluate(
     """
     started_s, progress = time.monotonic(), progress or Progress()
     folder = folder_to_write(data, out, "reports", resume=resume)
-    read = _read(Path(data), test, options or EvaluationOptions(), features, progress)
+    rows, options, notes = _read(
+        Path(data), test, options or EvaluationOptions(), features, progress
+    )
 
     def show(plan: Plan) -> None:
-        for line in (*read.notes, *plan.lines()):
+        for line in (*notes, *plan.lines()):
             progress.note(line)
 
     def hint() -> str:
@@ -110,33 +96,16 @@ def evaluate(
 
     with interruptible(hint):
         result = run(
-            read.data,
-            read.options,
-            test=read.test,
-            photos=read.photos,
+            options=options,
             out=folder,
             resume=resume,
             overwrite=overwrite,
             on_plan=show,
             progress=progress,
             started_s=started_s,
+            **rows,
         )
-    return EvaluationRun(result, folder)
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What is evaluated.
-
-    test: rows of a separate test set, or None. photos: if rows are features, small pictures of
-    what they are features of.
-    """
-
-    data: Labelled
-    test: Labelled | None
-    notes: tuple[str, ...]
-    options: EvaluationOptions
-    photos: Labelled | None = None
+    return WrittenReport(result, folder)
 
 
 def _read(
@@ -145,8 +114,11 @@ def _read(
     options: EvaluationOptions,
     features: str | Path | None,
     progress: Progress,
-) -> _Read:
-    """Read the rows to learn from and the rows to test on, and embed them if features are asked."""
+) -> tuple[dict[str, Any], EvaluationOptions, tuple[str, ...]]:
+    """Read the rows, and embed them if features are asked; return them, the options, and notes.
+
+    The rows by name: data; test, or None; photos, small, if the rows are features, or None.
+    """
     fit, frozen = options.fit, None
     if features is not None:
         frozen, options = _embedding(features, options)
@@ -173,7 +145,8 @@ def _read(
         photos = replace(rows[0], rows=resize_batch(rows[0].pixels, side))
         rows = [embedded(one, frozen, progress) for one in rows]
     notes = (*kinds[0].notes, *(f"test rows: {note}" for kind in kinds[1:] for note in kind.notes))
-    return _Read(rows[0], rows[1] if len(rows) > 1 else None, notes, options, photos)
+    tested = rows[1] if len(rows) > 1 else None
+    return {"data": rows[0], "test": tested, "photos": photos}, options, notes
 
 
 def _embedding(features: str | Path, options: EvaluationOptions) -> tuple[Any, EvaluationOptions]:

@@ -15,7 +15,7 @@ from gan_augment.storage.files import clean_stale, write_errors
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """An evaluation's result and the path of its page."""
+    """An evaluation's result, and where it was written: its folder, or only its page."""
 
     evaluation: EvaluationResult
     out: Path
@@ -26,13 +26,14 @@ class WrittenReport:
         return self.evaluation.verdict
 
     def to_dict(self) -> dict[str, Any]:
-        """Make it ready for JSON."""
-        sentence = self.evaluation.sentence
-        return {"out": str(self.out), "verdict": self.verdict, "sentence": sentence}
+        """Return the whole result, ready for JSON."""
+        named = {"verdict": self.verdict, "sentence": self.evaluation.sentence}
+        return {"out": str(self.out), **named, "result": self.evaluation.to_dict()}
 
     def lines(self) -> list[str]:
-        """Write it for people."""
-        return [self.evaluation.sentence]
+        """Return the result for people, and where to look."""
+        page = self.out / REPORT if self.out.is_dir() else self.out
+        return [*self.evaluation.lines(), "", f"the report to look at: {page}"]
 
 
 def report(

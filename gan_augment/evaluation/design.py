@@ -17,7 +17,7 @@ from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, LeakError, UsageError
 from gan_augment.evaluation.decisions import OF_RANKS
 from gan_augment.evaluation.learners import Learner
-from gan_augment.evaluation.options import Arm, EvaluationOptions, arms_of
+from gan_augment.evaluation.options import ARMS, Arm, EvaluationOptions
 from gan_augment.evaluation.statistics import Contrast, expected_error
 from gan_augment.generators.gan import GAN
 from gan_augment.kinds.kind import Labelled
@@ -47,24 +47,12 @@ class Split:
 class Protocol:
     """All splits, and the classes that they can judge.
 
-    Parameters
-    ----------
-    kind
-        How rows are split: "rows", "groups", "time" or "test". With "test" every repeat tests the
-        same separate test set, and repeats differ in the learner's seed only.
-    folds, repeats
-        Number of folds in a repeat, and of repeats.
-    shared
-        Variance that shared training rows add to a mean: 1 / (k - 1), n_test / n_train for splits
-        in time, 1 - 1 / repeats for a separate test set.
-    splits
-        All splits, repeat by repeat.
-    unit, units
-        The independent unit, "rows" or "groups", and {class: units} of the rows to be tested.
-    evaluated, left_out
-        The classes in the macro metrics, and {class: reason} of the others.
-    notes
-        Sentences for the plan.
+    kind: how rows are split: "rows", "groups", "time" or "test". With "test" every repeat tests the
+    same separate test set, and repeats differ in the learner's seed only. folds: in a repeat.
+    shared: variance that shared training rows add to a mean: 1 / (k - 1), n_test / n_train for
+    splits in time, 1 - 1 / repeats for a separate test set. splits: repeat by repeat. unit, units:
+    the independent unit, and {class: units} of the rows to be tested. evaluated, left_out: the
+    classes in the macro metrics, and {class: reason} of the others. notes: sentences for the plan.
     """
 
     kind: str
@@ -277,24 +265,11 @@ class TrainTestPart:
 class Design:
     """The design of an evaluation, the same for every fit; it travels to the workers.
 
-    Parameters
-    ----------
-    options, data, protocol
-        As requested; the rows, test rows included; the splits.
-    learner, generator
-        The classifier that is to gain, and the unfitted generator.
-    rare
-        The classes that are topped up.
-    steps
-        Steps of every generator fit; None for the recipe's own.
-    overrides
-        Kinds of columns, for learner and generators alike.
-    requested
-        The description that a journal begins with.
-    photos
-        If the rows are features of photos: the photos, small, for the report.
-    left_out
-        Sentences about what a budget left out.
+    data, protocol: the rows, test rows included, and their splits. learner, generator: the
+    classifier that is to gain, and the unfitted generator. rare: the classes that are topped up.
+    steps: of every generator fit; None for the recipe's own. overrides: kinds of columns, for
+    learner and generators alike. requested: the description that a journal begins with. photos: if
+    the rows are features of photos, the photos, small, for the report.
     """
 
     options: EvaluationOptions
@@ -307,7 +282,6 @@ class Design:
     overrides: Overrides = field(default_factory=dict)
     requested: Mapping[str, Any] = field(default_factory=dict)
     photos: Labelled | None = None
-    left_out: tuple[str, ...] = ()
 
     @property
     def header(self) -> dict[str, Any]:
@@ -317,14 +291,21 @@ class Design:
     @functools.cached_property
     def arms(self) -> tuple[Arm, ...]:
         """The requested arms that this learner supports. Raises UsageError for other named ones."""
-        arms = arms_of(self.options.arm_names, self.learner.methods)
-        absent = set(self.options.arm_names) - {arm.name for arm in arms}
+        named = [ARMS.get(name, Arm(name, "sampler")) for name in self.options.arm_names]
+        absent = [
+            arm.name for arm in named if arm.method and arm.method not in self.learner.methods
+        ]
         if absent and self.options.arms != "default":
             raise UsageError(
                 f"the arm {min(absent)!r} is a way to train the small CNN, and the learner is "
                 f"{self.learner.name}; leave it out, or evaluate images with learner='cnn'"
             )
-        return arms
+        return tuple(arm for arm in named if arm.name not in absent)
+
+    @property
+    def fitted_arms(self) -> tuple[Arm, ...]:
+        """The arms without class weights for a learner that takes none."""
+        return tuple(arm for arm in self.arms if self.learner.weighs or not arm.weighed)
 
     @property
     def learned(self) -> Labelled:
@@ -352,6 +333,13 @@ class Design:
     def first_repeat(self) -> tuple[Split, ...]:
         """The splits of the first repeat, in which every row is tested once at most."""
         return tuple(split for split in self.protocol.splits if split.repeat == 0)
+
+    @property
+    def rare_units(self) -> int:
+        """Count the independent rows or groups of the rare classes that are tested."""
+        tested = np.unique(np.concatenate([split.test for split in self.first_repeat]))
+        rare = tested[np.isin(self.data.labels[tested], self.judged_rare)]
+        return len(np.unique(unit_of_rows(self.data.groups, len(self.data))[rare]))
 
     @property
     def detectable(self) -> float:

@@ -8,21 +8,20 @@ from __future__ import annotations
 import base64
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment import machine
 from gan_augment.data.images.contact_sheet import as_pictures
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.tables.columns import Plain, plain, restored
 from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.design import Design, Split, TrainTestPart
-from gan_augment.evaluation.estimators import FeatureMap, learned_features, one_thread
+from gan_augment.evaluation.estimators import one_thread, table_encoder
 from gan_augment.evaluation.generators import copies, generator_for
 from gan_augment.evaluation.learners import UPDATES, Fitted, Training, small_cnn
 from gan_augment.evaluation.statistics import LEVEL, identical_chance
@@ -46,21 +45,15 @@ MOST_COLUMNS = 12
 MOST_LEVELS = 12
 
 Facts = Mapping[str, Any]
-
-
-def diagnosed_splits(design: Design) -> tuple[Split, ...]:
-    """Return the splits to diagnose: the first repeat, or one split of a plug-in.
-
-    A plug-in is not saved and has to be fitted again.
-    """
-    return design.first_repeat if design.keeps_generators else design.first_repeat[:1]
+Features = Callable[[Labelled], NDArray[np.float64]]
+"""The features of N rows, float64 (N, d)."""
 
 
 def diagnose_split(design: Design, split: Split, folder: Path) -> Line:
     """Return the diagnosis of a split as a line of the journal; its `error` if it failed."""
     began_s = time.perf_counter()
     facts: dict[str, Any]
-    with one_thread(), machine.threads(1):
+    with one_thread():
         try:
             facts = {"error": None, **_diagnosis(design, split, folder)}
         except LeakError:
@@ -73,7 +66,7 @@ def diagnose_split(design: Design, split: Split, folder: Path) -> Line:
 
 def _diagnosis(design: Design, split: Split, folder: Path) -> dict[str, Any]:
     part, seed = design.part(split), design.seed_of("diagnosis", split)
-    fitted, learned = _classifier(design, part)
+    fitted, extractor, features = _classifier(design, part)
     generator = generator_for(design, part, folder)
     counts = {name: n for name, n in part.train.counts.items() if n}
     names = sorted(counts, key=lambda name: (name not in design.rare, counts[name]))
@@ -86,14 +79,14 @@ def _diagnosis(design: Design, split: Split, folder: Path) -> dict[str, Any]:
     shown = None
     if split.fold == 0:
         if part.schema is None or design.photos is not None:
-            shown = strips(part.train, generated, learned, seed, design.photos)
+            shown = strips(part.train, generated, features, seed, design.photos)
         else:
             shown = histograms(part.train, generated, part.schema)
     return {
-        "extractor": {"name": learned.name},
+        "extractor": {"name": extractor},
         "near_by_design": starts_from_rows(generator),
         "classes": {
-            name: class_figures(part, name, rows, learned, fitted, seed)
+            name: class_figures(part, name, rows, features, fitted, seed)
             for name, rows in generated.items()
         },
         "refused": refused,
@@ -102,25 +95,24 @@ def _diagnosis(design: Design, split: Split, folder: Path) -> dict[str, Any]:
     }
 
 
-def _classifier(design: Design, part: TrainTestPart) -> tuple[Fitted, FeatureMap]:
-    """Return the learner fitted on real rows, and the features for the comparison.
+def _classifier(design: Design, part: TrainTestPart) -> tuple[Fitted, str, Features]:
+    """Return the learner fitted on real rows, and name and function of the features to compare.
 
-    Classes are weighted: on blood cells (20 rows against 2,766) an unweighted CNN predicted no rare
-    class, and its features did not separate the rare classes.
+    Features are standardised columns of a table, or a CNN's penultimate layer. Classes are
+    weighted: on blood cells (20 rows against 2,766) an unweighted CNN predicted no rare class, and
+    its features did not separate the rare classes.
     """
-    training = Training(part.train, part.train, balanced=design.learner.weighs)
     seed = design.seed_of("learner", part.split)
-    fitted = design.learner.fit(training, seed)
-
-    def network() -> Any:
-        own = getattr(fitted, "network", None)
-        if own is not None:
-            return own
-        updates = getattr(design.learner, "updates", None) or UPDATES
-        weighted = Training(part.train, part.train, balanced=True)
-        return small_cnn(weighted, derived_seed(seed, "learner"), updates)
-
-    return fitted, learned_features(part.train, part.schema, network)
+    real = part.train
+    fitted = design.learner.fit(Training(real, real, balanced=design.learner.weighs), seed)
+    if part.schema is not None:
+        return fitted, "standardised columns", table_encoder(real, part.schema)
+    cnn = fitted.network
+    if cnn is None:
+        weighted, updates = Training(real, real, balanced=True), design.learner.updates or UPDATES
+        cnn = small_cnn(weighted, derived_seed(seed, "learner"), updates)
+    name = "penultimate layer of a CNN of the real training rows, classes weighed alike"
+    return fitted, name, lambda data: cnn.features(data.pixels).astype(np.float64)
 
 
 def starts_from_rows(generator: Any) -> bool:
@@ -136,7 +128,7 @@ def class_figures(
     part: TrainTestPart,
     name: str,
     generated: Labelled,
-    learned: FeatureMap,
+    features: Features,
     fitted: Fitted,
     seed: int,
 ) -> dict[str, Any]:
@@ -146,9 +138,8 @@ def class_figures(
     """
     label, seed = part.train.names.index(name), derived_seed(seed, "diagnosis", name)
     real, held = (_of_class(data, name, seed) for data in (part.train, part.test))
-    made = learned.of(generated)
-    # a user's map is never called with no rows: it may not know its width then
-    sets = [learned.of(real), made, learned.of(held) if len(held) else made[:0]]
+    made = features(generated)
+    sets = [features(real), made, features(held) if len(held) else made[:0]]
     fidelity, recall = (
         float((fitted.scores(rows).called == label).mean()) if len(rows) else None
         for rows in (generated, held)
@@ -180,8 +171,7 @@ def _of_class(data: Labelled, name: str, seed: int | None = None) -> Labelled:
 
 
 def diagnostics_section(lines: Sequence[Line]) -> dict[str, Any] | None:
-    """Return the mean of every figure over the folds that have it; None without diagnoses."""
-    lines = _diagnoses(lines)
+    """Return the mean of every figure over the diagnoses that have it; None without diagnoses."""
     if not lines:
         return None
     near = any(line["near_by_design"] for line in lines)
@@ -204,27 +194,6 @@ def diagnostics_section(lines: Sequence[Line]) -> dict[str, Any] | None:
     }
 
 
-def pictures_section(lines: Sequence[Line]) -> dict[str, Any] | None:
-    """Return the pictures of the first fold that has any."""
-    shown = (line for line in _diagnoses(lines) if line["pictures"])
-    return next(({"fold": line["fold"], **line["pictures"]} for line in shown), None)
-
-
-def training_section(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """Return the training curves of the first repeat's generators."""
-    return [
-        {
-            "fold": line["fold"],
-            "chosen": line["facts"].get("chosen"),
-            "steps": line["facts"].get("steps"),
-            "error": line["error"],
-            "curve": line["facts"].get("curve"),
-        }
-        for line in lines
-        if (line["kind"], line["repeat"]) == ("generator", 0)
-    ]
-
-
 def averaged(figures: Sequence[Facts]) -> dict[str, Any]:
     """Average one figure over folds: means of value, floor, ideal and interval ends; median p."""
     means: dict[str, Any] = {}
@@ -244,11 +213,6 @@ def copied(copying: Facts) -> bool:
     """
     nearer, same = copying["nearer_share"]["interval"], copying["identical"]["p"]
     return (same is not None and same <= LEVEL) or (nearer is not None and nearer[0] > 0.5)
-
-
-def _diagnoses(lines: Sequence[Line]) -> list[Line]:
-    """Return the diagnoses that did not fail."""
-    return [line for line in lines if line["kind"] == "diagnosis" and line["error"] is None]
 
 
 def _notes(lines: Sequence[Line], classes: Facts, near_by_design: bool) -> Iterator[str]:
@@ -279,13 +243,13 @@ def _notes(lines: Sequence[Line], classes: Facts, near_by_design: bool) -> Itera
 def strips(
     real: Labelled,
     generated: Mapping[str, Labelled],
-    learned: FeatureMap,
+    features: Features,
     seed: int,
     photos: Labelled | None = None,
 ) -> dict[str, Any]:
     """Draw strips per class: real images, generated ones, and the nearest training image of each.
 
-    Nearest in the learned features. photos: the sources of rows that are features; generated
+    Nearest in the given features. photos: the sources of rows that are features; generated
     features have no picture.
     """
     shown_data = real if photos is None else photos
@@ -296,7 +260,7 @@ def strips(
     for name, made in list(generated.items())[:MOST_PICTURED]:
         own = real.take(np.flatnonzero(real.labels == real.names.index(name)))
         shown = made.take(np.arange(min(len(made), SHOWN)))
-        nearest, distances = nearest_rows(learned.of(shown), learned.of(own))
+        nearest, distances = nearest_rows(features(shown), features(own))
         drawn = np.sort(rng_for(seed, "diagnosis strips", name).permutation(len(own))[:SHOWN])
         strip = {
             key: _strip(shown_data.pixels[[place[id_] for id_ in own.ids[at]]], synthetic=False)

@@ -1,4 +1,4 @@
-"""scikit-learn classifiers as learners, and what a user brings: made, described, in one thread.
+"""Objects of the user: made, described, run in one thread; and the encoder of tables.
 
 A `source` is an object, a class, a function without arguments, or "module:name" of one of these.
 """
@@ -11,88 +11,62 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_augment import machine
 from gan_augment.data.tables.columns import plain_columns
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, GanAugmentError, UsageError
-from gan_augment.evaluation.decisions import Labels, Scores
+from gan_augment.evaluation.decisions import Labels
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
 from gan_augment.settings import code_sha256, import_code
 
 MOST_LEVELS = 64
 """Levels of a column with separate 0/1 columns; rare levels share one."""
-_WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
-"""Parameters that change no result."""
+_WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory", "random_state")
+"""Parameters that change no result: random states are set from the seed."""
 
 
-class TableEncoder:
-    """Encodes the learned columns of a table as float64 (N, width), fitted to real rows.
+def table_encoder(real: Labelled, schema: TableSchema) -> Callable[[Labelled], NDArray[np.float64]]:
+    """Fit an encoder of the learned columns to real rows; it gives float64 (N, width).
 
     Numbers: missing cells become the median, then mean 0 and deviation 1. Levels: one 0/1 column
-    for each of the most frequent ones, a missing cell being a level too.
+    for each of the most frequent ones, a missing cell being a level too. The encoder raises
+    DataError for cells of a different kind.
     """
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    def __init__(self, real: Labelled, schema: TableSchema) -> None:
-        from sklearn.compose import ColumnTransformer
-        from sklearn.impute import SimpleImputer
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-        self._columns = schema.learned
-        coded = np.array([column.has_levels for column in self._columns], dtype=bool)
-        levels = OneHotEncoder(
-            max_categories=MOST_LEVELS, handle_unknown="infrequent_if_exist", sparse_output=False
-        )
-        numbers = make_pipeline(
-            SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
-        )
-        parts = [
-            ("numbers", numbers, np.flatnonzero(~coded)),
-            ("levels", levels, np.flatnonzero(coded)),
-        ]
-        self._encoder = ColumnTransformer(parts, sparse_threshold=0).fit(self._cells(real))
-
-    def of(self, table: Labelled) -> NDArray[np.float64]:
-        """Encode rows of the same columns. Raises DataError for cells of a different kind."""
-        with warnings.catch_warnings():  # unknown levels count as rare ones
-            warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
-            encoded: NDArray[Any] = self._encoder.transform(self._cells(table))
-        return encoded.astype(np.float64, copy=False)
-
-    def _cells(self, table: Labelled) -> NDArray[np.float64]:
+    def cells(table: Labelled) -> NDArray[np.float64]:
         """Return numbers, and levels as codes, -1 for a missing cell: (N, learned columns)."""
-        cells = plain_columns(table.frame, self._columns).values()
-        columns = [np.asarray(one, dtype=np.float64) for one in cells]
+        values = plain_columns(table.frame, schema.learned).values()
+        columns = [np.asarray(one, dtype=np.float64) for one in values]
         return np.column_stack([np.empty((len(table), 0)), *columns])
 
+    def encode(table: Labelled) -> NDArray[np.float64]:
+        with warnings.catch_warnings():  # unknown levels count as rare ones
+            warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
+            encoded: NDArray[Any] = encoder.transform(cells(table))
+        return encoded.astype(np.float64, copy=False)
 
-@dataclass(frozen=True)
-class FeatureMap:
-    """The features of the diagnostics: a name, and a function of N rows, float64 (N, d)."""
-
-    name: str
-    of: Callable[[Labelled], NDArray[np.float64]]
-
-
-def learned_features(
-    part: Labelled, schema: TableSchema | None, network: Callable[[], Any]
-) -> FeatureMap:
-    """Choose the features: standardised columns of a table, or a CNN's penultimate layer.
-
-    network: returns the `SmallCNN` trained on `part`; called for images only.
-    """
-    if schema is not None:
-        return FeatureMap("standardised columns", TableEncoder(part, schema).of)
-    cnn = network()
-    name = "penultimate layer of a CNN of the real training rows, classes weighed alike"
-    return FeatureMap(name, lambda data: cnn.features(data.pixels).astype(np.float64))
+    coded = np.array([column.has_levels for column in schema.learned], dtype=bool)
+    filled = SimpleImputer(strategy="median", keep_empty_features=True)
+    levels = OneHotEncoder(
+        max_categories=MOST_LEVELS, handle_unknown="infrequent_if_exist", sparse_output=False
+    )
+    encoder = make_column_transformer(
+        (make_pipeline(filled, StandardScaler()), np.flatnonzero(~coded)),
+        (levels, np.flatnonzero(coded)),
+        sparse_threshold=0,
+    ).fit(cells(real))
+    return encode
 
 
 def new_object(source: Any, what: str, methods: Sequence[str]) -> Any:
@@ -141,9 +115,8 @@ def new_estimator(source: Any, seed: int) -> Any:
 
 def name_of(estimator: Any) -> str:
     """Return the class name of an estimator, for a pipeline those of its steps."""
-    if _is_pipeline(estimator):
-        return f"Pipeline({', '.join(type(step).__name__ for _, step in estimator.steps)})"
-    return type(estimator).__name__
+    steps = [type(step).__name__ for _, step in getattr(estimator, "steps", ())]
+    return f"Pipeline({', '.join(steps)})" if steps else type(estimator).__name__
 
 
 def weighing_of(estimator: Any) -> list[str]:
@@ -156,9 +129,22 @@ def weighing_of(estimator: Any) -> list[str]:
     weights = [n for n in estimator.get_params() if n.rpartition("__")[2] == "class_weight"]
     if weights:
         return weights
-    step, last = estimator.steps[-1] if _is_pipeline(estimator) else ("", estimator)
+    step, last = estimator.steps[-1] if hasattr(estimator, "steps") else ("", estimator)
     argument = f"{step}__sample_weight" if step else "sample_weight"
     return [argument] if has_fit_parameter(last, "sample_weight") else []
+
+
+def weigh_evenly(estimator: Any, y: Labels) -> dict[str, Any]:
+    """Set balanced class weights, or return the `fit` arguments that weight the rows so."""
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    arguments: dict[str, Any] = {}
+    for parameter in weighing_of(estimator):
+        if parameter.endswith("class_weight"):
+            estimator.set_params(**{parameter: "balanced"})
+        else:
+            arguments[parameter] = compute_sample_weight("balanced", y)
+    return arguments
 
 
 def balances(estimator: Any) -> bool:
@@ -173,69 +159,9 @@ def balances(estimator: Any) -> bool:
 
 def prepares_rows(estimator: Any) -> bool:
     """Return whether it is a pipeline, or a search or calibration of one: it gets the frame."""
-    while estimator is not None and not _is_pipeline(estimator):
+    while estimator is not None and not hasattr(estimator, "steps"):
         estimator = getattr(estimator, "estimator", None)
     return estimator is not None
-
-
-def fit_estimator(estimator: Any, x: Any, y: Labels, name: str, *, balanced: bool) -> None:
-    """Train on N rows in one thread, with balanced class weights if asked. Raises DataError."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.utils.class_weight import compute_sample_weight
-
-    arguments: dict[str, Any] = {}
-    for parameter in weighing_of(estimator) if balanced else ():
-        if parameter.endswith("class_weight"):
-            estimator.set_params(**{parameter: "balanced"})
-        else:
-            arguments[parameter] = compute_sample_weight("balanced", y)
-    fails = failures_named(name, f"its fit on {len(y)} rows")
-    with one_thread(), fails, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # in every arm alike
-        estimator.fit(x, y, **arguments)
-
-
-@dataclass(frozen=True)
-class FittedEstimator:
-    """A trained classifier.
-
-    Parameters
-    ----------
-    estimator, name
-        The fitted scikit-learn classifier, and its name for errors.
-    known : int64 (k,)
-        The labels of its training rows; it numbers them 0..k-1 itself.
-    argmax
-        Whether its own decision is the likeliest class, which saves a second prediction.
-    encoder
-        Encodes the rows of a table; None if the estimator takes rows as they are.
-    """
-
-    estimator: Any
-    name: str
-    known: Labels
-    argmax: bool
-    encoder: TableEncoder | None = None
-
-    def scores(self, data: Labelled) -> Scores:
-        """Score N rows for K = len(data.names) classes; classes never seen have probability 0.
-
-        Values are rounded to float32: the last bits depend on the memory layout of the rows.
-        """
-        x, values = features_of(data, self.encoder), None
-        with one_thread(), failures_named(self.name, "its predictions"):
-            if hasattr(self.estimator, "predict_proba"):
-                known = np.asarray(self.estimator.predict_proba(x), dtype=np.float64)
-                values = np.zeros((len(data), len(data.names)))
-                values[:, self.known] = known.astype(np.float32)
-            own = known.argmax(axis=1) if self.argmax else self.estimator.predict(x)
-            called = self.known[np.asarray(own).astype(np.int64)]
-        return Scores(called, values)
-
-
-def features_of(data: Labelled, encoder: TableEncoder | None) -> Any:
-    """Return rows as an estimator takes them: a frame, a matrix, or flat pixels."""
-    return data.kind.features(data) if encoder is None else encoder.of(data)
 
 
 def fingerprint(source: Any) -> dict[str, Any]:
@@ -278,9 +204,11 @@ def failures_named(name: str, what: str) -> Iterator[None]:
         ) from error
 
 
-def one_thread() -> Any:
-    """Limit BLAS and OpenMP to one thread, so that results do not depend on the machine."""
-    return _thread_pools(len(sys.modules)).limit(limits=1)
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit BLAS, OpenMP and torch to one thread, so that results do not depend on the machine."""
+    with _thread_pools(len(sys.modules)).limit(limits=1), machine.threads(1):
+        yield
 
 
 @lru_cache(maxsize=1)
@@ -289,9 +217,3 @@ def _thread_pools(modules: int) -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
-
-
-def _is_pipeline(estimator: Any) -> bool:
-    from sklearn.pipeline import Pipeline
-
-    return isinstance(estimator, Pipeline)

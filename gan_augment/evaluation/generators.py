@@ -6,13 +6,13 @@ Only exact repeats of held-out rows are found here. Near copies are in `metrics/
 from __future__ import annotations
 
 import contextlib
-import inspect
 import math
 import time
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from gan_augment.data.tables.columns import plain_columns
 from gan_augment.data.tables.schema import TableSchema
-from gan_augment.data.topup_plan import ORIGINS, plan_topup
+from gan_augment.data.topup_plan import ClassPlan, plan_topup
 from gan_augment.errors import DataError, DivergedError, LeakError, OutputExistsError, UsageError
 from gan_augment.evaluation.design import Design, Split, TrainTestPart
 from gan_augment.evaluation.estimators import new_object
@@ -29,7 +29,7 @@ from gan_augment.evaluation.options import Arm, EvaluationOptions
 from gan_augment.generators import load_model
 from gan_augment.generators.baselines import Repeats, Smote
 from gan_augment.generators.gan import GAN
-from gan_augment.generators.generator import Added, RunContext, added_rows, with_added
+from gan_augment.generators.generator import RunContext, added_rows, with_added
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.kinds.kind import Labelled
@@ -46,8 +46,6 @@ Z = 3.3
 FEWEST = 2
 """Distinct held-out rows that count as a leak; a single one may be chance in rounded cells."""
 
-Points = list[list[float]]
-
 
 class TrainingCurve:
     """A callback that records losses and scores of one fit; a rollback drops the undone points.
@@ -60,31 +58,31 @@ class TrainingCurve:
     """
 
     def __init__(self) -> None:
-        self._losses: dict[str, Points] = defaultdict(list)
-        self._scores: Points = []
+        self._points: dict[str, list[list[float]]] = defaultdict(list)
         self._events: list[dict[str, Any]] = []
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """Record one event, in the order of training."""
-        what, step = event["event"], event["step"]
-        if what == "step":
-            for name in (name for name in _LOSSES if name in event):
-                self._losses[name].append([step, event[name]])
-        elif what == "score" and math.isfinite(event["value"]):
-            self._scores.append([step, event["value"]])
-        elif "failed_at" in event:
+        step = event["step"]
+        values = {name: event[name] for name in _LOSSES if name in event}
+        if event["event"] == "score" and math.isfinite(event["value"]):
+            values["score"] = event["value"]
+        for name, value in values.items():
+            self._points[name].append([step, value])
+        if "failed_at" in event:
             kept = ("event", "step", "reason", "failed_at")
             self._events.append({name: event[name] for name in kept})
-            for points in (*self._losses.values(), self._scores):
+            for points in self._points.values():
                 points[:] = [point for point in points if point[0] <= step]
 
     def to_dict(self) -> dict[str, Any]:
         """Return {losses, scores, events} as JSON, at most 100 points per loss and the last."""
-        thinned = {}
-        for name, points in self._losses.items():
+        losses = dict(self._points)
+        scores = losses.pop("score", [])
+        for name, points in losses.items():
             every = math.ceil(len(points) / MOST_POINTS)
-            thinned[name] = points if every <= 1 else [*points[:-1:every], points[-1]]
-        return {"losses": thinned, "scores": self._scores, "events": self._events}
+            losses[name] = points if every <= 1 else [*points[:-1:every], points[-1]]
+        return {"losses": losses, "scores": scores, "events": self._events}
 
 
 def generator_of(options: EvaluationOptions, data: Labelled, rare: tuple[str, ...]) -> Any:
@@ -110,21 +108,22 @@ def generator_of(options: EvaluationOptions, data: Labelled, rare: tuple[str, ..
                 "an object with fit(data) and sample(counts, random_state). An over-sampler with "
                 "fit_resample goes into samplers={name: it}"
             )
-        check_unfitted(gan)
+        attributes = getattr(gan, "__dict__", {})
+        learned = sorted(a for a in attributes if a.endswith("_") and not a.startswith("_"))
+        if learned:
+            raise LeakError(
+                f"this {type(gan).__name__} is fitted already (it has {', '.join(learned[:3])}), "
+                "maybe on rows that it would be judged on; give it unfitted: "
+                "sklearn.base.clone(model)"
+            )
         return gan
     if not isinstance(gan, TabularGAN if tabular else ImageGAN):
         kind = "a table" if tabular else "images"
         raise UsageError(f"the generator is {type(gan).__name__}, and the data is {kind}")
     steps = gan.steps if fit.steps is None else fit.steps
-    return unfitted_twin(gan, fit.seed, steps=steps, classes=rare)
-
-
-def unfitted_twin(gan: Any, seed: int, **settings: Any) -> Any:
-    """Return an unfitted copy of a GAN with other settings: one thread, no callbacks, no trial."""
-    if hasattr(gan, "advise"):
-        settings["advise"] = False
-    same = {name: getattr(gan, name) for name in inspect.signature(type(gan)).parameters}
-    return type(gan)(**{**same, "threads": 1, "callbacks": (), "random_state": seed, **settings})
+    trial = {} if tabular else {"advise": False}
+    same = {"random_state": fit.seed, "threads": 1, "callbacks": (), **trial}
+    return replace(gan, steps=steps, classes=rare, **same)
 
 
 def fit_generator(design: Design, split: Split, folder: Path) -> Line:
@@ -132,18 +131,18 @@ def fit_generator(design: Design, split: Split, folder: Path) -> Line:
 
     A generator that cannot serve this data gives a line with the reason as its `error`.
     """
-    began_s = time.perf_counter()
-    part = design.part(split)
-    classes = tuple(name for name in design.rare if part.train.counts[name])
-    seed = design.seed_of("generator", split)
+    began_s, part, curve = time.perf_counter(), design.part(split), TrainingCurve()
     facts: dict[str, Any] = {}
     error = None
     try:
-        gan = unfitted_twin(
-            design.generator, seed, classes=classes or "all", steps=design.steps, budget=None
+        gan = replace(
+            design.generator,
+            random_state=design.seed_of("generator", split),
+            classes=tuple(name for name in design.rare if part.train.counts[name]) or "all",
+            steps=design.steps,
+            budget=None,
+            callbacks=(curve,),
         )
-        curve = TrainingCurve()
-        gan.callbacks = (curve,)
         try:
             more = {} if part.schema is None else {"schema": part.schema}
             gan.fit(part.train, RunContext(), **more)
@@ -176,25 +175,23 @@ class UserGenerator:
         if hasattr(plug_in, "random_state"):
             plug_in.random_state = design.seed_of("generator", part.split)
         plug_in.fit(part.train)
-        self._plug_in, self._part = plug_in, part.train
+        self._plug_in, self._real = plug_in, part.train
         classes = getattr(plug_in, "classes_", None)
         self.classes_ = dict(classes) if isinstance(classes, Mapping) else part.train.counts
 
     def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Labelled:
         """Return {class: n} rows of one class. Raises DataError if the plug-in gives others."""
         samples = self._plug_in.sample(dict(counts), random_state=random_state)
-        part, given = self._part, type(samples).__name__
-        if isinstance(samples, Labelled):
-            given = f"{samples.counts} rows of {samples.kind.facts(samples)}"
-            found = {name: n for name, n in samples.counts.items() if n}
-            alike = samples.kind is part.kind and (
-                samples.kind.facts(samples) == part.kind.facts(part)
-            )
-            if alike and found == {name: n for name, n in counts.items() if n}:
+        real, given = self._real, type(samples).__name__
+        expected = dict(counts), real.kind.facts(real)
+        if isinstance(samples, Labelled) and samples.kind is real.kind:
+            found = {name: n for name, n in samples.counts.items() if n or name in counts}
+            if (found, samples.kind.facts(samples)) == expected:
                 return samples
+            given = f"{found} rows of {samples.kind.facts(samples)}"
         raise DataError(
             f"the generator {type(self._plug_in).__name__} gave {given}; expected Labelled with "
-            f"{dict(counts)} rows of {part.kind.facts(part)}"
+            f"{expected[0]} rows of {expected[1]}"
         )
 
 
@@ -227,7 +224,8 @@ def training_set(design: Design, part: TrainTestPart, arm: Arm, folder: Path) ->
     gaining = [name for name in design.rare if real.counts[name]]
     plan = plan_topup(real.counts, arm.top_up(design.options.top_up), gaining, real.kind.recipes)
     if arm.source == "none" or not plan.added:
-        return Training(real, real, arm.weighed, arm.method, rows=_rows(real))
+        rows = {name: ClassPlan(n).origins for name, n in real.counts.items()}
+        return Training(real, real, arm.weighed, arm.method, rows=rows)
     seed = design.seed_of("rows", part.split)
     with warnings.catch_warnings():  # classes filled with repeats
         warnings.simplefilter("ignore", UserWarning)
@@ -246,14 +244,16 @@ def training_set(design: Design, part: TrainTestPart, arm: Arm, folder: Path) ->
         arm.weighed,
         arm.method,
         generated=generated if len(generated) else None,
-        rows=_rows(real, added),
+        rows=added.plan.counts,
     )
 
 
-def _resampled(design: Design, part: TrainTestPart, name: str) -> Training:
+def _resampled(design: Design, part: TrainTestPart, sampled: str) -> Training:
     """Resample the rows by a user's sampler, as a frame or as flat images 0..1."""
     real = part.train
-    sampler = new_object(design.options.samplers[name], f"sampler {name!r}", ("fit_resample",))
+    sampler = new_object(
+        design.options.samplers[sampled], f"sampler {sampled!r}", ("fit_resample",)
+    )
     if "random_state" in sampler.get_params():
         sampler.set_params(random_state=design.seed_of("sampler", part.split) % _MOST_SEED)
     known = np.array(real.names, dtype=object)
@@ -262,38 +262,17 @@ def _resampled(design: Design, part: TrainTestPart, name: str) -> Training:
     strange = sorted(set(named) - set(real.names))
     if strange:
         raise DataError(
-            f"the sampler {name!r} gave rows of the class {strange[0]!r}; expected the classes "
+            f"the sampler {sampled!r} gave rows of the class {strange[0]!r}; expected the classes "
             f"{', '.join(real.names)}"
         )
     labels = np.array([real.names.index(one) for one in named], dtype=np.int64)
     ids = np.array([f"resampled-{row:06d}" for row in range(len(labels))], dtype=np.str_)
     data = real.with_rows(real.kind.from_features(more, real), labels, ids)
-    rows = _rows(real)
-    for label, n in data.counts.items():
-        kept = min(n, real.counts[label])  # samplers do not tell which rows are real
-        rows[label] |= {"real": kept, "synthetic": n - kept}
+    rows = {}
+    for name, n in data.counts.items():
+        kept = min(n, real.counts[name])  # samplers do not tell which rows are real
+        rows[name] = ClassPlan(kept, synthetic=n - kept).origins
     return Training(real, data, generated=data, rows=rows)
-
-
-def _rows(real: Labelled, added: Added | None = None) -> dict[str, dict[str, int]]:
-    """Count {class: {origin: rows}}."""
-    rows = {name: {**dict.fromkeys(ORIGINS, 0), "real": n} for name, n in real.counts.items()}
-    if added is not None:
-        names = np.array(real.names)[added.data.labels].tolist()
-        for name, origin in zip(names, added.layout.origin.tolist(), strict=True):
-            rows[name][origin] += 1
-    return rows
-
-
-def check_unfitted(plug_in: Any) -> None:
-    """Raise LeakError for a model that was fitted on unknown rows."""
-    attributes = getattr(plug_in, "__dict__", {})
-    learned = sorted(a for a in attributes if a.endswith("_") and not a.startswith("_"))
-    if learned:
-        raise LeakError(
-            f"this {type(plug_in).__name__} is fitted already (it has {', '.join(learned[:3])}), "
-            "maybe on rows that it would be judged on; give it unfitted - sklearn.base.clone(model)"
-        )
 
 
 def copies(

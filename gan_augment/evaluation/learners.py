@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment import machine
 from gan_augment.augment.classical import (
     augment_batch,
     change_signals,
@@ -21,18 +21,16 @@ from gan_augment.augment.classical import (
 from gan_augment.classifier import Augmentation, SmallCNN, train_classifier
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
-from gan_augment.evaluation.decisions import Scores
+from gan_augment.evaluation.decisions import Labels, Scores
 from gan_augment.evaluation.estimators import (
-    FittedEstimator,
-    TableEncoder,
     balances,
     described,
     failures_named,
-    features_of,
-    fit_estimator,
     name_of,
     new_estimator,
     prepares_rows,
+    table_encoder,
+    weigh_evenly,
     weighing_of,
 )
 from gan_augment.evaluation.options import RIVALS
@@ -51,26 +49,22 @@ EVEN_PARTS = {"balanced_softmax": 1.0, "mixup_balanced_softmax": 1.0, "cmo": 0.5
 
 Predictor = Callable[[NDArray[Any]], Any]
 """uint8 (n, H, W, C), for signals float32 (n, 1, L, C) -> logits (n, K), an array or a tensor."""
+TrainingFunction = Callable[..., Predictor]
+"""A user's `train(data, *, seed, updates, weights)`: makes a network and trains it on the rows for
+exactly `updates` optimiser steps, every row drawn equally often. All randomness follows from
+`seed`; the global generators are seeded with it and restored afterwards. weights: float32 (K,), of
+each class in the loss, or None. See `examples/09_own_training_function.py`."""
 
 
 @dataclass(frozen=True)
 class Training:
     """The training set of a learner.
 
-    Parameters
-    ----------
-    real
-        The real training rows; encoders are fitted to them, equally in all arms.
-    data
-        The real rows in the same order, followed by the added ones; `real` itself if none.
-    balanced
-        Whether classes are weighted inversely to their rows in `data`.
-    method
-        How a network is trained, one of `RIVALS`; "" for the usual way.
-    generated
-        The generated rows among `data`, or None.
-    rows
-        {class: {origin: rows}} of `data`.
+    real: the real training rows; encoders are fitted to them, equally in all arms. data: the real
+    rows in the same order, followed by the added ones; `real` itself if there are none. balanced:
+    whether classes are weighted inversely to their rows in `data`. method: how a network is
+    trained, one of `RIVALS`; "" for the usual way. generated: the generated rows among `data`, or
+    None. rows: {class: {origin: rows}} of `data`.
     """
 
     real: Labelled
@@ -110,18 +104,37 @@ def shares_of(data: Labelled) -> NDArray[np.float64]:
     return shares
 
 
-class TrainingFunction(Protocol):
-    """A user's training function; see `examples/09_own_training_function.py`.
+@dataclass(frozen=True)
+class Fitted:
+    """A trained learner. scores: of N rows. network: the small CNN, if it is one."""
 
-    It makes a network, trains it on the rows of `data` for exactly `updates` optimiser steps, every
-    row drawn equally often, and returns a predictor. All randomness follows from `seed`; the global
-    generators of Python, NumPy and torch are seeded with it and restored afterwards. weights:
-    float32 (K,), the weight of each class in the loss, or None.
+    scores: Callable[[Labelled], Scores]
+    network: SmallCNN | None = None
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A classifier to train from scratch, deterministically, as often as there are fits.
+
+    fit: (training set, seed) -> `Fitted`; raises DataError. weighs, balances: whether it supports
+    class weights, and whether it gives every class the same weight itself. methods: the training
+    methods that it supports. params, updates, code: its settings as JSON, the updates of a network,
+    and the "module:name" of the user's code.
     """
 
-    def __call__(
-        self, data: Labelled, *, seed: int, updates: int, weights: NDArray[np.float32] | None
-    ) -> Predictor: ...
+    name: str
+    fit: Callable[[Training, int], Fitted]
+    weighs: bool = True
+    balances: bool = False
+    methods: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    updates: int | None = None
+    code: str | None = None
+
+    def described(self) -> dict[str, Any]:
+        """Return name, settings and, for a user's module, its sha256 as JSON."""
+        own = {"name": self.name, "params": dict(self.params), "updates": self.updates}
+        return own | ({"sha256": code_sha256(self.code)} if self.code else {})
 
 
 def learner_of(
@@ -158,15 +171,24 @@ def learner_of(
     names = ("cnn",) if images else TABLE_LEARNERS
     source = names[0] if source is None else source
     ours = isinstance(source, str) and source in names
-    if isinstance(source, str) and not ours and not is_code(source):
+    code = source if isinstance(source, str) and not ours else None
+    if code and not is_code(code):
         raise UsageError(
             f"there is no learner {source!r}; expected {', '.join(names)}, or module:name of "
             f"your own.{did_you_mean(source, names)}"
         )
-    if images and (ours or _trains(source)):
-        name = source if isinstance(source, str) else getattr(source, "__name__", "training")
-        train = None if ours else source
-        return NetworkLearner(name, updates or UPDATES, train, signals=data.kind is SIGNAL)
+    if images and ours:
+        signals, updates = data.kind is SIGNAL, updates or UPDATES
+        methods = tuple(m for m in RIVALS if not (signals and m == "trivial_augment"))
+        augmentation = "change_signals" if signals else "small_changes"
+        params = {"network": "SmallCNN", "augmentation": augmentation}
+        fit = partial(_fit_cnn, updates)
+        return Learner(source, fit, methods=methods, params=params, updates=updates)
+    if images and _trains(source):
+        name, updates = code or getattr(source, "__name__", "training"), updates or UPDATES
+        return Learner(
+            name, partial(_fit_function, source, name, updates), updates=updates, code=code
+        )
     made = _named(source) if ours else source
     example = new_estimator(made, 0)
     name = source if isinstance(source, str) else name_of(example)
@@ -176,8 +198,14 @@ def learner_of(
             "images a function train(data, *, seed, updates, weights)"
         )
     schema = None if prepares_rows(example) else data.kind.schema(data, overrides)
-    weighs = bool(weighing_of(example))
-    return EstimatorLearner(name, made, schema, weighs, balances(example), ours)
+    return Learner(
+        name,
+        partial(_fit_estimator, made, name, schema, ours),
+        weighs=bool(weighing_of(example)),
+        balances=balances(example),
+        params=described(example.get_params()),
+        code=code,
+    )
 
 
 def _named(name: str) -> Any:
@@ -213,129 +241,90 @@ def feature_head(learner: Any = None) -> Any:
     return MLPClassifier((128,), alpha=1.0, tol=1e-3) if learner == "mlp" else learner
 
 
-@dataclass(frozen=True)
-class EstimatorLearner:
-    """A scikit-learn classifier for a table's rows or for flattened pixels.
+def _fit_estimator(
+    source: Any,
+    name: str,
+    schema: TableSchema | None,
+    ours: bool,
+    training: Training,
+    seed: int,
+) -> Fitted:
+    """Train a scikit-learn classifier of a table's rows or of flattened pixels.
 
-    Parameters
-    ----------
-    name, source
-        For reports and errors, and as of `new_estimator`.
-    schema
-        The columns to encode; None if the classifier takes rows as they are, as pipelines do.
-    weighs, balances
-        Whether it supports class weights, and whether it gives every class the same weight itself.
-    named
-        Whether it is one of ours.
+    schema: the columns to encode; None if it takes rows as they are, as pipelines do. Probabilities
+    are rounded to float32: the last bits depend on the rows' memory layout.
     """
+    from sklearn.exceptions import ConvergenceWarning
 
-    name: str
-    source: Any
-    schema: TableSchema | None
-    weighs: bool
-    balances: bool
-    named: bool = False
-    methods: tuple[str, ...] = ()
+    data, estimator = training.data, new_estimator(source, seed)
+    known, y = _known_labels(data)
+    encode = data.kind.features if schema is None else table_encoder(training.real, schema)
+    x, arguments = encode(data), weigh_evenly(estimator, y) if training.balanced else {}
+    fails = failures_named(name, f"its fit on {len(y)} rows")
+    with fails, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # in every arm alike
+        estimator.fit(x, y, **arguments)
 
-    def described(self) -> dict[str, Any]:
-        """Return name, parameters and, for a user's module, its sha256 as JSON."""
-        params = described(new_estimator(self.source, 0).get_params())
-        shown = {n: v for n, v in params.items() if n.rpartition("__")[2] != "random_state"}
-        return {"name": self.name, "params": shown, "updates": None, **_sha256_of(self.source)}
+    def scores(rows: Labelled) -> Scores:
+        x, values = encode(rows), None
+        with failures_named(name, "its predictions"):
+            if hasattr(estimator, "predict_proba"):
+                shares = np.asarray(estimator.predict_proba(x), dtype=np.float64)
+                values = np.zeros((len(rows), len(rows.names)))
+                values[:, known] = shares.astype(np.float32)
+            # ours call the likeliest class, which saves a second prediction
+            own = shares.argmax(axis=1) if ours else estimator.predict(x)
+            return Scores(known[np.asarray(own).astype(np.int64)], values)
 
-    def fit(self, training: Training, seed: int) -> FittedEstimator:
-        """Train from scratch, deterministically. Raises DataError."""
-        data, estimator = training.data, new_estimator(self.source, seed)
-        known, y = _known_labels(data)
-        encoder = None if self.schema is None else TableEncoder(training.real, self.schema)
-        x = features_of(data, encoder)
-        fit_estimator(estimator, x, y, self.name, balanced=training.balanced)
-        return FittedEstimator(estimator, self.name, known, self.named, encoder)
-
-
-@dataclass(frozen=True)
-class NetworkLearner:
-    """A network trained for a fixed number of updates, whatever the number of rows.
-
-    train: the user's training function, or None for the small CNN of `classifier.py`. signals:
-    whether the rows are signals, which `augment.signals` changes.
-    """
-
-    name: str
-    updates: int
-    train: TrainingFunction | str | None = None
-    signals: bool = False
-
-    weighs = True
-    balances = False
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The training methods it supports; none with a training function of the user."""
-        if self.train is not None:
-            return ()
-        return tuple(m for m in RIVALS if not (self.signals and m == "trivial_augment"))
-
-    def described(self) -> dict[str, Any]:
-        """Return name, updates, training and the sha256 of a user's module as JSON."""
-        augmentation = "change_signals" if self.signals else "small_changes"
-        params = {"network": "SmallCNN", "augmentation": augmentation}
-        shown = params if self.train is None else {}
-        about = {"name": self.name, "params": shown, "updates": self.updates}
-        return about | _sha256_of(self.train)
-
-    def fit(self, training: Training, seed: int) -> FittedNetwork:
-        """Train from scratch, deterministically. Raises DataError."""
-        data, learner_seed = training.data, derived_seed(seed, "learner")
-        known, _ = _known_labels(data)
-        if self.train is None:
-            network = small_cnn(training, learner_seed, self.updates)
-            return FittedNetwork(network.logits, known, self.name, network)
-        train = import_code(self.train) if isinstance(self.train, str) else self.train
-        fails = failures_named(self.name, f"its training on {len(data)} rows")
-        with machine.threads(1), preserve_global_generators(learner_seed), fails:
-            given: dict[str, Any] = {"updates": self.updates, "weights": training.weights}
-            predict = train(data, seed=learner_seed, **given)
-        if not callable(predict):
-            raise UsageError(
-                f"the training function {self.name} gives {type(predict).__name__}; expected a "
-                "function of uint8 pixels (n, H, W, C) that gives logits (n, K)"
-            )
-        return FittedNetwork(predict, known, self.name)
+    return Fitted(scores)
 
 
-@dataclass(frozen=True)
-class FittedNetwork:
-    """A trained network. known: int64 (k,), its training labels. network: the small CNN, if any."""
+def _fit_cnn(updates: int, training: Training, seed: int) -> Fitted:
+    """Train the small CNN."""
+    known, _ = _known_labels(training.data)
+    network = small_cnn(training, derived_seed(seed, "learner"), updates)
+    return Fitted(partial(_network_scores, network.logits, known, "cnn"), network)
 
-    predict: Predictor
-    known: NDArray[np.int64]
-    name: str
-    network: SmallCNN | None = None
 
-    def scores(self, data: Labelled) -> Scores:
-        """Score N rows by the softmax of the logits over the classes of the training rows."""
-        import torch
+def _fit_function(
+    source: TrainingFunction | str, name: str, updates: int, training: Training, seed: int
+) -> Fitted:
+    """Train a network by the user's function."""
+    data, learner_seed = training.data, derived_seed(seed, "learner")
+    known, _ = _known_labels(data)
+    train = import_code(source) if isinstance(source, str) else source
+    fails = failures_named(name, f"its training on {len(data)} rows")
+    with preserve_global_generators(learner_seed), fails:
+        predict = train(data, seed=learner_seed, updates=updates, weights=training.weights)
+    if not callable(predict):
+        raise UsageError(
+            f"the training function {name} gives {type(predict).__name__}; expected a "
+            "function of uint8 pixels (n, H, W, C) that gives logits (n, K)"
+        )
+    return Fitted(partial(_network_scores, predict, known, name))
 
-        k = len(data.names)
-        masked = np.full((len(data), k), -np.inf)
-        fails = failures_named(self.name, "its predictions")
-        with machine.threads(1), preserve_global_generators(), torch.no_grad(), fails:
-            for start in range(0, len(data), _BLOCK):
-                rows = slice(start, start + _BLOCK)
-                output = self.predict(np.ascontiguousarray(data.pixels[rows]))
-                if isinstance(output, torch.Tensor):
-                    output = output.detach().cpu().double().numpy()
-                logits = np.asarray(output, dtype=np.float64)
-                if logits.shape != masked[rows].shape or not np.isfinite(logits).all():
-                    raise DataError(
-                        f"the learner {self.name} gives logits of shape {logits.shape}; expected "
-                        f"{masked[rows].shape}, a finite number per row and class"
-                    )
-                masked[rows, self.known] = logits[:, self.known]
-        shares = np.exp(masked - masked.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
-        return Scores(masked.argmax(axis=1).astype(np.int64), shares)
+
+def _network_scores(predict: Predictor, known: Labels, name: str, data: Labelled) -> Scores:
+    """Score N rows by the softmax of the logits over the `known` labels, int64 (k,)."""
+    import torch
+
+    masked = np.full((len(data), len(data.names)), -np.inf)
+    with torch.no_grad(), failures_named(name, "its predictions"):
+        for start in range(0, len(data), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            output = predict(np.ascontiguousarray(data.pixels[rows]))
+            if isinstance(output, torch.Tensor):
+                output = output.detach().cpu().double().numpy()
+            logits = np.asarray(output, dtype=np.float64)
+            if logits.shape != masked[rows].shape or not np.isfinite(logits).all():
+                raise DataError(
+                    f"the learner {name} gives logits of shape {logits.shape}; expected "
+                    f"{masked[rows].shape}, a finite number per row and class"
+                )
+            masked[rows, known] = logits[:, known]
+    shares = np.exp(masked - masked.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    return Scores(masked.argmax(axis=1).astype(np.int64), shares)
 
 
 def small_cnn(training: Training, seed: int, updates: int) -> SmallCNN:
@@ -362,11 +351,3 @@ def _known_labels(data: Labelled) -> tuple[NDArray[np.int64], NDArray[np.int64]]
     if len(known) < 2:
         raise DataError(f"the {len(data)} training rows are all of one class; expected two or more")
     return known, y
-
-
-def _sha256_of(source: Any) -> dict[str, str]:
-    return {"sha256": code_sha256(source)} if isinstance(source, str) else {}
-
-
-Fitted = FittedEstimator | FittedNetwork
-Learner = EstimatorLearner | NetworkLearner

@@ -70,16 +70,6 @@ ARMS: dict[str, Arm] = {
 """{name: arm} of all arms, without samplers of the user, in the order of a report."""
 
 
-def arms_of(names: Sequence[str], methods: Sequence[str]) -> tuple[Arm, ...]:
-    """Return the named arms that a learner with these training methods supports.
-
-    >>> [arm.name for arm in arms_of(["none", "mixup", "mine"], methods=())]
-    ['none', 'mine']
-    """
-    arms = (ARMS.get(name, Arm(name, "sampler")) for name in names)
-    return tuple(arm for arm in arms if not arm.method or arm.method in methods)
-
-
 class EvaluationOptions(Frozen):
     """Settings of an evaluation. None means: chosen for the data, and printed in the plan."""
 

@@ -26,7 +26,7 @@ from gan_augment.data.topup_plan import choose_classes, plan_topup
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError, plural
 from gan_augment.evaluation.decisions import OF_RANKS
 from gan_augment.evaluation.design import Design, plan_protocol, with_test_rows
-from gan_augment.evaluation.estimators import fingerprint
+from gan_augment.evaluation.estimators import fingerprint, one_thread
 from gan_augment.evaluation.generators import generator_of
 from gan_augment.evaluation.learners import Training, learner_of
 from gan_augment.evaluation.options import EvaluationOptions
@@ -45,33 +45,32 @@ _PACKAGES = ("gan-augment", "torch", "numpy", "scipy", "scikit-learn", "imbalanc
 
 
 @dataclass(frozen=True)
-class Costs:
-    """Seconds of one learner fit with its predictions, and of one generator fit."""
-
-    learner_s: float
-    generator_s: float
-
-    def split_s(self, design: Design, processes: int) -> float:
-        """Return the expected seconds of one split."""
-        arms_s = self.learner_s * LARGER * len(design.arms)
-        return self.generator_s + arms_s / min(processes, len(design.arms))
-
-    def total_s(self, design: Design, processes: int) -> float:
-        """Return the expected seconds of all fits; a diagnosis costs about two learner fits."""
-        splits, first = design.protocol.splits, len(design.first_repeat)
-        learners = len(splits) * len(design.arms) * LARGER + 2 * first * design.options.diagnostics
-        work_s = self.learner_s * learners + self.generator_s * design.protocol.generators
-        return max(work_s / processes, self.split_s(design, processes))
-
-
-@dataclass(frozen=True)
 class Plan:
-    """An evaluation before the first fit. seconds: estimate for all fits in n_jobs processes."""
+    """An evaluation before the first fit.
+
+    learner_s, generator_s: seconds of one fit of a learner with its predictions, and of one
+    generator, as timed. n_jobs: processes.
+    """
 
     design: Design
-    seconds: float
+    learner_s: float
+    generator_s: float
     n_jobs: int
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def split_s(self) -> float:
+        """Return the expected seconds of one split."""
+        arms = len(self.design.arms)
+        return self.generator_s + self.learner_s * LARGER * arms / min(self.n_jobs, arms)
+
+    @property
+    def seconds(self) -> float:
+        """Return the expected seconds of all fits; a diagnosis costs about two learner fits."""
+        design, first = self.design, len(self.design.first_repeat)
+        learners = self.fits["learners"] * LARGER + 2 * first * design.options.diagnostics
+        work_s = self.learner_s * learners + self.generator_s * design.protocol.generators
+        return max(work_s / self.n_jobs, self.split_s)
 
     @property
     def rare_units(self) -> dict[str, int]:
@@ -181,50 +180,50 @@ def prepare(
     if header is not None:
         _check_same(header["asked"], design.requested)
     (progress or Progress()).phase("timing a few fits")
-    processes = effective_n_jobs(options.n_jobs)
-    design, costs = _timed(design, processes, None if header is None else header["steps"])
-    split_s = costs.split_s(design, processes)
-    budget_s = options.budget
-    if header is None and budget_s and time.monotonic() - started_s + split_s > budget_s:
+    plan = _timed(design, None if header is None else header["steps"])
+    budget_s, spent_s = options.budget, time.monotonic() - started_s
+    if header is None and budget_s and spent_s + plan.split_s > budget_s:
         raise UsageError(
             f"a budget of {duration(budget_s)} cannot hold one split, which takes about "
-            f"{duration(split_s)} after {duration(time.monotonic() - started_s)} of preparation; "
-            "give a longer --budget, or fewer --arms"
+            f"{duration(plan.split_s)} after {duration(spent_s)} of preparation; give a longer "
+            "--budget (budget=), or fewer --arms (arms=)"
         )
-    return Plan(design, costs.total_s(design, processes), processes, (*notes, *protocol.notes))
+    return replace(plan, notes=(*notes, *protocol.notes))
 
 
-def _timed(design: Design, processes: int, steps: int | None) -> tuple[Design, Costs]:
+def _timed(design: Design, steps: int | None) -> Plan:
     """Time a learner fit and set the steps of the generators. steps: of a journal to resume."""
-    part = design.part(design.protocol.splits[0])
+    options, part = design.options, design.part(design.protocol.splits[0])
     for _ in range(2):  # the first fit of a process includes imports
         began_s = time.perf_counter()
-        seed = design.options.fit.seed
-        scores = design.learner.fit(Training(part.train, part.train), seed).scores(part.test)
+        with one_thread():
+            fitted = design.learner.fit(Training(part.train, part.train), options.fit.seed)
+            scores = fitted.scores(part.test)
         learner_s = time.perf_counter() - began_s
         if learner_s > 1:
             break
-    if scores.values is None and design.options.metric in OF_RANKS:
+    if scores.values is None and options.metric in OF_RANKS:
         raise UsageError(
-            f"{design.options.metric} needs probabilities, and {design.learner.name} has no "
+            f"{options.metric} needs probabilities, and {design.learner.name} has no "
             "predict_proba; take another metric, or wrap the learner in CalibratedClassifierCV"
         )
-    gan = design.generator
+    plan = Plan(design, learner_s, 0.0, effective_n_jobs(options.n_jobs))
     if not design.keeps_generators:
-        return design, Costs(learner_s, 0.0)
+        return plan
+    gan = design.generator
     forecast = gan.forecast(part.train)
     steps = steps or gan.steps
-    within_s = design.options.fit.budget or gan.budget_s
+    within_s = options.fit.budget or gan.budget_s
     if steps is None and forecast.steps:
         if within_s is None and not design.data.kind.tabular:
-            budget_s = design.options.budget or IMAGE_BUDGET_S
-            learners_s = Costs(learner_s, 0.0).total_s(design, processes)
-            fits = design.protocol.generators
-            within_s = max(LEAST_GAN_S, (budget_s - learners_s) * min(processes, fits) / fits)
+            left_s, fits = (options.budget or IMAGE_BUDGET_S) - plan.seconds, plan.fits
+            at_once = min(plan.n_jobs, fits["generators"]) / fits["generators"]
+            within_s = max(LEAST_GAN_S, left_s * at_once)
         if within_s is not None:
             possible = range(1, forecast.steps + 1)
             steps = max(1, bisect(possible, within_s, key=forecast.seconds))
-    return replace(design, steps=steps), Costs(learner_s, forecast.seconds(steps))
+    design = replace(design, steps=steps)
+    return replace(plan, design=design, generator_s=forecast.seconds(steps))
 
 
 def _requested(design: Design, duplicates: Mapping[str, Any], columns: Overrides) -> dict[str, Any]:
@@ -288,12 +287,8 @@ def _with_groups_and_times(
             raise UsageError(f"time has {len(series)} values; expected {len(data)}, one per row")
         times = moments(series)
     if options.group is not None and "group" not in names:
-        same: list[list[int]] = []
-        if not data.kind.tabular and data.groups is not None:  # copies of one picture
-            own = data.groups
-            same = [np.flatnonzero(own == g).tolist() for g in np.unique(own[own >= 0])]
         codes = group_codes(options.group, len(data))
-        data = replace(data, groups=join_groups(len(data), same, codes))
+        data = replace(data, groups=join_groups(len(data), [], codes))
     gone = {str(name) for name in names.values()}
     kinds = {name: kind for name, kind in options.fit.columns.items() if str(name) not in gone}
     return data, times, kinds
@@ -306,26 +301,23 @@ def _duplicates_grouped(
 
     Images: always, near duplicates included. Tables: exact repeats, on `group_duplicates`.
     """
-    grouped = options.group_duplicates or not data.kind.tabular
-    if not data.kind.tabular:
+    images, near, notes = not data.kind.tabular, list[list[int]](), []
+    if images:
         data = grouped_by_source(data)
-    same = same_rows(data.kind.row_keys(data))
-    exact = sum(map(len, same))
-    counts: dict[str, Any] = {"exact": exact, "grouped": grouped}
-    near: list[list[int]] = []
-    if not data.kind.tabular:
         # all beats of one heart are near duplicates
         near = [] if data.kind is SIGNAL else near_duplicates(data.pixels)
-        counts["near"] = sum(map(len, near))
+    same = same_rows(data.kind.row_keys(data))
+    exact, alike, grouped = sum(map(len, same)), sum(map(len, near)), images
+    grouped |= options.group_duplicates
     if grouped:
         data = replace(data, groups=join_groups(len(data), [*same, *near], data.groups))
-    notes = []
     if exact and grouped:
         notes.append(f"{exact} rows that repeat others stay on one side of every split")
     elif exact:
         notes.append(duplicates_warning(exact))
     if near:
-        notes.append(f"{counts['near']} images that nearly repeat others stay on one side")
+        notes.append(f"{alike} images that nearly repeat others stay on one side")
+    counts = {"exact": exact, "grouped": grouped} | ({"near": alike} if images else {})
     return data, counts, notes
 
 

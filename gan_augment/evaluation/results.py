@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,14 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.groups import unit_of_rows
 from gan_augment.evaluation.decisions import METRICS, OF_RANKS, Counts, Labels, figures_of
-from gan_augment.evaluation.design import Column, Design
-from gan_augment.evaluation.diagnosis import (
-    diagnostics_section,
-    pictures_section,
-    training_section,
-)
+from gan_augment.evaluation.design import Column, Design, Split
+from gan_augment.evaluation.diagnosis import diagnostics_section
 from gan_augment.evaluation.options import CHEAP_ARMS, ON_TOP, RIVALS
 from gan_augment.evaluation.plan import duplicates_warning
 from gan_augment.evaluation.result import SCHEMA
@@ -50,12 +45,8 @@ from gan_augment.evaluation.verdict import (
 from gan_augment.rng import derived_seed
 from gan_augment.storage.journal import Journal, Line, unpack_labels
 
-Values = dict[tuple[int, int], float]
-"""A figure by (repeat, fold); splits without a value are absent."""
-_ARM_KEYS = (
-    *("missing", "rows", "default", "corrected", "per_class", "calibration", "confusion"),
-    "minus_none",
-)
+Values = NDArray[np.float64]
+"""A figure of every judged split, (J,); NaN where it is undefined."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,44 +80,52 @@ class JudgedArm:
         classes: labels for the macro metrics; None for all evaluated classes.
         """
         if metric not in OF_RANKS:
-            return self._placed(
-                figures_of(metric, self.confusions, classes or self.design.evaluated)
-            )
+            return figures_of(metric, self.confusions, classes or self.design.evaluated)
         ranks = np.array([line["average_precision"] for line in self.lines], dtype=np.float64)
-        known = (row[np.isfinite(row)] for row in ranks[:, list(self.design.judged_rare)])
-        return self._placed(row.mean() if len(row) else math.nan for row in known)
+        known = np.ma.masked_invalid(ranks[:, list(self.design.judged_rare)])
+        return np.asarray(known.mean(axis=1).filled(np.nan))
 
     def log_losses(self) -> Values:
         """Return the log losses after correcting the class shares, in nats."""
         known = (line["calibration"] for line in self.lines)
-        return self._placed(math.nan if c is None else c["after"]["log_loss"] for c in known)
+        return np.array([math.nan if c is None else c["after"]["log_loss"] for c in known])
 
     def figure(self, metric: str) -> dict[str, Any]:
         """Return mean, standard deviation (n - 1) and values of a metric over the splits."""
         values = self.values(metric)
-        known = list(values.values())
+        known = values[np.isfinite(values)]
         return {
-            "mean": float(np.mean(known)) if known else None,
-            "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
-            "values": [values.get((line["repeat"], line["fold"])) for line in self.lines],
+            "mean": float(known.mean()) if len(known) else None,
+            "sd": float(known.std(ddof=1)) if len(known) > 1 else None,
+            "values": [float(value) if math.isfinite(value) else None for value in values],
         }
-
-    def _placed(self, values: Iterable[Any]) -> Values:
-        pairs = zip(self.lines, values, strict=True)
-        return {(li["repeat"], li["fold"]): float(v) for li, v in pairs if math.isfinite(v)}
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """All arms of an evaluation whose journal is complete."""
+    """All arms of an evaluation in the splits that the journal holds completely."""
 
     design: Design
     journal: Journal
 
     @cached_property
+    def splits(self) -> list[Split]:
+        """The judged splits; a budget may have left out the last ones."""
+        arms, get = self.design.fitted_arms, self.journal.get
+        splits = self.design.protocol.splits
+        return [s for s in splits if all(get(("arm", s.repeat, s.fold, a.name)) for a in arms)]
+
+    @property
+    def left_out(self) -> list[str]:
+        """What the budget left out, in words."""
+        planned = len(self.design.protocol.splits)
+        left = planned - len(self.splits)
+        return [f"{left} of {planned} splits: the budget was spent"] if left else []
+
+    @cached_property
     def lines(self) -> list[Line]:
         """Lines of the judged splits, in an order independent of the workers."""
-        judged = {(split.repeat, split.fold) for split in self.design.protocol.splits}
+        judged = {(split.repeat, split.fold) for split in self.splits}
         return [li for li in self.journal.lines() if (li["repeat"], li["fold"]) in judged]
 
     @cached_property
@@ -138,7 +137,7 @@ class Results:
             failed = next((str(line["error"]) for line in lines if line["error"]), None)
             if failed:
                 missing[arm.name] = failed
-            elif not lines:
+            elif arm not in self.design.fitted_arms:
                 missing[arm.name] = f"{self.design.learner.name} does not support class weights"
             elif arm.source not in ("none", "sampler"):
                 added = (origins for line in lines for origins in line["rows"].values())
@@ -156,21 +155,15 @@ class Results:
     def arms(self) -> dict[str, dict[Column, JudgedArm]]:
         """{arm: {decision: figures}} of the arms that could be judged."""
         columns = list[Column](dict.fromkeys(["default", self.column]))
-        lines = {arm.name: self._lines(arm.name) for arm in self.design.arms}
         return {
-            name: {column: JudgedArm(self.design, own, column) for column in columns}
-            for name, own in lines.items()
-            if name not in self.missing
+            arm.name: {c: JudgedArm(self.design, self._lines(arm.name), c) for c in columns}
+            for arm in self.design.arms
+            if arm.name not in self.missing
         }
 
     def arm(self, name: str) -> JudgedArm | None:
         """Return an arm at the declared decision; None if it could not be judged."""
         return self.arms[name][self.column] if name in self.arms else None
-
-    @property
-    def none(self) -> JudgedArm:
-        """The baseline of all contrasts, at the declared decision."""
-        return self.arms["none"][self.column]
 
     def difference(
         self,
@@ -207,38 +200,36 @@ class Results:
                 classes=len(data.names),
                 seed=derived_seed(design.options.fit.seed, "evaluation-bootstrap"),
             )
-        return self.paired(
-            one.values(metric, classes), other.values(metric, classes), least, sampling
-        )
+        changes = one.values(metric, classes) - other.values(metric, classes)
+        return self.paired(changes, least, sampling)
 
     def paired(
-        self,
-        one: Values,
-        other: Values,
-        least: float = 0.0,
-        sampling: tuple[float, int] | None = None,
+        self, changes: Values, least: float = 0.0, sampling: tuple[float, int] | None = None
     ) -> Contrast | None:
-        """Contrast two figures over the splits that have both.
+        """Contrast two figures by their differences over the splits that have both.
 
         sampling: on a separate test set, the standard error from its rows and the number of units.
         """
-        both = [one[place] - other[place] for place in other if place in one]
+        known = changes[np.isfinite(changes)]
         if self.design.protocol.has_test_set:
-            return contrast_of_seeds(both, *sampling, least) if both and sampling else None
-        return contrast(both, self.design.protocol.shared, least) if both else None
+            return contrast_of_seeds(known, *sampling, least) if len(known) and sampling else None
+        return contrast(known, self.design.protocol.shared, least) if len(known) else None
 
     def _lines(self, name: str) -> list[Line]:
-        keys = (("arm", s.repeat, s.fold, name) for s in self.design.protocol.splits)
-        lines = [self.journal.get(key) for key in keys]
-        return [line for line in lines if line is not None]
+        found = (self.journal.get(("arm", s.repeat, s.fold, name)) for s in self.splits)
+        return [line for line in found if line is not None]
 
 
 def build_result(design: Design, journal: Journal) -> dict[str, Any]:
-    """Return result.json of a complete journal; the same bytes for the same evaluation."""
+    """Return result.json of the judged splits; the same bytes for the same evaluation."""
     results, asked, protocol = Results(design, journal), design.header["asked"], design.protocol
     copied, gan, delta = copies_section(results), results.arm("gan"), design.options.delta
     others = {name: results.arm(name) for name in results.arms if gan is not None and name != "gan"}
     gains = {n: results.difference(gan, arm) for n, arm in others.items() if gan and arm}
+    sections = {name: arm_section(results, name) for name in results.arms}
+    lacking = dict.fromkeys(sections["none"])
+    diagnoses = [li for li in results.lines if li["kind"] == "diagnosis" and not li["error"]]
+    shown = (line for line in diagnoses if line["pictures"])
     return {
         "schema": SCHEMA,
         "library": asked["library"],
@@ -246,12 +237,12 @@ def build_result(design: Design, journal: Journal) -> dict[str, Any]:
         "data": {
             "kind": asked["kind"],
             "rows": len(design.learned),
-            "classes": {name: int(n) for name, n in design.learned.counts.items()},
+            "classes": design.learned.counts,
             "rare": list(design.rare),
             "evaluated": list(protocol.evaluated),
             "left_out": dict(protocol.left_out),
             "unit": protocol.unit,
-            "units": {name: int(n) for name, n in protocol.units.items()},
+            "units": dict(protocol.units),
             "sha256": asked["data"],
             "duplicates": asked["duplicates"],
         },
@@ -264,18 +255,36 @@ def build_result(design: Design, journal: Journal) -> dict[str, Any]:
             "augmenter": {**asked["generator"], "steps": design.steps},
             "to": design.options.top_up.to,
             "splits_sha256": asked["splits"],
-            "left_out": list(design.left_out),
+            "left_out": results.left_out,
             "notes": list(protocol.notes),
         },
         "verdict": verdict_section(results, copied=copied["flag"]),
-        "arms": {arm.name: arm_section(results, arm.name) for arm in design.arms},
+        "arms": {
+            arm.name: sections.get(arm.name) or {**lacking, "missing": results.missing[arm.name]}
+            for arm in design.arms
+        },
         "gan_minus": {name: c.to_dict(delta) for name, c in gains.items() if c is not None},
         "copies": copied,
-        "training": training_section(results.lines),
-        "diagnostics": diagnostics_section(results.lines),
-        "pictures": pictures_section(results.lines),
+        "training": _training(results.lines),
+        "diagnostics": diagnostics_section(diagnoses),
+        "pictures": next(({"fold": line["fold"], **line["pictures"]} for line in shown), None),
         "warnings": list(_warnings(results, copied["flag"])),
     }
+
+
+def _training(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """Return the training curves of the first repeat's generators."""
+    return [
+        {
+            "fold": line["fold"],
+            "chosen": line["facts"].get("chosen"),
+            "steps": line["facts"].get("steps"),
+            "error": line["error"],
+            "curve": line["facts"].get("curve"),
+        }
+        for line in lines
+        if (line["kind"], line["repeat"]) == ("generator", 0)
+    ]
 
 
 def build_timings(design: Design, journal: Journal) -> dict[str, Any]:
@@ -316,13 +325,12 @@ def verdict_section(results: Results, *, copied: bool) -> dict[str, Any]:
     """Return the verdict under the declared metric and decision, with its contrasts."""
     facts = _facts(results, copied=copied)
     least = math.inf if facts.gan is None else facts.gan.detectable(facts.delta)
-    decided, protocol = decide(facts), results.design.protocol
-    planned = protocol.folds * protocol.repeats
-    if len(protocol.splits) < planned:
-        rests = f" It rests on {len(protocol.splits)} of {planned} splits: the budget was spent."
-        decided = decided._replace(sentence=decided.sentence + rests)
+    verdict = decide(facts)._asdict()
+    if results.left_out:
+        done, planned = len(results.splits), len(results.design.protocol.splits)
+        verdict["sentence"] += f" It rests on {done} of {planned} splits: the budget was spent."
     return {
-        **decided._asdict(),
+        **verdict,
         "difference": None if facts.gan is None else facts.gan.to_dict(facts.delta),
         "detectable": least if math.isfinite(least) else None,
         "rare_units": facts.rare_units,
@@ -333,7 +341,7 @@ def verdict_section(results: Results, *, copied: bool) -> dict[str, Any]:
 
 def _facts(results: Results, *, copied: bool) -> VerdictFacts:
     """Return the contrasts that the verdict rests on."""
-    design, none, gan = results.design, results.none, results.arm("gan")
+    design, none, gan = results.design, results.arms["none"][results.column], results.arm("gan")
     cheap = {}
     for name in CHEAP:
         arm = results.arm(name)
@@ -349,16 +357,13 @@ def _facts(results: Results, *, copied: bool) -> VerdictFacts:
             on_top |= {} if change is None else {rival: change}
     asked = {arm.name for arm in design.arms}
     known = (*CHEAP_ARMS, *(arm for arm in RIVALS if arm in design.learner.methods))
-    tested = np.unique(np.concatenate([split.test for split in design.first_repeat]))
-    rare = tested[np.isin(design.data.labels[tested], design.judged_rare)]
-    units = unit_of_rows(design.data.groups, len(design.data))
     return VerdictFacts(
         metric=design.options.metric,
         delta=design.options.delta,
         gan=None if gan is None else results.difference(gan, none),
         cheap=cheap,
         guardrails=() if gan is None else _guardrails(results, gan),
-        rare_units=len(np.unique(units[rare])),
+        rare_units=design.rare_units,
         unit=design.protocol.unit,
         copied=copied,
         missing={n: why for n, why in results.missing.items() if n in (*CHEAP, "gan")},
@@ -369,7 +374,7 @@ def _facts(results: Results, *, copied: bool) -> VerdictFacts:
 
 def _guardrails(results: Results, arm: JudgedArm) -> tuple[Guardrail, ...]:
     """Contrast accuracy, the recall of the other classes and log loss of an arm with `none`."""
-    design, none = results.design, results.none
+    design, none = results.design, results.arms["none"][results.column]
     accuracy = results.difference(arm, none, "accuracy")
     assert accuracy is not None, "every split tests a row"
     changes = {
@@ -378,7 +383,7 @@ def _guardrails(results: Results, arm: JudgedArm) -> tuple[Guardrail, ...]:
         if design.data.names[label] not in design.rare
     }
     recalls = {name: change for name, change in changes.items() if change is not None}
-    return guardrails(accuracy, recalls, results.paired(arm.log_losses(), none.log_losses()))
+    return guardrails(accuracy, recalls, results.paired(arm.log_losses() - none.log_losses()))
 
 
 def copies_section(results: Results) -> dict[str, Any]:
@@ -396,27 +401,26 @@ def copies_section(results: Results) -> dict[str, Any]:
 
 
 def arm_section(results: Results, name: str) -> dict[str, Any]:
-    """Return all figures of one arm; only the reason if it is missing."""
-    if name in results.missing:
-        return {**dict.fromkeys(_ARM_KEYS), "missing": results.missing[name]}
-    judged, delta = results.arms[name], results.design.options.delta
-    rows = [line["rows"] for line in judged[results.column].lines]
+    """Return all figures of a judged arm."""
+    judged, none, delta = results.arms[name], results.arms["none"], results.design.options.delta
+    lines = judged[results.column].lines
+    rows = [line["rows"] for line in lines]
     figures = {c: {m: arm.figure(m) for m in METRICS} for c, arm in judged.items()}
     gains = {
-        c: {m: results.difference(arm, results.arms["none"][c], m) for m in METRICS}
+        c: {m: results.difference(arm, none[c], m) for m in METRICS}
         for c, arm in judged.items()
         if name != "none"
     }
     return {
         "missing": None,
         "rows": {
-            name: {o: float(np.mean([one[name][o] for one in rows])) for o in origins}
-            for name, origins in rows[0].items()
+            label: {o: float(np.mean([one[label][o] for one in rows])) for o in origins}
+            for label, origins in rows[0].items()
         },
         "default": figures["default"],
         "corrected": figures.get("corrected"),
         "per_class": {c: _per_class(arm) for c, arm in judged.items()},
-        "calibration": _calibration([line["calibration"] for line in judged[results.column].lines]),
+        "calibration": _calibration([line["calibration"] for line in lines]),
         "confusion": {c: arm.first.sum(axis=0).tolist() for c, arm in judged.items()},
         "minus_none": {
             c: {m: one.to_dict(delta) for m, one in by_metric.items() if one is not None}

@@ -7,25 +7,24 @@ process or in joblib's workers. `evaluate` calls `run`, `run` does all fits, `ju
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import platform
 import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from joblib import effective_n_jobs
 
-from gan_augment import machine
 from gan_augment.errors import GanAugmentError, LeakError, OutputExistsError
 from gan_augment.evaluation.decisions import split_figures
 from gan_augment.evaluation.design import Design, Split, check_disjoint
-from gan_augment.evaluation.diagnosis import diagnose_split, diagnosed_splits
+from gan_augment.evaluation.diagnosis import diagnose_split
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.generators import (
     MODELS,
@@ -50,6 +49,8 @@ JOURNAL = "journal.jsonl"
 REPORT_S = 3.0
 """Part of a budget that is reserved for the result and its report."""
 _FILES = (JOURNAL, RESULT, TIMINGS, REPORT, MODELS)
+Tasks = dict[Key, tuple[Any, ...]]
+"""{key of a line: (the function that makes it, its arguments after the design)}."""
 
 
 def evaluate(
@@ -102,20 +103,12 @@ def evaluate(
             on_plan(plan)
         due_s = None if options.budget is None else started_s + options.budget - REPORT_S
         # absolute: reused joblib workers may have a different working directory
-        design = run(plan.design, journal, folder.absolute(), options.n_jobs, progress, due_s)
-        result = EvaluationResult(build_result(design, journal), build_timings(design, journal))
+        run(plan.design, journal, folder.absolute(), options.n_jobs, progress, due_s)
+        built = build_result(plan.design, journal), build_timings(plan.design, journal)
+        result = EvaluationResult(*built)
         if out is not None:
             result.save(folder)
     return result
-
-
-@dataclass(frozen=True)
-class Task:
-    """One line of the journal: its key, the function that makes it, and the arguments."""
-
-    key: Key
-    work: Callable[..., Line]
-    arguments: tuple[Any, ...]
 
 
 def run(
@@ -125,15 +118,15 @@ def run(
     n_jobs: int | None,
     progress: Progress,
     due_s: float | None = None,
-) -> Design:
-    """Do all fits that the journal lacks; return the design of the judged splits.
+) -> None:
+    """Do all fits that the journal lacks.
 
     n_jobs: processes, -1 for all cores, None for joblib's setting; the lines do not depend on it.
     due_s: when to end, by `time.monotonic()`. Splits are then judged in batches of n_jobs, and no
     batch begins that would end later than that. Raises errors of the arm `none`, and LeakError.
     """
 
-    def do(tasks: Sequence[Task], phase: str) -> None:
+    def do(tasks: Tasks, phase: str) -> None:
         _do(design, tasks, journal, n_jobs, progress, phase)
 
     splits = design.protocol.splits
@@ -141,36 +134,31 @@ def run(
     judged: list[Split] = []
     for first in range(0, len(splits), size):
         batch, began_s = splits[first : first + size], time.monotonic()
-        served = {(s.repeat, s.fold): s for s in map(design.protocol.generator_split, batch)}
-        generators = [
-            Task(("generator", *place, None), fit_generator, (split, folder))
-            for place, split in served.items()
+        generators: Tasks = {
+            ("generator", s.repeat, s.fold, None): (fit_generator, s, folder)
+            for s in map(design.protocol.generator_split, batch)
             if design.keeps_generators
-        ]
-        cells = [
-            Task(("arm", s.repeat, s.fold, arm.name), judge_arm, (s, arm, folder))
-            for arm in design.arms
-            if design.learner.weighs or not arm.weighed
+        }
+        cells: Tasks = {
+            ("arm", s.repeat, s.fold, arm.name): (judge_arm, s, arm, folder)
+            for arm in design.fitted_arms
             for s in batch
-        ]
-        free = [cell for cell in cells if cell.arguments[1].source != "gan"]
-        do([*generators, *free], "fitting generators and learners")
+        }
+        free = {key: cell for key, cell in cells.items() if cell[2].source != "gan"}
+        do(generators | free, "fitting generators and learners")
         do(cells, "fitting and judging learners")
         judged += batch
         now_s = time.monotonic()
         if due_s is not None and now_s + (now_s - began_s) > due_s:
             break
-    if len(judged) < len(splits):
-        what = f"{len(splits) - len(judged)} of {len(splits)} splits: the budget was spent"
-        protocol = replace(design.protocol, splits=tuple(judged))
-        design = replace(design, protocol=protocol, left_out=(*design.left_out, what))
     if design.options.diagnostics:
-        diagnoses = [
-            Task(("diagnosis", s.repeat, s.fold, None), diagnose_split, (s, folder))
-            for s in diagnosed_splits(design)
-        ]
+        first_repeat = [split for split in judged if split.repeat == 0]
+        # a plug-in is not saved and has to be fitted again, so one split has to do
+        shown = first_repeat if design.keeps_generators else first_repeat[:1]
+        diagnoses: Tasks = {
+            ("diagnosis", s.repeat, s.fold, None): (diagnose_split, s, folder) for s in shown
+        }
         do(diagnoses, "describing generated rows")
-    return design
 
 
 def judge_arm(design: Design, split: Split, arm: Arm, folder: Path) -> Line:
@@ -179,22 +167,20 @@ def judge_arm(design: Design, split: Split, arm: Arm, folder: Path) -> Line:
     An arm that cannot be made gives a line with the reason as its `error`. The errors of `none`,
     with which everything is compared, are raised, and LeakError.
     """
-    part = design.part(split)
+    part, times = design.part(split), [time.perf_counter()]
     results: dict[str, Any]
-    seconds = dict.fromkeys(("make", "fit", "predict"), 0.0)
-    with one_thread(), machine.threads(1):
+    with one_thread():
         try:
-            clock = time.perf_counter()
             training = training_set(design, part, arm, folder)
             check_disjoint(training.real.ids, part.test.ids, f"{arm.name} of fold {split.fold + 1}")
             plug_in = arm.source == "gan" and not design.keeps_generators
             if training.generated is not None and (plug_in or arm.source == "sampler"):
                 check_not_leaking(training.generated, part.train, part.test, arm.name, part.schema)
-            seconds["make"], clock = time.perf_counter() - clock, time.perf_counter()
+            times.append(time.perf_counter())
             fitted = design.learner.fit(training, design.seed_of("learner", split))
-            seconds["fit"], clock = time.perf_counter() - clock, time.perf_counter()
+            times.append(time.perf_counter())
             scores = fitted.scores(part.test)
-            seconds["predict"] = time.perf_counter() - clock
+            times.append(time.perf_counter())
             copied = None
             if arm.name == "gan" and training.generated is not None:
                 copied = copies(training.generated, part.train, part.test, part.schema)
@@ -209,12 +195,14 @@ def judge_arm(design: Design, split: Split, arm: Arm, folder: Path) -> Line:
                 raise
             results = {"error": f"{type(failure).__name__}: {failure}"}
     key = {"kind": "arm", "repeat": split.repeat, "fold": split.fold, "arm": arm.name}
+    spent_s = [later - earlier for earlier, later in itertools.pairwise(times)]
+    seconds = dict(zip(("make", "fit", "predict"), spent_s, strict=False))
     return {**key, **results, "seconds": seconds}
 
 
 def _do(
     design: Design,
-    tasks: Sequence[Task],
+    tasks: Tasks,
     journal: Journal,
     n_jobs: int | None,
     progress: Progress,
@@ -224,7 +212,7 @@ def _do(
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    left = [task for task in tasks if journal.get(task.key) is None]
+    left = [task for key, task in tasks.items() if journal.get(key) is None]
     if not left:
         return
     done, parent = len(tasks) - len(left), (os.getpid(), platform.node())
@@ -246,9 +234,11 @@ def _do(
             ) from None
 
 
-def _work(design: Design, task: Task, parent: tuple[int, str]) -> Line:
+def _work(design: Design, task: tuple[Any, ...], parent: tuple[int, str]) -> Line:
     end_with_parent(*parent)
-    return task.work(design, *task.arguments)
+    work, *arguments = task
+    line: Line = work(design, *arguments)
+    return line
 
 
 @contextlib.contextmanager

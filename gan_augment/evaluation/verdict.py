@@ -263,7 +263,7 @@ def _absent(facts: VerdictFacts) -> str:
 
 
 def _reasons(facts: VerdictFacts) -> Iterator[str]:
-    """Yield every check with its probability."""
+    """Yield every check but those of guardrails, with its probability."""
     gan, least = facts.gan, points_size(facts.delta)
     if gan is not None:
         yield (
@@ -276,8 +276,6 @@ def _reasons(facts: VerdictFacts) -> Iterator[str]:
         beaten = "" if arm.gan_over is None else f", P(gan better) = {arm.gan_over.above(0.0):.3f}"
         gains = arm.over_none.above(facts.delta)
         yield f"{name} minus none: P(better by more than {least}) = {gains:.3f}{beaten}"
-    for rail in facts.guardrails:
-        yield f"{rail.what}: {rail.state}, P(loss above {rail.margin:g}) = {rail.p_loss:.3f}"
     if facts.copied:
         yield "generated rows repeat training rows more often than held-out rows do"
     if facts.not_asked:

@@ -22,7 +22,6 @@ from gan_augment.report.wording import Result
 GENERATOR = "gan-augment"
 """The value of the page's `generator` tag, which identifies a report."""
 
-_OPTIONAL = ("diagnostics", "pictures", "training", "warnings")
 _MOST_SHOWN = 20
 """Rows of a table that are visible; the rest is folded."""
 _FILTERS = (
@@ -40,7 +39,7 @@ def render(
     Parameters
     ----------
     result
-        As in result.json. Missing sections are left out, and the page lists them.
+        As in result.json. Sections that are None are left out, and the page lists them.
     timings
         As in timings.json, for the cost of the arms.
     drawn
@@ -70,7 +69,7 @@ def draw(result: Result) -> dict[str, charts.Chart]:
     Raises ModelFileError if `result` is not the result of an evaluation.
     """
     with _checked():
-        return charts.draw(dict.fromkeys(_OPTIONAL) | dict(result))
+        return charts.draw(result)
 
 
 def is_report(page: bytes) -> bool:
@@ -101,10 +100,10 @@ def _filled(template: str, result: Result, timings: Mapping[str, Any], drawn: Ch
         return Markup('<div class="wide">{}</div>').format(found.svg()) if found else Markup()
 
     page = _environment().get_template(template)
-    whole = dict.fromkeys(_OPTIONAL) | dict(result)
-    names = {"result": whole, "timings": timings, "chart": chart, "version": version("gan-augment")}
     with _checked():
-        return page.render(names)
+        return page.render(
+            result=result, timings=timings, chart=chart, version=version("gan-augment")
+        )
 
 
 @functools.cache

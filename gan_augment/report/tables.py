@@ -99,7 +99,7 @@ def arms(result: Result) -> Table:
             change = ["", ""] if row.change is None else [points(row.change), span(row.interval)]
             found = [(result["arms"][row.name][kind] or {}).get(metric) or {} for kind in decisions]
             cells.append([row.name, *change, *(spread(f.get("mean"), f.get("sd")) for f in found)])
-    heads = [f"{DECISIONS.get(kind, kind)} decision" for kind in decisions]
+    heads = [f"{DECISIONS[kind]} decision" for kind in decisions]
     caption = (
         f"{metric_name(result)} in percent, mean ± standard deviation over {splits(result)}; "
         f"differences of the {decision_name(result)} decision in points"
@@ -118,19 +118,15 @@ def other_metrics(result: Result) -> Table:
     rows = [row for row in arm_rows(result) if row.missing is None]
     primary = result["declared"]["metric"]
     there = [m for m in METRICS if any(row.means[m] is not None for row in rows) and m != primary]
-    with_loss = any(row.log_loss is not None for row in rows)
-    cells = [
-        [
-            row.name,
-            *(percent(row.means[m]) for m in there),
-            *[number(row.log_loss)] * with_loss,
-        ]
-        for row in rows
-    ]
+    heads = ["arm", *(METRICS[m] for m in there)]
+    cells = [[row.name, *(percent(row.means[m]) for m in there)] for row in rows]
     caption = f"exploratory, {decision_name(result)} decision, in percent"
-    caption += "; log loss after correcting the class shares, lower is better" if with_loss else ""
-    heads = ["arm", *(METRICS[m] for m in there), *["log loss"] * with_loss]
-    return Table(caption, heads, cells if len(heads) > 1 else [])
+    if any(row.log_loss is not None for row in rows):
+        caption += "; log loss after correcting the class shares, lower is better"
+        heads.append("log loss")
+        for cell, row in zip(cells, rows, strict=True):
+            cell.append(number(row.log_loss))
+    return Table(caption, heads, cells)
 
 
 def on_top(result: Result) -> Table:
@@ -166,12 +162,6 @@ def rails(result: Result) -> Table:
     )
     heads = ["guardrail", "change", "95 % interval", "margin", "P(loss > margin)", "state"]
     return Table(caption, heads, rows, texts=1)
-
-
-def reasons(result: Result) -> list[str]:
-    """Read the reasons of the verdict in words, without those of guardrails."""
-    about = tuple(f"{what}: " for what in result["verdict"]["guardrails"])
-    return [text for text in result["verdict"]["reasons"] if not text.startswith(about)]
 
 
 def classes_by_rarity(result: Result) -> list[str]:
@@ -298,7 +288,7 @@ def lines(result: Result) -> list[str]:
     by_state: dict[str, list[str]] = {}
     for what, rail in guardrails(result):
         by_state.setdefault(rail["state"], []).append(what)
-    verdict = [*_wrapped(result["verdict"]["sentence"]), *_items(reasons(result))]
+    verdict = [*_wrapped(result["verdict"]["sentence"]), *_items(result["verdict"]["reasons"])]
     for state, names in by_state.items():
         more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
         verdict += _items([f"guardrails {state}: {', '.join(names[:MOST_CLASSES])}{more}"])

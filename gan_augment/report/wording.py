@@ -49,7 +49,7 @@ Result = Mapping[str, Any]
 
 def metric_name(result: Result) -> str:
     """Name the primary metric of a result."""
-    return METRICS.get(result["declared"]["metric"], str(result["declared"]["metric"]))
+    return METRICS[result["declared"]["metric"]]
 
 
 def arm_name(name: str) -> str:
@@ -59,8 +59,7 @@ def arm_name(name: str) -> str:
 
 def decision_name(result: Result) -> str:
     """Name the declared decision of a result."""
-    decision = str(result["declared"]["decision"])
-    return DECISIONS.get(decision, decision)
+    return DECISIONS[result["declared"]["decision"]]
 
 
 def splits(result: Result) -> str:

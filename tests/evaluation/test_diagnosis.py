@@ -18,8 +18,8 @@ from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.evaluation import diagnosis
 from gan_augment.evaluation.diagnosis import averaged, copied, histograms, starts_from_rows, strips
-from gan_augment.evaluation.estimators import FeatureMap
 from gan_augment.evaluation.runner import evaluate
+from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
 
@@ -98,7 +98,10 @@ def test_images_are_shown_with_the_real_rows_nearest_to_them() -> None:
 def test_the_nearest_real_row_of_a_copy_is_the_row_itself() -> None:
     data = digits()
     twos = np.flatnonzero(data.labels == 2)
-    flat = FeatureMap("pixels", lambda rows: rows.pixels.reshape(len(rows), -1).astype(float))
+
+    def flat(rows: Labelled) -> np.ndarray:
+        return rows.pixels.reshape(len(rows), -1).astype(float)
+
     made = replace(data.take(twos[[4, 1]]), ids=np.array(["a", "b"]))
     shown = strips(data, {"2": made}, flat, 0)["classes"]["2"]
     assert shown["distances"] == [0.0, 0.0]
@@ -114,7 +117,10 @@ def test_rows_of_features_are_shown_as_photos_within_what_a_page_may_hold(
     rows = TABLE.of(frame, photos.labels, photos.ids, class_names=photos.names)
     twos = np.flatnonzero(photos.labels == 2)
     copies = {n: replace(rows.take(twos[[4, 1]]), ids=np.array(["a", "b"])) for n in ("2", "1")}
-    flat = FeatureMap("columns", lambda table: table.frame.to_numpy())
+
+    def flat(table: Labelled) -> np.ndarray:
+        return table.frame.to_numpy()
+
     shown = strips(rows, copies, flat, 0, photos)["classes"]
     assert (list(shown), shown["2"]["distances"]) == (["2", "1"], [0.0, 0.0])
     nearest = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown["2"]["nearest"]))))

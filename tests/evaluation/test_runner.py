@@ -16,8 +16,8 @@ from gan_augment.errors import UsageError
 from gan_augment.evaluation import plan as planning
 from gan_augment.evaluation import runner
 from gan_augment.evaluation.generators import TrainingCurve
-from gan_augment.evaluation.options import ARMS, ON_TOP, RIVALS, arms_of
-from gan_augment.evaluation.plan import Costs, prepare
+from gan_augment.evaluation.options import ARMS, ON_TOP, RIVALS
+from gan_augment.evaluation.plan import Plan, prepare
 from gan_augment.evaluation.runner import JOURNAL, evaluate, judge_arm
 from gan_augment.storage.journal import Journal
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
@@ -39,9 +39,8 @@ def line(name: str, data: Any = None, **more: Any) -> dict[str, Any]:
 
 def test_every_method_has_an_arm_and_one_on_top_of_the_gans_rows() -> None:
     assert set(ON_TOP.values()) == set(RIVALS) == {arm.method for arm in ARMS.values()} - {""}
-    names = [arm.name for arm in arms_of(tuple(ARMS), RIVALS)]
-    assert names == list(ARMS)
-    assert [arm.name for arm in arms_of(tuple(ARMS), ())] == [*list(ARMS)[:4], "gan"]
+    design = prepare(table(), changed(SHORT, arms="default")).design
+    assert [arm.name for arm in design.arms] == [*list(ARMS)[:4], "gan"]
 
 
 def test_an_arm_on_top_of_a_method_brings_the_method() -> None:
@@ -156,7 +155,7 @@ def test_the_plan_counts_the_fits_that_the_journal_tells(tmp_path: Path) -> None
 def test_a_budget_that_cannot_hold_one_split_is_refused_before_the_first_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(planning, "_timed", lambda design, *_: (design, Costs(60.0, 0.0)))
+    monkeypatch.setattr(planning, "_timed", lambda design, *_: Plan(design, 60.0, 0.0, n_jobs=1))
     with pytest.raises(UsageError, match="cannot hold one split"):
         evaluate(table(), changed(SHORT, budget=100))
     assert prepare(table(), changed(SHORT, budget=1000)).seconds > 100
