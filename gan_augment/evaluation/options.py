@@ -41,7 +41,7 @@ class Arm:
     weighed: bool = False
 
     def top_up(self, asked: TopUp) -> TopUp:
-        """Return the requested top-up for the GAN, and one of equal size for other sources."""
+        """Return the requested top-up for the GAN, and one of equal size for others."""
         if self.source == "gan":
             return asked
         share = 1.0 if self.source == "smote" else 0.0
@@ -52,7 +52,7 @@ RIVALS = ("balanced_softmax", "mixup", "mixup_balanced_softmax", "cmo", "trivial
 """Other ways to train the small CNN; each is an arm of the same name."""
 CHEAP_ARMS = ("class_weight", "oversample", "smote")
 ON_TOP = {f"gan+{method}": method for method in RIVALS}
-"""{arm: rival}: the GAN's rows, trained by the method of the rival."""
+"""{arm: rival}: generated rows, trained by the method of the rival."""
 _WITH_REPEATS = ("mixup", "trivial_augment")
 
 ARMS: dict[str, Arm] = {

@@ -70,7 +70,7 @@ class Cheap:
 
     @property
     def beaten(self) -> bool:
-        """Whether the GAN gains more with P >= .95."""
+        """Whether generated rows gain more with P >= .95."""
         return self.gan_over is not None and self.gan_over.above(0.0) >= CERTAIN
 
 
@@ -97,7 +97,7 @@ class VerdictFacts:
     not_asked
         Cheap arms that were not requested; they rule out ADOPT.
     on_top
-        {cheap arm: contrast}: the GAN's rows with the arm's method, minus that arm.
+        {cheap arm: contrast}: generated rows with the arm's method, minus that arm.
     """
 
     metric: str
@@ -171,27 +171,29 @@ def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
             rises = f"rises by more than {rail.margin:g}"
             harm.append(f"{rail.what} {rises if rail.what == 'log loss' else falls}")
     if harm:
-        yield "HARMFUL", "none", f"do not add the GAN's rows: {_and(harm)}"
+        yield "HARMFUL", "none", f"do not add generated rows: {_and(harm)}"
     but = None if gan is None else _but(gan, facts, least)
     if but == "":
         over = [CHEAP[name] for name in facts.cheap]
         than = f", and more than {_and(over)} do" if over else ""
-        yield "ADOPT", "gan", f"the GAN's rows raise {metric} by more than {least}{than}"
+        yield "ADOPT", "gan", f"generated rows raise {metric} by more than {least}{than}"
     use = _cheap_to_use(facts)
     if use is not None:
         why = f"taking {CHEAP[use]} raises {metric} by more than {least}"
         added = facts.on_top.get(use)
         adds = added is not None and added.above(0.0) >= CERTAIN
-        more = "the GAN's rows add to it" if adds else "the GAN is not shown to be worth more"
+        more = (
+            "generated rows add to it" if adds else "generated rows are not shown to be worth more"
+        )
         yield f"USE {use}", use, f"{why}, and {more}"
     if gan is not None and gan.above(0.0) >= CERTAIN:
-        yield "LIKELY HELPS", "gan", f"the GAN's rows probably raise {metric}{but}"
+        yield "LIKELY HELPS", "gan", f"generated rows probably raise {metric}{but}"
     if gan is not None and gan.within(facts.delta) >= CERTAIN:
-        why = f"the GAN's rows change {metric} by {least} at most"
+        why = f"generated rows change {metric} by {least} at most"
         yield "NO PRACTICAL DIFFERENCE", "none", why
     if gan is None:
-        yield "NO EVIDENCE", "none", "the GAN's rows could not be judged"
-    yield "NO EVIDENCE", "none", f"it is not shown that the GAN's rows change {metric}"
+        yield "NO EVIDENCE", "none", "generated rows could not be judged"
+    yield "NO EVIDENCE", "none", f"it is not shown that generated rows change {metric}"
 
 
 def _but(gan: Contrast, facts: VerdictFacts, least: str) -> str:
@@ -236,7 +238,7 @@ def _measured(facts: VerdictFacts) -> str:
 
 
 def _cheap_gains(facts: VerdictFacts) -> str:
-    """Write the gains of the cheap arms, and what the GAN's rows add to the best of them."""
+    """Write the gains of the cheap arms, and what generated rows add to the best of them."""
     gains = [f"{CHEAP[n]} {points(arm.over_none.mean)}" for n, arm in facts.cheap.items()]
     parts = [f"against none, {_and(gains)} points"] if gains else []
     shared = [name for name in facts.on_top if name in facts.cheap]
@@ -245,7 +247,7 @@ def _cheap_gains(facts: VerdictFacts) -> str:
         added = facts.on_top[best]
         where = "against" if best == "oversample" else "on top of"
         parts.append(
-            f"{where} {CHEAP[best]} the GAN's rows change it by {points(added.mean)} points"
+            f"{where} {CHEAP[best]} generated rows change it by {points(added.mean)} points"
             + (f" ({span(added.interval())})" if math.isfinite(added.error) else "")
         )
     return "; ".join(parts)

@@ -130,14 +130,14 @@ def other_metrics(result: Result) -> Table:
 
 
 def on_top(result: Result) -> Table:
-    """Show what the GAN's rows add to each method of training."""
+    """Show what generated rows add to each method of training."""
     rows = [
         [name, points(one["mean"]), span(one["interval"]), chance(one["p_positive"])]
         for name, one in (result["verdict"].get("on_top") or {}).items()
     ]
-    caption = "Each method of training with the GAN's rows minus without them; repeats give the "
+    caption = "Each method of training with generated rows minus without them; repeats give the "
     heads = ["arm", "points", "95 % interval", "P(rows add)"]
-    return Table(f"{caption}same class shares as the GAN's rows", heads, rows)
+    return Table(f"{caption}same class shares as generated rows", heads, rows)
 
 
 def guardrails(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
@@ -157,7 +157,7 @@ def rails(result: Result) -> Table:
             cells = [number(change), text, f"{margin:g}"]
         rows.append([what, *cells, chance(rail["p_loss"]), rail["state"]])
     caption = (
-        "The GAN's rows minus nothing added; log loss in nats after correcting the class shares, "
+        "Generated rows minus nothing added; log loss in nats after correcting the class shares, "
         "other figures in points."
     )
     heads = ["guardrail", "change", "95 % interval", "margin", "P(loss > margin)", "state"]

@@ -22,17 +22,17 @@ ARMS = {
     "class_weight": "class weights",
     "oversample": "repeats",
     "smote": "SMOTE",
-    "gan": "the GAN's rows",
+    "gan": "generated rows",
     "balanced_softmax": "balanced softmax",
     "mixup": "repeats with mixup",
     "mixup_balanced_softmax": "mixup with balanced softmax",
     "cmo": "pasted patches (CMO)",
     "trivial_augment": "repeats with TrivialAugment",
-    "gan+balanced_softmax": "the GAN's rows, balanced softmax",
-    "gan+mixup": "the GAN's rows with mixup",
-    "gan+mixup_balanced_softmax": "the GAN's rows, mixup with balanced softmax",
-    "gan+cmo": "the GAN's rows, pasted patches (CMO)",
-    "gan+trivial_augment": "the GAN's rows with TrivialAugment",
+    "gan+balanced_softmax": "generated rows, balanced softmax",
+    "gan+mixup": "generated rows with mixup",
+    "gan+mixup_balanced_softmax": "generated rows, mixup with balanced softmax",
+    "gan+cmo": "generated rows, pasted patches (CMO)",
+    "gan+trivial_augment": "generated rows with TrivialAugment",
 }
 """{arm: its name}; a user's own arm keeps its name."""
 DECISIONS = {"default": "own", "corrected": "corrected"}

@@ -310,7 +310,7 @@ def test_an_evaluation_survives_a_folder(design, lines, result, tmp_path):
     assert found.to_dict() == result
     assert found.to_dict() is not result
     assert found.verdict == "ADOPT"
-    assert "ADOPT: the GAN's rows" in repr(found)
+    assert "ADOPT: generated rows" in repr(found)
 
 
 def test_a_file_that_is_no_result_is_refused(tmp_path):

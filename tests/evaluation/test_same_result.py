@@ -70,7 +70,7 @@ def test_images_with_the_cnn(tmp_path: Path) -> None:
     assert "not tried: class weights, repeats, mixup with" in result["verdict"]["sentence"]
     assert result["declared"]["decision"] == "corrected"
     assert result["arms"]["mixup"]["corrected"]["accuracy"]["mean"] is not None
-    heads = ["class", "nothing added", "SMOTE", "repeats with mixup", "the GAN's rows"]
+    heads = ["class", "nothing added", "SMOTE", "repeats with mixup", "generated rows"]
     assert training_rows(result).heads == heads
     page = EvaluationResult.load(tmp_path).to_html()
     assert all(text in page for text in ("Corrected decision", "add to each method"))

@@ -119,7 +119,7 @@ def test_the_best_cheap_arm_is_to_be_used_where_it_surely_gains_and_the_gan_is_n
 
 def test_a_cheap_arm_to_which_the_rows_add_is_not_said_to_be_all():
     arms = {"mixup": cheap(0.04, 0.0, 0.005)}
-    for gain, words in ((0.02, "the GAN's rows add to it"), (0.0, "not shown to be worth more")):
+    for gain, words in ((0.02, "generated rows add to it"), (0.0, "not shown to be worth more")):
         found = decide(replace(GOOD, cheap=arms, on_top={"mixup": about(gain)}))
         assert found.word == "USE mixup"
         assert words in found.sentence
@@ -256,10 +256,10 @@ def test_what_the_gan_adds_to_the_best_cheap_arm_that_it_was_tried_with_is_said(
     arms = {**GOOD.cheap, "mixup": cheap(0.03, 0.01), "cmo": cheap(0.02, 0.02)}
     on_top = {"mixup": about(-0.012), "cmo": about(0.02)}
     found = decide(replace(GOOD, cheap=arms, on_top=on_top))
-    assert "on top of repeats with mixup the GAN's rows change it by -1.2 points" in found.sentence
+    assert "on top of repeats with mixup generated rows change it by -1.2 points" in found.sentence
     assert "on top of" not in decide(replace(GOOD, cheap=arms)).sentence
     repeats = decide(replace(GOOD, on_top={"oversample": about(0.035)}))
-    assert "against repeats the GAN's rows change it by +3.5 points" in repeats.sentence
+    assert "against repeats generated rows change it by +3.5 points" in repeats.sentence
 
 
 def test_without_a_gan_a_cheap_arm_may_still_be_used():

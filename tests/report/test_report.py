@@ -159,7 +159,7 @@ def test_a_hundred_classes_are_folded_beyond_twenty() -> None:
 @pytest.mark.parametrize(
     ("word", "arm", "tone", "plain"),
     [
-        ("ADOPT", "gan", "good", "Add the GAN's rows"),
+        ("ADOPT", "gan", "good", "Add generated rows"),
         ("USE smote", "smote", "cheap", "SMOTE"),
         ("LIKELY HELPS", "gan", "good", "probably help"),
         ("NO PRACTICAL DIFFERENCE", "none", "calm", "no difference that matters"),
