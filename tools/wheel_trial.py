@@ -62,7 +62,7 @@ def faces() -> None:
 
 def judged() -> None:
     """Run the shortest evaluation of the table."""
-    flags = ("--learner", "logistic", "--folds", 2, "--repeats", 1, "--steps", 2)
+    flags = ("--learner", "logistic", "--folds", 2, "--repeats", 1, "--steps", 2, "--force")
     told = command("evaluate", "data.csv", "--target", "label", *flags, "--out", "report")
     if told["verdict"] != "INSUFFICIENT DATA":
         sys.exit(f"12 rare rows were judged: {told['verdict']}")

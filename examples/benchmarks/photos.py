@@ -62,6 +62,7 @@ def verdict(folder: Path, work: Path, backbone: Path) -> dict[str, object]:
     """Evaluate; return the seconds on the clock and the output."""
     out = work / "report"
     words = ["evaluate", str(folder), "--backbone", str(backbone), "--out", str(out), "--overwrite"]
+    words.append("--force")
     began_s = time.monotonic()
     command = [sys.executable, "-m", "gan_augment_cli", *words, "--quiet"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

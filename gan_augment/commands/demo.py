@@ -200,7 +200,7 @@ def _run(
         n_jobs=min(2, available_cores()),
         **settings,
     )
-    measured = evaluate(out / data, out / "report", small, progress=progress)
+    measured = evaluate(out / data, out / "report", small, force=True, progress=progress)
     result = DemoResult(
         data=out / data,
         run=fitted.run,

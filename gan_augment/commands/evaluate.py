@@ -18,7 +18,7 @@ from gan_augment.commands.source import read_data
 from gan_augment.commands.writing import folder_to_write
 from gan_augment.data.images.resize import model_size, resize_batch
 from gan_augment.data.images.sources import PARTS, parts_of
-from gan_augment.errors import UsageError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import prepare
 from gan_augment.evaluation.runner import JOURNAL
@@ -55,6 +55,7 @@ def evaluate(
     features: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> WrittenReport:
     """Measure and judge whether topping up helps a classifier on images or a table.
@@ -73,23 +74,22 @@ def evaluate(
         A backbone of `FrozenFeatures`: images are judged as a table of its features.
     resume, overwrite
         Continue what `out` began, to the same bytes; replace an earlier evaluation.
+    force
+        Evaluate although there are too few rare rows for a verdict.
     progress
         Shows progress and notes.
 
     Raises
     ------
+    DataError
+        For too few rare rows, before the first fit and without `force`.
     GanAugmentError, StopRequested
         After Ctrl-C and SIGTERM finished work is kept.
     """
     started_s, progress = time.monotonic(), progress or Progress()
     folder = folder_to_write(data, out, "reports", resume=resume)
-    rows, options, notes = _read(
-        Path(data), test, options or EvaluationOptions(), features, progress
-    )
-
-    def show(plan: Plan) -> None:
-        for line in (*notes, *plan.lines()):
-            progress.note(line)
+    options = options or EvaluationOptions()
+    rows, options, notes = _read(Path(data), test, options, features, progress)
 
     def hint() -> str:
         return _HINT.format(folder) if (folder / JOURNAL).is_file() else ""
@@ -100,12 +100,20 @@ def evaluate(
             out=folder,
             resume=resume,
             overwrite=overwrite,
-            on_plan=show,
+            on_plan=lambda plan: _show(plan, notes, progress, force or resume),
             progress=progress,
             started_s=started_s,
             **rows,
         )
     return WrittenReport(result, folder)
+
+
+def _show(plan: Plan, notes: tuple[str, ...], progress: Progress, goes_on: bool) -> None:
+    """Show a plan. Raises DataError for a doomed one, unless the evaluation goes on regardless."""
+    for line in (*notes, *plan.lines()):
+        progress.note(line)
+    if plan.doomed and not goes_on:
+        raise DataError(f"{plan.doomed}; collect more, or add --force to evaluate all the same")
 
 
 def _read(

@@ -26,7 +26,7 @@ from gan_augment.rng import derived_seed
 Rows = NDArray[np.int64]
 Column = Literal["default", "corrected"]
 """The learner's own decision, and the one corrected for class shares."""
-FEWEST_UNITS = 4
+FEWEST_JUDGED = 4
 """Rows, or groups, below which a class cannot be judged: two folds of two."""
 TEST_REPEATS = 3
 _REPEATS = {"table": 3, "image": 1}
@@ -156,15 +156,15 @@ def _judged_classes(tested: Labelled, judged: Sequence[str]) -> dict[str, Any]:
     own = unit_of_rows(tested.groups, len(tested))
     counts = [len(np.unique(own[tested.labels == i])) for i in range(len(tested.names))]
     units = {name: n for name, n in zip(tested.names, counts, strict=True) if n}
-    few = {name: n for name, n in units.items() if n < FEWEST_UNITS}
+    few = {name: n for name, n in units.items() if n < FEWEST_JUDGED}
     evaluated = tuple(name for name in units if name not in few)
     if len(evaluated) < 2 or not set(judged) & set(evaluated):
         listed = ", ".join(f"{name} ({n})" for name, n in units.items())
         raise DataError(
             f"nothing can be judged: the {unit} of the classes are {listed}; expected two classes "
-            f"of {FEWEST_UNITS} {unit} or more, one of them among those to top up. Collect more."
+            f"of {FEWEST_JUDGED} {unit} or more, one of them among those to top up. Collect more."
         )
-    left_out = {name: f"{n} {unit}; judging needs {FEWEST_UNITS}" for name, n in few.items()}
+    left_out = {name: f"{n} {unit}; judging needs {FEWEST_JUDGED}" for name, n in few.items()}
     return {"unit": unit, "units": units, "evaluated": evaluated, "left_out": left_out}
 
 
@@ -343,7 +343,7 @@ class Design:
 
     @property
     def detectable(self) -> float:
-        """The smallest difference that this data is expected to show, in 0..1."""
+        """The smallest difference that this data is expected to show, in 0..1, or infinity."""
         protocol, metric = self.protocol, self.options.metric
         judged = [n for n in protocol.evaluated if metric not in OF_RANKS or n in self.rare]
         counts = {name: protocol.units[name] for name in judged}
@@ -353,7 +353,7 @@ class Design:
         n = protocol.folds * protocol.repeats
         if protocol.has_test_set:
             n = sum(counts.values())
-        return Contrast(0.0, error, n - 1, n).detectable(self.options.delta)
+        return Contrast(0.0, error, n - 1, n, limit=1.0).detectable(self.options.delta)
 
     def seed_of(self, what: str, split: Split) -> int:
         """Derive the seed of one fit, the same for every arm of a split.

@@ -28,8 +28,8 @@ from gan_augment.settings import code_sha256, import_code
 
 MOST_LEVELS = 64
 """Levels of a column with separate 0/1 columns; rare levels share one."""
-_WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory", "random_state")
-"""Parameters that change no result: random states are set from the seed."""
+_WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
+"""Parameters that change no result."""
 
 
 def table_encoder(real: Labelled, schema: TableSchema) -> Callable[[Labelled], NDArray[np.float64]]:

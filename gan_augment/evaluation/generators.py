@@ -121,8 +121,8 @@ def generator_of(options: EvaluationOptions, data: Labelled, rare: tuple[str, ..
         kind = "a table" if tabular else "images"
         raise UsageError(f"the generator is {type(gan).__name__}, and the data is {kind}")
     steps = gan.steps if fit.steps is None else fit.steps
-    trial = {} if tabular else {"advise": False}
-    same = {"random_state": fit.seed, "threads": 1, "callbacks": (), **trial}
+    same: dict[str, Any] = {} if tabular else {"advise": False}
+    same |= {"random_state": fit.seed, "threads": 1, "callbacks": ()}
     return replace(gan, steps=steps, classes=rare, **same)
 
 

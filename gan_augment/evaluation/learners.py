@@ -177,18 +177,8 @@ def learner_of(
             f"there is no learner {source!r}; expected {', '.join(names)}, or module:name of "
             f"your own.{did_you_mean(source, names)}"
         )
-    if images and ours:
-        signals, updates = data.kind is SIGNAL, updates or UPDATES
-        methods = tuple(m for m in RIVALS if not (signals and m == "trivial_augment"))
-        augmentation = "change_signals" if signals else "small_changes"
-        params = {"network": "SmallCNN", "augmentation": augmentation}
-        fit = partial(_fit_cnn, updates)
-        return Learner(source, fit, methods=methods, params=params, updates=updates)
-    if images and _trains(source):
-        name, updates = code or getattr(source, "__name__", "training"), updates or UPDATES
-        return Learner(
-            name, partial(_fit_function, source, name, updates), updates=updates, code=code
-        )
+    if images and (ours or _trains(source)):
+        return _network_learner(source, code, updates or UPDATES, signals=data.kind is SIGNAL)
     made = _named(source) if ours else source
     example = new_estimator(made, 0)
     name = source if isinstance(source, str) else name_of(example)
@@ -198,14 +188,28 @@ def learner_of(
             "images a function train(data, *, seed, updates, weights)"
         )
     schema = None if prepares_rows(example) else data.kind.schema(data, overrides)
+    params = described(example.get_params())  # whose random states are set from the seed
     return Learner(
         name,
         partial(_fit_estimator, made, name, schema, ours),
         weighs=bool(weighing_of(example)),
         balances=balances(example),
-        params=described(example.get_params()),
+        params={n: v for n, v in params.items() if n.rpartition("__")[2] != "random_state"},
         code=code,
     )
+
+
+def _network_learner(source: Any, code: str | None, updates: int, *, signals: bool) -> Learner:
+    """Return the learner "cnn", or one of a training function or its `code`."""
+    if source == "cnn":
+        methods = tuple(m for m in RIVALS if not (signals and m == "trivial_augment"))
+        augmentation = "change_signals" if signals else "small_changes"
+        params = {"network": "SmallCNN", "augmentation": augmentation}
+        fit = partial(_fit_cnn, updates)
+        return Learner("cnn", fit, methods=methods, params=params, updates=updates)
+    name = code or str(getattr(source, "__name__", "training"))
+    own = partial(_fit_function, source, name, updates)
+    return Learner(name, own, updates=updates, code=code)
 
 
 def _named(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from bisect import bisect
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from gan_augment.evaluation.estimators import fingerprint, one_thread
 from gan_augment.evaluation.generators import generator_of
 from gan_augment.evaluation.learners import Training, learner_of
 from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.evaluation.verdict import FEWEST_UNITS
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.progress import Progress, duration
@@ -79,6 +81,14 @@ class Plan:
         return {name: units.get(name, 0) for name in self.design.rare}
 
     @property
+    def doomed(self) -> str:
+        """Why the verdict will be INSUFFICIENT DATA, whatever the fits show; "" if it will not."""
+        units = self.design.rare_units
+        few = f"{units} independent rare {self.design.protocol.unit}"
+        insufficient = f"INSUFFICIENT DATA: {few}, and a verdict needs {FEWEST_UNITS}"
+        return insufficient if units < FEWEST_UNITS else ""
+
+    @property
     def fits(self) -> dict[str, int]:
         """Count the fits of generators and learners."""
         splits, design = len(self.design.protocol.splits), self.design
@@ -97,10 +107,11 @@ class Plan:
             "steps": design.steps,
             "unit": design.protocol.unit,
             "rare_units": self.rare_units,
+            "doomed": self.doomed,
             "fits": self.fits,
             "seconds": self.seconds,
             "n_jobs": self.n_jobs,
-            "detectable": design.detectable,
+            "detectable": design.detectable if math.isfinite(design.detectable) else None,
             "notes": self.notes,
         }
 
@@ -123,13 +134,19 @@ class Plan:
             tested = len(protocol.splits[0].test)
             seeds = plural(protocol.repeats, "seed")
             dealt = f"{plural(tested, 'test row')}, {seeds} of the classifier"
-        processes = "1 process" if self.n_jobs == 1 else f"{self.n_jobs} processes"
+        shown = (
+            f"a difference of less than about {percent(design.detectable)} points cannot be shown "
+            f"to be above {100 * design.options.delta:g}"
+        )
+        if not math.isfinite(design.detectable):
+            shown = "no difference can be shown"
         return [
-            f"plan: {dealt}; {fits}; about {duration(self.seconds)} with {processes}",
+            f"plan: {dealt}; {fits}; about {duration(self.seconds)} with "
+            f"{plural(self.n_jobs, 'process')}",
             f"arms: {', '.join(arm.name for arm in design.arms)}; judged by "
             f"{design.options.metric}, gan - none, decisions corrected for the class shares",
-            f"topped up: {units}; a difference of less than about {percent(design.detectable)} "
-            f"points cannot be shown to be above {100 * design.options.delta:g}",
+            f"topped up: {units}; {shown}",
+            *filter(None, [self.doomed]),
             *self.notes,
         ]
 
@@ -176,19 +193,42 @@ def prepare(
     learner = learner_of(options.learner, data, updates=options.updates, overrides=kinds)
     generator = generator_of(options, data, rare)
     design = Design(options, data, protocol, learner, generator, rare, None, kinds, {}, photos)
+    if tested is not None and options.repeats is None and _ignores_seed(design):
+        notes.append("one seed is judged: the classifier gives the same with another")
+        once = replace(protocol, repeats=1, shared=0.0, splits=protocol.splits[:1])
+        design = replace(design, protocol=once)
     design = replace(design, requested=_requested(design, duplicates, columns))
     if header is not None:
         _check_same(header["asked"], design.requested)
     (progress or Progress()).phase("timing a few fits")
     plan = _timed(design, None if header is None else header["steps"])
-    budget_s, spent_s = options.budget, time.monotonic() - started_s
-    if header is None and budget_s and spent_s + plan.split_s > budget_s:
-        raise UsageError(
-            f"a budget of {duration(budget_s)} cannot hold one split, which takes about "
-            f"{duration(plan.split_s)} after {duration(spent_s)} of preparation; give a longer "
-            "--budget (budget=), or fewer --arms (arms=)"
-        )
+    if header is None and options.budget:
+        _check_budget(options.budget, time.monotonic() - started_s + plan.split_s)
     return replace(plan, notes=(*notes, *protocol.notes))
+
+
+def _check_budget(budget_s: float, least_s: float) -> None:
+    """Raise UsageError for a budget that cannot hold one split. least_s: preparation included."""
+    if least_s > budget_s:
+        least = math.ceil(least_s / 60 + 0.5)
+        raise UsageError(
+            f"a budget of {duration(budget_s)} cannot hold one split; give --budget {least}m "
+            f"(budget='{least}m') or more, or fewer --arms"
+        )
+
+
+def _ignores_seed(design: Design) -> bool:
+    """Return whether the learner gives the same scores with two seeds; networks never do."""
+    if design.learner.updates is not None:
+        return False
+    part = design.part(design.protocol.splits[0])
+    training = Training(part.train, part.train)
+    with one_thread():
+        scores = [design.learner.fit(training, seed).scores(part.test) for seed in (0, 1)]
+    first, other = (
+        (s.called.tobytes(), None if s.values is None else s.values.tobytes()) for s in scores
+    )
+    return first == other
 
 
 def _timed(design: Design, steps: int | None) -> Plan:

@@ -10,7 +10,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -201,7 +201,8 @@ class Results:
                 seed=derived_seed(design.options.fit.seed, "evaluation-bootstrap"),
             )
         changes = one.values(metric, classes) - other.values(metric, classes)
-        return self.paired(changes, least, sampling)
+        found = self.paired(changes, least, sampling)
+        return None if found is None else replace(found, limit=1.0)  # all metrics are in 0..1
 
     def paired(
         self, changes: Values, least: float = 0.0, sampling: tuple[float, int] | None = None
@@ -328,7 +329,10 @@ def verdict_section(results: Results, *, copied: bool) -> dict[str, Any]:
     verdict = decide(facts)._asdict()
     if results.left_out:
         done, planned = len(results.splits), len(results.design.protocol.splits)
-        verdict["sentence"] += f" It rests on {done} of {planned} splits: the budget was spent."
+        verdict["sentence"] += (
+            f" It rests on {done} of {planned} splits, since the budget was spent; --resume "
+            "(resume=True) judges the others."
+        )
     return {
         **verdict,
         "difference": None if facts.gan is None else facts.gan.to_dict(facts.delta),
@@ -363,6 +367,7 @@ def _facts(results: Results, *, copied: bool) -> VerdictFacts:
         gan=None if gan is None else results.difference(gan, none),
         cheap=cheap,
         guardrails=() if gan is None else _guardrails(results, gan),
+        generated=_generated(gan),
         rare_units=design.rare_units,
         unit=design.protocol.unit,
         copied=copied,
@@ -370,6 +375,13 @@ def _facts(results: Results, *, copied: bool) -> VerdictFacts:
         not_asked=tuple(name for name in known if name not in asked),
         on_top=on_top,
     )
+
+
+def _generated(arm: JudgedArm | None) -> float:
+    """Return the mean number of generated rows in a training part."""
+    rows = [line["rows"].values() for line in arm.lines] if arm else []
+    made = (o["synthetic"] + o["companion"] for origins in rows for o in origins)
+    return float(sum(made)) / max(1, len(rows))
 
 
 def _guardrails(results: Results, arm: JudgedArm) -> tuple[Guardrail, ...]:

@@ -97,10 +97,10 @@ def evaluate(
             journal.read()
         more: dict[str, Any] = {"test": test, "photos": photos, "started_s": started_s}
         plan = prepare(data, options, journal.header, progress, **more)
+        if on_plan:  # which may refuse the plan
+            on_plan(plan)
         if journal.header is None:
             journal.append(plan.design.header)
-        if on_plan:
-            on_plan(plan)
         due_s = None if options.budget is None else started_s + options.budget - REPORT_S
         # absolute: reused joblib workers may have a different working directory
         run(plan.design, journal, folder.absolute(), options.n_jobs, progress, due_s)

@@ -33,7 +33,8 @@ class Contrast:
     D is mean + error * T, T of Student's distribution with `freedom` degrees: the posterior of the
     correlated Bayesian t-test, whose intervals are the corrected frequentist ones. error: the
     corrected standard error, in the unit of the differences; 0 is certainty of the mean, infinity
-    (one difference has no spread: freedom 0) is no knowledge. n: J.
+    (one difference has no spread: freedom 0) is no knowledge. n: J. limit: the largest difference
+    there can be, 1 for metrics in 0..1; no interval goes beyond it.
 
     >>> one = Contrast(mean=0.03, error=0.01, freedom=14, n=15)
     >>> [round(end, 4) for end in one.interval()], round(one.above(0.01), 3)
@@ -44,13 +45,14 @@ class Contrast:
     error: float
     freedom: int
     n: int
+    limit: float = math.inf
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Compute (low, high), with the probability (1 - level) / 2 beyond each."""
         if not math.isfinite(self.error):
             return -math.inf, math.inf
         reach = self.error * self._quantile((1 + level) / 2) if self.error else 0.0
-        return self.mean - reach, self.mean + reach
+        return max(-self.limit, self.mean - reach), min(self.limit, self.mean + reach)
 
     def above(self, x: float) -> float:
         """Compute P(D > x)."""
@@ -69,14 +71,15 @@ class Contrast:
     def detectable(self, delta: float) -> float:
         """Compute the true difference that is found above delta in four of five trials.
 
-        delta + (t_.95 + t_.80) error; infinite without degrees of freedom.
+        delta + (t_.95 + t_.80) error; infinite without degrees of freedom and beyond the limit.
 
         >>> round(Contrast(mean=0.03, error=0.01, freedom=14, n=15).detectable(0.01), 4)
         0.0363
         """
         if not math.isfinite(self.error) or self.freedom < 1:
             return math.inf
-        return delta + (self._quantile(CERTAIN) + self._quantile(POWER)) * self.error
+        found = delta + (self._quantile(CERTAIN) + self._quantile(POWER)) * self.error
+        return found if found <= self.limit else math.inf
 
     def to_dict(self, delta: float) -> dict[str, Any]:
         """Make it ready for JSON; None for an infinite error and the interval it leaves open."""
@@ -169,7 +172,7 @@ def expected_error(
     0.0126
     """
     n = np.array([count for count in counts.values() if count > 0], dtype=np.float64)
-    if not len(n) or folds * repeats < 2:
+    if not len(n):
         return math.inf
     each = 1 / n.sum() if metric == "accuracy" else float((1 / n).sum()) / len(n) ** 2
     return math.sqrt(folds * disagreement * each * (1 / (folds * repeats) + shared))

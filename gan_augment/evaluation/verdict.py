@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from gan_augment.evaluation.options import CHEAP_ARMS, RIVALS
 from gan_augment.evaluation.statistics import CERTAIN, Contrast, holm
-from gan_augment.report.wording import ARMS, METRICS, percent, points, points_size, span
+from gan_augment.report.wording import ARMS, METRICS, count, percent, points, points_size, span
 
 State = Literal["broken", "held", "open"]
 
@@ -88,6 +88,8 @@ class VerdictFacts:
         Contrasts of the judged cheap arms.
     guardrails
         The guardrails of the arm `gan`.
+    generated
+        Generated rows in a training part of the arm `gan`, the mean over the splits.
     rare_units, unit
         Number of independent rows or groups of the rare classes.
     copied
@@ -105,6 +107,7 @@ class VerdictFacts:
     gan: Contrast | None
     cheap: Mapping[str, Cheap]
     guardrails: Sequence[Guardrail]
+    generated: float
     rare_units: int
     unit: Literal["rows", "groups"] = "rows"
     copied: bool = False
@@ -228,13 +231,15 @@ def _measured(facts: VerdictFacts) -> str:
     gan, units = facts.gan, f"{facts.rare_units:,} rare {facts.unit}"
     if gan is None:
         return units
+    by = f"gan minus none is {points(gan.mean)} points"
+    units = f"{count(facts.generated)} generated rows and {units}"
     if not math.isfinite(gan.error):
-        return f"gan minus none is {points(gan.mean)} points in a single split of {units}"
-    return (
-        f"gan minus none is {points(gan.mean)} points (95 % interval {span(gan.interval())}) "
-        f"with {units}, which would show a true difference of "
-        f"{percent(gan.detectable(facts.delta))}"
-    )
+        return f"{by} in a single split with {units}"
+    shown = gan.detectable(facts.delta)
+    power = f"would show a true difference of {percent(shown)}"
+    if not math.isfinite(shown):
+        power = "are too few to show any difference"
+    return f"{by} (95 % interval {span(gan.interval())}) with {units}, which {power}"
 
 
 def _cheap_gains(facts: VerdictFacts) -> str:

@@ -99,7 +99,7 @@ def arms(result: Result) -> Table:
             change = ["", ""] if row.change is None else [points(row.change), span(row.interval)]
             found = [(result["arms"][row.name][kind] or {}).get(metric) or {} for kind in decisions]
             cells.append([row.name, *change, *(spread(f.get("mean"), f.get("sd")) for f in found)])
-    heads = [f"{DECISIONS[kind]} decision" for kind in decisions]
+    heads = [f"{DECISIONS.get(kind, kind)} decision" for kind in decisions]
     caption = (
         f"{metric_name(result)} in percent, mean ± standard deviation over {splits(result)}; "
         f"differences of the {decision_name(result)} decision in points"

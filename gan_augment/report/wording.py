@@ -59,7 +59,8 @@ def arm_name(name: str) -> str:
 
 def decision_name(result: Result) -> str:
     """Name the declared decision of a result."""
-    return DECISIONS[result["declared"]["decision"]]
+    decision = str(result["declared"]["decision"])
+    return DECISIONS.get(decision, decision)
 
 
 def splits(result: Result) -> str:

@@ -6,6 +6,7 @@ The same data, seed and steps give the same result, byte for byte, for every `n_
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from gan_augment.sklearn_api.inputs import ParsedInput, read_input, read_labelle
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 
 if TYPE_CHECKING:
+    from gan_augment.evaluation.plan import Plan
     from gan_augment.evaluation.result import EvaluationResult
 
 
@@ -65,28 +67,33 @@ def evaluate(
     Raises
     ------
     DataError, UsageError
-        For data that cannot be judged; for settings that cannot be used.
+        For what cannot be judged or used; too few rare rows for a verdict are a warning.
 
     Examples
     --------
     >>> from sklearn.datasets import make_classification
-    >>> X, y = make_classification(90, weights=[0.8], random_state=0)  # too few for a verdict
+    >>> X, y = make_classification(200, weights=[0.8], random_state=0)
     >>> evaluate(X, y, learner="logistic", folds=2, repeats=1, steps=2, arms="oversample").verdict
-    'INSUFFICIENT DATA'
+    'NO EVIDENCE'
     """
-    rows = _read(data, y, augmenter)
+    rows, named = _read(data, y, augmenter), y if isinstance(y, str | int) else None
     chosen, fit = _settings_of(augmenter, rows)
     own = set(FitOptions.model_fields) - set(EvaluationOptions.model_fields)
     fit |= {name: settings.pop(name) for name in own & set(settings)}
     if not isinstance(fit.get("classes", ""), str):
         fit["classes"] = tuple(map(str, np.ravel(fit["classes"])))
-    fit = {"columns": dict(rows.overrides), **fit}
+    fit.setdefault("columns", dict(rows.overrides))
     options = EvaluationOptions.checked({**chosen, **settings, "fit": fit}, "evaluate")
-    named = y if isinstance(y, str | int) else None
-    x_test, y_test = test if isinstance(test, tuple) else (test, named)
-    tested = None if test is None else _read(x_test, y_test, augmenter).data
-    how: dict[str, Any] = {"out": out, "resume": resume, "overwrite": overwrite}
-    return run(rows.data, options, test=tested, progress=progress or LogProgress("evaluate"), **how)
+    given = test if isinstance(test, tuple) else (test, named)
+    tested = None if test is None else _read(given[0], given[1], augmenter).data
+    shown = progress or LogProgress("evaluate")
+    how: dict[str, Any] = {"out": out, "resume": resume, "overwrite": overwrite, "progress": shown}
+    return run(rows.data, options, test=tested, on_plan=partial(_warn_of_few, shown), **how)
+
+
+def _warn_of_few(shown: Progress, plan: Plan) -> None:
+    if plan.doomed:
+        shown.warn(f"{plan.doomed}; collect more rare rows, since no fit will change that")
 
 
 def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 from subprocess import CompletedProcess
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.slow
 TABLE = ("--target", "kind")
 SHORT = (
     *("--target", "kind", "--learner", "logistic", "--folds", 2, "--repeats", 1, "--steps", 2),
-    *("--arms", "oversample"),
+    *("--arms", "oversample", "--force"),
 )
 
 
@@ -281,6 +282,29 @@ def test_fail_on_exits_with_4_after_the_result_is_written(command, cells, tmp_pa
     assert (tmp_path / "rep" / "result.json").is_file()
 
 
+@pytest.mark.parametrize(
+    ("fail_on", "verdict", "code"),
+    [
+        ("insufficient", "INSUFFICIENT DATA", 4),
+        ("insufficient", "NO EVIDENCE", 0),
+        ("harmful", "INSUFFICIENT DATA", 0),
+        ("harmful", "HARMFUL", 4),
+        ("no-evidence", "USE smote", 0),
+        ("no-evidence", "LIKELY HELPS", 0),
+        ("no-evidence", "NO PRACTICAL DIFFERENCE", 4),
+        ("no-evidence", "INSUFFICIENT DATA", 4),
+    ],
+)
+def test_a_build_server_fails_on_the_verdicts_that_it_asks_for(
+    fail_on: str, verdict: str, code: int, command, cells, monkeypatch
+):
+    from gan_augment.commands import evaluate
+
+    found = SimpleNamespace(verdict=verdict, out=Path("rep"), to_dict=dict, lines=list)
+    monkeypatch.setattr(evaluate, "evaluate", lambda *_, **__: found)
+    assert command("evaluate", cells, *SHORT, "--fail-on", fail_on).returncode == code
+
+
 def test_an_evaluation_is_replaced_on_request_and_not_resumed_with_other_options(
     report, command, cells, tmp_path
 ):
@@ -355,7 +379,7 @@ def test_groups_and_times_are_columns_that_no_learner_sees(command, cells):
 
 
 def test_images_are_evaluated_too(command, photos):
-    flags = ("--folds", 2, "--steps", 2, "--updates", 4, "--arms", "none,oversample,gan")
+    flags = ("--folds", 2, "--steps", 2, "--updates", 4, "--arms", "none,oversample,gan", "--force")
     told = answer(command("evaluate", photos, *flags, "--out", "rep", "--json"))
     assert told["result"]["data"]["kind"] == "image"
     assert set(told["result"]["arms"]) == {"none", "oversample", "gan"}

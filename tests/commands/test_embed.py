@@ -102,7 +102,7 @@ def test_the_command_asks_for_a_network(photos: Path, tmp_path: Path) -> None:
 def test_evaluate_judges_images_by_their_features(photos: Path, tmp_path: Path) -> None:
     folder = write_images(tmp_path / "more", {"common": 30, "rare": 8})
     words = ("--backbone", "embed_nets:make", "--image-size", 16, "--arms", "oversample")
-    how = ("--folds", 2, "--repeats", 1, "--n-jobs", 1, "--no-diagnostics", "--quiet")
+    how = ("--folds", 2, "--repeats", 1, "--n-jobs", 1, "--no-diagnostics", "--quiet", "--force")
     for learner in ("logistic", "mlp"):
         out = tmp_path / learner
         asked = ["evaluate", folder, *words, *how, "--learner", learner, "--out", out]
@@ -129,7 +129,7 @@ def test_the_report_of_features_shows_the_nearest_photos_and_says_that_nothing_i
         {"fit": {"image_size": (16, 16)}, "arms": "oversample", "folds": 2, "repeats": 1}, "options"
     )
     backbone = "embed_nets:make"
-    run = evaluate(folder, tmp_path / "out", options, features=backbone)
+    run = evaluate(folder, tmp_path / "out", options, features=backbone, force=True)
     shown = run.evaluation.to_dict()["pictures"]
     assert (shown["kind"], shown["height"], shown["width"]) == ("photos", 12, 12)  # their own size
     assert set(shown["classes"]) == {"common", "rare"}

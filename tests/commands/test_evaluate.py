@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gan_augment.commands.evaluate import evaluate, plan_evaluation
-from gan_augment.errors import UsageError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
@@ -56,13 +56,26 @@ def test_the_plan_comes_before_the_first_fit_and_writes_nothing(
     assert not list(tmp_path.iterdir())
     assert (plan.rare_units, plan.fits["generators"]) == ({"yes": 10}, 2)
     with pytest.raises(StopRequested) as stopped:
-        evaluate(table, tmp_path / "rep", asked(), progress=progress)
+        evaluate(table, tmp_path / "rep", asked(), progress=progress, force=True)
     assert plan.lines()[0].startswith("plan: 2 folds x 1; 2 generator fits")
     assert plan.lines()[1:3] == [
         n for n in progress.notes if n.startswith(("arms: ", "topped up: "))
     ]
     assert "--resume" in stopped.value.resume_hint
     assert evaluate(table, tmp_path / "rep", asked(), resume=True).verdict
+
+
+@pytest.mark.slow
+def test_too_few_rare_rows_are_refused_before_any_fit_unless_it_is_forced(
+    table: Path, tmp_path: Path
+) -> None:
+    few = "INSUFFICIENT DATA: 10 independent rare rows, and a verdict needs 30"
+    assert few in plan_evaluation(table, asked()).lines()
+    with pytest.raises(DataError, match=f"{few}; .*force="):
+        evaluate(table, tmp_path / "rep", asked())
+    assert not (tmp_path / "rep").exists()
+    done = evaluate(table, tmp_path / "rep", asked(), force=True)
+    assert done.verdict == "INSUFFICIENT DATA"
 
 
 @pytest.mark.slow
@@ -119,7 +132,7 @@ def test_kinds_of_columns_are_as_the_user_says_and_those_set_aside_are_not_neede
         classes=("yes",),
         columns={"id": "categorical", "day": "datetime"},
     )
-    done = evaluate(table, tmp_path / "rep", asked(fit=fit, group="id"))
+    done = evaluate(table, tmp_path / "rep", asked(fit=fit, group="id"), force=True)
     told = done.to_dict()["result"]
     assert told["protocol"]["splits"] == "groups"
     assert told["data"]["units"] == COUNTS  # every row has an id of its own

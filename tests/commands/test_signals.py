@@ -180,7 +180,7 @@ def test_inspect_tells_windows_and_the_model(archive, run):
 @pytest.mark.slow
 def test_an_evaluation_of_signals_has_smote_and_pictures_of_waves(archive, tmp_path):
     options = EvaluationOptions(fit=FitOptions(**QUICK), folds=2, repeats=1, updates=4, n_jobs=1)
-    result = evaluate(archive, tmp_path / "report", options).evaluation
+    result = evaluate(archive, tmp_path / "report", options, force=True).evaluation
     arms = set(result.to_dict()["arms"])
     assert {"none", "gan", "smote", "oversample"} <= arms
     assert "trivial_augment" not in arms

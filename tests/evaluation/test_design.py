@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 import gan_augment
 from gan_augment.errors import DataError, UsageError
@@ -15,7 +17,7 @@ from gan_augment.evaluation.runner import evaluate
 from gan_augment.evaluation.statistics import contrast_of_seeds
 from gan_augment.kinds.kind import Labelled
 from gan_augment.storage.journal import Journal
-from tests.evaluation.drawn import changed, options, pictures, table
+from tests.evaluation.drawn import Noisy, changed, options, pictures, table
 
 
 def checked(protocol: Protocol, n: int, *, complete: bool = True) -> None:
@@ -119,12 +121,13 @@ def test_the_same_seed_gives_the_same_splits_and_another_one_others() -> None:
 
 OF_TEST = {"common": 50, "rare": 20}
 ASKED = options(learner="logistic", arms="oversample", n_jobs=1, diagnostics=False)
+SEEDS = changed(ASKED, repeats=3)
 
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory):
     out = tmp_path_factory.mktemp("test-set") / "out"
-    return evaluate(table(), changed(ASKED), test=table(OF_TEST, seed=1), out=out), out
+    return evaluate(table(), SEEDS, test=table(OF_TEST, seed=1), out=out), out
 
 
 def test_seeds_and_test_rows_share_the_error_of_a_difference() -> None:
@@ -157,7 +160,7 @@ def test_every_figure_is_of_the_test_rows_and_nothing_learns_from_them(result) -
     arms = found.to_dict()["arms"]
     counts = np.array(arms["none"]["confusion"]["default"])
     assert counts.sum(axis=1).tolist() == [50, 20]
-    again = evaluate(table(), changed(ASKED), test=replace(test))
+    again = evaluate(table(), SEEDS, test=replace(test))
     assert again.to_dict()["arms"]["none"] == arms["none"]
     journal = Journal(out / "journal.jsonl")
     journal.read()
@@ -168,11 +171,26 @@ def test_every_figure_is_of_the_test_rows_and_nothing_learns_from_them(result) -
 
 
 def test_the_plan_counts_training_rows_test_rows_and_one_generator(result) -> None:
-    plan = prepare(table(), changed(ASKED), test=table(OF_TEST, seed=1))
+    plan = prepare(table(), SEEDS, test=table(OF_TEST, seed=1))
     line = plan.lines()[0]
     assert line.startswith("plan: 70 test rows, 3 seeds of the classifier; 1 generator fit (")
     assert "topped up: rare (16 rows to train on, 20 to test);" in plan.lines()[2]
     assert np.isfinite(plan.design.detectable)
+
+
+@pytest.mark.parametrize(
+    ("learner", "repeats", "seeds"),
+    [("logistic", None, 1), ("logistic", 2, 2), (RandomForestClassifier(3), None, 3)],
+)
+def test_a_learner_that_ignores_its_seed_is_judged_once_on_a_test_set(
+    learner: Any, repeats: int | None, seeds: int
+) -> None:
+    asked = changed(ASKED, learner=learner, generator=Noisy(), repeats=repeats)
+    plan = prepare(table(), asked, test=table(OF_TEST, seed=1))
+    protocol = plan.design.protocol
+    assert (protocol.repeats, len(protocol.splits)) == (seeds, seeds)
+    assert np.isfinite(plan.design.detectable)
+    assert ("gives the same with another" in " ".join(plan.notes)) is (seeds == 1)
 
 
 def test_rows_that_repeat_a_test_row_do_not_train() -> None:
@@ -233,6 +251,7 @@ def test_folds_and_ranks_are_refused_with_a_test_set() -> None:
         prepare(table(), changed(ASKED, metric="average_precision"), test=table(OF_TEST))
 
 
+@pytest.mark.filterwarnings("ignore:INSUFFICIENT DATA")
 def test_python_takes_a_test_set_as_it_takes_data() -> None:
     data, test = table(), table(OF_TEST, seed=1)
     (X, y), (of_test, y_test) = (

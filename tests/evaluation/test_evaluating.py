@@ -93,6 +93,16 @@ def test_a_folder_holds_the_journal_the_result_its_page_and_the_timings(finished
     assert "seconds" not in found.result
 
 
+def test_every_interval_of_a_share_is_within_its_range(finished: Path) -> None:
+    found = EvaluationResult.load(finished).result
+    contrasts = [found["verdict"]["difference"], *found["gan_minus"].values()]
+    for arm in found["arms"].values():
+        for by_metric in (arm["minus_none"] or {}).values():
+            contrasts += by_metric.values()
+    assert len(contrasts) > 10
+    assert all(-1 <= end <= 1 for one in contrasts for end in one["interval"])
+
+
 def test_without_a_folder_nothing_is_left_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,6 +140,7 @@ def test_a_pipeline_gets_the_frame_as_it_is_and_others_get_numbers() -> None:
     class Watching(ClassifierMixin, BaseEstimator):
         def fit(self, X, y):
             seen.append(X)
+            self.fitted_ = True
             return self
 
         def predict(self, X):

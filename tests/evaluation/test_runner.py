@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -152,34 +153,65 @@ def test_the_plan_counts_the_fits_that_the_journal_tells(tmp_path: Path) -> None
     assert json.loads(json.dumps(plans[0].to_dict()))["arms"] == ["none", "smote", "gan"]
 
 
-def test_a_budget_that_cannot_hold_one_split_is_refused_before_the_first_fit(
+def test_a_budget_that_cannot_hold_one_split_is_refused_before_the_first_fit_with_one_figure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(planning, "_timed", lambda design, *_: Plan(design, 60.0, 0.0, n_jobs=1))
-    with pytest.raises(UsageError, match="cannot hold one split"):
+    with pytest.raises(UsageError, match="cannot hold one split") as refused:
         evaluate(table(), changed(SHORT, budget=100))
-    assert prepare(table(), changed(SHORT, budget=1000)).seconds > 100
+    assert re.findall(r"budget='(\w+)'", str(refused.value)) == ["7m"]  # 60 s x 1.25 x 5 arms
+    assert prepare(table(), changed(SHORT, budget=7 * 60)).seconds > 100
 
 
-def test_an_evaluation_ends_when_its_budget_is_spent_and_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    fits = []
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The splits of all fits of arms, each of which takes ten seconds from 0 on."""
+    done: list[Any] = []
 
     def slow(design: Any, split: Any, *more: Any) -> Any:
-        fits.append(split)
-        clock[0] += 10.0
+        done.append(split)
         return judge_arm(design, split, *more)
 
-    clock = [0.0]
     monkeypatch.setattr(runner, "judge_arm", slow)
-    monkeypatch.setattr(runner.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(runner.time, "monotonic", lambda: 10.0 * len(done))
+    return done
+
+
+def test_an_evaluation_ends_when_its_budget_is_spent_and_says_so(fits: list[Any]) -> None:
     asked = changed(SHORT, repeats=3, arms="oversample", budget=100)
     found = evaluate(table(), asked, started_s=0.0).result
     assert len(fits) == 9  # three splits of three arms, and 7 of 97 seconds left
     assert found["protocol"]["left_out"] == ["3 of 6 splits: the budget was spent"]
-    assert found["verdict"]["sentence"].endswith("It rests on 3 of 6 splits: the budget was spent.")
+    sentence = found["verdict"]["sentence"]
+    assert "It rests on 3 of 6 splits, since the budget was spent; --resume" in sentence
     assert found["verdict"]["difference"]["n"] == 3
+
+
+def test_every_arm_that_adds_rows_ends_with_as_many_under_a_budget(fits: list[Any]) -> None:
+    asked = changed(SHORT, repeats=2, arms="oversample,smote", budget=100)
+    arms = evaluate(table(), asked, started_s=0.0).result["arms"]
+    assert len(fits) < 16
+    ends = [sum(arms[name]["rows"]["rare"].values()) for name in ("oversample", "smote", "gan")]
+    assert ends == [30, 30, 30]
+
+
+def test_lack_of_time_is_not_lack_of_data(fits: list[Any]) -> None:
+    data = table({"common": 180, "rare": 40})
+    verdict = evaluate(data, changed(SHORT, budget=50), started_s=0.0).result["verdict"]
+    assert len(fits) == 5
+    assert verdict["rare_units"] == 40  # 20 of which were tested in the only split
+    assert verdict["word"] != "INSUFFICIENT DATA"
+
+
+def test_one_of_several_seeds_on_a_test_set_gives_a_result(fits: list[Any]) -> None:
+    asked = changed(SHORT, folds=None, repeats=3, arms="oversample", budget=50)
+    test = table({"common": 50, "rare": 40}, seed=1)
+    plans: list[Plan] = []
+    found = evaluate(table(), asked, test=test, started_s=0.0, on_plan=plans.append).result
+    assert len(fits) == 3
+    assert found["verdict"]["difference"]["interval"] is not None
+    assert "on 1 of 3 splits" in found["verdict"]["sentence"]
+    assert "inf" not in " ".join(plans[0].lines()).split()
 
 
 @pytest.mark.parametrize(("budget", "steps"), [(1000.0, None), (None, 7)])

@@ -111,7 +111,17 @@ def test_a_worker_that_joblib_replaces_is_no_warning() -> None:
 
 
 Command = Callable[..., CompletedProcess[str]]
-FLAGS = ("evaluate", "cells.csv", "--target", "kind", "--learner", "logistic", "--steps", "2")
+FLAGS = (
+    "evaluate",
+    "cells.csv",
+    "--target",
+    "kind",
+    "--learner",
+    "logistic",
+    "--steps",
+    "2",
+    "--force",
+)
 OUT = ("--out", "rep", "--n-jobs", "2", "--quiet")
 PROC = Path("/proc")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,15 @@ def test_without_an_error_only_the_mean_is_believed():
     assert sure.interval() == (0.01, 0.01)
 
 
+@given(several, st.sampled_from([1.0, 2.0]))
+def test_no_interval_and_no_detectable_difference_leave_the_range_of_the_metric(values, limit):
+    free = contrast(values, 0.5)
+    found = replace(free, limit=limit)
+    assert all(-limit <= end <= limit for end in found.interval())
+    assert found.detectable(0.01) in (free.detectable(0.01), math.inf)
+    assert found.above(0.01) == free.above(0.01)
+
+
 def test_one_difference_proves_nothing():
     found = contrast([0.3], 0.25)
     assert found.freedom == 0
@@ -160,7 +170,6 @@ def test_the_forecast_falls_with_rows_and_rises_with_disagreement():
 
     assert forecast(30) > forecast(120) > forecast(500)
     assert forecast(30, disagreement=4 * DISAGREEMENT) == pytest.approx(2 * forecast(30))
-    assert expected_error({"a": 9}, "accuracy", folds=1, repeats=1, shared=0.2) == math.inf
     assert expected_error({}, "accuracy", folds=5, repeats=3, shared=0.2) == math.inf
 
 

@@ -77,7 +77,7 @@ def run_commands(home: Path) -> None:
     command("fit", "payments.csv", *target, "--out", "table_run", "--steps", 12, *cpu)
     command("sample", "table_run", "table_samples.csv", "--counts", "yes=30")
     command("augment", "payments.csv", "augmented.csv", *target, "--model", "table_run", "--mark")
-    short = ("--folds", 2, "--repeats", 1, "--steps", 2)
+    short = ("--folds", 2, "--repeats", 1, "--steps", 2, "--force")
     command("evaluate", "payments.csv", *target, "--learner", "logistic", *short, "--out", "report")
 
 

@@ -20,13 +20,15 @@ HOSTILE = "<script>alert(1)</script>\"><img src=x onerror='alert(2)'>{{ 7 * 7 }}
 
 def real(name: str) -> Result:
     """Return a committed result without its optional sections."""
-    optional = ("training", "diagnostics", "pictures")
-    return {key: value for key, value in whole(name).items() if key not in optional}
+    return whole(name) | dict.fromkeys(("training", "diagnostics", "pictures"))
 
 
 def whole(name: str) -> Result:
     """Return a committed result."""
     result: Result = json.loads((VERDICTS / f"{name}.json").read_text(encoding="utf-8"))
+    rails = tuple(f"{what}: " for what in result["verdict"]["guardrails"])
+    reasons = result["verdict"]["reasons"]  # an earlier version listed the guardrails too
+    result["verdict"]["reasons"] = [text for text in reasons if not text.startswith(rails)]
     return result
 
 
@@ -113,7 +115,7 @@ def hostile(name: str) -> Result:
 def many_classes(n: int) -> Result:
     """Return a result with `n` classes with long names, every third of them topped up."""
     found = copy.deepcopy(images())
-    del found["pictures"]
+    found["pictures"] = None
     names = [f"class {i} of the kind that has a very long name, without_any_break_" + "x" * 40
              for i in range(n)]  # fmt: skip
     found["data"]["classes"] = {name: 10 + i for i, name in enumerate(names)}

@@ -21,7 +21,7 @@ from tools.faults.disk import Child, Ended, Fault, command, warm_up
 
 _TIMED = ("environment.json", "history.jsonl", "journal.jsonl", "timings.json", "report.html")
 _LOGS = ("history.jsonl", "journal.jsonl")
-_EVALUATE = "--learner logistic --folds 2 --repeats 1 --arms oversample --n-jobs 1"
+_EVALUATE = "--learner logistic --folds 2 --repeats 1 --arms oversample --n-jobs 1 --force"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ COMMANDS = (
     "augment ../base/photos out --model ../base/images",
     "augment ../base/t.csv out.csv --model ../base/table",
     "evaluate ../base/t.csv --target fraud --out out --steps 2 --learner logistic --folds 2 "
-    "--repeats 1 --arms oversample --n-jobs 1",
+    "--repeats 1 --arms oversample --n-jobs 1 --force",
     "report ../base/evaluation --out out.html",
     "inspect ../base/photos",
     "inspect ../base/images",

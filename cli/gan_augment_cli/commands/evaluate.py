@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 FAILED_ON = 4
 HELPFUL = ("ADOPT", "LIKELY HELPS")
+FAILURES = {
+    "harmful": ("HARMFUL",),
+    "insufficient": ("INSUFFICIENT DATA",),
+    "no-evidence": ("HARMFUL", "INSUFFICIENT DATA", "NO EVIDENCE", "NO PRACTICAL DIFFERENCE"),
+}
+"""{--fail-on: the verdicts that fail}."""
 EvaluationSettings = Annotated[
     Any,
     o.Settings(
@@ -46,12 +52,16 @@ def evaluate(
     ] = None,
     backbone: o.Backbone = None,
     fail_on: Annotated[
-        Literal["harmful", "no-evidence"] | None,
+        Literal["harmful", "insufficient", "no-evidence"] | None,
         o.option(
             "--fail-on",
-            "Exit with 4 if the verdict is HARMFUL, or if it is neither ADOPT nor LIKELY HELPS.",
+            "Exit with 4 for the verdict HARMFUL or INSUFFICIENT DATA, or for every verdict but "
+            "ADOPT, LIKELY HELPS and USE ....",
         ),
     ] = None,
+    force: Annotated[
+        bool, o.option("--force", "Evaluate although there are too few rare rows for a verdict.")
+    ] = False,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
@@ -72,14 +82,13 @@ def evaluate(
         plan = plan_evaluation(data, options, **source)
         outcome.show_plan(ctx, plan.lines(), plan=plan.to_dict())
         return
-    source |= {"resume": resume, "overwrite": overwrite}
+    source |= {"resume": resume, "overwrite": overwrite, "force": force}
     result = outcome.run(ctx, run_evaluate, data, out, options, **source)
     verdict, following = result.verdict, ""
     if verdict in HELPFUL and backbone is None:
         following = _augment_command(data, options.fit)
     outcome.show(ctx, result.to_dict(), result.lines(), result.out, following)
-    failed = {"harmful": verdict == "HARMFUL", "no-evidence": verdict not in HELPFUL}
-    if fail_on is not None and failed[fail_on]:
+    if fail_on is not None and verdict in FAILURES[fail_on]:
         typer.echo(f"the verdict is {verdict}: --fail-on {fail_on}", err=True)
         raise typer.Exit(FAILED_ON)
 
