@@ -60,14 +60,19 @@ def show(
 
 def show_plan(ctx: typer.Context, lines: Iterable[str] = (), **values: Any) -> None:
     """Print a dry run: every option with its value and source, and the plan."""
+    plan = [*lines]
+    shown = [*_option_lines(ctx), *[""] * bool(plan), *plan]
+    show(ctx, {"dry_run": True, "options": choices(ctx), **values}, shown)
+
+
+def _option_lines(ctx: typer.Context) -> list[str]:
+    """Return one line for each option: its name, value and source."""
     options = choices(ctx)
-    wide = max(map(len, options))
-    table = []
+    wide, lines = max(map(len, options)), []
     for name, choice in options.items():
         value = "-" if choice["value"] is None else str(choice["value"])
-        table.append(f"{name:<{wide}}  {value:<20}  {choice['source']}")
-    plan = [*lines]
-    show(ctx, {"dry_run": True, "options": options, **values}, [*table, *[""] * bool(plan), *plan])
+        lines.append(f"{name:<{wide}}  {value:<20}  {choice['source']}")
+    return lines
 
 
 @contextmanager
@@ -125,9 +130,12 @@ def _failed(ctx: typer.Context, error_name: str, message: str, code: int) -> typ
         if error_name not in ("Interrupted", LostRankError.__name__):
             typer.echo(f"rank {os.environ['RANK']}: {printable(message)}", err=True)
         return typer.Exit(code)
+    error = {"type": error_name, "message": message, "exit_code": code}
+    planned = bool(ctx.params.get("dry_run"))  # a refused plan shows what --config has set
+    with suppress(OSError):  # stdout may be what failed
+        if ctx.params["as_json"]:
+            show(ctx, {"error": error, **({"options": choices(ctx)} if planned else {})}, ())
+        elif planned:
+            show(ctx, {}, _option_lines(ctx))
     typer.echo(f"error: {printable(message)}", err=True)
-    if ctx.params["as_json"]:
-        error = {"type": error_name, "message": message, "exit_code": code}
-        with suppress(OSError):  # stdout may be what failed
-            show(ctx, {"error": error}, ())
     return typer.Exit(code)

@@ -6,8 +6,8 @@ Magnetic tiles of 64 px stand for photos; the model works at half their side, 32
 rows, whole tiles, is fitted, and each class drawn as often as the other half has it. The judge is
 the benchmarks' (`images_protocol.told_apart`: the balanced accuracy of a small CNN on rows it has
 not seen, .5 is guessing) and sees what a reader of the folder sees that `augment` writes, at one
-size: without --match drawn images enlarged beside untouched photos; with --match originals both
-enlarged from the model's size; with --match model both at the model's size.
+size: without --match drawn images enlarged beside untouched photos; both enlarged from the model's
+size; with --match both at the model's size.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def told(folder: Path, seed: int, steps: int) -> dict[str, float]:
     through = resize_batch(unseen.pixels, model)
     sides = {
         "as it is": (unseen.pixels, own),
-        "--match originals": (resize_batch(through, own), own),
-        "--match model": (through, model),
+        "both enlarged": (resize_batch(through, own), own),
+        "--match": (through, model),
     }
     found = {}
     for how, (pixels, size) in sides.items():

@@ -13,20 +13,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_augment.commands.sample import table_rows
-from gan_augment.commands.source import Meta, read_data, read_meta
+from gan_augment.commands.source import Source, read_data, read_meta
 from gan_augment.commands.writing import (
     Output,
     Result,
     check_apart,
     check_file_apart,
     draw_images,
-    is_whole,
     output,
 )
 from gan_augment.data.images.png_folder import (
@@ -38,29 +36,33 @@ from gan_augment.data.images.png_folder import (
     folded,
     safe_name,
     safe_names,
-    write_part,
 )
-from gan_augment.data.images.sources import root_of
 from gan_augment.data.tables import TABLE_SUFFIXES, manifest_path
 from gan_augment.data.tables.columns import joined
 from gan_augment.data.tables.export import MARK, check_mark, check_out, write_table
 from gan_augment.data.topup_plan import ORIGINS, TopUpPlan, plan_topup, refusals_in_words
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import UsageError
 from gan_augment.generators import load_model
+from gan_augment.generators.model_file import ModelMeta
 from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.progress import Progress
-from gan_augment.storage.files import check_room
+from gan_augment.storage.files import check_room, write_file
 
 if TYPE_CHECKING:
+    from gan_augment.commands.fit import FitPlan
     from gan_augment.generators.image_gan import ImageGAN
     from gan_augment.generators.tabular_gan import TabularGAN
 
-__all__ = ["AugmentResult", "augment", "count_lines", "plan_augment"]
+__all__ = ["AugmentPlan", "AugmentResult", "augment", "plan_augment"]
 
-Match = Literal["originals", "model"]
 LARGER = 1.5
 """Originals that exceed the model's size by this factor look sharper than generated images."""
+_SHORT = (
+    "a fit under 1,920 steps tries no generated images, so real ones are repeated and nothing is "
+    "trained: take more --steps, or --synthetic-share 0.5 to generate anyway"
+)
+_DECIDED = "the trial at the end of the fit decides: without a gain real images are repeated"
 _OURS = re.compile(r"(synthetic|repeat)-[0-9]{6}", re.IGNORECASE)
 
 
@@ -102,11 +104,30 @@ def count_lines(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     return rows
 
 
+@dataclass(frozen=True)
+class AugmentPlan:
+    """What `augment` would write. fit: None if nothing is trained. note: on generated rows."""
+
+    ends: TopUpPlan
+    fit: FitPlan | None
+    note: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan, ready for JSON."""
+        fit = self.fit.to_dict() if self.fit else None
+        return {"counts": self.ends.counts, "plan": fit, "note": self.note}
+
+    def lines(self) -> list[str]:
+        """Return the plan for people."""
+        fit = self.fit.lines() if self.fit else []
+        return [*fit, *count_lines(self.ends.counts), *([self.note] if self.note else [])]
+
+
 @dataclass
 class _TopUp:
     """A top-up in progress. plan: changes when the model refuses a class."""
 
-    data: Any
+    data: Source
     plan: TopUpPlan
     progress: Progress
     warnings: list[str] = field(default_factory=list)
@@ -116,10 +137,29 @@ class _TopUp:
         self.warnings.append(text)
         self.progress.warn(text)
 
+    def use(self, meta: ModelMeta | None, top_up: TopUp, *, alike: bool) -> None:
+        """Plan again with the model's advised share and refusals, and warn of what they mean.
+
+        alike: whether all images get one size.
+        """
+        self.plan = _plan(self.data, top_up, meta)
+        if advice := _advice(self.data, top_up, meta):
+            self.warn(advice)
+        if meta and not alike and self.data.kind is IMAGE and self.plan.generated:
+            median, (height, width, _) = self.data.read.scan.sizes.get("median"), meta.shape
+            if median and max(median[0] / height, median[1] / width) > LARGER:
+                self.warn(
+                    f"the originals are {median[1]} x {median[0]} px (median), the synthetic "
+                    f"images {width} x {height} px: a classifier may learn the difference in "
+                    "sharpness. Pass --match (match=True), or train at a larger --image-size."
+                )
+        if self.plan.refused:
+            self.warn(refusals_in_words(self.plan.refused, self.data.kind.unit))
+
     def refuse(self, refused: Mapping[str, str]) -> None:
         """Fill refused classes with repeats; rows of other classes are written already and stay."""
         self.plan = self.plan.refuse(refused, keep_others=True)
-        self.warn(refusals_in_words(refused, self.data.unit))
+        self.warn(refusals_in_words(refused, self.data.kind.unit))
 
 
 def augment(
@@ -129,7 +169,7 @@ def augment(
     model: str | Path | None = None,
     top_up: TopUp | None = None,
     options: FitOptions | None = None,
-    match: Match | None = None,
+    match: bool = False,
     mark: bool = False,
     overwrite: bool = False,
     run: str | Path | None = None,
@@ -137,9 +177,8 @@ def augment(
 ) -> AugmentResult:
     """Write `out/<class>/` with the files of `data`, repeats and synthetic images, and a manifest.
 
-    For a table, `out` is a file of the same format: the rows of `data`, then new rows, which
-    `out.manifest.csv` describes. A class that the model refuses, or of one row, is filled with
-    repeats, with a warning. After an interruption the same call continues in `OUT.part`.
+    For a table, `out` is a file: the rows of `data`, then new rows, which `out.manifest.csv` lists.
+    A class of one row, or that the model refuses, is filled with repeats, with a warning.
 
     Parameters
     ----------
@@ -150,11 +189,9 @@ def augment(
     top_up, options
         The number of rows by origin; the options of the fit.
     match
-        The size of all images: "model", "originals" (the median of `data`), None to copy them.
-    mark, overwrite
-        Whether a table gets a last column `origin`; whether an earlier output is replaced.
-    progress
-        Shows progress, notes and warnings.
+        Write all images at the size of the model; False copies the originals.
+    mark, overwrite, progress
+        Give a table a last column `origin`; replace an earlier output; show progress.
 
     Raises
     ------
@@ -167,104 +204,74 @@ def augment(
     options = meta.options(options) if meta else options
     table = options.target is not None
     _check_call(source, out, table=table, match=match, mark=mark)
-    with output(out, "augment", table=table, overwrite=overwrite) as held:
-        read = _read(source, out, options, meta, mark=mark, progress=progress)
+    with output(out, table=table, overwrite=overwrite) as held:
+        read = _read(source, out, options, meta, match=match, mark=mark, progress=progress)
         job = _TopUp(read, _plan(read, top_up), progress)  # refused before anything is trained
-        originals = None if table else _Originals(source, read, match)
-        check_room(out.parent, *_room(source, read, job.plan, originals))
-        how = {"match": match, "mark": mark, "top-up": top_up.model_dump(mode="json")}
-        gan, trained = _model(held, read.made_from(model, **how), job, source, model, run)
-        _plan_with(job, trained, top_up, alike=match is not None)
-        if originals is None:
+        check_room(out.parent, 0, 2 if table else sum(read.counts.values()) + job.plan.added)
+        trained = Path(model) if model else None
+        if trained is None and job.plan.generated:
+            from gan_augment.commands.fit import fitted_for
+
+            trained = fitted_for(read, run, progress, overwrite=overwrite)
+        gan: Any = load_model(trained, threads=1) if trained else None
+        job.use(gan.meta_ if gan else None, top_up, alike=match)
+        if table:
             _write_file(held, job, trained, gan, mark=mark)
         else:
-            _write_folder(held, job, originals, trained, gan)
+            _write_folder(held, job, trained, gan, match=match)
     manifest, unit = (manifest_path(out), "rows") if table else (out / MANIFEST, "files")
-    of_job = job.plan.counts, dict(job.plan.refused), tuple(job.warnings)
-    return AugmentResult(out, trained, manifest, *of_job, read.read.notes, unit)
-
-
-def _model(
-    held: Output,
-    made_from: Mapping[str, Any],
-    job: _TopUp,
-    source: Path,
-    model: str | Path | None,
-    run: str | Path | None,
-) -> tuple[Any, Path | None]:
-    """Load or fit the model, and return it with its run; (None, None) if nothing is generated."""
-    if not model and not job.plan.generated:
-        held.describe(made_from)
-        return None, None
-    from gan_augment.commands.fit import fitted_for
-
-    gan, trained = fitted_for(held, made_from, source, job.data, model, run, job.progress)
-    return gan or load_model(trained, threads=1), trained
-
-
-def _plan_with(job: _TopUp, trained: Path | None, top_up: TopUp, *, alike: bool) -> None:
-    """Plan again with the model's advised share and refusals, and warn of what they mean.
-
-    alike: whether all images get one size.
-    """
-    if trained:
-        meta = read_meta(trained)
-        job.plan = _plan(job.data, top_up, meta)
-        _warn_of_model(job, meta, top_up, alike=alike)
-    if job.plan.refused:
-        job.warn(refusals_in_words(job.plan.refused, job.data.unit))
-
-
-def _warn_of_model(job: _TopUp, meta: Meta, top_up: TopUp, *, alike: bool) -> None:
-    """Warn if the model advises no generated images, or draws smaller ones than the originals."""
-    kind = job.data.kind
-    if not kind.tabular and top_up.synthetic_share == "auto" and meta.advised_share == 0:
-        job.warn(meta.advice())
-    if alike or kind is not IMAGE or not job.plan.generated:
-        return
-    median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.shape
-    if median and max(median[0] / height, median[1] / width) > LARGER:
-        job.warn(
-            f"the originals are {median[1]} x {median[0]} px (median), the synthetic images "
-            f"{width} x {height} px: a classifier may learn the difference in sharpness. "
-            "Pass --match model or --match originals (match=), or train at a larger --image-size."
-        )
+    facts = job.plan.counts, dict(job.plan.refused), tuple(job.warnings), read.read.notes
+    return AugmentResult(out, trained, manifest, *facts, unit)
 
 
 def plan_augment(
     data: str | Path,
     out: str | Path,
     *,
-    model: str | Path,
+    model: str | Path | None = None,
     top_up: TopUp | None = None,
     options: FitOptions | None = None,
-) -> TopUpPlan:
-    """Return how every class ends in `augment` with the same arguments. Writes nothing.
+    run: str | Path | None = None,
+) -> AugmentPlan:
+    """Return what `augment` would write with the same arguments. Writes nothing.
 
-    No row is drawn, so that refusals during drawing are unknown. Raises what `augment` raises
-    before it writes.
+    No row is drawn, so that refusals during drawing are unknown, and so is what the trial of a fit
+    will advise. Raises what `augment` raises before it writes.
     """
-    source, out, meta = Path(data), Path(out), read_meta(model)
-    options = meta.options(options or FitOptions())
-    _check_call(source, out, table=options.target is not None, match=None, mark=False)
-    read = _read(source, out, options, meta, mark=False, progress=Progress())
-    return _plan(read, top_up or TopUp(), meta)
+    source, out, top_up = Path(data), Path(out), top_up or TopUp()
+    meta = read_meta(model) if model else None
+    options = meta.options(options or FitOptions()) if meta else options or FitOptions()
+    _check_call(source, out, table=options.target is not None, match=False, mark=False)
+    read = _read(source, out, options, meta, match=False, mark=False, progress=Progress())
+    ends = _plan(read, top_up, meta)
+    if meta is None and ends.generated:
+        from gan_augment.commands.fit import plan_fit
+
+        tried = not read.kind.tabular and options.selection and top_up.synthetic_share == "auto"
+        return AugmentPlan(ends, plan_fit(read, options, run), _DECIDED if tried else "")
+    return AugmentPlan(ends, None, _advice(read, top_up, meta))
 
 
-def _plan(data: Any, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
+def _plan(data: Source, top_up: TopUp, meta: ModelMeta | None = None) -> TopUpPlan:
     """Plan the top-up; with a model, at the share it advises and without classes it refuses."""
-    advised = meta.advised_share if meta else None
-    plan = plan_topup(data.counts, top_up, data.topped_up, data.name, advised)
+    advised = meta.advised_share if meta else data.advised_share
+    plan = plan_topup(data.counts, top_up, data.topped_up, data.kind.recipes, advised)
     return plan.refuse(meta.refuses if meta else {})
 
 
-def _check_call(source: Path, out: Path, *, table: bool, match: Match | None, mark: bool) -> None:
+def _advice(data: Source, top_up: TopUp, meta: ModelMeta | None = None) -> str:
+    """Say why "auto" means that no image is generated, "" if it does not mean that."""
+    advised = meta.advised_share if meta else data.advised_share
+    if data.kind.tabular or top_up.synthetic_share != "auto" or advised != 0:
+        return ""
+    return meta.advice() if meta else _SHORT
+
+
+def _check_call(source: Path, out: Path, *, table: bool, match: bool, mark: bool) -> None:
     """Raise UsageError for an output that does not suit the data, or options of another kind."""
-    if match not in (None, "model", "originals"):
-        raise UsageError(f"match={match!r}; expected 'model' or 'originals'")
     if table:
-        if match is not None:
-            raise UsageError(f"match={match!r} is for images, and the data is a table")
+        if match:
+            raise UsageError("--match is for images, and the data is a table")
         check_out(out)
         check_file_apart(source, out)
         return
@@ -279,72 +286,54 @@ def _check_call(source: Path, out: Path, *, table: bool, match: Match | None, ma
     check_apart(source, out)
 
 
-def _room(
-    source: Path, read: Any, plan: TopUpPlan, originals: _Originals | None
-) -> tuple[int, int]:
-    """Estimate the bytes and the files of a top-up from the mean size of the originals."""
-    rows = sum(read.counts.values())
-    if originals is None:
-        return source.stat().st_size // max(rows, 1) * (rows + plan.added), 2
-    repeats = sum(counts["repeat"] for counts in plan.counts.values())
-    return originals.bytes_each * (rows + repeats), rows + plan.added
-
-
 def _read(
     source: Path,
     out: Path,
     options: FitOptions,
-    meta: Meta | None,
+    meta: ModelMeta | None,
     *,
+    match: bool,
     mark: bool,
     progress: Progress,
-) -> Any:
+) -> Source:
     """Read the data; raise if it cannot be written to `out`, or does not suit the model."""
-    read: Any = read_data(source, options, progress, sampled=True)
+    read = read_data(source, options, progress, sampled=True)
     if read.kind.tabular:
         check_out(out, read.read.source)
         if mark:
-            check_mark([*read.read.schema.names, options.target])
+            check_mark([*read.read.schema.names, str(options.target)])
     elif read.kind is IMAGE:
         check_png_channels(read.data.image_shape[2])
+    elif match:
+        raise UsageError(f"--match is for images, and the data is {read.kind.unit}")
     if meta:
         read.kind.check_model(read.data, meta, read.schema)
-        for note in read.read.notes:
-            progress.note(note)
+    for note in (*read.for_photos, *(read.read.notes if meta else ())):
+        progress.note(note)
     return read
 
 
 def _write_folder(
-    held: Output,
-    job: _TopUp,
-    originals: _Originals,
-    run: Path | None,
-    gan: ImageGAN | None,
+    held: Output, job: _TopUp, run: Path | None, gan: ImageGAN | None, *, match: bool
 ) -> None:
     """Write synthetic images first, since a refusal changes the repeats; then the originals."""
-    model = run.name if run else ""
-    rows = _folder_rows(job, originals.names, model)
+    (ids, content), model = job.data.originals(match=match), run.name if run else ""
+    names = file_names(ids, job.data.data.labels.tolist())
+    rows = _folder_rows(job, names, model)
     paths: dict[str, list[str]] = {name: [] for name in job.plan.generated}
     for row, original in rows:
         if original is None:
             paths[row.label].append(row.path)
     if gan is not None and paths:
-        refused = draw_images(
-            gan,
-            held.part,
-            paths,
-            seed=job.data.options.seed,
-            size=originals.size,
-            workers=job.data.options.workers,
-            progress=job.progress,
-        )
-        if refused:
+        options = job.data.options
+        how: dict[str, Any] = {"seed": options.seed, "workers": options.workers}
+        if refused := draw_images(gan, held.part, paths, progress=job.progress, **how):
             job.refuse(refused)
-            rows = _folder_rows(job, originals.names, model)
+            rows = _folder_rows(job, names, model)
     copies = [(row, original) for row, original in rows if original is not None]
     job.progress.phase("copying originals", len(copies))
     for done, (row, original) in enumerate(copies, 1):
-        originals.write(original, held.part / row.path)
+        write_file(held.part / row.path, content(original), sync=False)
         job.progress.advance(done)
     held.finish_folder([row for row, _ in rows])
 
@@ -380,8 +369,6 @@ def _write_file(
     held: Output, job: _TopUp, run: Path | None, gan: TabularGAN | None, *, mark: bool
 ) -> None:
     """Write the original byte for byte (Parquet: value for value), then new rows in its format."""
-    if held.table_named:
-        return held.finish_table()
     read, data = job.data.read, job.data.data
     how: dict[str, Any] = {"seed": job.data.options.seed, "model": run.name if run else ""}
     blocks = job.plan.blocks(data.labels, job.data.options.seed)
@@ -398,55 +385,7 @@ def _write_file(
         rows_to_come=job.plan.added,
         advance=job.progress.advance,
     )
-    return held.finish_table()
-
-
-class _Originals:
-    """The images of DATA by row: files are copied under their own names, arrays become PNG files.
-
-    match: "model" or "originals" makes all images PNG files of one size, (height, width) in px.
-    For signals, arrays and windows of longer recordings become .npy or .wav files.
-    """
-
-    def __init__(self, source: Path, read: Any, match: Match | None) -> None:
-        data, self._read = read.data, read
-        if match is not None and read.kind is not IMAGE:
-            raise UsageError(f"match={match!r} is for images, and the data is {read.unit}")
-        self.size: tuple[int, int] | None = data.image_shape[:2] if match else None
-        if match == "originals":
-            self.size = read.read.scan.sizes.get("median", self.size)
-        ids, root = data.ids.tolist(), root_of(source)
-        self._files = [root / id_ for id_ in ids]
-        if source.suffix.lower() == ".npz" and source.is_file():
-            ids = [safe_name(id_) for id_ in ids]
-        self._rows: NDArray[Any] | None = read.rows_to_write(source, self.size)
-        if self._rows is not None:
-            end = read.suffix
-            ids = [id_ if id_.lower().endswith(end) else f"{id_}{end}" for id_ in ids]
-        self.names = file_names(ids, data.labels.tolist())
-
-    @property
-    def bytes_each(self) -> int:
-        """Return the mean size of a file that is copied; 0 if files are made."""
-        files = self._files if self._rows is None else []
-        sizes: list[int] = [file.stat().st_size for file in files if file.is_file()]
-        return sum(sizes) // max(len(sizes), 1)
-
-    def write(self, row: int, path: Path) -> None:
-        """Put the image of a row at `path`, unless it is there already."""
-        if self._rows is not None:
-            if not is_whole(path):
-                write_part(path, self._read.file_content(self._rows[row], self.size))
-            return
-        source = self._files[row]
-        try:
-            if path.is_file() and path.stat().st_size == source.stat().st_size:
-                return
-            content = source.read_bytes()
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise DataError(f"{str(source)!r} can no longer be read: {reason}") from None
-        write_part(path, content)
+    held.finish_table()
 
 
 def file_names(ids: Sequence[str], labels: Sequence[int]) -> list[str]:

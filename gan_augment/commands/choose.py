@@ -81,10 +81,8 @@ def choose(
         The folder, by default `choices/<name of data>`, then `-2`, `-3`.
     recipes
         Names and .toml files, or "all"; empty for the usual ones.
-    overwrite
-        Replace an earlier choice in `out`.
-    progress
-        Shows progress and notes.
+    overwrite, progress
+        Replace an earlier choice in `out`; show progress and notes.
 
     Raises
     ------
@@ -93,9 +91,11 @@ def choose(
     """
     started_s, progress = time.monotonic(), progress or Progress()
     options = options or FitOptions()
-    folder = folder_to_write(data, out, "choices")
+    budget_s = options.budget or 1200.0
+    options = options.model_copy(update={"budget": budget_s})
+    folder = folder_to_write(data, out, "choices", progress=progress)
     chosen, kind = _inputs(data, options, recipes, progress)
-    budget_s, how = options.budget or 1200.0, kind.fit_arguments()
+    how = kind.fit_arguments()
     how.pop("resize", None)
     with run_folder(folder, resume=False, overwrite=overwrite, ours=_is_choice):
         for line in _lines(kind, chosen, folder):

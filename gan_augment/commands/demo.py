@@ -37,8 +37,8 @@ RARE_CELLS, TARGET = "malignant", "diagnosis"
 CELLS_ROWS = 40
 EVALUATED_STEPS = 60  # of each of the evaluator's two generators
 SIGN = "demo.json"
-_FILES = ("report", "run", "digits", "topped-up")
-_TABLE_FILES = ("report", "run", "cells.csv", "topped-up.csv", "topped-up.csv.manifest.csv")
+_TABLES = ("cells.csv", "topped-up.csv", "topped-up.csv.manifest.csv")
+_FILES = ("report", "run", "digits", "topped-up", *_TABLES, SIGN)
 _WIDTH = 100
 
 
@@ -86,22 +86,27 @@ class DemoResult(Result):
 def demo(
     out: str | Path,
     *,
+    table: bool = False,
     seconds: float = 30.0,
     steps: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> DemoResult:
-    """Cut three classes of digits to 20 rows, top them up, and measure whether that helps.
+    """Make classes of scikit-learn's data rare, top them up, and measure whether that helps.
 
-    Writes `out`/digits (a folder per class), /run (the model), /topped-up, /report and /demo.json.
+    Writes `out`/digits (a folder per class) or /cells.csv, /run (the model), /topped-up, /report
+    and /demo.json.
 
     Parameters
     ----------
     out
         The folder to write; it must be empty.
+    table
+        False cuts three classes of digits to 20 rows, True the malignant cells of a breast-cancer
+        table to 40.
     seconds, steps
-        Length of the training, in s or steps. The generators of the evaluation train for at most
-        60 steps.
+        Length of the training, in s or steps; of a table only steps train. The generators of the
+        evaluation train for at most 60 steps on digits.
     overwrite
         Replace the files of an earlier demo, and no others.
     progress
@@ -112,32 +117,18 @@ def demo(
     OutputExistsError
         If `out` is not empty.
     """
-    with _held(Path(out), overwrite, _FILES) as out:
-        pixels, labels = rare_digits()
-        for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+    with _held(Path(out), overwrite) as out:
+        if table:
+            write_file(out / "cells.csv", rare_cells().to_csv(index=False).encode())
+            options = FitOptions(classes=(RARE_CELLS,), target=TARGET, steps=steps)
+            how: dict[str, Any] = {"learner": "logistic", "folds": 3}
+            return _run(out, "cells.csv", options, steps, progress, **how)
+        for number, (image, label) in enumerate(zip(*rare_digits(), strict=True)):
             write_png(out / "digits" / label / f"digit-{number:04d}.png", image)
         options = FitOptions(classes=RARE_DIGITS, steps=steps, budget=None if steps else seconds)
-        updates, arms = min(60, steps or 60), ("oversample", "gan")
-        return _run(out, "digits", options, progress, folds=2, updates=updates, arms=arms)
-
-
-def demo_table(
-    out: str | Path,
-    *,
-    steps: int | None = None,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> DemoResult:
-    """Cut the malignant cells of a breast-cancer table to 40 rows, top them up, and measure.
-
-    Parameters and errors are those of `demo`; files are `out`/cells.csv and /topped-up.csv. A GAN
-    is trained only if `steps` is given; otherwise rows are drawn around near rows.
-    """
-    with _held(Path(out), overwrite, _TABLE_FILES) as out:
-        write_file(out / "cells.csv", rare_cells().to_csv(index=False).encode())
-        options = FitOptions(classes=(RARE_CELLS,), target=TARGET, steps=steps)
-        arms = ("oversample", "smote", "gan")
-        return _run(out, "cells.csv", options, progress, learner="logistic", folds=3, arms=arms)
+        short = min(EVALUATED_STEPS, steps or EVALUATED_STEPS)
+        how = {"folds": 2, "updates": short, "arms": ("oversample", "gan")}
+        return _run(out, "digits", options, short, progress, **how)
 
 
 def rare_digits() -> tuple[NDArray[np.uint8], list[str]]:
@@ -176,9 +167,16 @@ def _cut(labels: NDArray[Any], sizes: dict[str, int]) -> NDArray[np.int64]:
 
 
 def _run(
-    out: Path, data: str, options: FitOptions, progress: Progress | None, **settings: Any
+    out: Path,
+    data: str,
+    options: FitOptions,
+    steps: int | None,
+    progress: Progress | None,
+    *,
+    arms: Sequence[str] = ("oversample", "smote", "gan"),
+    **settings: Any,
 ) -> DemoResult:
-    """Fit, augment and evaluate. settings: options of the evaluator."""
+    """Fit, augment and evaluate. steps, arms, settings: of the evaluation."""
     topped_up = f"topped-up{Path(data).suffix}"
     fitted = fit(out / data, out / "run", options, progress=progress)
     augment(
@@ -189,15 +187,13 @@ def _run(
         options=options,
         progress=progress,
     )
-    short = options.steps
-    if options.data_kind == "image":
-        short = min(EVALUATED_STEPS, options.steps or EVALUATED_STEPS)
-    quick = {"steps": short, "budget": None, "selection": False}
+    quick = {"steps": steps, "budget": None, "selection": False}
     small = EvaluationOptions(
         fit=options.model_copy(update=quick),
         repeats=1,
         diagnostics=False,
         n_jobs=min(2, available_cores()),
+        arms=arms,
         **settings,
     )
     measured = evaluate(out / data, out / "report", small, force=True, progress=progress)
@@ -216,7 +212,7 @@ def _run(
 
 
 @contextlib.contextmanager
-def _held(out: Path, overwrite: bool, names: Sequence[str]) -> Iterator[Path]:
+def _held(out: Path, overwrite: bool) -> Iterator[Path]:
     """Hold an empty folder; with `overwrite`, remove the files of an earlier demo first."""
     with hold_folder(out):
         clean_stale(out, {SIGN})
@@ -226,6 +222,6 @@ def _held(out: Path, overwrite: bool, names: Sequence[str]) -> Iterator[Path]:
                 f"{str(out)!r} is not empty; name a new folder, or with --overwrite the folder of "
                 "an earlier demo."
             )
-        remove_named(out, (*names, SIGN))
+        remove_named(out, _FILES)
         write_file(out / SIGN, b"{}\n")
         yield out

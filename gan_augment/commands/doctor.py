@@ -25,7 +25,7 @@ class Package:
     """A required distribution.
 
     range: the allowed versions, as pip writes them. version: the installed one. problem: why it
-    cannot be used, or None.
+    cannot be used, and the command that helps; or None.
     """
 
     name: str
@@ -33,17 +33,10 @@ class Package:
     version: str | None
     problem: str | None = None
 
-    @property
-    def cure(self) -> str:
-        """Return the command that installs or repairs it."""
-        broken = self.version is not None and not str(self.problem).startswith("expected")
-        again = "--force-reinstall " if broken else ""
-        return f'pip install {again}"{self.name}{self.range}"'
-
     def line(self) -> str:
         """Return one line for people."""
         installed = f"{self.name} {self.version}" if self.version else self.name
-        return installed if self.problem is None else f"{installed}: {self.problem}; {self.cure}"
+        return f"{installed}: {self.problem}" if self.problem else installed
 
 
 @dataclass(frozen=True)
@@ -55,7 +48,6 @@ class Diagnosis:
     """
 
     packages: tuple[Package, ...]
-    albumentations: str
     machine: str = ""
     images_per_s: float | None = None
     problems: tuple[str, ...] = ()
@@ -67,10 +59,8 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
-        packages = [{**asdict(p), "cure": p.cure if p.problem else None} for p in self.packages]
         about = {"version": installed_version(DISTRIBUTION), "python": platform.python_version()}
-        where = {"platform": platform.platform(), "healthy": self.healthy}
-        return {**asdict(self), **about, **where, "packages": packages}
+        return {**asdict(self), **about, "platform": platform.platform(), "healthy": self.healthy}
 
     def lines(self) -> list[str]:
         """Return the summary for people, problems last."""
@@ -82,7 +72,6 @@ class Diagnosis:
             f"{DISTRIBUTION} {installed_version(DISTRIBUTION) or 'not installed'}, "
             f"Python {platform.python_version()}, {platform.platform()}",
             ", ".join(p.line() for p in self.packages if p.problem is None),
-            self.albumentations,
             *(line for line in (self.machine, timed) if line),
             *(verdict or ["everything that is needed is there and works"]),
         ]
@@ -100,28 +89,13 @@ def doctor(progress: Progress | None = None) -> Diagnosis:
             machine, speed = _timed_step()
         except (ImportError, OSError, RuntimeError, AttributeError) as error:
             problems.append(f"training does not work: {_in_words(error)}")
-    return Diagnosis(packages, albumentations_words(), machine, speed, tuple(problems))
+    return Diagnosis(packages, machine, speed, tuple(problems))
 
 
 def requirements() -> dict[str, str]:
     """Return {distribution: allowed versions} from this library's metadata, without extras."""
     parsed = map(Requirement, metadata.requires(DISTRIBUTION) or [])
     return {each.name: str(each.specifier) for each in parsed if each.marker is None}
-
-
-def albumentations_words() -> str:
-    """Say which distribution provides `import albumentations`: the MIT one or AlbumentationsX."""
-    owners = metadata.packages_distributions().get("albumentations", [])
-    names = sorted({name.lower() for name in owners})
-    if names == ["albumentations"]:
-        return "the MIT package provides `import albumentations`"
-    if not names:
-        return "no package provides `import albumentations`"
-    allowed = "albumentations" + requirements().get("albumentations", "")
-    return (
-        f"{' and '.join(names)} may provide `import albumentations`, and AlbumentationsX is under "
-        f'the AGPL, not MIT: pip uninstall {" ".join(names)}, then pip install "{allowed}"'
-    )
 
 
 def installed_version(name: str) -> str | None:
@@ -134,16 +108,17 @@ def installed_version(name: str) -> str | None:
 
 def _package(name: str, allowed: str) -> Package:
     """Check one distribution: installed, of an allowed version, and importable."""
-    version, problem = installed_version(name), None
+    version, wanted = installed_version(name), f'"{name}{allowed}"'
     if version is None:
-        return Package(name, allowed, None, "not installed")
+        return Package(name, allowed, None, f"not installed; pip install {wanted}")
     if not Requirement(f"{name}{allowed}").specifier.contains(version, prereleases=True):
-        return Package(name, allowed, version, f"expected {allowed}")
+        return Package(name, allowed, version, f"expected {allowed}; pip install {wanted}")
     try:
         import_module(_MODULES.get(name.lower(), name.replace("-", "_")))
     except (ImportError, OSError, RuntimeError, AttributeError, ValueError, TypeError) as error:
-        problem = _in_words(error)
-    return Package(name, allowed, version, problem)
+        cure = f"pip install --force-reinstall {wanted}"
+        return Package(name, allowed, version, f"{_in_words(error)}; {cure}")
+    return Package(name, allowed, version)
 
 
 def _in_words(error: Exception) -> str:

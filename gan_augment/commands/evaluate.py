@@ -21,6 +21,7 @@ from gan_augment.data.images.sources import PARTS, parts_of
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import prepare
+from gan_augment.evaluation.result import RESULT
 from gan_augment.evaluation.runner import JOURNAL
 from gan_augment.evaluation.runner import evaluate as run
 from gan_augment.kinds.image import IMAGE
@@ -73,7 +74,7 @@ def evaluate(
     features
         A backbone of `FrozenFeatures`: images are judged as a table of its features.
     resume, overwrite
-        Continue what `out` began, to the same bytes; replace an earlier evaluation.
+        Continue what `out` began, by default the last unfinished one, to the same bytes; replace.
     force
         Evaluate although there are too few rare rows for a verdict.
     progress
@@ -87,7 +88,8 @@ def evaluate(
         After Ctrl-C and SIGTERM finished work is kept.
     """
     started_s, progress = time.monotonic(), progress or Progress()
-    folder = folder_to_write(data, out, "reports", resume=resume)
+    how: dict[str, Any] = {"resume": resume, "unfinished": _unfinished, "progress": progress}
+    folder = folder_to_write(data, out, "reports", **how)
     options = options or EvaluationOptions()
     rows, options, notes = _read(Path(data), test, options, features, progress)
 
@@ -106,6 +108,10 @@ def evaluate(
             **rows,
         )
     return WrittenReport(result, folder)
+
+
+def _unfinished(folder: Path) -> bool:
+    return (folder / JOURNAL).is_file() and not (folder / RESULT).is_file()
 
 
 def _show(plan: Plan, notes: tuple[str, ...], progress: Progress, goes_on: bool) -> None:
@@ -135,7 +141,7 @@ def _read(
     kinds = [read_data(data, fit, progress, more=named)]
     images = kinds[0].kind is IMAGE
     if features is not None and not images:
-        raise UsageError(f"--backbone is for images, and the data is {kinds[0].unit}")
+        raise UsageError(f"--backbone is for images, and the data is {kinds[0].kind.unit}")
     if test is None and fit.target is None and data.is_dir() and options.folds is None:
         parts = parts_of(data)
         test = next((parts[name] for name in PARTS if name in parts and name != "train"), None)
@@ -152,7 +158,9 @@ def _read(
         side = model_size([kinds[0].read.scan.sizes["median"]])  # in their own proportions
         photos = replace(rows[0], rows=resize_batch(rows[0].pixels, side))
         rows = [embedded(one, frozen, progress) for one in rows]
-    notes = (*kinds[0].notes, *(f"test rows: {note}" for kind in kinds[1:] for note in kind.notes))
+    advice = kinds[0].for_photos if features is None else ()
+    about_test = (f"test rows: {note}" for kind in kinds[1:] for note in kind.notes)
+    notes = (*advice, *kinds[0].notes, *about_test)
     tested = rows[1] if len(rows) > 1 else None
     return {"data": rows[0], "test": tested, "photos": photos}, options, notes
 

@@ -12,13 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.commands.doctor import installed_version
-from gan_augment.commands.source import (
-    Meta,
-    Source,
-    model_sha256,
-    read_data,
-    read_meta,
-)
+from gan_augment.commands.source import Source, read_data, read_meta
 from gan_augment.commands.writing import (
     CHECKPOINTS,
     CONFIG,
@@ -26,23 +20,20 @@ from gan_augment.commands.writing import (
     HISTORY,
     MODEL,
     RUN_FILES,
-    Output,
     Result,
-    check_apart,
+    earlier_folders,
     folder_to_write,
     is_run,
-    new_run_folder,
     remove_named,
     run_folder,
 )
-from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
+from gan_augment.data.topup_plan import choose_classes, explain_rare
 from gan_augment.distributed import World, all_ranks, world
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.generators.generator import RunContext
-from gan_augment.generators.image_gan import ImageGAN
-from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.generators.model_file import ModelMeta
 from gan_augment.machine import ComputeConfig
-from gan_augment.options import FitOptions, TopUp, with_options
+from gan_augment.options import FitOptions, with_options
 from gan_augment.processes import restarts
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, resolve_recipe
@@ -52,80 +43,65 @@ from gan_augment.storage.files import write_file
 from gan_augment.training.callbacks import (
     Callback,
     HistoryFile,
-    StopFlag,
     interruptible,
     stop_on_signals,
 )
 from gan_augment.training.checkpoint import CheckpointStore
 
-__all__ = ["FitPlan", "FitResult", "fit", "fit_model", "plan_fit"]
+__all__ = ["FitPlan", "FitResult", "fit", "fitted_for", "plan_fit"]
 
 _VERSIONS = ("gan-augment", "torch", "numpy", "pandas", "pillow", "scikit-learn")
-_FREE = {"budget", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
+_FREE = ("workers", "skip_bad", "device")
+"""Settings that a resumed fit may change."""
 
 
 @dataclass(frozen=True)
 class FitPlan:
     """What a fit would do: data, recipe, machine and folder."""
 
-    source: str
     run: Path
     data: Source
     recipe: Recipe
     machine: ComputeConfig
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Return {class: rows}."""
-        return dict(self.data.counts)
-
-    @property
-    def topped_up(self) -> tuple[str, ...]:
-        """Return the classes that are topped up."""
-        return self.data.topped_up
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Return sentences about the data."""
-        return self.data.notes
-
-    @property
     def length(self) -> str:
         """Return the length of the training, in words."""
-        options, trained = self.data.options, self.recipe.generator.trained
-        if trained and options.steps is not None:
+        options = self.data.options
+        if not self.recipe.generator.trained:
+            cure = " (--steps and --budget train)" if self.data.kind.tabular else ""
+            return f"nothing is trained{cure}"
+        if options.steps is not None:
             return f"{options.steps} steps"
-        if trained and options.budget is not None:
+        if options.budget is not None:
             return f"as many steps as fit into {options.budget:g} s"
-        return self.data.own_length(self.recipe)
-
-    def ends(self, top_up: TopUp) -> dict[str, dict[str, int]]:
-        """Return how every class ends in a top-up, {class: {origin: rows}}."""
-        return plan_topup(self.counts, top_up, self.topped_up, self.data.name).counts
+        return f"{self.recipe.steps} steps (the recipe's own)"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan, ready for JSON."""
+        data = self.data
         return {
-            "source": self.source,
+            "source": str(data.path),
             "run": str(self.run),
-            "classes": self.counts,
-            "topped_up": list(self.topped_up),
-            "why": explain_rare(self.counts),
-            **self.data.facts(),
+            "classes": dict(data.counts),
+            "topped_up": list(data.topped_up),
+            "why": explain_rare(data.counts),
+            **data.facts(),
             "recipe": self.recipe.model_dump(mode="json"),
             "machine": self.machine.line(),
             "length": self.length,
-            "notes": list(self.notes),
+            "notes": list(data.notes),
         }
 
     def lines(self) -> list[str]:
         """Return the plan for people, the machine first."""
+        data = self.data
         return [
             self.machine.line(),
-            self.data.line(),
-            f"topped up: {', '.join(self.topped_up)}. {explain_rare(self.counts)}",
+            data.line(),
+            f"topped up: {', '.join(data.topped_up)}. {explain_rare(data.counts)}",
             f"recipe {self.recipe.name}, {self.length}; run folder {self.run}",
-            *self.notes,
+            *data.notes,
         ]
 
 
@@ -154,7 +130,7 @@ class FitResult(Result):
 
 
 def plan_fit(
-    data: str | Path,
+    data: str | Path | Source,
     options: FitOptions | None = None,
     out: str | Path | None = None,
     *,
@@ -164,14 +140,13 @@ def plan_fit(
 
     resume: take the settings of the run in `out`.
     """
-    run, options = folder_to_write(data, out, resume=resume), options or FitOptions()
-    if resume:
-        options = _begun_with(run, options)
-    return _plan(data, read_data(data, options, sampled=True), run)
+    path = data.path if isinstance(data, Source) else data
+    run = folder_to_write(path, out, resume=resume)
+    return _prepared(data, run, options or FitOptions(), resume=resume)
 
 
 def fit(
-    data: str | Path,
+    data: str | Path | Source,
     out: str | Path | None = None,
     options: FitOptions | None = None,
     *,
@@ -185,13 +160,15 @@ def fit(
     Parameters
     ----------
     data
-        A folder of classes, an image manifest or an `.npz`; or a table as .csv or .parquet.
+        A folder of classes, an image manifest or an `.npz`; or a table as .csv or .parquet. Or what
+        `read_data` made of it.
     out
         The run folder, by default `runs/<name of data>`, then `-2`, `-3`.
     options
         How to read the data and to train.
     resume
-        Continue the run in `out` with its settings; the result has the bytes of an undisturbed run.
+        Continue the run in `out`, by default the last unfinished run of `data`, with its settings;
+        the result has the bytes of an undisturbed run.
     overwrite
         Replace an earlier run, after the data was read.
     progress, callbacks
@@ -215,123 +192,111 @@ def fit(
     with all_ranks() as ranks:
         ranks.agree(settings=options.model_dump(mode="json", exclude={"device", "workers"}))
         if not ranks.leads:
-            return _assist(data, ranks)
-        result, _ = fit_model(
-            data,
-            out,
-            options,
-            resume=resume,
-            overwrite=overwrite,
-            progress=progress or Progress(),
-            callbacks=callbacks,
-        )
-        ranks.share(result.to_dict())
+            _assist(data, ranks)
+        else:
+            how = {"resume": resume, "overwrite": overwrite}
+            done = _lead(data, out, options, progress or Progress(), callbacks, **how)
+        result: FitResult = ranks.share(done if ranks.leads else None)
     return result
 
 
-def _assist(source: str | Path, ranks: World) -> FitResult:
+def _assist(source: str | Path | Source, ranks: World) -> None:
     """Train together with rank 0, which writes the run."""
     if options := ranks.share():
-        data = read_data(source, FitOptions.model_validate(options), sampled=True)
+        data = read_data(source, options, sampled=True)
         with interruptible(lambda: ""), stop_on_signals() as stop:
-            gan: Any = data.generator(())
             run = RunContext(stop=stop, fingerprint=data.sha256)
-            gan.fit(data.data, run, **data.fit_arguments())
-    values = ranks.share()
-    paths = {name: Path(values[name]) for name in ("run", "samples")}
-    lists = {name: tuple(values[name]) for name in ("found", "warnings")}
-    return FitResult(**{**values, **paths, **lists})
+            data.generator().fit(data.data, run, **data.fit_arguments())
 
 
-def fit_model(
-    source: str | Path,
+def _lead(
+    source: str | Path | Source,
     out: str | Path | None,
     options: FitOptions,
+    progress: Progress,
+    callbacks: Sequence[Callback],
     *,
     resume: bool,
     overwrite: bool,
-    progress: Progress,
-    data: Source | None = None,
-    callbacks: Sequence[Callback] = (),
-) -> tuple[FitResult, ImageGAN | TabularGAN | None]:
-    """Fit as `fit` does; return the result and the model, None if the run was finished already.
-
-    data: the content of `source`, if it was read already.
-    """
-    run, requested = folder_to_write(source, out, resume=resume), options
-    started_s = time.monotonic()
+) -> FitResult:
+    """Plan and train, while this process holds the run folder."""
+    path, started_s = source.path if isinstance(source, Source) else source, time.monotonic()
+    run = folder_to_write(path, out, resume=resume, progress=progress)
     with run_folder(run, resume=resume, overwrite=overwrite):
-        if resume:
-            options = _begun_with(run, requested)
-        data = data or read_data(source, options, progress, sampled=True)
-        if resume:
-            _check_classes(run, options, requested, data.counts)
-            data = replace(data, options=options)
-        plan = _plan(source, data, run)
+        plan = _prepared(source, run, options, progress, resume=resume)
         if resume and (done := _finished(plan)):
             progress.note(f"{str(run)!r} is finished; nothing is left to train")
             world().share(None)
-            return done, None
+            return done
         for line in plan.lines():
             progress.note(line)
         if overwrite and not resume:
             remove_named(run, RUN_FILES)
-        again = ["gan-augment", "fit", plan.source, "--out", str(run), "--resume"]
-        hint = f"go on with: {shlex.join(again)}"
-        world().share(plan.data.options.model_dump(mode="json"))
-        with interruptible(lambda: hint), stop_on_signals() as stop:
-            return _train(plan, callbacks, progress, stop, started_s, resume=resume)
+        world().share(plan.data.options)
+        return _train(plan, callbacks, progress, started_s, resume=resume)
+
+
+def _prepared(
+    source: str | Path | Source,
+    run: Path,
+    options: FitOptions,
+    progress: Progress | None = None,
+    *,
+    resume: bool,
+) -> FitPlan:
+    """Read the data and plan the fit; a resumed one takes the settings of the run."""
+    begun = options
+    if resume:
+        begun, options = _begun_with(run, options)
+    data = read_data(source, options, progress, sampled=True)
+    if resume:
+        _check_settings(run, begun, options, data.counts)  # names of classes are known now
+        kept = {name: getattr(options, name) for name in _FREE}
+        data = replace(data, options=begun.model_copy(update=kept))
+    _ = data.topped_up, data.unlabelled  # what is unknown is refused before anything is written
+    return FitPlan(run, data, recipe=data.recipe(), machine=data.machine())
 
 
 def fitted_for(
-    held: Output,
-    made_from: Mapping[str, Any],
-    source: Path,
-    read: Source,
-    model: str | Path | None,
-    run: str | Path | None,
-    progress: Progress,
-) -> tuple[ImageGAN | TabularGAN | None, Path]:
-    """Fit a model of the data for an output, or continue what an earlier call began.
+    read: Source, run: str | Path | None, progress: Progress, *, overwrite: bool = False
+) -> Path:
+    """Fit a model of the data for an output, and return its run.
 
-    Returns the model, None if it was finished already, and its run: `model`, if that is given.
-    Raises ResumeMismatchError if the run was changed since.
+    An earlier run of the same data and options is continued, or taken if it is finished: `run`, or
+    the last of the default folders.
     """
-    held.describe(made_from)
-    if model:
-        return None, Path(model)
-    earlier = held.record.get("run")
-    folder = Path(earlier or run or new_run_folder(source))
-    check_apart(source, folder)
-    held.describe(made_from, run=str(folder))
-    gan = fit_model(
-        source,
-        folder,
-        read.options,
-        resume=earlier is not None and (folder / CONFIG).is_file(),
-        overwrite=held.overwrite and run is not None,
-        data=read,
-        progress=progress,
-    )[1]
-    digest = model_sha256(folder)
-    if held.record.get("trained") not in (None, digest):
-        raise ResumeMismatchError(
-            f"the run {str(folder)!r} was changed since {str(held.path)!r} was begun from it; "
-            "give --overwrite, or choose another output."
-        )
-    held.describe(made_from, trained=digest)
-    return gan, folder
+    there = earlier_folders(read.path) if run is None else [Path(run)]
+    folder = next((one for one in reversed(there) if _is_same(one, read)), None)
+    if folder is not None:
+        return fit(read, folder, read.options, resume=True, progress=progress).run
+    return fit(read, run, read.options, overwrite=overwrite, progress=progress).run
+
+
+def _is_same(run: Path, read: Source) -> bool:
+    """Return whether a folder holds a run of this data that was begun with these options."""
+    if not is_run(run):
+        return False
+    values, asked = read_toml(run / CONFIG), read.options
+    try:
+        recipe = Recipe.checked(values["recipe"], str(run / CONFIG))
+        begun = FitOptions.checked({**values["fit"], "recipe": recipe}, str(run / CONFIG))
+    except UsageError:  # of another version
+        return False
+    now = {name: getattr(begun, name) for name in _FREE} | {"classes": read.topped_up}
+    now["steps"] = begun.steps if asked.steps is None else asked.steps
+    now["recipe"] = read.recipe()
+    same_data = values.get("data_sha256") == read.sha256
+    return same_data and begun == asked.model_copy(update=now)
 
 
 def _train(
     plan: FitPlan,
     callbacks: Sequence[Callback],
     progress: Progress,
-    stop: StopFlag,
     started_s: float,
     *,
     resume: bool,
-) -> tuple[FitResult, ImageGAN | TabularGAN]:
+) -> FitResult:
     """Train, and write the run folder, which this process holds."""
     run, data = plan.run, plan.data
     store, history = CheckpointStore(run / CHECKPOINTS), HistoryFile(run / HISTORY)
@@ -345,28 +310,27 @@ def _train(
         kept = resume and data.options.steps is not None  # as it began, to the byte
         _write_settings(replace(plan, machine=machine), steps, config=not kept)
 
-    gan: Any = data.generator([history, *callbacks])
-    try:
-        gan.fit(
-            data.data,
-            RunContext(
-                checkpoints=store,
-                resume=resume,
-                on_steps=begin,
-                progress=progress,
-                stop=stop,
-                started_s=started_s,
-                fingerprint=data.sha256,
-            ),
-            **data.fit_arguments(),
+    gan = data.generator([history, *callbacks])
+    again = ["gan-augment", "fit", str(data.path), "--out", str(run), "--resume"]
+    with interruptible(lambda: f"go on with: {shlex.join(again)}"), stop_on_signals() as stop:
+        context = RunContext(
+            checkpoints=store,
+            resume=resume,
+            on_steps=begin,
+            progress=progress,
+            stop=stop,
+            started_s=started_s,
+            fingerprint=data.sha256,
         )
-    except DivergedError:
-        if hasattr(gan, "meta_"):  # the best generator so far
-            data.write_run(run, gan)
-        raise
-    progress.phase("writing the model")
-    data.write_run(run, gan)
-    return _result(plan, gan.meta_), gan
+        try:
+            gan.fit(data.data, context, **data.fit_arguments())
+        except DivergedError:
+            if hasattr(gan, "meta_"):  # the best generator so far
+                data.write_run(run, gan)
+            raise
+        progress.phase("writing the model")
+        data.write_run(run, gan)
+    return _result(plan, gan.meta_)
 
 
 def _finished(plan: FitPlan) -> FitResult | None:
@@ -383,7 +347,7 @@ def _finished(plan: FitPlan) -> FitResult | None:
     return _result(plan, meta) if same else None
 
 
-def _result(plan: FitPlan, meta: Meta) -> FitResult:
+def _result(plan: FitPlan, meta: ModelMeta) -> FitResult:
     kept, *others = meta.kept_lines()
     return FitResult(
         run=plan.run,
@@ -393,22 +357,17 @@ def _result(plan: FitPlan, meta: Meta) -> FitResult:
         samples=plan.run / plan.data.samples,
         kept=kept,
         found=tuple(others),
-        warnings=plan.notes,
+        warnings=plan.data.notes,
     )
-
-
-def _plan(source: str | Path, data: Source, run: Path) -> FitPlan:
-    plan = FitPlan(str(source), run, data, recipe=data.recipe(), machine=data.machine())
-    _ = plan.topped_up, data.unlabelled  # what is unknown is refused before anything is written
-    return plan
 
 
 def _write_settings(plan: FitPlan, steps: int | None, *, config: bool = True) -> None:
     """Write config.toml, which repeats the run, and environment.json about the machine."""
-    options = plan.data.options.model_copy(update={"steps": steps, "classes": plan.topped_up})
+    options = plan.data.options.model_copy(update={"steps": steps, "classes": plan.data.topped_up})
     machine = plan.machine
     values = {
-        "data": plan.source,
+        "data": str(plan.data.path),
+        "data_sha256": plan.data.sha256,
         "fit": options.model_dump(mode="json", exclude={"recipe"}),
         "resolved": {"precision": machine.precision, "threads": machine.threads},
         "recipe": plan.recipe.model_dump(mode="json"),
@@ -424,58 +383,37 @@ def _write_settings(plan: FitPlan, steps: int | None, *, config: bool = True) ->
     write_file(plan.run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
 
 
-def _begun_with(run: Path, requested: FitOptions) -> FitOptions:
-    """Return the settings of a run, to resume it.
+def _begun_with(run: Path, requested: FitOptions) -> tuple[FitOptions, FitOptions]:
+    """Return the settings of a run to resume, and the same with what is requested otherwise.
 
-    A requested setting must be equal or at its default, else ResumeMismatchError. `_check_classes`
-    compares the classes later.
+    A setting at its default is not requested. A budget is spent already: the steps are known.
     """
+    file = str(run / CONFIG)
     values = read_toml(run / CONFIG)
     pinned = values["resolved"] if "steps" in values["fit"] else {}  # else nothing was trained
-    stored = FitOptions.checked({**values["fit"], **pinned}, str(run / CONFIG))
-    if "recipe" not in values["fit"]:
-        recipe = Recipe.checked(values["recipe"], str(run / CONFIG))
-        stored = stored.model_copy(update={"recipe": recipe})
-    for name, value in _changed(stored, requested).items():
-        raise _mismatch(run, stored, name, value)
-    free: dict[str, Any] = {
-        "workers": requested.workers,
-        "skip_bad": requested.skip_bad or stored.skip_bad,
-    }
-    if requested.device != "auto":
-        free["device"] = requested.device
-    return stored.model_copy(update=free)
+    recipe = Recipe.checked(values["recipe"], file)
+    begun = FitOptions.checked({**values["fit"], **pinned, "recipe": recipe}, file)
+    usual = FitOptions(budget=requested.budget)
+    asked = {n: v for n, v in requested if v != getattr(usual, n)}
+    asked_for = begun.model_copy(update=asked)
+    _check_settings(run, begun, asked_for)
+    return begun, asked_for
 
 
-def _check_classes(
-    run: Path, stored: FitOptions, requested: FitOptions, counts: Mapping[str, int]
+def _check_settings(
+    run: Path, begun: FitOptions, asked: FitOptions, counts: Mapping[str, int] | None = None
 ) -> None:
-    """Raise ResumeMismatchError for other classes than those that the run was begun with."""
-    if requested.classes != FitOptions().classes:
-        classes = choose_classes(requested.classes, counts)
-        if set(classes) != set(stored.classes):
-            raise _mismatch(run, stored, "classes", classes)
-
-
-def _changed(stored: FitOptions, requested: FitOptions) -> dict[str, Any]:
-    """Return {setting: value} of the requested settings that differ."""
-    defaults, changed = FitOptions(), {}
-    for name in sorted(set(FitOptions.model_fields) - _FREE):
-        value = getattr(requested, name)
-        if value not in (getattr(defaults, name), getattr(stored, name)):
-            changed[name] = value
-    if requested.flips and not stored.flips:
-        changed["flips"] = True
-    if requested.recipe != defaults.recipe:
-        recipe = with_options(resolve_recipe(requested.recipe, stored.data_kind), stored)
-        if recipe != stored.recipe:
-            changed["recipe"] = recipe
-    return changed
-
-
-def _mismatch(run: Path, stored: FitOptions, name: str, value: object) -> ResumeMismatchError:
-    before, now = (getattr(each, "name", each) for each in (getattr(stored, name), value))
-    return ResumeMismatchError(
-        f"{str(run)!r} was begun with {name} = {before!r}, not {now!r}; leave it out, or start a "
-        "new run."
-    )
+    """Raise ResumeMismatchError that names every setting that differs; classes with `counts`."""
+    now = {"recipe": with_options(resolve_recipe(asked.recipe, begun.data_kind), begun)}
+    same = counts is None or {*choose_classes(asked.classes, counts)} == {*begun.classes}
+    asked = asked.model_copy(update=now | ({"classes": begun.classes} if same else {}))
+    differ = [n for n, value in asked if n not in _FREE and value != getattr(begun, n)]
+    if differ:
+        before, after = (
+            ", ".join(f"{n} = {getattr(getattr(s, n), 'name', getattr(s, n))!r}" for n in differ)
+            for s in (begun, asked)
+        )
+        raise ResumeMismatchError(
+            f"{str(run)!r} was begun with {before}, not {after}; leave that out, or start a new "
+            "run."
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from gan_augment.commands.source import Meta, model_sha256, read_meta
+from gan_augment.commands.source import read_meta
 from gan_augment.commands.writing import FILE_FORMAT, Output, Result, output, write_drawn
 from gan_augment.data.tables.columns import joined, with_new_ids
 from gan_augment.data.tables.csv import Dialect
@@ -20,10 +19,11 @@ from gan_augment.data.tables.export import NewRows, check_out, write_table
 from gan_augment.data.topup_plan import Block, check_planned, choose_classes, plan_topup
 from gan_augment.errors import ModelFileError, UsageError, unknown_class
 from gan_augment.generators import load_model, model_path
+from gan_augment.generators.generator import checked_counts
 from gan_augment.input_files import read_regular
 from gan_augment.kinds import kind_named
 from gan_augment.kinds.kind import Labelled
-from gan_augment.options import MOST, TopUp
+from gan_augment.options import TopUp
 from gan_augment.progress import Progress
 from gan_augment.storage.files import check_room
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gan_augment.data.tables.schema import TableSchema
     from gan_augment.generators.tabular_gan import TabularGAN
 
-__all__ = ["SampleResult", "sample"]
+__all__ = ["SampleResult", "plan_sample", "sample"]
 
 ROWS_AT_ONCE = 16_384
 """Rows of a table that are drawn together: whole blocks of its sampler."""
@@ -81,7 +81,7 @@ def sample(
 
     Windows of signals become .npy or .wav files, as in the training data. For a table, `out` is one
     CSV or Parquet file with `out.manifest.csv`. Row i of a class depends on the run, the seed and i
-    only. The output is built in `OUT.part`; after an interruption the same call continues there.
+    only. An interrupted call leaves nothing.
 
     Parameters
     ----------
@@ -106,19 +106,17 @@ def sample(
     """
     run, out, progress = Path(run), Path(out), progress or Progress()
     meta, started_s = read_meta(run), time.monotonic()
-    target_counts = counts_to_draw(meta, counts, classes)
+    target_counts = plan_sample(run, counts=counts, classes=classes)
     check_planned(sum(target_counts.values()))
     table = kind_named(meta.kind).tabular
-    made_from = {"model": model_sha256(run), "seed": seed, "counts": target_counts, "mark": mark}
     if table:
         check_out(out)
     elif mark:
         raise UsageError(f"--mark is for tables, and this run is of {meta.unit}")
     total = sum(target_counts.values())
-    with output(out, "sample", table=table, overwrite=overwrite) as held:
+    with output(out, table=table, overwrite=overwrite) as held:
         check_room(out.parent, 0, 2 if table else total)
         gan: Any = load_model(run, threads=1)
-        held.describe(made_from)
         if table:
             _write_table(held, gan, run, target_counts, seed, mark, progress)
         else:
@@ -127,42 +125,41 @@ def sample(
     return SampleResult(out, run, target_counts, seed, time.monotonic() - started_s, meta.unit)
 
 
-def counts_to_draw(
-    meta: Meta, counts: Mapping[str, int] | int | None, classes: str | Sequence[str] | None
+def plan_sample(
+    run: str | Path,
+    *,
+    counts: Mapping[str, int] | int | None = None,
+    classes: str | Sequence[str] | None = None,
 ) -> dict[str, int]:
-    """Return the rows to draw {class: n}, n >= 1.
+    """Return the rows that `sample` would draw, {class: n}. Writes nothing.
 
     Raises UnknownClassError, and UsageError if the numbers are invalid or nothing is left.
     """
+    meta = read_meta(run)
     unit = meta.unit
     if isinstance(counts, Mapping):
         if classes is not None:
             raise UsageError("counts by class and classes were both given; the counts name them")
-        return checked_counts(counts, meta.classes, unit)
+        return wanted_rows(counts, meta.classes, unit)
     selected = meta.topped_up if classes is None else choose_classes(classes, meta.classes)
     plan = plan_topup(meta.classes, TopUp(synthetic_share=1.0, companions=False), selected)
     wanted = {c: plan[c].added if counts is None else counts for c in selected}
-    return checked_counts(wanted, meta.classes, unit)
+    return wanted_rows(wanted, meta.classes, unit)
 
 
-def checked_counts(
-    counts: Mapping[str, int], known: Mapping[str, int], unit: str
-) -> dict[str, int]:
+def wanted_rows(counts: Mapping[str, int], known: Mapping[str, int], unit: str) -> dict[str, int]:
     """Return the counts {class: n} without zeros.
 
     Raises UnknownClassError for a class that is not in `known`, and UsageError if a number is
     invalid or nothing is left.
     """
-    for name, n in counts.items():
+    for name in counts:
         if name not in known:
             raise unknown_class(name, known)
-        if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MOST:
-            raise UsageError(
-                f"{reprlib.repr(n)} {unit} of {name!r}; expected a whole number, 0 to {MOST:,}"
-            )
-    if not any(counts.values()):
+    wanted = {name: n for name, n in checked_counts(counts).items() if n}
+    if not wanted:
         raise UsageError(f"there is nothing to draw; say how many {unit}, such as --counts 100")
-    return {name: n for name, n in counts.items() if n}
+    return wanted
 
 
 def _write_table(
@@ -174,21 +171,21 @@ def _write_table(
     mark: bool,
     progress: Progress,
 ) -> None:
-    if not held.table_named:
-        names, total = list(gan.classes_), sum(counts.values())
-        first = gan.rows(names[0], 0, 1, seed).frame
-        generated = ((name, np.broadcast_to(np.int64(-1), n)) for name, n in counts.items())
-        blocks = (Block(names.index(name), "synthetic", rows) for name, rows in generated)
-        progress.phase("sampling", total)
-        write_table(
-            held.part / held.path.name,
-            _dialect(run),
-            joined(first, np.zeros(1, int), gan.schema_),
-            table_rows(gan, blocks, names, gan.schema_, seed=seed, model=run.name),
-            mark=mark,
-            rows_to_come=total,
-            advance=progress.advance,
-        )
+    """Write all rows as one table, in the dialect of the training file."""
+    names, total = list(gan.classes_), sum(counts.values())
+    first = gan.rows(names[0], 0, 1, seed).frame
+    generated = ((name, np.broadcast_to(np.int64(-1), n)) for name, n in counts.items())
+    blocks = (Block(names.index(name), "synthetic", rows) for name, rows in generated)
+    progress.phase("sampling", total)
+    write_table(
+        held.part / held.path.name,
+        _dialect(run),
+        joined(first, np.zeros(1, int), gan.schema_),
+        table_rows(gan, blocks, names, gan.schema_, seed=seed, model=run.name),
+        mark=mark,
+        rows_to_come=total,
+        advance=progress.advance,
+    )
     held.finish_table()
 
 

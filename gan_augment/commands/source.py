@@ -6,9 +6,10 @@ ask for. Importing loads no torch.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -20,31 +21,29 @@ from numpy.typing import NDArray
 from gan_augment.commands.writing import (
     FILE_FORMAT,
     MODEL,
-    NOT_OF_THE_OUTPUT,
     SAMPLES,
     TABLE_SAMPLES,
 )
 from gan_augment.data.arrays import read_npz, to_uint8
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
-from gan_augment.data.images.png_folder import png_bytes
+from gan_augment.data.images.png_folder import png_bytes, safe_name
 from gan_augment.data.images.reader import read_images
-from gan_augment.data.images.resize import resize_image
-from gan_augment.data.signals import ReadSignals, holds_signals, read_signals
+from gan_augment.data.images.sources import root_of
+from gan_augment.data.signals import holds_signals, read_signals
 from gan_augment.data.tables import TABLE_SUFFIXES
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.errors import TooFewAcceptedError, UsageError
+from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
 from gan_augment.generators import model_path
 from gan_augment.generators.generator import check_length
-from gan_augment.generators.model_file import ModelMeta
+from gan_augment.generators.model_file import TRIED_IMAGES, ModelMeta
 from gan_augment.input_files import check_there
 from gan_augment.kinds.image import IMAGE
-from gan_augment.kinds.kind import Kind, Labelled
+from gan_augment.kinds.kind import Kind, KindName, Labelled
 from gan_augment.kinds.signal import SIGNAL, file_bytes
 from gan_augment.options import FitOptions, with_options
 from gan_augment.progress import Progress
 from gan_augment.recipes import (
-    DataKind,
     Recipe,
     check_unlabelled,
     resolve_recipe,
@@ -60,20 +59,27 @@ if TYPE_CHECKING:
 
 IMAGES_A_CLASS = 12
 ROWS_A_CLASS = 5
+PHOTO_PX = 100
+"""From this side on, pretrained features serve better than drawn images."""
 CLASSES_SHOWN = 50
-_OF_IMAGES = ("image_size", "resize", "flips", "skip_bad", "until", "patience", "window")
-
-Meta = ModelMeta
+_OF_IMAGES, _OF_TABLES = ("image_size", "resize"), ("columns", "most_rows")
+_FOREIGN: dict[KindName, tuple[str, ...]] = {
+    "image": _OF_TABLES,
+    "signal": (*_OF_IMAGES, *_OF_TABLES),
+    "table": (*_OF_IMAGES, "flips", "skip_bad", "until", "patience", "window"),
+}
+"""Options that are refused for each kind of data."""
 
 
 @dataclass(frozen=True)
 class Source:
     """Labelled rows as they were read, and the options of a fit.
 
-    Attributes of `read` differ by kind: `scan` for images and signals, `schema` and `source` for
-    tables.
+    path: of the data. Attributes of `read` differ by kind: `scan` for images and signals, `schema`
+    and `source` for tables.
     """
 
+    path: Path
     read: Any
     options: FitOptions
 
@@ -87,16 +93,6 @@ class Source:
     def kind(self) -> Kind:
         """The kind of the rows."""
         return self.data.kind
-
-    @property
-    def name(self) -> DataKind:
-        """The kind of recipes."""
-        return self.kind.recipes
-
-    @property
-    def unit(self) -> str:
-        """The plural noun for rows."""
-        return self.kind.unit
 
     @property
     def suffix(self) -> str:
@@ -142,6 +138,29 @@ class Source:
         """The classes that the options select."""
         return choose_classes(self.options.classes, self.counts)
 
+    @property
+    def advised_share(self) -> float | None:
+        """Return 0 if the fit is too short for a trial of generated images; else None, unknown."""
+        options = self.options
+        if self.kind.tabular or not options.selection:
+            return None
+        recipe = self.recipe()
+        steps = options.steps or (None if options.budget else recipe.steps)
+        short = steps is not None and steps * recipe.batch < TRIED_IMAGES
+        return 0.0 if short and recipe.generator.trained else None
+
+    @property
+    def for_photos(self) -> tuple[str, ...]:
+        """Return the command that suits photos of 100 px and more better, if these are such."""
+        size = self.read.scan.sizes.get("median") if self.kind is IMAGE else None
+        if size is None or max(size) < PHOTO_PX:
+            return ()
+        command = ["gan-augment", "evaluate", str(self.path), "--backbone", "lite0.safetensors"]
+        return (
+            f"photos of {size[1]} x {size[0]} px: features of a pretrained network come first "
+            f"(docs/photos.md): {shlex.join(command)}",
+        )
+
     @cached_property
     def sha256(self) -> str:
         """The fingerprint of the data."""
@@ -170,15 +189,6 @@ class Source:
             workers=options.workers,
             labelled=False,
         ).data
-
-    def made_from(self, model: str | Path | None, **more: Any) -> dict[str, Any]:
-        """Return what determines an output; a repeated call must give the same."""
-        return {
-            "data": self.sha256,
-            "options": self.options.model_dump(mode="json", exclude=NOT_OF_THE_OUTPUT),
-            "model": model_sha256(model) if model else None,
-            **more,
-        }
 
     def line(self) -> str:
         """Return one line for people: the number of rows, and their size or columns."""
@@ -218,13 +228,6 @@ class Source:
         height, width, _ = self.data.image_shape
         return compute_config(*how, height * width)
 
-    def own_length(self, recipe: Recipe) -> str:
-        """Return how long a fit trains without steps and budget."""
-        if recipe.generator.trained:
-            return f"{recipe.steps} steps (the recipe's own)"
-        cure = " (--steps and --budget train)" if self.kind.tabular else ""
-        return f"nothing is trained{cure}"
-
     def generator(self, callbacks: Sequence[Callback] = ()) -> Any:
         """Return an unfitted generator with the settings of the options."""
         from gan_augment.generators.image_gan import ImageGAN
@@ -247,23 +250,26 @@ class Source:
             arguments["resize"] = self.options.resize
         return arguments
 
-    def rows_to_write(self, source: Path, size: tuple[int, int] | None) -> NDArray[Any] | None:
-        """Return the rows whose originals become new files; None to copy the files of `source`.
+    def originals(self, *, match: bool) -> tuple[list[str], Callable[[int], bytes]]:
+        """Return the name of each row's file, and what returns the content of a row's file.
 
-        size: (height, width) in px of all files, None to keep the size of each original.
+        Files are copied. Rows of an archive and windows of longer signals become files, and all
+        images with `match`: at the size of the model.
         """
+        data, archive = self.data, self.path.suffix.lower() == ".npz" and self.path.is_file()
+        ids, root, rows = data.ids.tolist(), root_of(self.path), None
         if self.kind is SIGNAL:
-            values: NDArray[Any] = self.read.values
-            return values if source.is_file() or self.read.cut else None
-        if size is None and source.suffix.lower() == ".npz" and source.is_file():
-            return to_uint8(read_npz(source)["x"])[0]
-        return None if size is None else self.data.pixels
-
-    def file_content(self, row: NDArray[Any], size: tuple[int, int] | None) -> bytes:
-        """Return the bytes of the file of one of these rows."""
+            rows = self.read.values if archive or self.read.cut else None
+        elif match or archive:
+            rows = data.pixels if match else to_uint8(read_npz(self.path)["x"])[0]
+        if rows is None:
+            return ids, lambda row: _copied(root / ids[row])
+        names = [safe_name(id_) for id_ in ids] if archive else ids
+        end, rate = self.suffix, data.meta.rate
+        names = [name if name.lower().endswith(end) else f"{name}{end}" for name in names]
         if self.kind is SIGNAL:
-            return file_bytes(row, self.data.meta.rate)
-        return png_bytes(resize_image(row, size or row.shape[:2]))
+            return names, lambda row: file_bytes(rows[row], rate)
+        return names, lambda row: png_bytes(rows[row])
 
     def write_run(self, run: Path, gan: Any) -> None:
         """Write the model, its samples, and for tables the format of the training file."""
@@ -321,8 +327,17 @@ class Source:
         return bytes(how.lines([list(map(str, frame.columns))]) + how.frame_lines(frame))
 
 
+def _copied(path: Path) -> bytes:
+    """Return the bytes of a file that was read before."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DataError(f"{str(path)!r} can no longer be read: {reason}") from None
+
+
 def read_data(
-    source: str | Path,
+    source: str | Path | Source,
     options: FitOptions,
     progress: Progress | None = None,
     *,
@@ -331,56 +346,56 @@ def read_data(
 ) -> Source:
     """Read labelled images or signals, or with `options.target` a table.
 
-    sampled: True to read at most `options.most_rows` rows of a Parquet file, chosen by
-    `read_table`. more: further columns of a manifest of images. Raises DataError for unusable data,
-    UsageError for options of another kind of data.
+    A `Source` is read already, and only gets the options. sampled: True to read at most
+    `options.most_rows` rows of a Parquet file, chosen by `read_table`. more: further columns of a
+    manifest of images. Raises DataError for unusable data, UsageError for options of another kind
+    of data.
     """
-    source = Path(source)
-    if options.target is None:
-        check_no_table(source, options)
-        if options.window is not None or holds_signals(source):
-            if more:
-                raise UsageError(
-                    f"{more[0]!r} names a column, and {str(source)!r} is signals, which have none"
-                )
-            return Source(_read_signals(source, options, progress), options)
-        read = read_images(
-            source,
-            image_size=options.image_size,
-            resize=options.resize,
-            skip_bad=options.skip_bad,
-            workers=options.workers,
-            columns=more,
-            progress=progress,
-        )
-        return Source(read, options)
-    from gan_augment.data.tables.reader import read_table
-
-    _check_table(source, options)
-    (progress or Progress()).phase("reading the table")
-    most = options.most_rows if sampled else None
-    return Source(read_table(source, options.target, options.columns, most_rows=most), options)
-
-
-def _read_signals(source: Path, options: FitOptions, progress: Progress | None) -> ReadSignals:
-    check_there(source, "a folder of classes of .npy or .wav files, or an .npz")
-    if options.image_size is not None or options.resize != "squeeze":
-        raise UsageError(
-            f"--image-size and --resize are for images, and {str(source)!r} is signals; --window "
-            "cuts those to a length"
-        )
-    return read_signals(source, window=options.window, skip_bad=options.skip_bad, progress=progress)
-
-
-def check_no_table(source: Path, options: FitOptions) -> None:
-    """Raise UsageError for a table without a target, and for the root of a file system."""
+    if isinstance(source, Source):
+        return source if source.options == options else replace(source, options=options)
+    source, progress = Path(source), progress or Progress()
     if source.resolve() == Path(source.resolve().anchor):
         raise UsageError(f"{str(source)!r} is the root of a file system; name a folder of classes")
-    if options.columns:
-        raise UsageError("kinds of columns were given and no table: name its --target COLUMN")
-    if options.most_rows != FitOptions().most_rows:
-        raise UsageError("--most-rows is of a table, and none was given: name its --target COLUMN")
-    if source.is_file() and source.suffix.lower() in set(TABLE_SUFFIXES) - {".csv"}:
+    if options.target is not None:
+        from gan_augment.data.tables.reader import read_table
+
+        check_options(source, options, "table")
+        progress.phase("reading the table")
+        most = options.most_rows if sampled else None
+        table = read_table(source, options.target, options.columns, most_rows=most)
+        return Source(source, table, options)
+    how: dict[str, Any] = {"skip_bad": options.skip_bad, "progress": progress}
+    if options.window is not None or holds_signals(source):
+        check_options(source, options, "signal")
+        if more:
+            raise UsageError(
+                f"{more[0]!r} names a column, and {str(source)!r} is signals, which have none"
+            )
+        check_there(source, "a folder of classes of .npy or .wav files, or an .npz")
+        return Source(source, read_signals(source, window=options.window, **how), options)
+    check_options(source, options, "image")
+    how |= {name: getattr(options, name) for name in ("image_size", "resize", "workers")}
+    return Source(source, read_images(source, columns=more, **how), options)
+
+
+def check_options(source: Path, options: FitOptions, kind: KindName) -> None:
+    """Raise UsageError for options of other kinds of data, and for a path of another kind."""
+    usual, suffix = FitOptions(), source.suffix.lower()
+    given = [n for n in _FOREIGN[kind] if getattr(options, n) != getattr(usual, n)]
+    if given:
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(
+            f"{flags}: not for {kind}s, and {str(source)!r} is read as {kind}s; a table has a "
+            "--target COLUMN, and --window cuts signals"
+        )
+    if kind == "table":
+        check_there(source, "a .csv or .parquet file")
+        if source.is_dir() or suffix not in TABLE_SUFFIXES:
+            raise UsageError(
+                f"--target names a column of a table, and {str(source)!r} is none; expected a file "
+                f"of {', '.join(TABLE_SUFFIXES)}. Leave --target out for images."
+            )
+    elif source.is_file() and suffix in set(TABLE_SUFFIXES) - {".csv"}:
         raise UsageError(
             f"{str(source)!r} is a table; say which column holds the labels, with --target COLUMN. "
             "(A list of images is a .csv with the columns path,label or path,label,group.)"
@@ -395,18 +410,3 @@ def read_meta(run: str | Path) -> ModelMeta:
 def model_sha256(run: str | Path) -> str:
     """Return the fingerprint of a run's model, arrays included."""
     return bundle_sha256(model_path(Path(run)))
-
-
-def _check_table(source: Path, options: FitOptions) -> None:
-    check_there(source, "a .csv or .parquet file")
-    if source.is_dir() or source.suffix.lower() not in TABLE_SUFFIXES:
-        what = "is a folder" if source.is_dir() else "is no table"
-        raise UsageError(
-            f"--target names a column of a table, and {str(source)!r} {what}; expected a file of "
-            f"{', '.join(TABLE_SUFFIXES)}. Leave --target out for images."
-        )
-    defaults = FitOptions()
-    changed = [name for name in _OF_IMAGES if getattr(options, name) != getattr(defaults, name)]
-    if changed:
-        flags = ", ".join("--" + name.replace("_", "-") for name in changed)
-        raise UsageError(f"{flags}: for images only, and with --target this is a table")

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from gan_augment.commands.sample import checked_counts
-from gan_augment.commands.source import Meta, Source, read_data, read_meta
-from gan_augment.commands.writing import Output, Result, check_apart, output, write_drawn
+from gan_augment.commands.sample import wanted_rows
+from gan_augment.commands.source import Source, read_data, read_meta
+from gan_augment.commands.writing import Result, check_apart, output, write_drawn
 from gan_augment.data.images.png_folder import check_png_channels
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.generators import load_model
+from gan_augment.generators.model_file import ModelMeta
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
@@ -89,40 +90,43 @@ def translate(
 ) -> TranslateResult:
     """Write `out/<class>/000000.png`, ... with rows of some classes drawn as others; a manifest.
 
-    The output is built in `OUT.part`. After an interruption the same call continues there.
-
     Parameters
     ----------
     data, out
-        A folder of classes, a manifest or an `.npz`, which is only read; the folder to write.
+        A folder of classes, a manifest or an `.npz`; the folder to write.
     source, to
         The classes whose rows are drawn, "all" for all others, and the classes they are drawn as.
     counts
         Images of each class {name: n}, or one number for every class. None brings a class level
-        with the largest class, with at most half as many images as there are rows to start from,
-        since some samples are rejected.
+        with the largest class, by at most half of the rows to start from: samples are rejected.
     model
-        A run to draw with. None fits one first, with `options` (recipe "auto" is "stargan"), into
-        `run`, by default where `fit` puts it.
+        A run to draw with. None fits one first; the recipe "auto" is "stargan" here.
     options, run
-        The options of the fit, and the folder of the run that is trained.
-    overwrite
-        Whether an earlier output is replaced.
-    progress
-        Shows progress, notes and warnings.
+        The options of the fit, and the folder of its run, by default where `fit` puts it.
+    overwrite, progress
+        Replace an earlier output; show progress, notes and warnings.
 
     Raises
     ------
     GanAugmentError
-        DataError, UsageError, UnknownClassError, the errors of `fit`, and TooFewAcceptedError if
-        too few samples are accepted as their class; the run is kept then.
+        Among them TooFewAcceptedError if too few samples are accepted; the run is kept then.
     """
-    origin, out, progress = Path(data), Path(out), progress or Progress()
-    check_apart(origin, out)
-    with output(out, "translate", overwrite=overwrite) as held:
-        plan = _plan(origin, source, to, counts, options or FitOptions(), model, progress)
+    from gan_augment.commands.fit import fitted_for
+
+    out, progress = Path(out), progress or Progress()
+    check_apart(Path(data), out)
+    named: dict[str, Any] = {"source": source, "to": to, "counts": counts}
+    named |= {"model": model, "options": options}
+    with output(out, overwrite=overwrite) as held:
+        plan = plan_translate(data, progress=progress, **named)
         check_room(out.parent, 0, sum(plan.counts.values()))
-        gan, trained = _draw(held, plan, origin, model, run, progress)
+        kind, how = plan.kind, plan.kind.options
+        trained = Path(model) if model else None
+        trained = trained or fitted_for(kind, run, progress, overwrite=overwrite)
+        gan: Any = load_model(trained, device=how.device, threads=how.threads)
+        drawn: dict[str, Any] = {"seed": how.seed, "workers": 1, "progress": progress}
+        gan.selection &= how.selection
+        write_drawn(held, gan.starting_from(plan.sources), trained, plan.counts, **drawn)
     chosen = gan.meta_.selection.classes if gan.meta_.selection else {}
     return TranslateResult(
         out=out,
@@ -133,32 +137,6 @@ def translate(
     )
 
 
-def _draw(
-    held: Output,
-    plan: TranslationPlan,
-    origin: Path,
-    model: str | Path | None,
-    run: str | Path | None,
-    progress: Progress,
-) -> tuple[Any, Path]:
-    """Load or fit the model, and write the output; return the model and its run."""
-    from gan_augment.commands.fit import fitted_for
-
-    kind, options = plan.kind, plan.kind.options
-    made_from = kind.made_from(model, sources=plan.sources.ids.tolist(), counts=dict(plan.counts))
-    gan: Any
-    gan, trained = fitted_for(held, made_from, origin, kind, model, run, progress)
-    gan = gan or load_model(trained, device=options.device, threads=options.threads)
-    how: dict[str, Any] = {"seed": options.seed, "workers": 1, "progress": progress}
-    try:
-        write_drawn(held, gan.starting_from(plan.sources), trained, plan.counts, **how)
-    except TooFewAcceptedError as error:
-        raise TooFewAcceptedError(
-            f"{error}. The run {str(trained)!r} is kept: --model draws with it again"
-        ) from None
-    return gan, trained
-
-
 def plan_translate(
     data: str | Path,
     *,
@@ -167,24 +145,13 @@ def plan_translate(
     counts: Counts = None,
     model: str | Path | None = None,
     options: FitOptions | None = None,
+    progress: Progress | None = None,
 ) -> TranslationPlan:
     """Return what `translate` would draw, and from what. Writes nothing."""
-    return _plan(Path(data), source, to, counts, options or FitOptions(), model, Progress())
-
-
-def _plan(
-    origin: Path,
-    source: str | Sequence[str],
-    to: str | Sequence[str],
-    counts: Counts,
-    options: FitOptions,
-    model: str | Path | None,
-    progress: Progress,
-) -> TranslationPlan:
-    """Read the data and plan the classes, their sources and their counts."""
+    options = options or FitOptions()
     if options.target is not None:
         raise UsageError("translation is for images, and --target names a column of a table")
-    meta: Meta | None = read_meta(model) if model else None
+    meta = read_meta(model) if model else None
     if meta:
         options = meta.options(options)
     elif options.recipe == "auto":
@@ -195,9 +162,9 @@ def _plan(
             f"the recipe {recipe.name!r} does not translate rows; expected stargan, cyclegan, "
             "pix2pix, adain, fourier or inpaint"
         )
-    kind: Any = read_data(origin, options, progress)
+    kind = read_data(data, options, progress)
     if kind.kind is not IMAGE:
-        raise UsageError(f"translation is for images, and the data is {kind.unit}")
+        raise UsageError(f"translation is for images, and the data is {kind.kind.unit}")
     check_png_channels(kind.data.image_shape[2])
     rows = kind.data
     starts, ends = _named(source, to, rows, meta)
@@ -234,7 +201,7 @@ def _one_pair(rows: Labelled, starts: Sequence[str], ends: Sequence[str], recipe
 
 
 def _named(
-    source: str | Sequence[str], to: str | Sequence[str], data: Labelled, meta: Meta | None
+    source: str | Sequence[str], to: str | Sequence[str], data: Labelled, meta: ModelMeta | None
 ) -> tuple[list[str], list[str]]:
     """Return the classes to start from and to draw. Raises UnknownClassError, UsageError."""
     ends = [to] if isinstance(to, str) else list(to)
@@ -261,9 +228,8 @@ def _counts(
 ) -> dict[str, int]:
     """Return {class: images}. sources: rows to start from. Raises UsageError."""
     if isinstance(counts, Mapping):
-        wanted = checked_counts(counts, dict.fromkeys(ends, 0), "images")
+        wanted = wanted_rows(counts, dict.fromkeys(ends, 0), "images")
         return {name: wanted[name] for name in ends if name in wanted}
     half, largest = max(sources // 2, 1), max(known.values())
     level = {name: min(max(largest - known[name], 1), half) for name in ends}
-    wanted = level if counts is None else dict.fromkeys(ends, counts)
-    return checked_counts(wanted, level, "images")
+    return wanted_rows(level if counts is None else dict.fromkeys(ends, counts), level, "images")

@@ -1,36 +1,29 @@
 """Outputs of the commands: where they may be written, and how they appear whole.
 
-An output is built in the folder `OUT.part`, and renamed to OUT when every file is there. A repeated
-call finds the finished files in `OUT.part` and skips them. `run_folder` guards the folders of runs,
-which hold files of known names.
+An output is built in a temporary folder, and renamed to OUT when every file is there. `run_folder`
+guards the folders of runs, which hold files of known names.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.data.images.png_folder import (
     MANIFEST,
     ManifestRow,
-    is_whole_png,
     read_manifest,
     safe_names,
     with_sources,
     write_manifest,
-    write_part,
 )
-from gan_augment.data.images.resize import resize_batch
-from gan_augment.data.signals import is_whole_signal
 from gan_augment.data.tables import manifest_path
 from gan_augment.errors import (
     DataError,
@@ -41,35 +34,35 @@ from gan_augment.errors import (
     WriteFailedError,
 )
 from gan_augment.generators import MODEL as MODEL
-from gan_augment.input_files import parsed_json, read_regular
 from gan_augment.kinds import kind_named
-from gan_augment.kinds.kind import Labelled
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
 from gan_augment.settings import read_toml
-from gan_augment.storage.files import clean_stale, move_file, move_folder, write_errors, write_file
+from gan_augment.storage.files import (
+    clean_stale,
+    move_file,
+    move_folder,
+    temporary_path,
+    write_errors,
+    write_file,
+)
 from gan_augment.storage.lock import LOCK_FILE, hold_folder
 from gan_augment.training.callbacks import interruptible
 
 if TYPE_CHECKING:
     from gan_augment.generators.image_gan import ImageGAN
 
-RECORD = ".gan-augment.json"
-RECORD_FORMAT = "gan-augment output 3"
 CONFIG = "config.toml"
 HISTORY = "history.jsonl"
 SAMPLES = "samples.png"
-CANDIDATES = "candidates.png"
 TABLE_SAMPLES = "samples.csv"
 FILE_FORMAT = "format.json"
 ENVIRONMENT = "environment.json"
 CHECKPOINTS = "checkpoints"
 RUN_FILES = (
-    *(MODEL, CHECKPOINTS, HISTORY, ENVIRONMENT, SAMPLES, CANDIDATES, TABLE_SAMPLES, FILE_FORMAT),
+    *(MODEL, CHECKPOINTS, HISTORY, ENVIRONMENT, SAMPLES, TABLE_SAMPLES, FILE_FORMAT),
     CONFIG,  # identifies a run, so that it is removed last
 )
-NOT_OF_THE_OUTPUT = {"workers", "threads", "device", "skip_bad"}
-"""Options that do not change the output."""
 IMAGES_AT_ONCE = 256
 """Images that a thread draws before it writes them."""
 
@@ -87,62 +80,11 @@ class Result:
 
 
 class Output:
-    """An output under construction.
+    """An output under construction. path: the final file or folder; part: where it is built."""
 
-    path: the final file or folder. part: the folder in which it is built. record: what an
-    unfinished output is made from, also after a kill; its `run` and `trained` are the run that was
-    fitted for the output and the sha256 of its model.
-    """
-
-    def __init__(self, path: Path, command: str, *, overwrite: bool) -> None:
-        self.path, self.command, self.overwrite = path, command, overwrite
-        self.part = path.with_name(f"{path.name}.part")
-        self.record = self._read_record()
-
-    def describe(self, made_from: Mapping[str, Any], **notes: str) -> None:
-        """Record what the output is made from.
-
-        Raises ResumeMismatchError if `OUT.part` was begun with other data or settings; with
-        `overwrite` it is removed instead.
-        """
-        now = json.loads(json.dumps(made_from))  # tuples are read back as lists
-        before = self.record.get("made_from", now)
-        if before != now:
-            if not self.overwrite:
-                changed = [name for name in now if before.get(name) != now[name]]
-                raise ResumeMismatchError(
-                    f"{str(self.part)!r} holds an unfinished output with another "
-                    f"{' and another '.join(changed)}; give the same as then, or --overwrite."
-                )
-            self.record = {}
-        if not self.record and self.part.is_dir():
-            with write_errors(self.part):
-                shutil.rmtree(self.part)
-        head = {"format": RECORD_FORMAT, "command": self.command, "made_from": now}
-        self.record = {**self.record, **head, **notes}
-        write_file(self.part / RECORD, json.dumps(self.record, indent=1).encode())
-
-    @property
-    def table_named(self) -> bool:
-        """Return whether an earlier, unfinished call gave the table its name already.
-
-        The manifest gets its name last, so that it still lies in the part folder then. Its last
-        line holds the sha256 of the table.
-        """
-        table = self.part / self.path.name
-        manifest = manifest_path(table)
-        if not (self.record and self.path.is_file() and manifest.is_file()) or table.exists():
-            return False
-        with self.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return digest.encode() in manifest.read_bytes().splitlines()[-1]
-
-    @property
-    def goes_on(self) -> bool:
-        """Return whether a repeated call finds something to continue."""
-        entries = {entry.name for entry in self.part.iterdir()} if self.part.is_dir() else set()
-        run = self.record.get("run")
-        return bool(entries - {RECORD}) or (run is not None and (Path(run) / CONFIG).is_file())
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
+        self.path, self.overwrite = path, overwrite
+        self.part = temporary_path(path, "tmp")
 
     def finish_folder(self, rows: Sequence[ManifestRow]) -> None:
         """Write the manifest of a folder, and give the folder its name.
@@ -153,60 +95,33 @@ class Output:
         if gone := listed - found:
             raise WriteFailedError(
                 f"{len(gone)} files of {str(self.part)!r} are gone, such as {min(gone)!r}: they "
-                "were moved or removed during the call. The same command writes them again."
+                "were moved or removed during the call. Repeat it."
             )
         write_manifest(self.part / MANIFEST, with_sources(self.part, rows))
         with write_errors(self.part):
-            for name in found - listed - {MANIFEST, RECORD}:
+            for name in found - listed:
                 (self.part / name).unlink()
             for entry in [*self.part.iterdir(), self.path]:
                 if entry.is_dir() and not any(entry.iterdir()):
                     entry.rmdir()
         move_folder(self.part, self.path)
-        with write_errors(self.path):  # last, so that a call that is killed before can be repeated
-            (self.path / RECORD).unlink()
 
     def finish_table(self) -> None:
-        """Give the table and then its manifest their names, and remove the part folder."""
-        table, replaced = self.part / self.path.name, self.overwrite or self.table_named
+        """Give the table its name, and then its manifest."""
+        table = self.part / self.path.name
         with write_errors(self.path):
             for source in (table, manifest_path(table)):
-                if source.exists():
-                    move_file(source, self.path.with_name(source.name), replace=replaced)
-            shutil.rmtree(self.part)
-
-    def _read_record(self) -> dict[str, Any]:
-        """Return the record in the part folder. Raises OutputExistsError for other files there."""
-        record: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            stored = parsed_json(read_regular(self.part / RECORD))
-            if stored["format"] == RECORD_FORMAT:
-                record = {"command": "", **stored, "made_from": dict(stored["made_from"])}
-        if not record:
-            if self.part.exists() and (not self.part.is_dir() or any(self.part.iterdir())):
-                raise OutputExistsError(
-                    f"{str(self.part)!r} is needed while {str(self.path)!r} is written, and is not "
-                    "from this program; move it away."
-                )
-            return {}
-        if record["command"] != self.command and not self.overwrite:
-            raise ResumeMismatchError(
-                f"{str(self.part)!r} was begun by `{record['command']}`, not by `{self.command}`; "
-                "choose another output, or --overwrite."
-            )
-        return record
+                move_file(source, self.path.with_name(source.name), replace=self.overwrite)
 
 
 @contextlib.contextmanager
-def output(
-    path: Path, command: str, *, table: bool = False, overwrite: bool = False
-) -> Iterator[Output]:
-    """Hold an output for one command, until the block has finished it.
+def output(path: Path, *, table: bool = False, overwrite: bool = False) -> Iterator[Output]:
+    """Hold an output for one command, until the block has finished it; otherwise nothing is left.
 
     Parameters
     ----------
-    path, command
-        The folder or file to write, new or an empty folder; the name of the command.
+    path
+        The folder or file to write, new or an empty folder.
     table
         Whether the output is one file with a manifest next to it.
     overwrite
@@ -215,27 +130,19 @@ def output(
 
     Raises
     ------
-    OutputExistsError, ResumeMismatchError, FolderInUseError
+    OutputExistsError, FolderInUseError
         Also StopRequested after an interruption, with the way to continue.
     """
     path = Path(path)
     with hold_folder(path.parent, f".{path.name}.lock"):
         clean_stale(path.parent, {path.name})
-        held = Output(path, command, overwrite=overwrite)
-        if not (table and held.table_named):
-            (check_absent if table else _check_folder)(path, overwrite=overwrite)
-
-        def hint() -> str:
-            again = "goes on" if held.goes_on else "starts again"
-            return f"{str(path)!r} is not finished; the same command {again}"
-
+        (check_absent if table else _check_folder)(path, overwrite=overwrite)
+        held = Output(path, overwrite=overwrite)
         try:
-            with interruptible(hint):
+            with interruptible(lambda: f"{str(path)!r} is not there; the same command goes on"):
                 yield held
-        except BaseException:
-            if held.part.is_dir() and not held.goes_on:
-                shutil.rmtree(held.part, ignore_errors=True)
-            raise
+        finally:
+            shutil.rmtree(held.part, ignore_errors=True)
 
 
 def write_drawn(
@@ -255,6 +162,9 @@ def write_drawn(
     folders, suffix = safe_names(counts), kind_named(gan.meta_.kind).suffix(gan.meta_.rate)
     paths = {c: [f"{folders[c]}/{i:06d}{suffix}" for i in range(n)] for c, n in counts.items()}
     refused = draw_images(gan, held.part, paths, seed=seed, workers=workers, progress=progress)
+    why = "; ".join(f"{counts[name]:,} wanted: {reason}" for name, reason in refused.items())
+    if refused.keys() == counts.keys():
+        raise TooFewAcceptedError(f"{why}. Nothing was written; the run is {str(run)!r}.")
     held.finish_folder(
         [
             ManifestRow(path, name, "synthetic", run.name, index)
@@ -264,7 +174,7 @@ def write_drawn(
         ]
     )
     if refused:
-        raise TooFewAcceptedError("; ".join(refused.values()))
+        raise TooFewAcceptedError(f"{why}. The other classes were written.")
 
 
 def draw_images(
@@ -273,15 +183,13 @@ def draw_images(
     paths: Mapping[str, Sequence[str]],
     *,
     seed: int,
-    size: tuple[int, int] | None = None,
     workers: int | None = None,
     progress: Progress,
 ) -> dict[str, str]:
     """Draw generated images or signals into files, by threads.
 
-    Row i of a class goes to `folder / paths[class][i]`; whole files are skipped. The bytes do not
-    depend on the number of threads, `workers`, by default one per core. size: (height, width) in
-    px, by default the model's.
+    Row i of a class goes to `folder / paths[class][i]`. The bytes do not depend on the number of
+    threads, `workers`, by default one per core.
 
     Returns {class: reason} for the classes that the model refuses. They leave no file.
     """
@@ -294,17 +202,17 @@ def draw_images(
         name, first = task
         last = min(first + span, len(paths[name]))
         for start in range(first, last, IMAGES_AT_ONCE):
+            if stopped or name in refused:
+                return
             own = paths[name][start : min(start + IMAGES_AT_ONCE, last)]
-            absent = [i for i, path in enumerate(own) if not is_whole(folder / path)]
-            if absent and not stopped and name not in refused:
-                try:
-                    gan.check_counts({name: len(paths[name])})
-                    drawn = gan.rows(name, start, start + len(own), seed).take(absent)
-                except TooFewAcceptedError as error:
-                    refused[name] = str(error)
-                    return
-                for i, content in zip(absent, _encoded(drawn, size), strict=True):
-                    write_part(folder / own[i], content)
+            try:
+                gan.check_counts({name: len(paths[name])})
+                drawn = gan.rows(name, start, start + len(own), seed)
+            except TooFewAcceptedError as error:
+                refused[name] = str(error)
+                return
+            for path, content in zip(own, drawn.kind.encode(drawn), strict=True):
+                write_file(folder / path, content, sync=False)
             done += len(own)
             progress.advance(done)
 
@@ -321,18 +229,6 @@ def draw_images(
         for path in (path for name in refused for path in paths[name]):
             (folder / path).unlink(missing_ok=True)
     return refused
-
-
-def _encoded(data: Labelled, size: tuple[int, int] | None) -> list[bytes]:
-    """Return the file content of each generated row, images at `size` = (height, width) px."""
-    if size is not None and size != data.image_shape[:2]:
-        data = replace(data, rows=resize_batch(data.pixels, size))
-    return data.kind.encode(data)
-
-
-def is_whole(path: Path) -> bool:
-    """Return whether a file of an image or signal is complete."""
-    return is_whole_png(path) if path.suffix == ".png" else is_whole_signal(path)
 
 
 def check_apart(source: Path, out: Path) -> None:
@@ -371,21 +267,48 @@ def check_absent(path: Path, *, overwrite: bool) -> None:
             )
 
 
-def new_run_folder(data: str | Path, parent: str = "runs") -> Path:
-    """Return `<parent>/<name of data>`, or the first free of -2, -3, ... behind it."""
+def earlier_folders(data: str | Path, parent: str = "runs") -> list[Path]:
+    """Return the folders `<parent>/<name of data>`, then -2, -3, ..., that are there."""
+    numbers = itertools.count(1)
+    return [*itertools.takewhile(Path.exists, (_numbered(data, parent, n) for n in numbers))]
+
+
+def _numbered(data: str | Path, parent: str, number: int) -> Path:
     source = Path(data).resolve()
     name = (source.stem if source.is_file() else source.name) or "data"
-    ends = ("" if number == 1 else f"-{number}" for number in itertools.count(1))
-    return next(run for end in ends if not (run := Path(parent) / f"{name}{end}").exists())
+    return Path(parent, name if number == 1 else f"{name}-{number}")
 
 
 def folder_to_write(
-    data: str | Path, out: str | Path | None, parent: str = "runs", *, resume: bool = False
+    data: str | Path,
+    out: str | Path | None,
+    parent: str = "runs",
+    *,
+    resume: bool = False,
+    unfinished: Callable[[Path], bool] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
-    """Return `out`, by default a new folder in `parent`. Raises UsageError if it is unsuitable."""
-    if resume and out is None:
-        raise UsageError("--resume needs --out, the folder of what was stopped")
-    folder = new_run_folder(data, parent) if out is None else Path(out)
+    """Return `out`, by default the first new folder of `earlier_folders`.
+
+    With `resume` the default is the last earlier one that is `unfinished`, by default a run without
+    a model. Raises UsageError if there is none, and for a folder in the data.
+    """
+    earlier = [] if out is not None else earlier_folders(data, parent)
+    folder = _numbered(data, parent, len(earlier) + 1) if out is None else Path(out)
+    if out is None and resume:
+        unfinished = unfinished or (lambda run: is_run(run) and not (run / MODEL).exists())
+        begun = [one for one in earlier if unfinished(one)]
+        if not begun:
+            raise UsageError(
+                f"--resume: nothing unfinished is in {str(_numbered(data, parent, 1))!r} or a "
+                "numbered folder like it; name the folder of what was stopped with --out"
+            )
+        folder = begun[-1]
+    elif earlier and progress is not None:
+        progress.note(
+            f"{str(earlier[-1])!r} is there already, so this goes to {str(folder)!r}; --resume "
+            "continues what was stopped, --out DIR --overwrite replaces"
+        )
     check_apart(Path(data), folder)
     return folder
 
@@ -444,7 +367,7 @@ def _check_folder(path: Path, *, overwrite: bool) -> None:
             "earlier output."
         )
     try:
-        listed = {MANIFEST, RECORD, *(row.path for row in read_manifest(path / MANIFEST))}
+        listed = {MANIFEST, *(row.path for row in read_manifest(path / MANIFEST))}
     except DataError:
         listed = set()
     if foreign := _files_below(path) - listed:

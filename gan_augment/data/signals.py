@@ -173,15 +173,6 @@ def read_signals(
     return _read_folder(list_folder(path, SUFFIXES), window, skip_bad, progress)
 
 
-def is_whole_signal(path: Path) -> bool:
-    """Return whether a written file is whole; a power cut leaves empty or cut files."""
-    try:
-        _read_file(path)
-    except DataError:
-        return False
-    return True
-
-
 def windows_of(values: Values, window: int | None) -> Values:
     """Cut a recording (C, L) into windows (n, C, window) without overlap; drop the rest.
 

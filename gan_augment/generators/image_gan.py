@@ -16,11 +16,11 @@ from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, ModelFileError
 from gan_augment.generators.gan import GAN, Problem, SavedArrays
 from gan_augment.generators.image_sampler import ImageSampler
-from gan_augment.generators.model_file import ModelMeta
+from gan_augment.generators.model_file import TRIED_IMAGES, ModelMeta
 from gan_augment.generators.scorer import GANScorer, ImageScorer, score_s, training_batches
 from gan_augment.generators.selection import FOLDS, select
 from gan_augment.generators.source_rows import checked_data
-from gan_augment.generators.trial import LEAST_IMAGES, SEEDS, try_rows, updates_within
+from gan_augment.generators.trial import SEEDS, try_rows, updates_within
 from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
 from gan_augment.progress import Progress
@@ -116,7 +116,9 @@ class ImageGAN(GAN):
         pool = self._fitted()._sampler.sources
         if pool is None:
             return super().starting_from(source)
-        return self._with(replace(self._sampler, sources=pool.starting_from(source)))
+        sampler = self._sampler
+        selection = sampler.selection if self.selection else None
+        return self._with(replace(sampler, sources=pool.starting_from(source), selection=selection))
 
     def check_counts(self, counts: Mapping[str, int]) -> None:
         """Raise where a class is unknown or refused, or has too few rows to start from."""
@@ -132,6 +134,10 @@ class ImageGAN(GAN):
         self, label: int, name: str, start: int, stop: int, seed: int, first_id: int
     ) -> tuple[NDArray[Any], NDArray[np.str_] | None]:
         return self._sampler.rows(label, name, start, stop, seed)
+
+    def _useful_steps(self, recipe: Recipe) -> int:
+        tried = self.selection and self.advise
+        return -(-TRIED_IMAGES // recipe.batch) if tried else super()._useful_steps(recipe)
 
     def _recipe(self) -> Recipe:
         return resolve_recipe(self.recipe)
@@ -192,7 +198,7 @@ class ImageGAN(GAN):
             "rate": data.meta.rate,
         }
         self._describe(ModelMeta.model_validate(facts))
-        images = LEAST_IMAGES if self.untrained else training.trained * parts.recipe.batch
+        images = TRIED_IMAGES if self.untrained else training.trained * parts.recipe.batch
         updates = updates_within(images, len(rows)) if self.selection and self.advise else 0
         if not updates or self.refuses_.keys() >= set(self.topped_up_):
             return

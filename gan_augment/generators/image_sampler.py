@@ -202,6 +202,13 @@ class ImageSampler:
                 if first >= end:
                     break
                 number = (span << 20) + block  # a span has as many blocks as it needs
+                if self.sources is not None and self.sources.unused(name, number) <= 0:
+                    rows, arrived = len(self.sources.rows_for(name)), first - span * size
+                    raise TooFewAcceptedError(
+                        f"{arrived} of {rows:,} rows arrived as {name!r}, as classifiers see them: "
+                        f"request at most {arrived}, name more rows, or "
+                        "--no-selection (selection=False)"
+                    )
                 kept = self._kept.get((label, seed, number))
                 if kept is None or first + kept > start:
                     yield number, first, end

@@ -14,6 +14,9 @@ from gan_augment.options import FitOptions, TopUp
 from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
 
+TRIED_IMAGES = 30_720
+"""A fit of fewer images (1,920 steps of 16) tries no generated rows, so that "auto" repeats."""
+
 Shape = tuple[PositiveInt, PositiveInt, PositiveInt]
 
 

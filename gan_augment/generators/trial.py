@@ -23,7 +23,7 @@ from gan_augment.classifier import train_classifier
 from gan_augment.data.groups import unit_of_rows
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.generators.generator import Generator, added_rows, with_added
-from gan_augment.generators.model_file import Estimate, UsefulnessRecord
+from gan_augment.generators.model_file import TRIED_IMAGES, Estimate, UsefulnessRecord
 from gan_augment.generators.selection import FOLDS, folds_of
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp
@@ -31,7 +31,7 @@ from gan_augment.progress import Progress
 from gan_augment.rng import derived_seed
 
 SHARE, SEEDS, EPOCHS = 0.5, 2, 60
-LEAST_IMAGES, MOST_UPDATES = 30_720, 300
+MOST_UPDATES = 300
 UPDATES_AN_IMAGE = 3 / 1024  # of eight CNNs: 15 % of a fit
 WIDE = 1.282  # standard errors to each side of an interval of 80 %
 
@@ -45,7 +45,7 @@ def updates_within(images: int, rows: int) -> int:
     >>> updates_within(25_600, 2000), updates_within(51_200, 2000), updates_within(256_000, 2000)
     (0, 150, 300)
     """
-    if images < LEAST_IMAGES:
+    if images < TRIED_IMAGES:
         return 0
     return min(MOST_UPDATES, int(UPDATES_AN_IMAGE * images), max(EPOCHS * rows // 128, 60))
 

@@ -81,7 +81,7 @@ def new_file(path: Path, *, sync: bool = True, replace: bool = True) -> Iterator
     If the block raises, an earlier file is intact and the temporary file is gone. Parameters and
     errors are those of `write_file`.
     """
-    temporary = _temporary(path, "tmp")
+    temporary = temporary_path(path, "tmp")
     with write_errors(path):
         try:
             with NewFile(temporary) as file:
@@ -112,7 +112,7 @@ def move_folder(source: Path, path: Path) -> None:
     The earlier folder is `path.old-<pid>` for the moment of the rename; `clean_stale` gives it its
     name back after a crash.
     """
-    aside = _temporary(path, "old")
+    aside = temporary_path(path, "old")
     with write_errors(path):
         for parent, _, names in os.walk(source):
             for name in names:
@@ -217,5 +217,6 @@ def sync_path(path: Path) -> None:
         os.close(descriptor)
 
 
-def _temporary(path: Path, kind: str) -> Path:
+def temporary_path(path: Path, kind: str) -> Path:
+    """Return the name in use while `path` is written ("tmp") or replaced ("old")."""
     return path.with_name(f"{path.name}.{kind}-{os.getpid()}")

@@ -18,7 +18,7 @@ LOCK_FILE = ".lock"
 
 @contextlib.contextmanager
 def hold_folder(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
-    """Hold `folder` for this process; create it if needed, and remove it if it stays empty.
+    """Hold `folder` for this process; create it and its parents, and remove those left empty.
 
     The kernel's file lock is released when the process ends. On a disk without `flock` the file
     itself is the lock. Its text names the holder for people.
@@ -41,7 +41,8 @@ def hold_folder(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
     """
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{str(folder)!r} is a file; expected the path of a folder.")
-    new, path = not folder.exists(), folder / lock_file
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    path = folder / lock_file
     try:
         with write_errors(path):
             folder.mkdir(parents=True, exist_ok=True)
@@ -67,9 +68,9 @@ def hold_folder(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
                     path.unlink(missing_ok=True)  # before the release: nobody sees it stale
             lock.release()
     finally:
-        if new:
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # only if nothing was written
+        with contextlib.suppress(OSError):
+            for empty in made:
+                empty.rmdir()  # only if nothing was written
 
 
 def _is_in_place(folder: Path, held: os.stat_result) -> bool:

@@ -113,7 +113,7 @@ CASES: list[tuple[Callable[[Path], object], str, tuple[object, ...], int, str]] 
     (nothing, "", (*TOP_UP, "--to", "9" * 30), 2, "^error: --to"),
     (nothing, "", (*TOP_UP, "--synthetic-share", LONG), 2, "^error: --synthetic-share"),
     (nothing, "", (*SAMPLE, "--counts", 2_000_000_000), 2, "needs .* GiB"),
-    (nothing, "", (*SAMPLE, "--counts", "9" * 30), 2, "expected a whole number"),
+    (nothing, "", (*SAMPLE, "--counts", "9" * 30), 2, "take fewer"),
     (nothing, "", (*SAMPLE, "--counts", LONG), 2, "^error: --counts"),
     (nothing, "", ("evaluate", *FIT_ROWS[1:], "--folds", "9" * 30), 2, "^error: --folds 9+"),
     (nothing, "", ("evaluate", *FIT_ROWS[1:], "--n-jobs", "9" * 30), 2, "^error: --n-jobs 9+"),

@@ -1,6 +1,7 @@
 """A topped-up folder: exact counts, the user's files untouched, and every file accounted for."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,20 +10,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gan_augment.commands import augment as augmenting
-from gan_augment.commands.augment import augment, file_names, repeat_name
-from gan_augment.commands.fit import fit
+from gan_augment.commands.augment import augment, file_names, plan_augment, repeat_name
 from gan_augment.data.images.png_folder import folded, read_manifest
 from gan_augment.data.images.reader import read_images
 from gan_augment.errors import (
     DataError,
     NoRareClassError,
     OutputExistsError,
-    ResumeMismatchError,
     TooFewAcceptedError,
     UnknownClassError,
     UsageError,
 )
 from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.generators.model_file import TRIED_IMAGES
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.storage.bundle import load_bundle, save_bundle
 from gan_augment.training.callbacks import StopRequested
@@ -106,50 +106,20 @@ def test_larger_originals_bring_one_warning_with_the_cure(run, make_classes, tmp
     result = augment(data, tmp_path / "out", model=run)
     (warning,) = result.warnings
     assert "24 x 24 px" in warning
-    assert "--match model or --match originals" in warning
+    assert "--match" in warning
 
 
 def test_resized_originals_are_png_files_of_the_model_s_size(run, make_classes, tmp_path):
     data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2}, side=24)
     jpeg = data / "good" / "photo.jpg"
     Image.new("L", (24, 24), 99).save(jpeg)
-    result = augment(data, tmp_path / "out", model=run, match="model")
+    result = augment(data, tmp_path / "out", model=run, match=True)
     assert result.warnings == ()
     for path in (tmp_path / "out").rglob("*.png"):
         with Image.open(path) as image:
             assert image.size == (8, 8)
     with Image.open(tmp_path / "out" / "good" / "photo.jpg.png") as image:
         assert image.text == {"Software": "gan-augment"}
-
-
-def test_matched_originals_have_been_through_the_model_s_size_and_all_have_their_own(
-    run, make_classes, tmp_path
-):
-    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2}, side=24)
-    result = augment(data, tmp_path / "out", model=run, match="originals")
-    assert result.warnings == ()
-    rows = read_manifest(tmp_path / "out" / "manifest.csv")
-    assert {row.origin for row in rows} >= {"real", "repeat", "synthetic"}
-    pictures = {row.path: np.asarray(Image.open(tmp_path / "out" / row.path)) for row in rows}
-    assert {picture.shape for picture in pictures.values()} == {(24, 24)}
-    real = next(row for row in rows if row.origin == "real")
-    with Image.open(data / real.source) as original:
-        small = original.resize((8, 8), Image.Resampling.BICUBIC)
-    expected = small.resize((24, 24), Image.Resampling.BICUBIC)
-    assert np.array_equal(pictures[real.path], np.asarray(expected))
-    synthetic = next(row for row in rows if row.origin == "synthetic")
-    drawn = ImageGAN.load(run / "model.safetensors", threads=1).sample(
-        {synthetic.label: synthetic.index + 1}
-    )
-    grown = Image.fromarray(drawn.pixels[-1, ..., 0]).resize((24, 24), Image.Resampling.BICUBIC)
-    assert np.array_equal(pictures[synthetic.path], np.asarray(grown))
-
-
-@pytest.mark.parametrize("match", ["bigger", ""])
-def test_a_way_to_match_that_there_is_not_is_a_usage_error(run, make_classes, tmp_path, match):
-    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2})
-    with pytest.raises(UsageError, match="'model' or 'originals'"):
-        augment(data, tmp_path / "out", model=run, match=match)
 
 
 def test_arrays_come_out_as_png_files_of_their_own_size(run, tmp_path):
@@ -235,18 +205,11 @@ def interrupted(*args, **kwargs):
     raise KeyboardInterrupt
 
 
-def test_a_stopped_call_goes_on_and_ends_the_same(run, data_folder, tmp_path, monkeypatch):
-    augment(data_folder, tmp_path / "whole", model=run)
-    with monkeypatch.context() as patch:
-        patch.setattr(augmenting._Originals, "write", interrupted)
-        with pytest.raises(StopRequested):
-            augment(data_folder, tmp_path / "cut", model=run)
-    assert not (tmp_path / "cut").exists()
-    with pytest.raises(ResumeMismatchError, match="top-up"):
-        augment(data_folder, tmp_path / "cut", model=run, top_up=HALF)
-    monkeypatch.setattr(ImageGAN, "rows", None)  # nothing is drawn again
-    augment(data_folder, tmp_path / "cut", model=run)
-    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+def test_a_stopped_call_leaves_nothing(run, data_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(augmenting, "write_file", interrupted)
+    with pytest.raises(StopRequested):
+        augment(data_folder, tmp_path / "cut", model=run)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_overwriting_refuses_a_folder_with_files_of_others(run, data_folder, tmp_path):
@@ -270,12 +233,14 @@ def test_where_nothing_is_to_be_generated_nothing_is_trained(data_folder, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_stopped_call_keeps_the_run_it_trained(data_folder, tmp_path, monkeypatch):
+def test_a_repeated_call_draws_from_the_run_of_the_same_data_and_options(
+    data_folder, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     options = FitOptions(steps=2, threads=1, precision="float32", selection=False)
     with monkeypatch.context() as patch:
         patch.setattr(augmenting, "draw_images", interrupted)
-        with pytest.raises(StopRequested):
+        with pytest.raises(StopRequested, match="goes on"):
             augment(data_folder, "out", options=options)
     model = (tmp_path / "runs" / "parts" / "model.safetensors").read_bytes()
     with monkeypatch.context() as patch:
@@ -283,14 +248,42 @@ def test_a_stopped_call_keeps_the_run_it_trained(data_folder, tmp_path, monkeypa
         result = augment(data_folder, "out", options=options)
     assert result.run.as_posix() == "runs/parts"
     assert (tmp_path / "runs" / "parts" / "model.safetensors").read_bytes() == model
-    with monkeypatch.context() as patch:
-        patch.setattr(augmenting, "draw_images", interrupted)
-        with pytest.raises(StopRequested):
-            augment(data_folder, "out", options=options, overwrite=True)
     other = options.model_copy(update={"seed": 1})
-    fit(data_folder, tmp_path / "runs" / "parts-2", other, overwrite=True)
-    with pytest.raises(ResumeMismatchError, match="was changed since"):
-        augment(data_folder, "out", options=options, overwrite=True)
+    assert augment(data_folder, "other", options=other).run.as_posix() == "runs/parts-2"
+    changed = shutil.copytree(data_folder, tmp_path / "given" / "parts")
+    (changed / "good" / "image 0.png").unlink()
+    assert augment(changed, "third", options=other).run.as_posix() == "runs/parts-3"
+
+
+@pytest.mark.parametrize(
+    ("options", "share"),
+    [({"steps": 3}, "auto"), ({"steps": 3, "selection": False}, "auto"), ({"steps": 3}, 0.0)],
+)
+def test_a_plan_counts_what_is_written(data_folder, tmp_path, monkeypatch, options, share):
+    monkeypatch.chdir(tmp_path)
+    asked = FitOptions(device="cpu", threads=1, **options)
+    top_up = TopUp(synthetic_share=share)
+    plan = plan_augment(data_folder, "out", options=asked, top_up=top_up)
+    assert list(tmp_path.iterdir()) == []
+    done = augment(data_folder, "out", options=asked, top_up=top_up)
+    assert plan.to_dict()["counts"] == done.counts
+    assert (plan.fit is None) == (done.run is None)
+
+
+def test_a_fit_too_short_for_a_trial_is_not_begun_and_its_minimum_is_one_number(
+    data_folder, tmp_path
+):
+    short, enough = (FitOptions(steps=steps) for steps in (1919, 1920))
+    plan = plan_augment(data_folder, tmp_path / "out", options=short)
+    assert (plan.fit, plan.ends.generated) == (None, {})
+    assert "1,920 steps" in plan.note
+    plan = plan_augment(data_folder, tmp_path / "out", options=enough)
+    assert plan.fit is not None
+    assert "the trial at the end" in plan.note
+    assert 1920 * plan.fit.recipe.batch == TRIED_IMAGES
+    root = Path(__file__).parents[2]
+    for document in ("README.md", "docs/faq.md", "docs/amount.md"):
+        assert "1,920 steps" in (root / document).read_text(encoding="utf-8")
 
 
 parts = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)

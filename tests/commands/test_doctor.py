@@ -8,7 +8,6 @@ import pytest
 
 from gan_augment.commands import doctor as installation
 from gan_augment.commands.doctor import (
-    albumentations_words,
     doctor,
     requirements,
 )
@@ -59,17 +58,3 @@ def test_a_whole_installation_is_said_to_be_one(no_trials):
 def test_a_version_outside_its_range_is_a_problem(monkeypatch, no_trials):
     without(monkeypatch, torch="2.9.1+cpu")
     assert doctor().problems == ('torch 2.9.1+cpu: expected >=2.10; pip install "torch>=2.10"',)
-
-
-@pytest.mark.parametrize(
-    ("owners", "words"),
-    [
-        (["albumentations"], "the MIT package provides"),
-        (["AlbumentationsX"], "pip uninstall albumentationsx"),
-        (["albumentationsx", "albumentations"], "pip uninstall albumentations albumentationsx"),
-        ([], "no package provides"),
-    ],
-)
-def test_it_is_told_which_albumentations_answers(monkeypatch, owners, words):
-    monkeypatch.setattr(metadata, "packages_distributions", lambda: {"albumentations": owners})
-    assert words in albumentations_words()

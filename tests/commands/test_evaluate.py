@@ -117,9 +117,21 @@ def test_without_a_folder_it_is_named_after_the_data(
     (tmp_path / "reports" / "frauds").mkdir(parents=True)
     with pytest.raises(StopRequested):
         evaluate(table, None, asked(), progress=Stopping(at="timing"))
-    with pytest.raises(UsageError, match="resume= needs out="):
+    with pytest.raises(UsageError, match="nothing unfinished"):
         evaluate(table, None, asked(), resume=True)
     assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["frauds"]
+    (tmp_path / "reports" / "frauds" / "journal.jsonl").touch()
+    with pytest.raises(UsageError, match="journal"):  # it was found
+        evaluate(table, None, asked(), resume=True)
+
+
+def test_photos_are_sent_to_pretrained_features_first(tmp_path: Path) -> None:
+    photos = write_classes(tmp_path / "photos", {"a": 14, "b": 5}, side=120)
+    options = EvaluationOptions.checked({"fit": FitOptions(steps=1, classes=("b",))}, "test")
+    progress = Stopping(at="fitting")
+    with pytest.raises(StopRequested):
+        evaluate(photos, tmp_path / "rep", options, force=True, progress=progress)
+    assert "--backbone lite0.safetensors" in progress.notes[0]
 
 
 @pytest.mark.slow

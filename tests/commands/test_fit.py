@@ -19,7 +19,7 @@ from PIL import Image
 
 from gan_augment.commands import fit as fitting
 from gan_augment.commands.fit import fit, plan_fit
-from gan_augment.commands.writing import Result, run_folder
+from gan_augment.commands.writing import run_folder
 from gan_augment.errors import (
     DivergedError,
     NoRareClassError,
@@ -146,12 +146,17 @@ def test_a_run_is_named_after_its_data_then_numbered(data, tmp_path, monkeypatch
 
     def begun(plan, *_, **__):
         (plan.run / "x").touch()
-        return Result(), None
 
     monkeypatch.setattr(fitting, "_train", begun)
+    heard = Notes()
     for _ in range(3):
-        fit(data, options=QUICK)
+        fit(data, options=QUICK, progress=heard)
     assert {p.name for p in Path("runs").iterdir()} == {"parts", "parts-2", "parts-3"}
+    told = [note for note in heard.notes if "there already" in note]
+    assert [("'runs/parts-2'" in one, "'runs/parts-3'" in one) for one in told] == [
+        (True, False),
+        (True, True),
+    ]
 
 
 def test_the_steps_that_a_budget_became_repeat_the_run(data, tmp_path, monkeypatch):
@@ -272,20 +277,33 @@ def test_no_rare_class_is_exit_code_3_with_the_counts(make_classes, tmp_path, co
     assert not (tmp_path / "run").exists()
 
 
-def test_resuming_needs_the_folder_of_the_run(data):
-    with pytest.raises(UsageError, match="out="):
+def test_resume_without_a_folder_finds_the_last_unfinished_run(
+    data, cut, whole, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"nothing unfinished.*out="):
         fit(data, resume=True)
+    assert not Path("runs").exists()
+    for name, run in (("parts", whole), ("parts-2", cut), ("parts-3", whole)):
+        shutil.copytree(run, Path("runs") / name)
+    assert fit(data, resume=True).run == Path("runs/parts-2")
+    assert model(Path("runs/parts-2")) == model(whole)
+
+
+def test_a_refused_resume_names_every_setting_that_differs(data, run):
+    with pytest.raises(ResumeMismatchError, match=r"recipe = 'anchored', seed = 0, not .*'free'"):
+        fit(data, run, FitOptions(recipe="free", seed=3), resume=True)
 
 
 def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plan = plan_fit(data, QUICK)
-    assert (plan.run.as_posix(), plan.topped_up, plan.length) == (
+    assert (plan.run.as_posix(), plan.data.topped_up, plan.length) == (
         "runs/parts",
         ("bad",),
         "20 steps",
     )
-    assert plan.counts == COUNTS
+    assert plan.data.counts == COUNTS
     assert json.loads(json.dumps(plan.to_dict()))["image_shape"] == [8, 8, 1]
     assert list(tmp_path.iterdir()) == []
 
@@ -547,8 +565,8 @@ def test_options_of_training_are_refused_where_nothing_is_trained_or_scored(tmp_
     table = tmp_path / "parts.csv"
     table.write_text("size,kind\n" + "".join(f"{i * i % 17},{'ab'[i % 2]}\n" for i in range(40)))
     for options, why in (
-        ({"flips": True}, "flips=: for images only"),
-        ({"patience": 2, "steps": 5}, "patience=: for images only"),
+        ({"flips": True}, "flips=: not for tables"),
+        ({"patience": 2, "steps": 5}, "patience=: not for tables"),
     ):
         with pytest.raises(UsageError, match=why):
             plan_fit(table, FitOptions(target="kind", classes="all", **options))

@@ -9,6 +9,7 @@ import pytest
 
 from gan_augment.commands.inspect import inspect_data, inspect_run
 from gan_augment.errors import DataError, ModelFileError, UsageError
+from gan_augment.options import FitOptions
 
 
 def test_a_data_report_counts_classes_and_explains_the_rare_one(data_folder):
@@ -32,7 +33,15 @@ def test_unusable_files_are_listed_with_the_reason_and_what_a_fit_would_say(tmp_
     assert set(report.to_dict()["rejected"]) == {"bad_part/x.png", "bad_part/y.png"}
     assert "skip_bad=True" in (report.problem or "")
     assert any(line.startswith("  bad_part/x.png: ") for line in report.lines())
-    assert inspect_data(tmp_path, skip_bad=True).problem is None
+    assert inspect_data(tmp_path, FitOptions(skip_bad=True)).problem is None
+
+
+def test_photos_are_sent_to_pretrained_features_first(make_classes, tmp_path):
+    for side, sent in ((100, True), (96, False)):
+        photos = make_classes(tmp_path / f"{side} px", {"a": 2, "b": 2}, side)
+        told = inspect_data(photos)
+        assert (f"evaluate '{photos}' --backbone" in told.lines()[0]) == sent
+        assert bool(told.to_dict()["advice"]) == sent
 
 
 def test_nothing_to_read_is_an_error(tmp_path):
@@ -77,7 +86,7 @@ def test_inspecting_loads_no_torch(run, data_folder):
 
 
 def test_a_report_shows_the_columns_the_classes_and_the_cost(table_file):
-    report = inspect_data(table_file, target="fraud")
+    report = inspect_data(table_file, FitOptions(target="fraud"))
     told = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert told["classes"] == {"no": 48, "yes": 12}
     assert told["rare"] == ["yes"]
@@ -95,7 +104,7 @@ def test_a_report_shows_the_columns_the_classes_and_the_cost(table_file):
 
 
 def test_kinds_can_be_said(table_file):
-    report = inspect_data(table_file, target="fraud", columns={"id": "categorical"})
+    report = inspect_data(table_file, FitOptions(target="fraud", columns={"id": "categorical"}))
     assert report.to_dict()["columns"][0]["kind"] == "categorical"
 
 
@@ -117,7 +126,7 @@ def test_a_table_without_a_target_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="target="):
         inspect_data(tmp_path / "t.parquet")
     with pytest.raises(DataError, match="there is no"):
-        inspect_data(tmp_path / "none.csv", target="y")
+        inspect_data(tmp_path / "none.csv", FitOptions(target="y"))
 
 
 def test_a_run_report_says_what_was_kept_and_what_is_inside(table_run):
@@ -146,7 +155,8 @@ def test_inspecting_a_table_loads_no_torch(table_run, table_file):
     code = (
         "import sys; from gan_augment.commands.inspect import inspect_data, inspect_run;"
         f"inspect_run({str(table_run)!r});"
-        f"inspect_data({str(table_file)!r}, target='fraud');"
+        "from gan_augment.options import FitOptions;"
+        f"inspect_data({str(table_file)!r}, FitOptions(target='fraud'));"
         "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'imblearn')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -100,7 +100,7 @@ def test_missing_labels_and_an_unknown_target_are_refused(frame, tmp_path):
 
 def test_the_plan_and_the_fit_say_what_is_learned_from(file, tmp_path):
     plan = plan_fit(file, OPTIONS, tmp_path / "run")
-    assert plan.counts == {"bent": 970, "plain": 19_000, "torn": 30}
+    assert plan.data.counts == {"bent": 970, "plain": 19_000, "torn": 30}
     assert any(line.startswith("20000 rows of 3 classes") for line in plan.lines())
     assert any("learned from 2,000 of 20,000 rows" in line for line in plan.lines())
     result = fit(file, tmp_path / "run", OPTIONS)
@@ -144,5 +144,5 @@ def test_another_file_with_the_same_sample_is_told_apart(file, frame, tmp_path):
 
 
 def test_images_have_no_rows(tmp_path):
-    with pytest.raises(UsageError, match="most_rows= is of a table"):
+    with pytest.raises(UsageError, match="not for images"):
         fit(tmp_path / "photos", tmp_path / "run", FitOptions(most_rows=MOST))

@@ -6,13 +6,11 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
-from PIL import Image
 
 from gan_augment import TopUp
 from gan_augment.commands.augment import augment, plan_augment
 from gan_augment.commands.fit import FitResult, fit
 from gan_augment.commands.inspect import inspect_run
-from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.generators import load_model
 from gan_augment.generators.model_file import UsefulnessRecord
 from gan_augment.kinds.image import IMAGE
@@ -60,26 +58,6 @@ def test_the_last_lines_of_a_fit_say_what_is_kept_and_what_that_means(fitted, tm
     assert "\n".join(fitted.found) in "\n".join(inspect_run(fitted.run).lines())
 
 
-def test_candidates_are_drawn_with_the_reason_of_rejection_and_nothing_is_replaced(
-    fitted, tmp_path
-):
-    png = tmp_path / "candidates.png"
-    report = inspect_run(fitted.run, samples=True, out=png)
-    assert f"look at {png}" in report.lines()
-    assert report.to_dict()["samples"] == str(png)
-    with Image.open(png) as image:
-        assert image.size[0] > 12 * 48
-    with pytest.raises(OutputExistsError):
-        inspect_run(fitted.run, samples=True, out=png)
-    with pytest.raises(UsageError, match=r"\.png"):
-        inspect_run(fitted.run, samples=True, out=tmp_path / "candidates.jpg")
-
-
-def test_of_a_table_no_candidates_are_drawn(table_run, tmp_path):
-    with pytest.raises(UsageError, match="of a table"):
-        inspect_run(table_run, samples=True, out=tmp_path / "x.png")
-
-
 def test_nothing_is_generated_where_rows_do_not_help_unless_asked(fitted, data_folder, tmp_path):
     hopeless, heard = marked(fitted.run, tmp_path / "run", -0.1), Notes()
     done = augment(data_folder, tmp_path / "out", model=hopeless, progress=heard)
@@ -87,17 +65,17 @@ def test_nothing_is_generated_where_rows_do_not_help_unless_asked(fitted, data_f
     assert done.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
     assert "did not show" in done.warnings[0]
     plan = plan_augment(data_folder, tmp_path / "planned", model=hopeless)
-    assert plan["bad_part"].repeats == 25
+    assert plan.ends["bad_part"].repeats == 25
     asked = TopUp(synthetic_share=0.5)
     serving = marked(fitted.run, tmp_path / "serving", -0.1, serves=True)
     again = plan_augment(data_folder, tmp_path / "planned", model=serving, top_up=asked)
-    assert again["bad_part"].synthetic > 0
+    assert again.ends["bad_part"].synthetic > 0
 
 
 def test_the_default_share_is_kept_where_rows_help(fitted, data_folder, tmp_path):
     fine = marked(fitted.run, tmp_path / "run", 0.1, serves=True)
     plan = plan_augment(data_folder, tmp_path / "planned", model=fine)
-    end = plan["bad_part"]
+    end = plan.ends["bad_part"]
     assert end.synthetic - end.repeats in (0, 1)
     assert end.repeats > 0
 

@@ -156,7 +156,7 @@ def test_data_that_does_not_fit_a_model_of_signals_is_told(archive, run, tmp_pat
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"image_size": (8, 8)}, "window= cuts"),
+        ({"image_size": (8, 8)}, "not for signals"),
         ({"unlabelled": "more"}, "unlabelled= is for images and tables"),
     ],
 )
@@ -167,11 +167,11 @@ def test_options_of_images_are_refused_for_signals(archive, tmp_path, options, t
 
 def test_match_is_refused_for_signals(archive, run, tmp_path):
     with pytest.raises(UsageError, match="is for images"):
-        augment(archive, tmp_path / "out", model=run, match="model")
+        augment(archive, tmp_path / "out", model=run, match=True)
 
 
 def test_inspect_tells_windows_and_the_model(archive, run):
-    data = inspect_data(archive, window=20)
+    data = inspect_data(archive, FitOptions(window=20))
     assert data.unit == "windows"
     assert "52 windows of 2 classes, 20 samples, 2 channels" in data.lines()
     assert "signals: 40 samples, 2 channels" in inspect_run(run).lines()

@@ -122,7 +122,7 @@ def test_classes_too_small_to_be_learned_are_named(table_file, tmp_path):
     lines[1:4] = [line.rpartition(";")[0] + ";never" for line in lines[1:4]]
     (tmp_path / "t.csv").write_text("\n".join(lines))
     plan = plan_fit(tmp_path / "t.csv", FitOptions(target="fraud"))
-    assert any("too small to learn: never (3)" in note for note in plan.notes)
+    assert any("too small to learn: never (3)" in note for note in plan.data.notes)
 
 
 def test_a_parquet_file_is_a_table_too(table_file, tmp_path):
@@ -154,10 +154,10 @@ GIVEN = {
         ("even.csv", {}, NoRareClassError, "rare"),
         ("", {"target": "fraus"}, UsageError, "Did you mean 'fraud'"),
         ("", {"target": None, "columns": {"id": "numeric"}}, UsageError, "target="),
-        ("", {"image_size": (8, 8)}, UsageError, "for images only"),
-        ("", {"flips": True}, UsageError, "for images only"),
-        ("", {"resize": "crop"}, UsageError, "for images only"),
-        ("", {"skip_bad": True}, UsageError, "for images only"),
+        ("", {"image_size": (8, 8)}, UsageError, "not for tables"),
+        ("", {"flips": True}, UsageError, "not for tables"),
+        ("", {"resize": "crop"}, UsageError, "not for tables"),
+        ("", {"skip_bad": True}, UsageError, "not for tables"),
         ("", {"recipe": "gaussian"}, UsageError, "is not trained"),
         ("", {"recipe": "gaussian", "steps": None, "budget": 5}, UsageError, "is not trained"),
         ("", {"recipe": "free", "steps": 0}, UsageError, "noise"),

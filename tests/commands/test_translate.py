@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_augment.commands import writing
 from gan_augment.commands.augment import augment
 from gan_augment.commands.evaluate import plan_evaluation
 from gan_augment.commands.fit import fit
@@ -17,14 +16,14 @@ from gan_augment.data.images.png_folder import png_source, read_manifest, write_
 from gan_augment.data.images.reader import read_images
 from gan_augment.errors import (
     DataError,
-    ResumeMismatchError,
     TooFewAcceptedError,
     UnknownClassError,
     UsageError,
 )
 from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.generators.selection import Selection
 from gan_augment.options import FitOptions, TopUp
-from gan_augment.training.callbacks import StopRequested
+from gan_augment.recipes import SelectionSettings, resolve_recipe
 from tests.commands.conftest import contents, files, write_classes
 
 COUNTS = {"good": 30, "odd": 12, "bad_part": 5}
@@ -56,24 +55,6 @@ def test_images_name_the_file_that_each_was_drawn_from(data, tmp_path):
     again = translate(data, tmp_path / "two", model=tmp_path / "run", **how)
     assert files(tmp_path / "two") == files(tmp_path / "out")
     assert again.run == tmp_path / "run"
-
-
-def test_a_stopped_call_goes_on_to_the_same_bytes(data, translator, tmp_path, monkeypatch):
-    how = {"source": "good", "to": "bad_part", "model": translator, "options": OPTIONS}
-    translate(data, tmp_path / "whole", counts=20, **how)
-
-    def interrupted(*args):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(writing, "with_sources", interrupted)
-        with pytest.raises(StopRequested):
-            translate(data, tmp_path / "out", counts=20, **how)
-    (tmp_path / "out.part" / "bad_part" / "000003.png").unlink()
-    with pytest.raises(ResumeMismatchError, match="counts"):
-        translate(data, tmp_path / "out", counts=2, **how)
-    translate(data, tmp_path / "out", counts=20, **how)
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("recipe", ["cyclegan", "adain", "fourier", "inpaint"])
@@ -242,6 +223,27 @@ def test_a_model_of_rows_draws_a_class_that_the_data_has_no_image_of_from_a_new_
     how = {"counts": 6, "model": translator, "options": OPTIONS}
     translate(more, tmp_path / "out", source="new", to="odd", **how)
     assert sorted(drawn_from(tmp_path / "out")) == [f"new/image {i}.png" for i in range(6)]
+
+
+@pytest.fixture(scope="module")
+def selecting(data, tmp_path_factory) -> Path:
+    """A run of stargan whose selection keeps every image of "odd"."""
+    easy = SelectionSettings(label=0, outlier=0, logit=0.4)
+    recipe = resolve_recipe("stargan").model_copy(update={"selection": easy})
+    options = FitOptions(**(QUICK | {"selection": True}), recipe=recipe)
+    return fit(data, tmp_path_factory.mktemp("runs") / "selecting", options).run
+
+
+def test_too_few_that_arrive_are_counted_and_leave_nothing(data, selecting, tmp_path, monkeypatch):
+    def three(self, pixels, label):
+        return np.where(np.arange(len(pixels)) < 3, "", "label").astype("U9")
+
+    monkeypatch.setattr(Selection, "reasons", three)
+    how = {"source": "good", "to": "odd", "counts": 20, "model": selecting}
+    with pytest.raises(TooFewAcceptedError, match="20 wanted: 3 of 30 rows arrived as 'odd'"):
+        translate(data, tmp_path / "out", options=FitOptions(device="cpu", threads=1), **how)
+    assert list(tmp_path.iterdir()) == []
+    assert translate(data, tmp_path / "out", options=OPTIONS, **how).counts == {"odd": 20}
 
 
 @pytest.mark.slow

@@ -20,7 +20,6 @@ from gan_augment.commands.demo import (
     DemoResult,
     _held,
     demo,
-    demo_table,
     rare_cells,
     rare_digits,
 )
@@ -63,7 +62,7 @@ def one_process() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
     out = tmp_path_factory.mktemp("tried") / "a demo"
-    return demo_table(out, steps=2)
+    return demo(out, table=True, steps=2)
 
 
 @pytest.mark.slow
@@ -80,11 +79,28 @@ def test_the_demo_of_a_table_ends_with_the_evaluators_verdict(done):
     assert stored == done.to_dict()
 
 
+@pytest.mark.parametrize("order", [((), ("--table",)), (("--table",), ())])
+def test_both_demos_run_in_any_order(command, tmp_path, monkeypatch, order):
+    monkeypatch.setattr(demonstration, "_run", lambda out, data, *_, **__: done_at(out, data))
+    for flags in order:
+        ran = command("demo", *flags)
+        assert ran.returncode == 0, ran.stderr
+        again = command("demo", *flags)
+        assert (again.returncode, "--overwrite" in again.stderr) == (2, True)
+    assert {path.name for path in tmp_path.iterdir()} == {"demo", "demo-table"}
+
+
+def done_at(out, data):
+    """Return the result of a demo without its work."""
+    paths = [out / name for name in (data, "run", "topped-up", "samples.png", "report")]
+    return DemoResult(*paths, ("3",), "ADOPT", "ADOPT: it helps")
+
+
 def test_two_demos_cannot_write_one_folder(tmp_path):
     (tmp_path / f"demo.json.tmp-{2**22 + 1}").write_bytes(b"{")  # killed in its first write
     with hold_folder(tmp_path), pytest.raises(FolderInUseError):
-        demo_table(tmp_path)
-    with _held(tmp_path, False, ()):
+        demo(tmp_path, table=True)
+    with _held(tmp_path, False):
         assert {path.name for path in tmp_path.iterdir()} == {".lock", "demo.json"}
 
 
@@ -93,9 +109,9 @@ def test_a_second_demo_replaces_its_own_files_and_no_others(done):
     out = done.data.parent
     (out / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputExistsError):
-        demo_table(out, steps=2)
+        demo(out, table=True, steps=2)
     with pytest.raises(ValueError, match="steps"):  # once the earlier files are gone
-        demo_table(out, steps=-1, overwrite=True)
+        demo(out, table=True, steps=-1, overwrite=True)
     assert {path.name for path in out.iterdir()} == {"cells.csv", "demo.json", "notes.txt"}
 
 

@@ -187,8 +187,6 @@ def visible(home: Path) -> dict[str, bytes]:
         parts = Path(name).parts
         if is_left_over(name) or parts[-1].startswith(".") or parts[-1] in _TIMED:
             continue
-        if any(part.endswith(".part") for part in parts):
-            continue  # an output in progress
         if "checkpoints" not in parts and "models" not in parts:
             found[name] = content
     for folder in home.glob("*/checkpoints"):
@@ -244,14 +242,15 @@ def gone_on(place: Place, work: Work, home: Path) -> str:
         if resumed and (resumed.code != 2 or begun):
             return f"--resume ended with {resumed.code}: {resumed.err[-300:]}"
         anew = command(work.words, home)
-        done = not work.resumes and before == whole and anew.code == 2  # it is there already
-        if anew.code and not done:
+        if anew.code == 2 and not work.resumes:  # it is there already, maybe without its manifest
+            anew = command([*work.words, "--overwrite"], home)
+        if anew.code:
             return f"a new start ended with {anew.code}: {anew.err[-300:]}"
     after = visible(home)
     if after != whole:
         odd = sorted(name for name in {*after, *whole} if after.get(name) != whole.get(name))
         return f"{odd[:3]} differ from an undisturbed run's"
-    left = [name for name in contents(home) if is_left_over(name) or ".part/" in name]
+    left = [name for name in contents(home) if is_left_over(name)]
     return f"{left[0]} is left over" if left else ""
 
 

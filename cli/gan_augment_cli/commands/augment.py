@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -79,11 +79,14 @@ def sample(
     Writes OUT/<class>/000000.png, ... and OUT/manifest.csv; for a table the file OUT, .csv or
     .parquet, and OUT.manifest.csv.
     """
+    from gan_augment.commands.sample import plan_sample
     from gan_augment.commands.sample import sample as run_sample
 
     target_counts = o.row_counts(counts)
     if dry_run:
-        outcome.show_plan(ctx)
+        planned = plan_sample(run, counts=target_counts, classes=classes)
+        lines = [f"{n} rows of {name}" for name, n in planned.items()]
+        outcome.show_plan(ctx, lines, plan={"counts": planned})
         return
     how = {"seed": options.seed, "workers": options.workers, "mark": mark, "overwrite": overwrite}
     result = outcome.run(ctx, run_sample, run, out, counts=target_counts, classes=classes, **how)
@@ -99,13 +102,8 @@ def augment(
     model: o.Model = None,
     run: o.Run = None,
     match: Annotated[
-        Literal["originals", "model"] | None,
-        o.option(
-            "--match",
-            "Write all images alike: at the model's size, or through it at the originals' size. "
-            "[default: originals are copied]",
-        ),
-    ] = None,
+        bool, o.option("--match", "Write all images at the model's size, not copies of the files.")
+    ] = False,
     mark: o.Mark = False,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
@@ -117,24 +115,15 @@ def augment(
     For a table OUT is a file: DATA's rows unchanged, then the new rows; and OUT.manifest.csv.
     """
     from gan_augment.commands.augment import augment as run_augment
-    from gan_augment.commands.augment import count_lines, plan_augment
+    from gan_augment.commands.augment import plan_augment
 
     settings = o.timed(options)
-    if dry_run and model is not None:
-        ends = plan_augment(data, out, model=model, top_up=top_up, options=settings).counts
-        outcome.show_plan(ctx, count_lines(ends), counts=ends)
-        return
+    given: dict[str, Any] = {"model": model, "top_up": top_up, "options": settings, "run": run}
     if dry_run:
-        from gan_augment.commands.fit import plan_fit
-
-        plan = plan_fit(data, settings, run)
-        ends = plan.ends(top_up)
-        drawn = any(one["synthetic"] + one["companion"] for one in ends.values())
-        lines = plan.lines() if drawn else ["nothing is generated, so nothing is trained"]
-        outcome.show_plan(ctx, [*lines, *count_lines(ends)], counts=ends, plan=plan.to_dict())
+        plan = plan_augment(data, out, **given)
+        outcome.show_plan(ctx, plan.lines(), **plan.to_dict())
         return
-    given: dict[str, Any] = {"model": model, "top_up": top_up, "options": settings}
-    how: dict[str, Any] = {"match": match, "mark": mark, "overwrite": overwrite, "run": run}
+    how: dict[str, Any] = {"match": match, "mark": mark, "overwrite": overwrite}
     result = outcome.run(ctx, run_augment, data, out, **given, **how)
     following = f"train your classifier on {shlex.quote(str(out))} as on DATA"
     outcome.show(ctx, result.to_dict(), result.lines(), out, following)

@@ -130,8 +130,8 @@ def choose(
         Any,
         o.Settings(
             o.FIT,
-            "target columns classes image_size window flips seed device precision threads workers "
-            "skip_bad",
+            "target columns classes budget image_size window flips seed device precision "
+            "threads workers skip_bad",
             "unlabelled resize",
         ),
     ],
@@ -141,30 +141,25 @@ def choose(
     recipes: Annotated[
         str, o.option("--recipes", "Names or .toml files with commas, or all.  [default: five]")
     ] = "",
-    budget: Annotated[str, o.option("--budget", "Time of all trials: 90s, 20m, 1h.")] = "20m",
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
     """Try recipes on DATA and name the best one.
 
     Fits them on three quarters of the rows and compares their held-out scores, in rounds of half
-    the recipes and twice the steps. Writes --out: recipe.toml for --recipe, samples.png and
-    choice.json.
+    the recipes and twice the steps, for 20 minutes or --budget. Writes --out: recipe.toml for
+    --recipe, samples.png and choice.json.
     """
     from gan_augment.commands.choose import choose as run_choose
     from gan_augment.commands.choose import plan_choice
-    from gan_augment.options import FitOptions
-    from gan_augment.settings import COMMAND_LINE
 
-    given = options.model_dump(exclude_unset=True)
-    settings = FitOptions.checked(given | {"budget": budget}, COMMAND_LINE)
     names = o.names(recipes)
     if dry_run:
-        lines, values = plan_choice(data, out, settings, recipes=names)
+        lines, values = plan_choice(data, out, options, recipes=names)
         outcome.show_plan(ctx, lines, plan=values)
         return
     flags = {"recipes": names, "overwrite": overwrite}
-    result = outcome.run(ctx, run_choose, data, out, settings, **flags)
+    result = outcome.run(ctx, run_choose, data, out, options, **flags)
     words = ["gan-augment", "fit", str(data)]
     words += ["--target", options.target] if options.target else []
     words += ["--recipe", str(result.out / "recipe.toml")]

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gan_augment.errors import UsageError
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 
@@ -16,15 +15,6 @@ def inspect(
     ctx: typer.Context,
     path: Annotated[Path, o.argument("PATH", "DATA, or the folder of a RUN.")],
     options: Annotated[Any, o.Settings(o.FIT, "target columns window workers skip_bad")],
-    samples: Annotated[
-        bool,
-        o.option(
-            "--samples", "Draw what the selection of a RUN keeps and rejects: RUN/candidates.png."
-        ),
-    ] = False,
-    out: Annotated[
-        Path | None, o.option("--out", "With --samples: another name, a new file (.png).")
-    ] = None,
 ) -> None:
     """Describe DATA or a RUN.
 
@@ -37,17 +27,11 @@ def inspect(
 
     check_there(path, "DATA, or the folder of a run")
     is_run = (path / "config.toml").is_file() or path.suffix == ".safetensors"
-    if samples and not is_run:
-        raise UsageError(f"--samples is for a run, and {str(path)!r} is not one")
-    if out is not None and not samples:
-        raise UsageError("--out names the picture of --samples; add --samples, or leave out --out")
     if is_run:
-        run = outcome.run(ctx, lambda progress: inspect_run(path, samples=samples, out=out))
+        run = inspect_run(path)
         outcome.show(ctx, run.to_dict(), run.lines())
         return
-    names = ("target", "columns", "workers", "window", "skip_bad")
-    settings = {name: getattr(options, name) for name in names}
-    found = outcome.run(ctx, inspect_data, path, **settings)
+    found = outcome.run(ctx, inspect_data, path, options)
     outcome.show(ctx, found.to_dict(), found.lines())
 
 
@@ -95,7 +79,9 @@ def doctor(ctx: typer.Context) -> None:
 def demo(
     ctx: typer.Context,
     options: Annotated[Any, o.Settings(o.FIT, "steps")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")] = Path("demo"),
+    out: Annotated[
+        Path | None, o.argument("[OUT]", "The folder to write.  [default: demo, or demo-table]")
+    ] = None,
     table: Annotated[bool, o.option("--table", "A table of cancer cells, not digits.")] = False,
     seconds: Annotated[float, o.option("--seconds", "Time of training on digits.", min=1)] = 30.0,
     overwrite: o.Overwrite = False,
@@ -106,11 +92,8 @@ def demo(
     breast-cancer table to 40, tops them up, and evaluates briefly whether that helps a classifier.
     """
     from gan_augment.commands.demo import demo as run_demo
-    from gan_augment.commands.demo import demo_table
 
-    how: dict[str, Any] = {"steps": options.steps, "overwrite": overwrite}
-    if table:
-        result = outcome.run(ctx, demo_table, out, **how)
-    else:
-        result = outcome.run(ctx, run_demo, out, seconds=seconds, **how)
+    out = out or Path("demo-table" if table else "demo")
+    how = {"seconds": seconds, "steps": options.steps, "overwrite": overwrite}
+    result = outcome.run(ctx, run_demo, out, table=table, **how)
     outcome.show(ctx, result.to_dict(), result.lines(), out)

@@ -1,7 +1,6 @@
 """Draw contact sheets: for each class, real images above synthetic ones.
 
-Or images that selection keeps, above images it rejects with the reason. Signals are drawn as waves
-above spectra.
+Signals are drawn as waves above spectra.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 TILE_PX = 48
 GAP_PX, MARGIN_PX, GUTTER_PX, HEADER_PX, STRIP_GAP_PX, CLASS_GAP_PX = 2, 16, 76, 26, 6, 16
-CAPTION_PX = 14
 BACKGROUND, INK, FAINT, EMPTY = (255, 255, 255), (24, 24, 27), (113, 113, 122), (244, 244, 245)
 SYNTHETIC, REJECTED = (29, 98, 178), (178, 43, 29)
 SIGNAL_PX, WAVE_PX, SPECTRUM_PX = 112, 48, 26
@@ -34,15 +32,13 @@ _GROUND, _AXIS = (250, 250, 250), (222, 222, 226)
 class SheetRow:
     """One class of a sheet: its name, a note, and two strips of images (n, H, W, C).
 
-    The strips are real and synthetic images; with `reasons`, kept and rejected images, with a
-    reason below each rejected one. Signals are float32 (n, 1, L, C).
+    The strips are real and synthetic images. Signals are float32 (n, 1, L, C).
     """
 
     name: str
     note: str
     above: NDArray[Any]
     below: NDArray[Any]
-    reasons: Sequence[str] | None = None
 
 
 def contact_sheet(
@@ -58,8 +54,7 @@ def contact_sheet(
     height, width = np.max([(1, 1), *shapes], axis=0).tolist()
     scale = max(1, math.ceil(tile_px / min(height, width)))
     tile = height * scale, width * scale
-    captions = CAPTION_PX if any(row.reasons for row in rows) else 0
-    block = HEADER_PX + 2 * (tile[0] + STRIP_GAP_PX) + captions + CLASS_GAP_PX
+    block = HEADER_PX + 2 * (tile[0] + STRIP_GAP_PX) + CLASS_GAP_PX
     left = MARGIN_PX + GUTTER_PX
     size = left + MARGIN_PX + columns * (tile[1] + GAP_PX), MARGIN_PX + len(rows) * block
     sheet = Image.new("RGB", size, BACKGROUND)
@@ -70,16 +65,11 @@ def contact_sheet(
         draw.text((MARGIN_PX, top), name, INK, _font(16))
         after = MARGIN_PX + _font(16).getlength(name) + 10
         draw.text((after, top + 3), printable(row.note), FAINT, _font(13))
-        titles = ("real", "synthetic") if row.reasons is None else ("kept", "rejected")
-        inks = (FAINT, SYNTHETIC) if row.reasons is None else (SYNTHETIC, REJECTED)
         top += HEADER_PX - tile[0] - STRIP_GAP_PX
-        for title, ink, images in zip(titles, inks, (above, below), strict=True):
+        for title, ink, images in (("real", FAINT, above), ("synthetic", SYNTHETIC, below)):
             top += tile[0] + STRIP_GAP_PX
             draw.text((MARGIN_PX, top + tile[0] / 2), title, ink, _font(13), anchor="lm")
             _draw_strip(sheet, (left, top), images[:columns], columns, tile)
-        for column, reason in enumerate((row.reasons or ())[:columns]):
-            place = left + column * (tile[1] + GAP_PX), top + tile[0]
-            draw.text(place, reason, FAINT, _font(11))
     return np.asarray(sheet)
 
 

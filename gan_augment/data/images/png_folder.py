@@ -31,8 +31,6 @@ _RESERVED = frozenset(  # the manifest, and device names of Windows
     + [f"{port}{n}" for port in ("com", "lpt") for n in range(10)]
 )
 SOURCE = "Source"
-_PNG_START = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
 
 
 @dataclass(frozen=True)
@@ -88,18 +86,6 @@ def png_source(path: Path) -> str:
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """Write one image atomically; not synced, see `write_file`."""
     write_file(path, png_bytes(pixels), sync=False)
-
-
-def is_whole_png(path: Path) -> bool:
-    """Return whether a file begins and ends like a PNG; a power cut leaves cut files."""
-    content = path.read_bytes() if path.is_file() else b""
-    return content.startswith(_PNG_START) and content.endswith(_PNG_END)
-
-
-def write_part(path: Path, content: bytes) -> None:
-    """Write one file of an output; replace a file only if it is a beginning of `content`."""
-    cut = path.is_file() and content.startswith(path.read_bytes())
-    write_file(path, content, sync=False, replace=cut)
 
 
 def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
