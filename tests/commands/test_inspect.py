@@ -113,7 +113,7 @@ def test_codes_are_categories_and_the_report_says_so(tmp_path):
         f"{code},{i % 3},{'yn'[i % 4 == 0]}" for i, code in enumerate([10115, 80331, 20095] * 9)
     ]
     (tmp_path / "t.csv").write_text("\n".join(["zip,visits,y", *rows]))
-    lines = inspect_data(tmp_path / "t.csv", target="y").lines()
+    lines = inspect_data(tmp_path / "t.csv", FitOptions(target="y")).lines()
     zip_code, visits = (next(line for line in lines if name in line) for name in ("zip", "visits"))
     assert zip_code.split()[1] == "categorical"
     assert "so codes (if not: --columns name=numeric)" in zip_code
