@@ -43,7 +43,7 @@ def plan_evaluation(
     features: str | Path | None = None,
 ) -> Plan:
     """Decide all that `evaluate` decides before the first fit. Writes nothing."""
-    rows, options, _ = _read(Path(data), test, options or EvaluationOptions(), features, Progress())
+    rows, options, _ = _read(Path(data), test, options, features, Progress())
     return prepare(options=options, **rows)
 
 
@@ -90,7 +90,6 @@ def evaluate(
     started_s, progress = time.monotonic(), progress or Progress()
     how: dict[str, Any] = {"resume": resume, "unfinished": _unfinished, "progress": progress}
     folder = folder_to_write(data, out, "reports", **how)
-    options = options or EvaluationOptions()
     rows, options, notes = _read(Path(data), test, options, features, progress)
 
     def hint() -> str:
@@ -125,7 +124,7 @@ def _show(plan: Plan, notes: tuple[str, ...], progress: Progress, goes_on: bool)
 def _read(
     data: Path,
     test: str | Path | None,
-    options: EvaluationOptions,
+    options: EvaluationOptions | None,
     features: str | Path | None,
     progress: Progress,
 ) -> tuple[dict[str, Any], EvaluationOptions, tuple[str, ...]]:
@@ -133,7 +132,8 @@ def _read(
 
     The rows by name: data; test, or None; photos, small, if the rows are features, or None.
     """
-    fit, frozen = options.fit, None
+    options, frozen = options or EvaluationOptions(), None
+    fit = options.fit
     if features is not None:
         frozen, options = _embedding(features, options)
         fit = options.fit.model_copy(update={"image_size": frozen.image_size_})
