@@ -163,7 +163,11 @@ def inspect_data(
     else:
         scan: Scan = read.read.scan
         if read.kind is IMAGE:
-            facts, details = scan.to_dict(), _image_lines(scan)
+            height, width = scan.image_size
+            sizes = ", ".join(f"{name} {w} x {h}" for name, (h, w) in scan.sizes.items())
+            channels = plural(scan.channels, "channel")
+            facts, details = scan.to_dict(), [f"sizes (width x height, px): {sizes}"]
+            details.append(f"trained at {width} x {height} px with {channels}")
         details += _rejected_lines(scan)
         try:
             if scan.rejected:
@@ -189,15 +193,6 @@ def _class_lines(counts: Mapping[str, int], marked: tuple[str, ...], mark: str) 
     return [
         f"  {name:<{wide}}  {n:>7}{f'  {mark}' if name in marked else ''}"
         for name, n in counts.items()
-    ]
-
-
-def _image_lines(scan: Scan) -> list[str]:
-    height, width = scan.image_size
-    sizes = ", ".join(f"{name} {w} x {h}" for name, (h, w) in scan.sizes.items())
-    return [
-        f"sizes (width x height, px): {sizes}",
-        f"trained at {width} x {height} px with {plural(scan.channels, 'channel')}",
     ]
 
 
