@@ -37,7 +37,7 @@ def available_threads() -> int:
 
 
 def memory_limit_bytes() -> int:
-    """Return the smallest memory limit: of the machine, the control group and the process."""
+    """Return the smallest memory limit of machine, control group and process."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:

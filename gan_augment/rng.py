@@ -42,7 +42,7 @@ def derived_seed(seed: int, stream: str, *block: int | str) -> int:
 def preserve_global_generators(seed: int | None = None) -> Iterator[None]:
     """Restore the global generators of Python, NumPy and torch (CPU) when the block ends.
 
-    Transforms of users draw from them. No other place touches them. seed: of all three in the
+    Transforms of users draw from them. No other place touches them. seed: seed of all three in the
     block, an int >= 0; None leaves them as they are.
 
     >>> import random, torch

@@ -176,7 +176,7 @@ def _run(
     arms: Sequence[str] = ("oversample", "smote", "gan"),
     **settings: Any,
 ) -> DemoResult:
-    """Fit, augment and evaluate. steps, arms, settings: of the evaluation."""
+    """Fit, augment and evaluate; steps, arms and settings are those of the evaluation."""
     topped_up = f"topped-up{Path(data).suffix}"
     fitted = fit(out / data, out / "run", options, progress=progress)
     augment(

@@ -109,9 +109,9 @@ class FitPlan:
 class FitResult(Result):
     """The result of a fit.
 
-    score: of the kept generator, lower is better; None if no generator was eligible. chosen, kept:
-    which generator was kept, and why. samples: the file of real and synthetic rows. found: lines
-    about the selection.
+    score: held-out score of the kept generator, lower is better; None if no generator was eligible.
+    chosen, kept: which generator was kept, and why. samples: the file of real and synthetic rows.
+    found: lines about the selection.
     """
 
     run: Path

@@ -75,8 +75,8 @@ _FOREIGN: dict[KindName, tuple[str, ...]] = {
 class Source:
     """Labelled rows as they were read, and the options of a fit.
 
-    path: of the data. Attributes of `read` differ by kind: `scan` for images and signals, `schema`
-    and `source` for tables.
+    path: where the data is. Attributes of `read` differ by kind: `scan` for images and signals,
+    `schema` and `source` for tables.
     """
 
     path: Path

@@ -280,7 +280,7 @@ def copies(
 ) -> dict[str, int]:
     """Count the generated rows, and the held-out real rows, that equal a training row.
 
-    schema: of a table. Ids, constants and labels are not compared.
+    schema: the table's columns. Ids, constants and labels are not compared.
 
     >>> from gan_augment import read_frame
     >>> rows = read_frame([[1.0], [2.0], [3.0], [2.0]], y=list("abab")).table

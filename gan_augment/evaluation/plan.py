@@ -163,7 +163,7 @@ def prepare(
 ) -> Plan:
     """Return the plan of an evaluation, after timing a few fits.
 
-    header: of a journal to resume, which must describe the same evaluation. The other parameters
+    header: the header of the journal to resume, for the same evaluation. The other parameters
     and errors are those of `runner.evaluate`.
     """
     started_s = time.monotonic() if started_s is None else started_s
@@ -232,7 +232,7 @@ def _ignores_seed(design: Design) -> bool:
 
 
 def _timed(design: Design, steps: int | None) -> Plan:
-    """Time a learner fit and set the steps of the generators. steps: of a journal to resume."""
+    """Time a learner fit and set the generators' steps. steps: those of a resumed journal."""
     options, part = design.options, design.part(design.protocol.splits[0])
     for _ in range(2):  # the first fit of a process includes imports
         began_s = time.perf_counter()

@@ -137,9 +137,10 @@ def contrast_of_seeds(
 ) -> Contrast:
     """Contrast two arms by the differences (R,) of R seeds on one test set, R >= 1.
 
-    Var = s^2 / R + sampling^2: of the seeds, and of the test rows that all of them share, by a
-    bootstrap over `units` independent ones. Degrees of freedom by Welch 1947, "The generalization
-    of Student's problem when several different population variances are involved".
+    Var = s^2 / R + sampling^2, the variance over seeds plus that over the test rows, which all
+    seeds share, from a bootstrap over `units` independent rows. Degrees of freedom by Welch 1947,
+    "The generalization of Student's problem when several different population variances are
+    involved".
     """
     values = np.asarray(differences, dtype=np.float64)
     n = len(values)

@@ -90,9 +90,9 @@ def halve(
     """Run the rounds and decide; the result is JSON-ready.
 
     step_ms: {recipe: milliseconds of a step}. least: {recipe: steps below which it says nothing}.
-    steps: of the first round. score: fits (recipe, steps, seed); None where it diverged. end_s: by
-    `time.monotonic()`; after it the rounds so far decide. Raises DivergedError where all recipes of
-    a round diverged.
+    steps: steps of the first round. score: fits (recipe, steps, seed); None where it diverged.
+    end_s: by `time.monotonic()`; after it the rounds so far decide. Raises DivergedError where all
+    recipes of a round diverged.
     """
     left, rounds, trials = list(step_ms), list[Line](), list[Line]()
     while not rounds or len(rounds[-1]["recipes"]) > 2:
@@ -270,7 +270,7 @@ def choose_recipe(
 def _unfitted(
     prototype: Any, recipe: Recipe, steps: int, seed: int, topped_up: Sequence[str]
 ) -> Any:
-    """Return a generator of a recipe, of its own steps at most, without selection."""
+    """Return an unfitted generator with at most the recipe's own steps, without selection."""
     return replace(
         prototype,
         recipe=recipe.model_copy(update={"stop": StopSettings()}),

@@ -136,10 +136,10 @@ def added_rows(
     schema: TableSchema | None = None,
     warns: bool = True,
 ) -> Added:
-    """Return the rows that `plan` adds to `data`; `data` itself is not changed.
+    """Return the rows that `plan` adds to `data`, which is not changed.
 
-    generator: fitted; None if the plan generates nothing. schema: of a table with id columns, which
-    get new ids, also in repeats. Classes that the generator refuses get repeats; one warning names
+    generator: fitted; None if the plan generates nothing. schema: a table's columns; id columns get
+    new ids, also in repeats. Classes that the generator refuses get repeats; one warning names
     them, unless `warns` is False. Raises DataError for a class to generate that the generator does
     not know.
 

@@ -52,7 +52,7 @@ class ImageSampler:
     Candidates come in blocks of 64. With a selection, samples come in spans of 1,024: sample i of a
     span is the i-th kept of the span's own candidates, so that spans can be drawn independently.
 
-    settings: of the recipe; they define the size of a code and how codes are mixed.
+    settings: the recipe's; they define the size of a code and how codes are mixed.
     codes: {label: float32 (n, code)} of the rows that anchor a class; None for other generators.
     sizes: {label: training rows}; None where `codes` holds all of them.
     sources: the rows that samples start from, for translating generators.

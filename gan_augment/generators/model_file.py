@@ -72,7 +72,7 @@ class UsefulnessRecord(Frozen):
 
     share: generated, of the rows added. rare_recall, balanced_accuracy, accuracy: differences to
     repeats, by the probability of the right class (a count of right answers varies more by chance).
-    seeds: CNNs of each half and arm. updates: of each CNN. rows, rare_rows: left out once.
+    seeds: CNNs of each half and arm. updates: updates of each CNN. rows, rare_rows: left out once.
     """
 
     share: float = Field(gt=0, le=1)
@@ -110,7 +110,7 @@ class ModelMeta(Frozen):
     classes: {name: training rows seen at fit}, in label order. anchors: training rows inside,
     encoded or as they are (0: none). chosen: which generator was kept, "step N" or a method.
     image_shape: px, of images and signals. selection: None where every candidate is
-    kept. usefulness: None where it was not tried. scale, rate: of signals, as in `Labelled`.
+    kept. usefulness: None where it was not tried. scale, rate: for signals, as in `Labelled`.
     table: the columns. few: classes whose rows are only jittered (2 to 9 rows) or repeated (1),
     {name: rows}. reason: why the generator of `chosen` was kept.
     """

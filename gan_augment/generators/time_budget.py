@@ -31,7 +31,7 @@ _BUDGETS = "10s 20s 30s 45s 1m 90s 2m 3m 5m 7m 10m 15m 20m 30m 45m 1h 90m 2h 3h 
 class Forecast:
     """The expected duration of a fit.
 
-    steps: of the fit. fixed_s: seconds outside the steps. step_s: seconds per step.
+    steps: steps of the fit. fixed_s: seconds outside the steps. step_s: seconds per step.
     """
 
     steps: int

@@ -62,7 +62,7 @@ def try_rows(
     """Compare CNNs of each half with generated rows and without, on the other half.
 
     rows: the training rows, (n,). generator_of: makes what draws from the given rows, those outside
-    a fold. updates: of each CNN. progress: advanced for each of the eight CNNs.
+    a fold. updates: updates of each CNN. progress: advanced for each of the eight CNNs.
     Returns None where no class of `topped_up` has a left-out row.
     """
     folds = folds_of(data, rows, seed)

@@ -115,7 +115,7 @@ class Kind(ABC):
 
     @abstractmethod
     def check_model(self, data: Labelled, meta: Any, schema: Any = None) -> None:
-        """Raise DataError if the model of `meta` does not fit the data; schema: of a table."""
+        """Raise DataError if the model of `meta` does not fit the data, or a table's schema."""
 
     @abstractmethod
     def describe(self, data: Labelled) -> str:

@@ -194,7 +194,7 @@ class GrowingDiscriminator(ConditionalDiscriminator, Growing):
         pixels = geometry.base[0] * geometry.base[1]
         self.dense = equalised(nn.Linear(widths[0] * pixels, widths[0]))
         equal = functools.partial(equalised, gain=1.0)
-        self.set_verdict(classes, widths[0], condition, equal, math.prod(geometry.padded))
+        self.set_head(classes, widths[0], condition, equal, math.prod(geometry.padded))
         if settings.spectral_norm:
             for module in [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
                 spectrally_normalised(module)

@@ -193,7 +193,7 @@ class Discriminator(ConditionalDiscriminator):
         last = convolution(before + self.minibatch_std, before, 3, signal=geometry.signal)
         self.last = normalised(last)
         pixels = math.prod(geometry.padded)
-        self.set_verdict(classes, before, settings.condition, normalised, pixels)
+        self.set_head(classes, before, settings.condition, normalised, pixels)
 
     def trunk(self, x: Tensor) -> Tensor:
         """Return the sums over the last maps, (N, width)."""
@@ -269,7 +269,7 @@ class DCGANDiscriminator(ConditionalDiscriminator):
             before = after
         self.layers = nn.Sequential(*layers)
         entries = (before + minibatch_std) * geometry.base[0] * geometry.base[1]
-        self.set_verdict(classes, entries, condition, normalised, math.prod(geometry.padded))
+        self.set_head(classes, entries, condition, normalised, math.prod(geometry.padded))
 
     def trunk(self, x: Tensor) -> Tensor:
         """Return the flattened base map of each image."""

@@ -40,7 +40,7 @@ def transposed_convolution(before: int, after: int, *, signal: bool) -> nn.ConvT
 
 
 def _sides(kernel: int, stride: int, signal: bool) -> list[tuple[int, int]]:
-    """(height, width) of the kernel, of the stride, and of the padding."""
+    """(height, width) of kernel, stride and padding."""
     sides = [(kernel, 1), (stride, 1), ((kernel - 1) // 2, 0)]
     return [(alone if signal else side, side) for side, alone in sides]
 
@@ -62,7 +62,7 @@ def halved(x: Tensor, times: int = 1) -> Tensor:
 
 
 def shuffled(x: Tensor) -> Tensor:
-    """(N, 4 C, H, W) -> (N, C, 2 H, 2 W), of signals (N, 2 C, 1, L) -> (N, C, 1, 2 L).
+    """(N, 4 C, H, W) -> (N, C, 2 H, 2 W), for signals (N, 2 C, 1, L) -> (N, C, 1, 2 L).
 
     Source: Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution".
     """
@@ -131,7 +131,7 @@ class ConditionalBatchNorm(nn.Module):
 
 
 class ConditionalDiscriminator(nn.Module):
-    """Base of the discriminators: a class-conditional verdict on features phi (N, width).
+    """Base of the discriminators: a class-conditional head on features phi (N, width).
 
     Shapes: x (N, ...), y int64 (N,) -> logits s (N,), or (N, 1 + K) if D predicts the classes.
     condition: "projection" is s = v . phi + <V e_y, phi> (Miyato & Koyama 2018). "concatenation"
@@ -140,7 +140,7 @@ class ConditionalDiscriminator(nn.Module):
     of D(x) = Z / (Z + 1), Z = sum_k e^l_k (Salimans et al. 2016, section 5).
     """
 
-    def set_verdict(
+    def set_head(
         self,
         classes: int,
         width: int,
@@ -148,9 +148,9 @@ class ConditionalDiscriminator(nn.Module):
         normalised: Callable[[nn.Module], nn.Module],
         entries: int,
     ) -> None:
-        """Make the layers on features; `normalised` holds their weights.
+        """Make the layers of the head; `normalised` holds their weights.
 
-        entries: of an embedding that is joined to x, a map of an image or entries of a row.
+        entries: width of a class embedding that is joined to x: pixels of a map, or cells of a row.
         """
         self.linear = self.embed = self.classes = self.embed_map = None
         if condition != "classes":

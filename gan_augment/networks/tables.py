@@ -175,7 +175,7 @@ class RowDiscriminator(ConditionalDiscriminator):
         for layer in self.body.layers:
             if isinstance(layer, nn.Linear):
                 normalised(layer)
-        self.set_verdict(classes, width, condition, normalised, joined)
+        self.set_head(classes, width, condition, normalised, joined)
         if self.embed is not None:
             self.embed.first_std = MODULATION_STD  # type: ignore[assignment]
 

@@ -178,7 +178,7 @@ def write_errors(path: Path) -> Iterator[None]:
 def check_room(folder: Path, needed_bytes: int, files: int = 1) -> None:
     """Raise WriteFailedError if the disk of `folder` has too little room. Writes nothing.
 
-    needed_bytes: of all files together; each takes at least one block. A disk that does not report
+    needed_bytes: the sum over all files; each takes at least one block. A disk that does not report
     its free space counts as large enough.
     """
     while not folder.exists() and folder != folder.parent:

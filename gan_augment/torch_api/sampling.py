@@ -98,8 +98,8 @@ class BalancedSampler(Sampler[int]):
     """Draw `length` items per epoch, each class its share, and count passes as epochs.
 
     dataset: has `labels`. rank, ranks: of several processes, each takes every `ranks`-th draw of
-    one balanced epoch, which is rounded up to equal parts. epoch: of the next pass. The draws
-    depend on (seed, epoch) only.
+    one balanced epoch, which is rounded up to equal parts. epoch: number of the next pass. The
+    draws depend on (seed, epoch) only.
     """
 
     def __init__(

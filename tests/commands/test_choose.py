@@ -57,10 +57,12 @@ def test_a_choice_leaves_the_winner_and_prints_its_table(table_file, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_winners_toml_is_a_recipe_of_a_fit(whole, table_file, tmp_path):
+def test_the_winners_toml_is_the_recipe_of_its_fit(whole, table_file, tmp_path):
+    chosen = read_toml(whole / "recipe.toml")
     options = FitOptions(target="fraud", device="cpu", recipe=str(whole / "recipe.toml"))
-    steps = None if read_toml(whole / "recipe.toml")["name"] == "gaussian" else 9
+    steps = None if chosen["name"] == "gaussian" else 9
     fit(table_file, tmp_path / "run", options.model_copy(update={"steps": steps}))
+    assert read_toml(tmp_path / "run" / "config.toml")["recipe"] == chosen
 
 
 @pytest.mark.slow

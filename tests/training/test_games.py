@@ -35,7 +35,7 @@ FREE = {"kind": "free", "code": 4, "embedding": 4, "width": 8, "max_width": 8}
 
 def test_equal_class_logits_cost_ln_k_and_give_a_verdict_of_three_quarters():
     d = ConditionalDiscriminator()
-    d.set_verdict(3, 4, "classes", lambda layer: layer, 0)
+    d.set_head(3, 4, "classes", lambda layer: layer, 0)
     for weight in d.parameters():
         nn.init.zeros_(weight)
     said = d.verdict(torch.randn(5, 4), torch.zeros(5, dtype=torch.long))

@@ -200,7 +200,8 @@ def with_new_ids(
 ) -> pd.DataFrame:
     """Return the rows with id columns refilled from the added row number `first` on.
 
-    like: a frame with the dtypes of these columns. origins: of the rows; ids of text begin so.
+    like: a frame with the dtypes of these columns. origins: the rows' origins, which begin ids of
+    text.
     """
     frame = frame.copy(deep=False)
     for column in (column for column in schema.columns if column.is_id):

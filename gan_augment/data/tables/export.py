@@ -27,7 +27,7 @@ ROWS_AT_ONCE = 16_384
 
 @dataclass(frozen=True)
 class TableFile:
-    """A file that was read, with its time of change. dialect: of a CSV; None for Parquet."""
+    """A file that was read, with its time of change. dialect: the CSV's; None for Parquet."""
 
     path: Path
     rows: int
@@ -187,9 +187,9 @@ def write_table(
     file's name, and their number as index. The last line has the origin `table`, the sha256 of OUT
     as source, and the number of all rows as index. It shows that OUT is complete.
 
-    dialect: of a CSV; None for the default. example: some rows with every column. rows_to_come: new
-    rows in all, to check the free space early. advance: called with the new rows so far.
-    Raises UsageError for an existing mark, DataError if the original changed since it was read,
+    dialect: the CSV's; None for the default. example: some rows with every column. rows_to_come:
+    new rows in all, to check the free space early. advance: called with the new rows so far. Raises
+    UsageError for an existing mark, DataError if the original changed since it was read,
     WriteFailedError for a full disk; an earlier OUT is intact then.
     """
     if mark:

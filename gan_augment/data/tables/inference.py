@@ -373,7 +373,7 @@ def _number_facts(known: NDArray[Any], dtype: Any) -> tuple[Facts, int, tuple[fl
 def decimals_of(values: NDArray[np.float64], dtype: np.dtype[Any]) -> int | None:
     """Return the number of decimals that writes all values (distinct, ascending).
 
-    dtype: of the cells. None where that takes more than 12 digits, or as many as the dtype keeps.
+    dtype: the cells' dtype. None for more than 12 digits, or as many as the dtype keeps.
 
     >>> decimals_of(np.array([0.25, 1.5]), np.dtype("float64"))
     2

@@ -30,12 +30,12 @@ class Column(Frozen):
     """One column: its kind, and the facts that turn numbers and codes into new cells.
 
     dtype: pandas' name of the dtype. missing: training cells without a value. why: the reason for
-    the kind. unit: of moments, counted since 1970 in UTC; None for other cells. pattern: by which
-    text writes moments, as for strptime; "" for other cells. low, high: the range. spikes: values
+    the kind. unit: time unit of datetimes since 1970 in UTC; None for other cells. pattern: format
+    of datetimes in text, as for strptime; "" for other cells. low, high: the range. spikes: values
     that hold at least 5 % of the known cells. decimals: digits after the point, at most 12, or None
     without a limit. levels: the values seen, in order; the one value of a constant. categories,
-    ordered: of a pandas category, with unused categories. last: for ids, the number after which new
-    ids begin, or None to leave new cells empty.
+    ordered: those of a pandas category, unused ones included. last: for ids, the number after which
+    new ids begin, or None to leave new cells empty.
     """
 
     name: Name
@@ -119,7 +119,7 @@ class TableSchema(Frozen):
     """The feature columns in the order of the frame, and the target if it is known.
 
     target: its levels are the labels, by class index; called "target" for labels without a name.
-    position: of the target among the columns of the input, or None for separate labels.
+    position: the target's position among the columns of the input, or None for separate labels.
     """
 
     columns: tuple[Column, ...]
