@@ -43,7 +43,7 @@ from gan_augment.data.tables.export import MARK, check_mark, check_out, write_ta
 from gan_augment.data.topup_plan import ORIGINS, TopUpPlan, plan_topup, refusals_in_words
 from gan_augment.errors import UsageError
 from gan_augment.generators import load_model
-from gan_augment.generators.model_file import ModelMeta
+from gan_augment.generators.model_file import TRIED_IMAGES, ModelMeta
 from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.progress import Progress
@@ -59,7 +59,7 @@ __all__ = ["AugmentPlan", "AugmentResult", "augment", "plan_augment"]
 LARGER = 1.5
 """Originals that exceed the model's size by this factor look sharper than generated images."""
 _SHORT = (
-    "a fit under 1,920 steps tries no generated images, so real ones are repeated and nothing is "
+    "a fit under {:,} steps tries no generated images, so real ones are repeated and nothing is "
     "trained: take more --steps, or --synthetic-share 0.5 to generate anyway"
 )
 _DECIDED = "the trial at the end of the fit decides: without a gain real images are repeated"
@@ -264,7 +264,8 @@ def _advice(data: Source, top_up: TopUp, meta: ModelMeta | None = None) -> str:
     advised = meta.advised_share if meta else data.advised_share
     if data.kind.tabular or top_up.synthetic_share != "auto" or advised != 0:
         return ""
-    return meta.advice() if meta else _SHORT
+    least_steps = -(-TRIED_IMAGES // data.recipe().batch)
+    return meta.advice() if meta else _SHORT.format(least_steps)
 
 
 def _check_call(source: Path, out: Path, *, table: bool, match: bool, mark: bool) -> None:
