@@ -122,7 +122,7 @@ FAULTS = {
     # top-up plans and encoded tables
     ("data/topup_plan.py", "data/test_topup_plan.py"): (
         (") * n < rows)", ") * n <= rows)"),
-        ("self.repeats + self.synthetic)", "self.repeats)"),
+        ("return self.repeats + self.generated", "return self.repeats"),
     ),
     ("data/tables/encoding.py", "data/test_encoding.py"): (
         ("half_row = 0.5 * mass[mass > 0].min()", "half_row = 0.0"),
