@@ -249,14 +249,17 @@ def plan_augment(
 
         tried = not read.kind.tabular and options.selection and top_up.synthetic_share == "auto"
         return AugmentPlan(ends, plan_fit(read, options, run), _DECIDED if tried else "")
-    return AugmentPlan(ends, None, _advice(read, top_up, meta))
+    note = _advice(read, top_up, meta)
+    if ends.refused:
+        note = refusals_in_words(ends.refused, read.kind.unit)
+    return AugmentPlan(ends, None, note)
 
 
 def _plan(data: Source, top_up: TopUp, meta: ModelMeta | None = None) -> TopUpPlan:
     """Plan the top-up; with a model, at the share it advises and without classes it refuses."""
     advised = meta.advised_share if meta else data.advised_share
     plan = plan_topup(data.counts, top_up, data.topped_up, data.kind.recipes, advised)
-    return plan.refuse(meta.refuses if meta else {})
+    return plan.refuse(meta.refuses if meta else data.refuses)
 
 
 def _advice(data: Source, top_up: TopUp, meta: ModelMeta | None = None) -> str:

@@ -36,7 +36,12 @@ from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
 from gan_augment.generators import model_path
 from gan_augment.generators.generator import check_length
-from gan_augment.generators.model_file import TRIED_IMAGES, ModelMeta
+from gan_augment.generators.model_file import (
+    LEAST_ROWS,
+    TRIED_IMAGES,
+    ModelMeta,
+    too_few_rows,
+)
 from gan_augment.input_files import check_there
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Kind, KindName, Labelled
@@ -148,6 +153,14 @@ class Source:
         steps = options.steps or (None if options.budget else recipe.steps)
         short = steps is not None and steps * recipe.batch < TRIED_IMAGES
         return 0.0 if short and recipe.generator.trained else None
+
+    @property
+    def refuses(self) -> dict[str, str]:
+        """Return {class: why} of the classes with too few images for a selection."""
+        if self.kind.tabular or not self.options.selection:
+            return {}
+        counts = self.counts.items()
+        return {name: too_few_rows(name, n) for name, n in counts if n < LEAST_ROWS}
 
     @property
     def for_photos(self) -> tuple[str, ...]:

@@ -16,8 +16,18 @@ from gan_augment.settings import Frozen
 
 TRIED_IMAGES = 30_720
 """A fit of fewer images (1,920 steps of 16) tries no generated rows, so that "auto" repeats."""
+LEAST_ROWS = 8
+"""Training rows of a class that selection needs."""
 
 Shape = tuple[PositiveInt, PositiveInt, PositiveInt]
+
+
+def too_few_rows(name: str, n: int) -> str:
+    """Say why selection refuses a class of n training rows."""
+    return (
+        f"{name!r} has {n} training image(s), and selection needs {LEAST_ROWS}: add images of it, "
+        "or fit with --no-selection (selection=False)"
+    )
 
 
 class ScoreRecord(Frozen):

@@ -20,10 +20,12 @@ from gan_augment.classifier import FEATURES, SmallCNN, new_layers, train_classif
 from gan_augment.data.groups import judging_folds
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
 from gan_augment.generators.model_file import (
+    LEAST_ROWS,
     ClassSelection,
     ModelMeta,
     SelectionRecord,
     Thresholds,
+    too_few_rows,
 )
 from gan_augment.generators.source_rows import BLOCK
 from gan_augment.kinds.kind import Labelled
@@ -46,7 +48,6 @@ ROWS_A_CLASS = 200
 """Rows of each fold that candidates are compared with."""
 CANDIDATES = 8192
 """Candidates drawn for all classes together, but a block of each at least."""
-LEAST_ROWS = 8
 LEAST_ACCEPTANCE = 0.1
 
 CRITERIA = ("label", "outlier", "copy", "logit")
@@ -251,11 +252,7 @@ def select(
             thresholds = _thresholds(settings, unseen[label], scores, not sampler.rows_held)
             classes[name] = _class_selection(name, thresholds, scores.failed(thresholds))
         elif counts[label]:
-            refused = (
-                f"{name!r} has {counts[label]} training image(s), and selection needs "
-                f"{LEAST_ROWS}: add images of it, or fit with --no-selection (selection=False)"
-            )
-            classes[name] = ClassSelection(refused=refused)
+            classes[name] = ClassSelection(refused=too_few_rows(name, counts[label]))
     compared = sum(len(own) for of_fold in selection.rows for own in of_fold.values())
     folds = len(selection.classifiers)
     record = SelectionRecord(folds=folds, compared=compared, classes=classes)

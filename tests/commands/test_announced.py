@@ -93,10 +93,19 @@ def test_images_are_topped_up_as_announced(both, run, data_folder, tmp_path, sha
 
 
 @pytest.mark.slow
-def test_images_are_topped_up_as_announced_before_a_fit(both, data_folder, tmp_path):
-    plan, done = both("augment", data_folder, "out", "--run", "run", *QUICK, "--no-selection")
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--no-selection",),
+        ("--selection",),  # too short for generated rows to be tried
+        ("--selection", "--synthetic-share", "1"),  # bad_part has too few rows to be judged
+    ],
+)
+def test_images_are_topped_up_as_announced_before_a_fit(both, data_folder, tmp_path, more):
+    plan, done = both("augment", data_folder, "out", "--run", "run", *QUICK, *more)
     assert without_zeros(plan["counts"]) == drawn(tmp_path / "out")
-    assert done["run"] == "run"
+    trains = more == ("--no-selection",)
+    assert (done["run"] is not None) == (tmp_path / "run").is_dir() == trains
 
 
 @pytest.mark.parametrize("trained", [True, False])
@@ -112,6 +121,20 @@ def test_signals_are_topped_up_as_announced(both, tmp_path):
     np.savez(tmp_path / "waves.npz", x=x, y=y)
     plan, _ = both("augment", "waves.npz", "out", "--run", "run", *QUICK)
     assert without_zeros(plan["counts"]) == drawn(tmp_path / "out")
+
+
+@pytest.mark.parametrize("counts", [(), ("--counts", 3), ("--counts", "good=2,odd=5")])
+def test_images_are_drawn_as_announced(both, run, tmp_path, counts):
+    plan, done = both("sample", run, "out", *counts)
+    assert plan["plan"]["counts"] == done["counts"]
+    found = drawn(tmp_path / "out")
+    assert {name: n["synthetic"] for name, n in found.items()} == done["counts"]
+
+
+def test_rows_are_drawn_as_announced(both, table_run, tmp_path):
+    plan, _ = both("sample", table_run, "out.csv", "--classes", "all", "--counts", 7)
+    frame = pd.read_csv(tmp_path / "out.csv", sep=";")
+    assert frame["fraud"].value_counts().to_dict() == plan["plan"]["counts"]
 
 
 @pytest.mark.slow

@@ -273,7 +273,7 @@ def test_a_plan_counts_what_is_written(data_folder, tmp_path, monkeypatch, optio
 def test_a_fit_too_short_for_a_trial_is_not_begun_and_its_minimum_is_one_number(
     data_folder, tmp_path
 ):
-    short, enough = (FitOptions(steps=steps) for steps in (1919, 1920))
+    short, enough = (FitOptions(steps=steps, classes=("odd",)) for steps in (1919, 1920))
     plan = plan_augment(data_folder, tmp_path / "out", options=short)
     assert (plan.fit, plan.ends.generated) == (None, {})
     assert "1,920 steps" in plan.note
@@ -284,6 +284,16 @@ def test_a_fit_too_short_for_a_trial_is_not_begun_and_its_minimum_is_one_number(
     root = Path(__file__).parents[2]
     for document in ("README.md", "docs/faq.md", "docs/amount.md"):
         assert "1,920 steps" in (root / document).read_text(encoding="utf-8")
+
+
+def test_a_class_too_small_for_a_selection_is_planned_as_repeats_and_not_fitted_for(
+    data_folder, tmp_path
+):
+    how = {"out": tmp_path / "out", "top_up": TopUp(synthetic_share=1)}
+    plan = plan_augment(data_folder, **how)
+    assert (plan.fit, plan.ends.generated) == (None, {})
+    assert "selection needs 8" in plan.note
+    assert plan_augment(data_folder, **how, options=FitOptions(selection=False)).fit
 
 
 parts = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
