@@ -37,7 +37,12 @@ _NAMES = {
     "data.tables.reader": ("read_frame", "read_table"),
     "errors": ("DataError", "GanAugmentError", "UsageError"),
     "evaluation.options": ("EvaluationOptions",),
-    "sklearn_api": ("AugmentedClassifier", "GANAugmenter", "make_pipeline"),
+    "sklearn_api": (
+        "AugmentedClassifier",
+        "GANAugmenter",
+        "PriorCorrectedClassifier",
+        "make_pipeline",
+    ),
     "sklearn_api.evaluating": ("evaluate",),
     "sklearn_api.features": ("FrozenFeatures",),
     "generators.baselines": ("Repeats", "Smote"),
@@ -65,6 +70,7 @@ if TYPE_CHECKING:
     from gan_augment.options import TopUp as TopUp
     from gan_augment.sklearn_api import AugmentedClassifier as AugmentedClassifier
     from gan_augment.sklearn_api import GANAugmenter as GANAugmenter
+    from gan_augment.sklearn_api import PriorCorrectedClassifier as PriorCorrectedClassifier
     from gan_augment.sklearn_api import make_pipeline as make_pipeline
     from gan_augment.sklearn_api.evaluating import evaluate as evaluate
     from gan_augment.sklearn_api.features import FrozenFeatures as FrozenFeatures

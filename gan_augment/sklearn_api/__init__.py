@@ -1,8 +1,15 @@
-"""The scikit-learn face: `GANAugmenter`, `AugmentedClassifier`, imbalanced-learn's pipelines."""
+"""The scikit-learn face: sampler, classifiers, and imbalanced-learn's pipelines."""
 
 from imblearn.pipeline import Pipeline, make_pipeline
 
 from gan_augment.sklearn_api.augmenter import GANAugmenter
 from gan_augment.sklearn_api.classifier import AugmentedClassifier
+from gan_augment.sklearn_api.prior import PriorCorrectedClassifier
 
-__all__ = ["AugmentedClassifier", "GANAugmenter", "Pipeline", "make_pipeline"]
+__all__ = [
+    "AugmentedClassifier",
+    "GANAugmenter",
+    "Pipeline",
+    "PriorCorrectedClassifier",
+    "make_pipeline",
+]

@@ -17,7 +17,12 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import estimator_checks_generator as sklearn_checks
 
 import gan_augment
-from gan_augment import AugmentedClassifier, GANAugmenter, make_pipeline
+from gan_augment import (
+    AugmentedClassifier,
+    GANAugmenter,
+    PriorCorrectedClassifier,
+    make_pipeline,
+)
 from gan_augment.data.topup_plan import TopUpPlan
 from gan_augment.errors import warn
 
@@ -51,6 +56,7 @@ def name_of(value: object) -> str:
     [
         *imblearn_checks(AUGMENTER),
         *sklearn_checks(AUGMENTER),
+        *sklearn_checks(PriorCorrectedClassifier(LogisticRegression())),
         *sklearn_checks(CLASSIFIER, expected_failed_checks=EXPECTED_FAILURES, mark="xfail"),
     ],
     ids=name_of,

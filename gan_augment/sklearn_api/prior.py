@@ -1,0 +1,182 @@
+"""`PriorCorrectedClassifier`: a classifier whose decision does not favour the large classes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import compute_sample_weight, get_tags
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _routing_enabled,
+    process_routing,
+)
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
+
+from gan_augment.errors import UsageError
+from gan_augment.evaluation.decisions import corrected
+
+__all__ = ["PriorCorrectedClassifier"]
+
+
+class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier whose probabilities and predictions are corrected for the class shares.
+
+    A classifier trained on 95 % of one class predicts that class in doubt. Dividing its
+    probabilities by the class shares that it was trained on gives the decision that is best for
+    balanced accuracy, without new rows and without another fit.
+
+    Parameters
+    ----------
+    estimator : classifier
+        A scikit-learn compatible classifier with `predict_proba`, or a pipeline that ends in one;
+        it is cloned.
+    prior : "uniform", mapping or array-like (K,), default="uniform"
+        The class shares to decide for: equal ones, {label: share}, or shares in the order of
+        `classes_`. They are normalised.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The fitted classifier.
+    classes_ : ndarray (K,)
+        The labels.
+    shares_ : ndarray (K,)
+        The class shares that the estimator was trained on: sums of sample weights, times the
+        estimator's own `class_weight`.
+    prior_ : ndarray (K,)
+        The shares that decisions are for.
+    n_features_in_, feature_names_in_
+        The estimator's.
+
+    Raises
+    ------
+    UsageError
+        For a prior that does not fit the classes, and an estimator without `predict_proba`.
+
+    Notes
+    -----
+    p'(c|x) is proportional to p(c|x) prior_c / share_c. Source: Saerens et al. 2002, "Adjusting
+    the outputs of a classifier to new a priori probabilities", eq. 2.4.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.metrics import balanced_accuracy_score
+    >>> from gan_augment import PriorCorrectedClassifier
+    >>> X, y = make_classification(2000, weights=[0.95], class_sep=0.5, random_state=0)
+    >>> plain = LogisticRegression().fit(X, y)
+    >>> fair = PriorCorrectedClassifier(LogisticRegression()).fit(X, y)
+    >>> [round(balanced_accuracy_score(y, each.predict(X)), 2) for each in (plain, fair)]
+    [0.85, 0.91]
+    """
+
+    def __init__(
+        self, estimator: Any, prior: str | Mapping[Any, float] | ArrayLike = "uniform"
+    ) -> None:
+        self.estimator = estimator
+        self.prior = prior
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, **fit_params: Any
+    ) -> Self:
+        """Fit the classifier, and count the class shares that it sees.
+
+        Parameters
+        ----------
+        X, y
+            Whatever the estimator takes.
+        sample_weight : (N,), default=None
+            Weights of the rows, passed on to the estimator.
+        **fit_params
+            Passed on to the estimator, by scikit-learn's metadata routing where it is enabled.
+
+        Returns
+        -------
+        self
+        """
+        if not hasattr(self.estimator, "predict_proba"):
+            raise UsageError(
+                f"{type(self.estimator).__name__} has no predict_proba, which is corrected; wrap "
+                "it in sklearn.calibration.CalibratedClassifierCV"
+            )
+        y = column_or_1d(y, warn=True)
+        if sample_weight is not None:
+            fit_params["sample_weight"] = sample_weight
+        if _routing_enabled():
+            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
+        self.estimator_ = clone(self.estimator).fit(X, y, **fit_params)
+        self.classes_ = self.estimator_.classes_
+        rows = compute_sample_weight(_class_weight(self.estimator), y)
+        if sample_weight is not None:
+            rows = rows * _check_sample_weight(sample_weight, X)
+        seen = np.array([rows[y == label].sum() for label in self.classes_])
+        self.shares_ = seen / seen.sum()
+        self.prior_ = self._checked_prior()
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Predict the (N, K) corrected probabilities, in the order of `classes_`."""
+        check_is_fitted(self, "estimator_")
+        return corrected(self.estimator_.predict_proba(X), self.shares_, self.prior_)
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the (N, K) logarithms of `predict_proba`."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.predict_proba(X)))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict (N,) labels, those of the highest corrected probability."""
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[likeliest])
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Describe which metadata `fit` passes on to the estimator."""
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        return router.add(estimator=self.estimator, method_mapping=mapping)
+
+    def _checked_prior(self) -> NDArray[np.float64]:
+        """Return the shares of `prior`, normalised; UsageError where they do not fit."""
+        prior, labels = self.prior, list(self.classes_)
+        if isinstance(prior, str) and prior == "uniform":
+            prior = np.ones(len(labels))
+        elif isinstance(prior, Mapping):
+            prior = [prior.get(label, np.nan) for label in labels]
+        try:
+            shares = np.asarray(prior, dtype=np.float64)
+        except ValueError:
+            shares = np.empty(0)
+        right = shares.shape == (len(labels),) and np.isfinite(shares).all()
+        if not right or (shares < 0).any() or shares.sum() == 0:
+            raise UsageError(
+                f"prior={self.prior!r}; expected 'uniform', or a share for each of the classes "
+                f"{', '.join(map(str, labels))}"
+            )
+        return np.asarray(shares / shares.sum())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.input_tags = copy.deepcopy(inner.input_tags)
+        tags.classifier_tags = copy.deepcopy(inner.classifier_tags)
+        tags.classifier_tags.multi_label = False
+        return tags
+
+
+def _class_weight(estimator: Any) -> Any:
+    """Return the `class_weight` of an estimator, or of the last step of a pipeline."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return getattr(estimator, "class_weight", None)
