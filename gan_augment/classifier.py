@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_augment.augment.classical import change_signals
+from gan_augment.augment.mixing import CMO, Mixup
 from gan_augment.errors import DataError
 from gan_augment.kinds.kind import Labelled
+from gan_augment.losses.imbalance import LogitAdjustedLoss
 from gan_augment.machine import threads
 from gan_augment.networks.geometry import unit_range
 from gan_augment.rng import derived_seed, rng_for
@@ -120,9 +122,10 @@ def train_classifier(
 
     balanced: draw all classes equally often, not all rows. augment: applied to every batch.
     weights: float32 (K,) > 0, weight of each class in the loss, a weighted mean over the batch.
-    balanced_softmax: add the log class shares of `data` to the logits in the loss, so that the
-    network learns a decision for even classes (Ren et al. 2020, eq. 4). mix: "mixup" or "cmo", see
-    `_mixed`. on_step: receives the number of finished updates. Raises DataError for one row.
+    balanced_softmax: train by `LogitAdjustedLoss`, for a decision between even classes. mix: train
+    on batches of `Mixup`, or of `CMO` with patches from class-balanced draws: half of the batches,
+    but not in the first and last 3 of 200 epochs. Class weights do not go with the latter two.
+    on_step: receives the number of finished updates. Raises DataError for one row.
 
     >>> import numpy as np
     >>> pixels = np.repeat(np.array([0, 255], np.uint8), 4 * 64).reshape(8, 8, 8, 1)
@@ -137,26 +140,29 @@ def train_classifier(
     of_class = None if weights is None else torch.from_numpy(weights).float()
     draw = _balanced_rows(data.labels) if balanced else _shuffled_rows(len(data))
     draw_patches = _balanced_rows(data.labels)
-    shares = np.bincount(data.labels, minlength=len(data.names)) / len(data)
-    offset = torch.from_numpy(shares).float().log() if balanced_softmax else None
+    counts = np.bincount(data.labels, minlength=len(data.names))
+    fair = LogitAdjustedLoss(counts) if balanced_softmax else None
+    mixup, cmo = Mixup(classes=len(counts)), CMO(counts, probability=1)
 
-    def images(rows: NDArray[np.int64], stream: str, step: int) -> Tensor:
+    def batch_of(rows: NDArray[np.int64], stream: str, step: int) -> tuple[Tensor, Tensor]:
         pixels = data.pixels[rows]
-        return unit_range(augment(pixels, rng_for(seed, stream, step)) if augment else pixels)
+        x = unit_range(augment(pixels, rng_for(seed, stream, step)) if augment else pixels)
+        return x, torch.from_numpy(data.labels[rows])
 
     network = _new_network(data, derived_seed(seed, "judge-weights"))
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2, foreach=True)
     with threads(1):
         for step in range(steps):
-            rows = draw(seed, step, batch)
-            x, share, others = _mixed(mix, images, rows, draw_patches, seed, step, steps)
+            x, y = batch_of(draw(seed, step, batch), "judge-augment", step)
+            rng = rng_for(seed, "judge-mix", step)
+            if mix == "mixup":
+                x, y = mixup(x, y, rng)
+            elif mix == "cmo" and _pastes(step, steps) and rng.random() < _PASTED_BATCHES:
+                others = draw_patches(derived_seed(seed, "judge-patches"), step, batch)
+                x, y = cmo(x, y, batch_of(others, "judge-augment-patches", step), rng)
             optimiser.param_groups[0]["lr"] = RATE * _rate_factor(step, steps)
-            logits = network(x) if offset is None else network(x) + offset
-            labels, other_labels = (torch.from_numpy(data.labels[of]) for of in (rows, others))
-            loss = F.cross_entropy(logits, labels, of_class)
-            if len(others):
-                other_loss = F.cross_entropy(logits, other_labels, of_class)
-                loss = share * loss + (1 - share) * other_loss
+            logits = network(x)
+            loss: Tensor = fair(logits, y) if fair else F.cross_entropy(logits, y, of_class)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -223,55 +229,6 @@ def _start(network: nn.Module, seed: int) -> None:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _mixed(
-    mix: Mix | None,
-    images: Callable[[NDArray[np.int64], str, int], Tensor],
-    rows: NDArray[np.int64],
-    draw_patches: Callable[[int, int, int], NDArray[np.int64]],
-    seed: int,
-    step: int,
-    steps: int,
-) -> tuple[Tensor, float, NDArray[np.int64]]:
-    """Return the images of a batch after mixing, the original share, and the rows mixed in.
-
-    mixup: share x + (1 - share) others, share ~ Beta(1, 1) of the batch (Zhang et al. 2018,
-    "mixup", eq. 1 with alpha 1). cmo: patches are pasted into half of the batches, but not in the
-    first and last 3 of 200 epochs.
-    """
-    x, rng = images(rows, "judge-augment", step), rng_for(seed, "judge-mix", step)
-    if mix == "mixup":
-        order = rng.permutation(len(rows))
-        share = float(rng.beta(1, 1))
-        return share * x + (1 - share) * x[torch.from_numpy(order)], share, rows[order]
-    pastes = mix == "cmo" and 3 / 200 <= step / steps < 1 - 3 / 200
-    if pastes and rng.random() < _PASTED_BATCHES:
-        others = draw_patches(derived_seed(seed, "judge-patches"), step, len(rows))
-        return *_pasted(x, images(others, "judge-augment-patches", step), rng), others
-    return x, 1.0, rows[:0]
-
-
-def _pasted(x: Tensor, others: Tensor, rng: np.random.Generator) -> tuple[Tensor, float]:
-    """Return x with one box of `others` at the same place, and the share of pixels kept from x.
-
-    Shapes: float32 (N, C, H, W). The box has 1 - Beta(1, 1) of the pixels and a random centre;
-    the part outside the image is cut off. Source: Park et al. 2022, "The Majority Can Help the
-    Minority" (CMO): CutMix with patches from rows drawn with weight 1 / rows of their class.
-    """
-    height, width = x.shape[2:]
-    share = 1 - rng.beta(1, 1)
-    side = share if height == 1 else math.sqrt(share)
-    spans = []
-    for length in (height, width):
-        centre, half = int(rng.integers(length)), int(side * length) // 2
-        half = half if length > 1 else 1  # the whole height of a signal
-        spans.append(slice(max(0, centre - half), min(length, centre + half)))
-    box = (slice(None), slice(None), *spans)
-    x = x.clone(memory_format=torch.preserve_format)
-    x[box] = others[box]
-    area = math.prod(span.stop - span.start for span in spans)
-    return x, 1 - area / (height * width)
-
-
 def _balanced_rows(labels: NDArray[np.int64]) -> Callable[[int, int, int], NDArray[np.int64]]:
     rows_of = [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
@@ -293,6 +250,11 @@ def _shuffled_rows(n: int) -> Callable[[int, int, int], NDArray[np.int64]]:
         return np.concatenate(order)[places - rounds[0] * n]
 
     return draw
+
+
+def _pastes(step: int, steps: int) -> bool:
+    """Return whether CMO is on: not in the first and last 3 of 200 epochs."""
+    return 3 / 200 <= step / steps < 1 - 3 / 200
 
 
 def _rate_factor(step: int, steps: int) -> float:

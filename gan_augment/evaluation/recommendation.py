@@ -29,6 +29,11 @@ class Remedy:
     gain: Contrast
 
     @property
+    def name(self) -> str:
+        """Name the remedy, "smote, corrected"."""
+        return f"{self.arm}, {self.decision}"
+
+    @property
     def cost(self) -> tuple[int, bool]:
         """Return the place in the order of costs; an arm costs less at its own decision."""
         return CHEAPEST_FIRST.index(self.arm), self.decision == "corrected"
@@ -41,8 +46,8 @@ def recommend(remedies: Sequence[Remedy], delta: float) -> Remedy | None:
     remedies. Of those, the cheapest is chosen whose lower bound of the gain (95 % interval) is
     within `delta` of the highest one.
     """
-    adjusted = holm({(r.arm, r.decision): 1 - r.gain.above(0.0) for r in remedies})
-    shown = [r for r in remedies if adjusted[r.arm, r.decision] <= 1 - CERTAIN]
+    adjusted = holm({r.name: 1 - r.gain.above(0.0) for r in remedies})
+    shown = [r for r in remedies if adjusted[r.name] <= 1 - CERTAIN]
     if not shown:
         return None
     highest = max(r.gain.interval()[0] for r in shown)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from gan_augment.augment.mixing import paste
 from gan_augment.errors import UsageError
 from gan_augment.torch_api import CMO, Mixup
 
@@ -48,6 +49,21 @@ def test_cmo_pastes_one_box_and_mixes_labels_by_its_pixels():
         share = 1 - len(rows) / 64
         expected = share * F.one_hot(Y, 3) + (1 - share) * F.one_hot(patches[1], 3)
         torch.testing.assert_close(y, expected)
+
+
+def test_a_pasted_box_is_of_the_other_images_and_its_pixels_are_the_share() -> None:
+    x, others = torch.zeros(2, 3, 10, 12), torch.ones(2, 3, 10, 12)
+    areas = []
+    for seed in range(300):
+        pasted, share = paste(x, others, np.random.default_rng(seed))
+        assert float(pasted.mean()) == pytest.approx(1 - share)
+        rows, columns = (pasted[0, 0].amax(axis).bool() for axis in (1, 0))
+        assert pasted[0, 0].sum() == rows.sum() * columns.sum()  # one box
+        areas.append(1 - share)
+    assert (x == 0).all()  # the images that were given stay
+    assert min(areas) < 0.02
+    assert max(areas) > 0.6
+    assert 0.2 < np.mean(areas) < 0.45  # half of the pixels, less what the edges cut off
 
 
 def test_cmo_draws_rows_of_a_batch_inversely_to_the_rows_of_their_class():

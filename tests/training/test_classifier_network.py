@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from gan_augment import classifier as small_cnn
+from gan_augment.augment.mixing import paste
 from gan_augment.classifier import random_features, shift_and_light, train_classifier
 from gan_augment.errors import DataError
 from gan_augment.evaluation.learners import EVEN_PARTS
@@ -145,23 +146,8 @@ def test_the_first_update_of_balanced_softmax_is_that_of_its_equation() -> None:
     assert np.sign(plain.network[1].bias.detach().numpy()).tolist() == [1, -1]
 
 
-def test_a_pasted_box_is_of_the_other_images_and_its_pixels_are_the_share() -> None:
-    x, others = torch.zeros(2, 3, 10, 12), torch.ones(2, 3, 10, 12)
-    areas = []
-    for seed in range(300):
-        pasted, share = small_cnn._pasted(x, others, np.random.default_rng(seed))
-        assert float(pasted.mean()) == pytest.approx(1 - share)
-        rows, columns = (pasted[0, 0].amax(axis).bool() for axis in (1, 0))
-        assert pasted[0, 0].sum() == rows.sum() * columns.sum()  # one box
-        areas.append(1 - share)
-    assert (x == 0).all()  # the images that were given stay
-    assert min(areas) < 0.02
-    assert max(areas) > 0.6
-    assert 0.2 < np.mean(areas) < 0.45  # half of the pixels, less what the edges cut off
-
-
 def test_the_part_of_pasted_patches_is_what_decisions_are_corrected_by() -> None:
     x, others = torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)
     rngs = (np.random.default_rng(seed) for seed in range(2000))
-    areas = [1 - small_cnn._pasted(x, others, rng)[1] for rng in rngs]
+    areas = [1 - paste(x, others, rng)[1] for rng in rngs]
     assert EVEN_PARTS["cmo"] == pytest.approx(0.5 * 0.97 * np.mean(areas), abs=0.01)
