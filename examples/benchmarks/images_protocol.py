@@ -195,9 +195,7 @@ def classified(
     """
     training = Training(task.train, data, method=method)
     logits = small_cnn(training, seed, steps).logits(task.test.pixels)
-    counts = np.bincount(data.labels, minlength=len(data.names))
-    shares = (1 - training.even) * counts / len(data) + training.even / np.count_nonzero(counts)
-    corrected = logits - np.log(np.maximum(shares, 1e-9))
+    corrected = logits - np.log(np.maximum(training.class_shares(), 1e-9))
     return figures(task, logits) | {
         f"corrected_{name}": value for name, value in figures(task, corrected).items()
     }
