@@ -8,16 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gan_augment.evaluation.design import Column
+from gan_augment.evaluation.judged import JudgedArm, Results
 from gan_augment.evaluation.options import ARMS, ON_TOP
 from gan_augment.evaluation.statistics import CERTAIN, Contrast, holm
+from gan_augment.report.wording import METRICS, points, span
 
-AS_IT_IS = ("none", "default")
-"""Arm and decision of the classifier that nothing is done to."""
 CHEAPEST_FIRST = tuple(name for name in ARMS if name not in ON_TOP)
-"""Arms from the cheapest remedy to the dearest: a corrected decision, weights, copies, networks
-trained otherwise, generated rows."""
+"""Arms by what a remedy costs: a corrected decision, weights, copies, SMOTE, other ways to train a
+network, generated rows. Samplers of the user come before generated rows."""
+ACTIONS = {
+    "none": "Correct the decision",
+    "class_weight": "Weight the classes",
+    "oversample": "Repeat rows of the rare classes",
+    "smote": "Add rows by SMOTE",
+    "balanced_softmax": "Train with balanced softmax",
+    "mixup": "Repeat rows of the rare classes and train with mixup",
+    "mixup_balanced_softmax": "Train with mixup and balanced softmax",
+    "cmo": "Paste patches of rare images while training (CMO)",
+    "trivial_augment": "Repeat rows of the rare classes and train with TrivialAugment",
+    "gan": "Add generated rows",
+}
 
 
 @dataclass(frozen=True)
@@ -34,9 +50,18 @@ class Remedy:
         return f"{self.arm}, {self.decision}"
 
     @property
-    def cost(self) -> tuple[int, bool]:
+    def cost(self) -> tuple[float, bool]:
         """Return the place in the order of costs; an arm costs less at its own decision."""
-        return CHEAPEST_FIRST.index(self.arm), self.decision == "corrected"
+        known = self.arm in CHEAPEST_FIRST
+        place = CHEAPEST_FIRST.index(self.arm if known else "gan") - 0.5 * (not known)
+        return place, self.decision == "corrected"
+
+    @property
+    def action(self) -> str:
+        """Say what to do, as an imperative."""
+        action = ACTIONS.get(self.arm, f"Add rows by {self.arm}")
+        corrected = self.decision == "corrected" and self.arm != "none"
+        return f"{action} and correct the decision" if corrected else action
 
 
 def recommend(remedies: Sequence[Remedy], delta: float) -> Remedy | None:
@@ -46,9 +71,90 @@ def recommend(remedies: Sequence[Remedy], delta: float) -> Remedy | None:
     remedies. Of those, the cheapest is chosen whose lower bound of the gain (95 % interval) is
     within `delta` of the highest one.
     """
-    adjusted = holm({r.name: 1 - r.gain.above(0.0) for r in remedies})
-    shown = [r for r in remedies if adjusted[r.name] <= 1 - CERTAIN]
+    adjusted = holm({remedy.name: 1 - remedy.gain.above(0.0) for remedy in remedies})
+    shown = [remedy for remedy in remedies if adjusted[remedy.name] <= 1 - CERTAIN]
     if not shown:
         return None
-    highest = max(r.gain.interval()[0] for r in shown)
-    return min((r for r in shown if r.gain.interval()[0] >= highest - delta), key=lambda r: r.cost)
+    highest = max(remedy.gain.interval()[0] for remedy in shown)
+    near = [remedy for remedy in shown if remedy.gain.interval()[0] >= highest - delta]
+    return min(near, key=lambda remedy: remedy.cost)
+
+
+def recommendation_section(results: Results) -> dict[str, Any]:
+    """Return the recommendation, and every remedy with its gain and what else it changes."""
+    options = results.design.options
+    remedies = {remedy.name: remedy for remedy in _remedies(results)}
+    chosen = recommend(list(remedies.values()), options.delta)
+    ordered = sorted(remedies.values(), key=lambda remedy: -remedy.gain.mean)
+    return {
+        "sentence": _sentence(chosen, ordered, METRICS[options.metric]),
+        "arm": chosen.arm if chosen else "none",
+        "decision": chosen.decision if chosen else "default",
+        "gain": chosen.gain.to_dict(options.delta) if chosen else None,
+        "remedies": [
+            {
+                "arm": remedy.arm,
+                "decision": remedy.decision,
+                "gain": remedy.gain.to_dict(options.delta),
+                "changes": _changes(results, results.arms[remedy.arm][remedy.decision]),
+            }
+            for remedy in ordered
+        ],
+    }
+
+
+def _remedies(results: Results) -> list[Remedy]:
+    """Return every judged remedy, against `none` at its own decision.
+
+    A corrected decision that changes no prediction of its arm is no remedy of its own.
+    """
+    as_it_is, found = results.arms["none"]["default"], []
+    for name, decisions in results.arms.items():
+        for decision, judged in decisions.items():
+            own = decisions["default"]
+            same = judged is not own and np.array_equal(judged.confusions, own.confusions)
+            if name in ON_TOP or judged is as_it_is or same:
+                continue
+            gain = results.difference(judged, as_it_is)
+            if gain is not None:
+                found.append(Remedy(name, decision, gain))
+    return found
+
+
+def _changes(results: Results, judged: JudgedArm) -> dict[str, float | None]:
+    """Return the mean changes of other figures over the splits, in their own units."""
+    design, as_it_is = results.design, results.arms["none"]["default"]
+    rare = list(design.judged_rare)
+    others = [label for label in design.evaluated if label not in rare]
+
+    def figures(arm: JudgedArm) -> dict[str, NDArray[np.float64]]:
+        corrected = arm.column == "corrected"
+        found = {"rare_recall": arm.values("balanced_accuracy", rare)}
+        found |= {"other_recall": arm.values("balanced_accuracy", others)} if others else {}
+        return found | {
+            "accuracy": arm.values("accuracy"),
+            "log_loss": arm.losses("log_loss", corrected=corrected),
+            "brier": arm.losses("brier", corrected=corrected),
+        }
+
+    old, changes = figures(as_it_is), {}
+    for name, new in figures(judged).items():
+        known = (new - old[name])[np.isfinite(new - old[name])]
+        changes[name] = float(known.mean()) if len(known) else None
+    return changes
+
+
+def _sentence(chosen: Remedy | None, ordered: Sequence[Remedy], metric: str) -> str:
+    """Say what to do and what it gains; where nothing is shown to help, the largest gain seen.
+
+    ordered: all remedies, the largest gain first.
+    """
+    if chosen is not None:
+        free = "; free" if chosen.arm == "none" else ""
+        return f"{chosen.action}: {_gain(chosen)} of {metric}{free}."
+    seen = f"; the largest change is {_gain(ordered[0])}: {ordered[0].name}" if ordered else ""
+    return f"Leave the classifier as it is: nothing is shown to raise {metric}{seen}."
+
+
+def _gain(remedy: Remedy) -> str:
+    return f"{points(remedy.gain.mean)} points ({span(remedy.gain.interval())})"

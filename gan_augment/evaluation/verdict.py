@@ -128,9 +128,9 @@ class Verdict(NamedTuple):
 def guardrails(
     accuracy: Contrast, recalls: Mapping[str, Contrast], log_loss: Contrast | None
 ) -> tuple[Guardrail, ...]:
-    """Judge the changes of an arm against `none`: accuracy, other classes, log loss.
+    """Judge the changes of an arm against `none`: accuracy, recalls, log loss.
 
-    recalls: {class: arm minus none} of the classes that are not topped up. log_loss: after
+    recalls: {class: arm minus none}, of rare classes too. log_loss: after
     correcting the class shares, higher is worse; None where the learner gives no probabilities.
     """
     p_recalls = {name: change.below(-MARGINS["recall"]) for name, change in recalls.items()}
