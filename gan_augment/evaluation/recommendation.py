@@ -17,7 +17,7 @@ from gan_augment.evaluation.design import Column
 from gan_augment.evaluation.judged import JudgedArm, Results
 from gan_augment.evaluation.options import ARMS, ON_TOP
 from gan_augment.evaluation.statistics import CERTAIN, Contrast, holm
-from gan_augment.report.wording import METRICS, points, span
+from gan_augment.report.wording import METRICS, points, remedy_name, span
 
 CHEAPEST_FIRST = tuple(name for name in ARMS if name not in ON_TOP)
 """Arms by what a remedy costs: a corrected decision, weights, copies, SMOTE, other ways to train a
@@ -152,7 +152,10 @@ def _sentence(chosen: Remedy | None, ordered: Sequence[Remedy], metric: str) -> 
     if chosen is not None:
         free = "; free" if chosen.arm == "none" else ""
         return f"{chosen.action}: {_gain(chosen)} of {metric}{free}."
-    seen = f"; the largest change is {_gain(ordered[0])}: {ordered[0].name}" if ordered else ""
+    seen = ""
+    if ordered:
+        best = ordered[0]
+        seen = f"; the largest change is {_gain(best)} by {remedy_name(vars(best))}"
     return f"Leave the classifier as it is: nothing is shown to raise {metric}{seen}."
 
 

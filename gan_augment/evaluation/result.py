@@ -19,13 +19,13 @@ from gan_augment.storage.files import write_file
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
 RESULT, TIMINGS, REPORT = "result.json", "timings.json", "report.html"
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationResult:
-    """The verdict of an evaluation with all figures behind it.
+    """The recommendation and the verdict of an evaluation, with all figures behind them.
 
     Parameters
     ----------
@@ -37,6 +37,11 @@ class EvaluationResult:
 
     result: dict[str, Any]
     timings: dict[str, Any]
+
+    @property
+    def recommendation(self) -> str:
+        """What to do about the rare classes, in a sentence."""
+        return str(self.result["recommendation"]["sentence"])
 
     @property
     def verdict(self) -> str:
@@ -118,7 +123,7 @@ class EvaluationResult:
         check_there(path, "the folder that `evaluate` wrote, or its result.json")
         file = path / RESULT if path.is_dir() else path
         result, timings = _read(file), file.with_name(TIMINGS)
-        if result.get("schema") != SCHEMA or "verdict" not in result:
+        if result.get("schema") != SCHEMA or "recommendation" not in result:
             raise ModelFileError(
                 f"{str(file)!r} is of schema {result.get('schema')!r}; this version reads schema "
                 f"{SCHEMA}. Evaluate again, or take the version that wrote it."
@@ -126,7 +131,7 @@ class EvaluationResult:
         return cls(result, _read(timings) if timings.is_file() else {})
 
     def __repr__(self) -> str:
-        return f"EvaluationResult({self.sentence!r})"
+        return f"EvaluationResult({self.recommendation!r})"
 
 
 def result_bytes(result: dict[str, Any]) -> bytes:

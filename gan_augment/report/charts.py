@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from gan_augment.report import tables
-from gan_augment.report.wording import Result, arm_name, percent
+from gan_augment.report.wording import Result, arm_name, metric_name, percent, remedy_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,31 +94,29 @@ def draw(result: Result) -> dict[str, Chart]:
 
     The names of charts of one class end with the number of the class in `result["pictures"]`.
     """
-    charts = {"arms": forest(result), "classes": recalls(result), "training": curves(result)}
+    charts = {"remedies": forest(result), "classes": recalls(result), "training": curves(result)}
     for i, one in enumerate((result["pictures"] or {}).get("classes", {}).values()):
         charts[f"columns-{i}"] = histograms(one["columns"]) if one.get("columns") else None
     return {name: chart for name, chart in charts.items() if chart is not None}
 
 
 def forest(result: Result) -> Chart | None:
-    """Draw each arm's difference to nothing added: mean, interval, and one dot per split."""
-    rows = [row for row in tables.arm_rows(result) if row.change is not None]
-    if not rows:
+    """Draw the gain of each remedy over the classifier as it is: mean and interval."""
+    remedies = result["recommendation"]["remedies"]
+    if not remedies:
         return None
-    with _figure(0.6 + 0.34 * len(rows)) as (figure, (axes,)):
+    with _figure(0.6 + 0.26 * len(remedies)) as (figure, (axes,)):
         delta = 100 * result["declared"]["delta"]
         axes.axvspan(-delta, delta, color=SECOND, alpha=0.12, linewidth=0)
         axes.axvline(0, color=INK, linewidth=0.8)
-        for place, row in enumerate(rows):
-            dots = [100 * value for value in row.by_split]
-            axes.plot(dots, [place + 0.25] * len(dots), "o", color=FIRST, markersize=3)
-            if row.interval is not None:
-                ends = [100 * end for end in row.interval]
+        for place, remedy in enumerate(remedies):
+            if remedy["gain"]["interval"] is not None:
+                ends = [100 * end for end in remedy["gain"]["interval"]]
                 axes.plot(ends, [place, place], color=SECOND, linewidth=1.8)
-            axes.plot([100 * (row.change or 0.0)], [place], "o", color=SECOND, markersize=6)
-        _name_rows(axes, [arm_name(row.name) for row in rows])
-        axes.set_xlabel("minus nothing added, points")
-    return Chart(figure, "Differences to nothing added, in points")
+            axes.plot([100 * remedy["gain"]["mean"]], [place], "o", color=SECOND, markersize=6)
+        _name_rows(axes, [remedy_name(remedy) for remedy in remedies])
+        axes.set_xlabel(f"{metric_name(result)}, points gained over the classifier as it is")
+    return Chart(figure, "Gain of each remedy over the classifier as it is, in points")
 
 
 def recalls(result: Result) -> Chart | None:

@@ -59,8 +59,8 @@ def fragment(result: Result) -> str:
     Raises ModelFileError if `result` is not the result of an evaluation.
     """
     with _checked():
-        arms = charts.forest(result)
-    return _filled("fragment.html", result, {}, {} if arms is None else {"arms": arms})
+        gains = charts.forest(result)
+    return _filled("fragment.html", result, {}, {} if gains is None else {"remedies": gains})
 
 
 def draw(result: Result) -> dict[str, charts.Chart]:

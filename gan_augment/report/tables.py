@@ -27,6 +27,8 @@ from gan_augment.report.wording import (
     percent,
     points,
     points_size,
+    remedy_name,
+    signed,
     span,
     splits,
     spread,
@@ -53,7 +55,7 @@ class Table:
 class ArmRow:
     """An arm under the declared decision, or the reason why it is missing.
 
-    means: of every metric. change, interval, by_split: the gain over the arm `none` by the primary
+    means: of every metric. change, interval: the gain over the arm `none` by the primary
     metric; None for that arm itself. log_loss: after correcting the class shares.
     """
 
@@ -62,27 +64,22 @@ class ArmRow:
     means: Mapping[str, float | None]
     change: float | None
     interval: Sequence[float] | None
-    by_split: Sequence[float]
     log_loss: float | None
 
 
 def arm_rows(result: Result) -> list[ArmRow]:
     """Read every arm, including the missing ones."""
     metric, decision = result["declared"]["metric"], result["declared"]["decision"]
-    none = ((result["arms"].get(NOTHING) or {}).get(decision) or {}).get(metric) or {}
     rows = []
     for name, arm in result["arms"].items():
         figures = arm[decision] or {}
         gain = ((arm["minus_none"] or {}).get(decision) or {}).get(metric) or {}
-        values = (figures.get(metric) or {}).get("values") or []
-        pairs = zip(values, none.get("values") or [], strict=False)
         row = ArmRow(
             name=name,
             missing=arm["missing"],
             means={m: (figures.get(m) or {}).get("mean") for m in METRICS},
             change=gain.get("mean"),
             interval=gain.get("interval"),
-            by_split=[a - b for a, b in pairs if a is not None and b is not None],
             log_loss=((arm["calibration"] or {}).get("after") or {}).get("log_loss"),
         )
         rows.append(row)
@@ -105,6 +102,23 @@ def arms(result: Result) -> Table:
         f"differences of the {decision_name(result)} decision in points"
     )
     return Table(caption, ["arm", "minus nothing", "95 % interval", *heads], cells)
+
+
+def remedies(result: Result) -> Table:
+    """Show the gain of every remedy over the classifier as it is, and what else it changes."""
+    cells = []
+    for one in result["recommendation"]["remedies"]:
+        changes = one["changes"]
+        shares = [points(changes.get(name)) for name in ("rare_recall", "other_recall", "accuracy")]
+        losses = [signed(changes.get(name)) for name in ("log_loss", "brier")]
+        gain = [points(one["gain"]["mean"]), span(one["gain"]["interval"])]
+        cells.append([remedy_name(one), *gain, *shares, *losses])
+    caption = (
+        f"changes from the classifier as it is: {metric_name(result)}, recalls and accuracy in "
+        "points; log loss in nats and Brier score, lower is better"
+    )
+    heads = ["remedy", "gain", "95 % interval", "rare recall", "other recall", "accuracy"]
+    return Table(caption, [*heads, "log loss", "Brier"], cells)
 
 
 def missing_arms(result: Result) -> list[str]:
@@ -288,6 +302,7 @@ def lines(result: Result) -> list[str]:
     by_state: dict[str, list[str]] = {}
     for what, rail in guardrails(result):
         by_state.setdefault(rail["state"], []).append(what)
+    advice = _wrapped(result["recommendation"]["sentence"])
     verdict = [*_wrapped(result["verdict"]["sentence"]), *_items(result["verdict"]["reasons"])]
     for state, names in by_state.items():
         more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
@@ -300,7 +315,8 @@ def lines(result: Result) -> list[str]:
     warnings = [f"warning: {text}" for text in result["warnings"]]
     warnings += [f"left out: {text}" for text in result["protocol"]["left_out"]]
     blocks = [
-        verdict,
+        [*advice, *verdict],
+        _aligned(remedies(result)),
         [*_aligned(arms(result)), *_items(missing_arms(result))],
         _aligned(other_metrics(result)),
         [*_aligned(by_class), *_items(remarks)],

@@ -57,6 +57,19 @@ def arm_name(name: str) -> str:
     return ARMS.get(name, name)
 
 
+def remedy_name(remedy: Mapping[str, Any]) -> str:
+    """Name an arm at one decision.
+
+    >>> remedy_name({"arm": "smote", "decision": "default"})
+    'SMOTE'
+    >>> remedy_name({"arm": "none", "decision": "corrected"})
+    'corrected decision'
+    """
+    parts = [arm_name(remedy["arm"])] if remedy["arm"] != NOTHING else []
+    parts += ["corrected decision"] if remedy["decision"] == "corrected" else []
+    return ", ".join(parts)
+
+
 def decision_name(result: Result) -> str:
     """Name the declared decision of a result."""
     decision = str(result["declared"]["decision"])
@@ -90,6 +103,15 @@ def points(share: float | None) -> str:
         return ABSENT
     text = f"{100 * share:+.1f}"
     return "+0.0" if text == "-0.0" else text
+
+
+def signed(value: float | None) -> str:
+    """Write a difference with three decimals and its sign.
+
+    >>> signed(0.01234), signed(-0.5), signed(None)
+    ('+0.012', '-0.500', '-')
+    """
+    return ABSENT if value is None else f"{round(value, 3) + 0.0:+.3f}"
 
 
 def points_size(share: float) -> str:
