@@ -29,7 +29,22 @@ def whole(name: str) -> Result:
     rails = tuple(f"{what}: " for what in result["verdict"]["guardrails"])
     reasons = result["verdict"]["reasons"]  # an earlier version listed the guardrails too
     result["verdict"]["reasons"] = [text for text in reasons if not text.startswith(rails)]
-    return result
+    return result | {"recommendation": recommendation(result)}
+
+
+def recommendation(result: Result) -> Result:
+    """Return the section for a result of a version that had none: the gains over `none`."""
+    decision, metric = result["declared"]["decision"], result["declared"]["metric"]
+    names = ("rare_recall", "other_recall", "accuracy", "log_loss", "brier")
+    remedies = [
+        {"arm": name, "decision": decision, "changes": dict.fromkeys(names, 0.01)}
+        | {"gain": arm["minus_none"][decision][metric]}
+        for name, arm in result["arms"].items()
+        if arm["minus_none"]
+    ]
+    return {"sentence": "Weight the classes: +1.0 points.", "remedies": remedies} | {
+        key: remedies[0][key] if remedies else None for key in ("arm", "decision", "gain")
+    }
 
 
 def images() -> Result:
