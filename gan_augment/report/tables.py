@@ -114,10 +114,10 @@ def remedies(result: Result) -> Table:
         gain = [points(one["gain"]["mean"]), span(one["gain"]["interval"])]
         cells.append([remedy_name(one), *gain, *shares, *losses])
     caption = (
-        f"changes from the classifier as it is: {metric_name(result)}, recalls and accuracy in "
-        "points; log loss in nats and Brier score, lower is better"
+        f"changes from the classifier as it is: {metric_name(result)}, recall of rare and of other "
+        "classes, and accuracy in points; log loss in nats and Brier score, lower is better"
     )
-    heads = ["remedy", "gain", "95 % interval", "rare recall", "other recall", "accuracy"]
+    heads = ["remedy", "gain", "95 % interval", "rare", "others", "accuracy"]
     return Table(caption, [*heads, "log loss", "Brier"], cells)
 
 

@@ -197,7 +197,12 @@ def test_the_verdict_stands_on_the_declared_contrast(result):
     assert verdict["word"] == "ADOPT"
     assert verdict["arm"] == "gan"
     assert verdict["rare_units"] == 40
-    assert set(verdict["guardrails"]) == {"accuracy", "recall of common", "log loss"}
+    assert set(verdict["guardrails"]) == {
+        "accuracy",
+        "recall of common",
+        "recall of rare",
+        "log loss",
+    }
     reported = Contrast(*(verdict["difference"][key] for key in ("mean", "error", "freedom", "n")))
     assert verdict["difference"] == reported.to_dict(0.01)
     assert result["declared"]["decision"] == "corrected"
@@ -257,7 +262,7 @@ def test_a_learner_without_scores_is_judged_by_its_own_decision(design, lines):
     assert arm["corrected"] is arm["calibration"] is None
     assert arm["default"]["average_precision"]["mean"] is None
     assert set(arm["minus_none"]) == {"default"}
-    assert set(found["verdict"]["guardrails"]) == {"accuracy", "recall of common"}
+    assert set(found["verdict"]["guardrails"]) == {"accuracy", "recall of common", "recall of rare"}
     assert summary_lines(found)
 
 
@@ -310,7 +315,7 @@ def test_an_evaluation_survives_a_folder(design, lines, result, tmp_path):
     assert found.to_dict() == result
     assert found.to_dict() is not result
     assert found.verdict == "ADOPT"
-    assert "ADOPT: generated rows" in repr(found)
+    assert "Add generated rows" in repr(found)
 
 
 def test_a_file_that_is_no_result_is_refused(tmp_path):

@@ -15,7 +15,8 @@ from gan_augment.errors import ModelFileError
 from gan_augment.evaluation.result import EvaluationResult
 from gan_augment.report.charts import VARIABLES
 from gan_augment.report.html import draw, fragment, is_report, render
-from gan_augment.report.tables import costs, lines
+from gan_augment.report.tables import costs, lines, remedies
+from gan_augment.report.wording import span
 from tests.report import results
 from tests.report.results import HOSTILE
 
@@ -115,7 +116,7 @@ def test_charts_follow_the_theme_and_have_a_title(page: str) -> None:
     found = Elements(page).found
     drawn = [str(attributes["aria-label"]) for tag, attributes in found if tag == "svg"]
     assert len(drawn) == 3
-    assert drawn[0] == "Differences to nothing added, in points"
+    assert drawn[0] == "Gain of each remedy over the classifier as it is, in points"
     assert not [colour for colour in VARIABLES if colour in page]
     assert all(attributes.get("alt") for tag, attributes in found if tag == "img")
 
@@ -123,7 +124,7 @@ def test_charts_follow_the_theme_and_have_a_title(page: str) -> None:
 def test_charts_of_a_table_show_its_columns_and_are_png_files_too() -> None:
     before = dict(mpl.rcParams)
     charts = draw(results.table())
-    assert set(charts) == {"arms", "classes", "training", "columns-0"}
+    assert set(charts) == {"remedies", "classes", "training", "columns-0"}
     assert charts["columns-0"].png().startswith(b"\x89PNG")
     assert dict(mpl.rcParams) == before
 
@@ -147,6 +148,21 @@ def test_every_section_of_a_result_is_shown(page: str) -> None:
         assert part in text, part
     scopes = {attributes.get("scope") for tag, attributes in Elements(page).found if tag == "th"}
     assert scopes == {"row", "col"}
+
+
+def test_remedies_are_sorted_rows_with_their_gain_and_what_else_they_change() -> None:
+    result = results.table()
+    changes = {"rare_recall": 0.2, "other_recall": None, "accuracy": -0.05}
+    changes |= {"log_loss": 0.1234, "brier": -0.0001}
+    gain = result["recommendation"]["remedies"][0]["gain"] | {"mean": 0.081}
+    result["recommendation"]["remedies"] = [
+        {"arm": "none", "decision": "corrected", "gain": gain, "changes": changes}
+    ]
+    found = remedies(result)
+    interval = span(gain["interval"])
+    cells = ["+8.1", interval, "+20.0", "-", "-5.0", "+0.123", "+0.000"]
+    assert found.rows == [["corrected decision", *cells]]
+    assert draw(result)["remedies"].png().startswith(b"\x89PNG")
 
 
 def test_a_hundred_classes_are_folded_beyond_twenty() -> None:
@@ -225,7 +241,7 @@ def test_an_evaluation_shows_itself_and_writes_its_report(
     found = EvaluationResult(glass, results.timings())
     page = found.to_html(tmp_path / "new" / "report.html")
     assert (tmp_path / "new" / "report.html").read_text(encoding="utf-8") == page
-    assert (tmp_path / "new" / "report-charts" / "arms.png").is_file()
+    assert (tmp_path / "new" / "report-charts" / "remedies.png").is_file()
     assert is_report(page.encode())
     assert found._repr_html_() == fragment(glass)
 
@@ -239,13 +255,16 @@ def cells(result: dict[str, Any]) -> list[str]:
     return [" ".join(line.split()) for line in lines(result)]
 
 
-def test_text_begins_with_the_verdict_its_reasons_and_guardrails(glass: dict[str, Any]) -> None:
+def test_text_begins_with_the_recommendation_then_the_verdict_and_its_checks(
+    glass: dict[str, Any],
+) -> None:
     glass["verdict"]["sentence"] = "NO EVIDENCE: an example."
     glass["verdict"]["reasons"] = ["P(D > 0) is .97"]
     glass["verdict"]["guardrails"]["accuracy"]["state"] = "held"
     rails = glass["verdict"]["guardrails"]
     glass["verdict"]["guardrails"] = {name: rails[name] for name in ("accuracy", "log loss")}
-    assert lines(glass)[:5] == [
+    assert lines(glass)[:6] == [
+        glass["recommendation"]["sentence"],
         "NO EVIDENCE: an example.",
         "- P(D > 0) is .97",
         "- guardrails open: log loss",
@@ -283,8 +302,9 @@ def test_text_of_a_learner_without_scores_has_one_decision_and_no_loss(
         one["calibration"] = None
         del one["default"]["average_precision"]
     assert "none 63.5 ± 9.8" in cells(glass)
-    text = "\n".join(lines(glass)[12:])
-    assert "log loss" not in text
+    text = lines(glass)
+    text = "\n".join(text[text.index("") :])
+    assert "log loss after" not in text
     assert "average precision" not in text
 
 
