@@ -163,16 +163,6 @@ class FitOptions(Frozen):
     budget: Seconds | None = Field(
         default=None, description="Time of training, such as 90s, 10m or 1h."
     )
-    until: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Stop at this held-out score of images, such as 0.2.",
-    )
-    patience: Count | None = Field(
-        default=None,
-        description="Stop after this many held-out scores of images without a better one.",
-    )
     image_size: ImageSize | None = Field(
         default=None, description="The size of the model's images, as HEIGHTxWIDTH px."
     )
@@ -252,21 +242,16 @@ class TopUp(Frozen):
 
 
 def with_options(recipe: Recipe, options: FitOptions) -> Recipe:
-    """Return the recipe with `until`, `patience` and `flips` of the options of a fit.
+    """Return the recipe with `flips` of the options of a fit.
 
     Raises UsageError for a recipe that is not trained.
     """
-    names = ("flips", "until", "patience")
-    given = [f"--{name}" for name in names if getattr(options, name)]
-    if not given:
+    if not options.flips:
         return recipe
     if not recipe.generator.trained:
         raise UsageError(
-            f"{', '.join(given)}: the recipe {recipe.name!r} is not trained; take --recipe "
-            "anchored (recipe='anchored')"
+            f"--flips: the recipe {recipe.name!r} is not trained; take --recipe anchored "
+            "(recipe='anchored')"
         )
-    values = recipe.model_dump()
-    stop = {"score": options.until, "patience": options.patience}
-    values["stop"] |= {name: value for name, value in stop.items() if value is not None}
-    values["augment"]["flips"] = options.flips or values["augment"]["flips"]
-    return Recipe.checked(values, f"the recipe {recipe.name!r} with {', '.join(given)}")
+    augment = recipe.augment.model_copy(update={"flips": True})
+    return recipe.model_copy(update={"augment": augment})

@@ -27,7 +27,7 @@ COMMANDS = ("augment", "choose", "fit", "sample", "translate", "evaluate", "insp
 PANELS = {
     "Data": "data path run result target columns most_rows classes image_size resize window flips "
     "skip_bad unlabelled group time gap group_duplicates source",
-    "Training": "recipe recipes steps budget gan_budget until patience selection seed device "
+    "Training": "recipe recipes steps budget gan_budget selection seed device "
     "precision model seconds table backbone convert",
     "Top-up": "counts to synthetic_share companions match",
     "Evaluation": "test learner metric delta folds repeats arms updates diagnostics fail_on",
@@ -85,7 +85,7 @@ FIT_SHOWN = (
     "target columns classes recipe steps budget image_size window flips selection seed "
     "device precision threads workers skip_bad"
 )
-FIT_ADVANCED = "most_rows unlabelled until patience resize"
+FIT_ADVANCED = "most_rows unlabelled resize"
 DEFAULT_BUDGET_S = 300.0
 """Time of a fit of images without --steps and --budget, as 5m in the help."""
 

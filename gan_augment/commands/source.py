@@ -71,7 +71,7 @@ _OF_IMAGES, _OF_TABLES = ("image_size", "resize"), ("columns", "most_rows")
 _FOREIGN: dict[KindName, tuple[str, ...]] = {
     "image": _OF_TABLES,
     "signal": (*_OF_IMAGES, *_OF_TABLES),
-    "table": (*_OF_IMAGES, "flips", "skip_bad", "until", "patience", "window"),
+    "table": (*_OF_IMAGES, "flips", "skip_bad", "window"),
 }
 """Options that are refused for each kind of data."""
 

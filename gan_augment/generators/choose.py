@@ -35,7 +35,7 @@ from gan_augment.generators.time_budget import (
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import kernel_distance
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, StopSettings, takes_unlabelled
+from gan_augment.recipes import Recipe, takes_unlabelled
 from gan_augment.training.callbacks import StopRequested
 
 PARTS = 4
@@ -273,7 +273,7 @@ def _unfitted(
     """Return an unfitted generator with at most the recipe's own steps, without selection."""
     return replace(
         prototype,
-        recipe=recipe.model_copy(update={"stop": StopSettings()}),
+        recipe=recipe,
         steps=min(steps, recipe.steps) if recipe.generator.trained else None,
         random_state=prototype.random_state + seed,
         classes=topped_up,

@@ -411,9 +411,6 @@ class GAN(ABC):
         try:
             with training.stop.hold(), machine.threads(training.parts.compute.threads):
                 train(training)
-            if training.ended:
-                ended = f"ended at step {training.trained} of {training.steps}"
-                progress.note(f"{ended}: {training.ended}")
         except DivergedError as error:
             if not training.best.arrays:
                 raise
@@ -473,7 +470,7 @@ def _facts(data: Labelled, training: Run, sha256: str) -> dict[str, Any]:
         "kind": data.kind.name,
         "classes": data.counts,
         "recipe": parts.recipe,
-        "steps": training.trained,
+        "steps": training.steps,
         "seed": training.state.seed,
         "precision": parts.compute.precision,
         "threads": parts.compute.threads,

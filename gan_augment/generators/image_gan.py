@@ -187,7 +187,7 @@ class ImageGAN(GAN):
             self._sampler = replace(self._sampler, selection=selection)
             facts["selection"] = selection.record
         parts, best = training.parts, training.best
-        kept = best.step if best.arrays else training.trained
+        kept = best.step if best.arrays else training.steps
         anchored = bool(best.arrays) and parts.recipe.generator.kind == "anchored"
         untouched = anchored and best.step <= parts.first_steps(training.steps)
         facts |= {
@@ -198,7 +198,7 @@ class ImageGAN(GAN):
             "rate": data.meta.rate,
         }
         self._describe(ModelMeta.model_validate(facts))
-        images = TRIED_IMAGES if self.untrained else training.trained * parts.recipe.batch
+        images = TRIED_IMAGES if self.untrained else training.steps * parts.recipe.batch
         updates = updates_within(images, len(rows)) if self.selection and self.advise else 0
         if not updates or self.refuses_.keys() >= set(self.topped_up_):
             return

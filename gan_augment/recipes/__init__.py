@@ -18,7 +18,6 @@ from gan_augment.recipes.settings import (
     Recipe,
     ScheduleSettings,
     SelectionSettings,
-    StopSettings,
 )
 from gan_augment.settings import read_toml
 
@@ -37,7 +36,6 @@ __all__ = [
     "Recipe",
     "ScheduleSettings",
     "SelectionSettings",
-    "StopSettings",
     "check_unlabelled",
     "resolve_recipe",
     "table_recipe",

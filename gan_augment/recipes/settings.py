@@ -273,17 +273,6 @@ class GameSettings(Frozen):
     pool: int = Field(default=0, ge=0, le=10_000)
 
 
-class StopSettings(Frozen):
-    """When a run on images ends before its last step; 0 is never.
-
-    score: at this held-out score or less. patience: after so many scores without a better one.
-    Schedules always count with all steps.
-    """
-
-    score: float = Field(default=0.0, ge=0)
-    patience: int = Field(default=0, ge=0)
-
-
 class AugmentSettings(Frozen):
     """What D sees: shares of the side (translation) and of the value range (brightness)."""
 
@@ -335,7 +324,6 @@ class Recipe(Frozen):
     generator_optimiser: OptimiserSettings = OptimiserSettings(betas=(0.5, 0.99))
     discriminator_optimiser: OptimiserSettings = OptimiserSettings()
     schedule: ScheduleSettings = ScheduleSettings()
-    stop: StopSettings = StopSettings()
     augment: AugmentSettings = AugmentSettings()
     selection: SelectionSettings = SelectionSettings()
     steps: int = Field(default=4000, ge=1)
@@ -369,8 +357,6 @@ def _of_the_kind(recipe: Recipe) -> dict[str, object]:
         f"the generator {kind!r} is for images": generator.from_rows and table,
         "generator.network, discriminator.network, discriminator.minibatch_std and "
         "generator.skip_code are for images": table and networks,
-        "stop.score and stop.patience are for images, since tables have no held-out score; choose "
-        "the length by steps": table and (recipe.stop.score or recipe.stop.patience),
         f"the generator {kind!r} has its own network; leave out generator.network": (
             generator.from_rows and network != "default"
         ),

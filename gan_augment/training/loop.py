@@ -48,7 +48,6 @@ class Run:
     save(state, best): writes a checkpoint; called at each score, when `checkpoint_due()` says so,
     and on a stop. scores: how often the averaged generator is scored in a run.
     last_good: where a rollback goes, the state at the last score that found nothing wrong.
-    ended: why the recipe's stop ended it before `steps`, which schedules count with; else "".
     """
 
     parts: Parts
@@ -64,18 +63,11 @@ class Run:
     scores: int = SCORES_A_RUN
     watch: SpreadWatch = field(default_factory=SpreadWatch)
     last_good: Arrays = field(default_factory=dict)
-    ended: str = ""
     world: World = field(default_factory=world)
-
-    @property
-    def trained(self) -> int:
-        """How many steps were trained once it has ended."""
-        return self.state.step if self.ended else self.steps
 
 
 def train(run: Run) -> Best:
-    """Train until `steps` or the recipe's stop, keep the best averaged generator, survive bad
-    numbers and collapse.
+    """Train, keep the best averaged generator, survive bad numbers and collapse.
 
     Raises StopRequested after saving when a signal came; DivergedError after three rollbacks
     in vain.
@@ -85,8 +77,7 @@ def train(run: Run) -> Best:
     if state.step < run.steps:
         run.last_good = run.last_good or state_arrays(state)
     clock = _Clock(state.step)
-    run.ended = _end(run, due)  # of a resumed run that had ended
-    while state.step < run.steps and not run.ended:
+    while state.step < run.steps:
         losses = one_step(run)
         scored = state.step in due
         observed = scored or state.step % OBSERVE_EVERY_STEPS == 0
@@ -97,13 +88,10 @@ def train(run: Run) -> Best:
             continue
         if scored:
             run.last_good, clock = state_arrays(state), _Clock(state.step)
-            run.ended = _end(run, due)
-            if run.ended:  # before the save: a resumed run does not tell it twice
-                _tell(run, {"event": "stop", "step": state.step, "reason": run.ended})
         if scored or (observed and run.checkpoint_due()):
             run.save(state, run.best)
         heard = run.world.heard(run.stop.signal)
-        if heard is not None and state.step < run.steps and not run.ended:
+        if heard is not None and state.step < run.steps:
             _leave(run, losses, heard)
     return run.best
 
@@ -125,23 +113,6 @@ def one_step(run: Run) -> Losses:
     follow(state.average, state.generator, ema_decay(state.step * recipe.batch, recipe.batch))
     state.step += 1
     return losses
-
-
-def _end(run: Run, due: set[int]) -> str:
-    """Why the run ends at this step, before its last one, by its recipe's stop; "" to go on.
-
-    A pure function of the step and the best score: a resumed run ends where an undisturbed one
-    does. Without an eligible generator there is nothing to stop with.
-    """
-    stop, best, step = run.parts.recipe.stop, run.best, run.state.step
-    if step >= run.steps or not best.arrays:
-        return ""
-    if stop.score and best.value <= stop.score:
-        return f"the held-out score {best.value:.4g} reached {stop.score:g}"
-    in_vain = sum(best.step < scored <= step for scored in due)
-    if stop.patience and in_vain >= stop.patience:
-        return f"no better held-out score in {in_vain}, since step {best.step}"
-    return ""
 
 
 def _set_rates(state: TrainState, parts: Parts, progress: float) -> None:

@@ -71,14 +71,14 @@ def test_options_of_training_come_from_the_command_a_config_and_the_environment(
     (tmp_path / "mine.toml").write_text("flips = true\nimage-size = [8, 8]\n")
     planned = answer(
         command(
-            *("fit", photos, "--until", "0.2", "--config", "mine.toml", "--dry-run", "--json"),
-            env={"GAN_AUGMENT_PATIENCE": "3"},
+            *("fit", photos, "--config", "mine.toml", "--dry-run", "--json"),
+            env={"GAN_AUGMENT_STEPS": "3"},
         )
     )
-    assert planned["plan"]["recipe"]["stop"] == {"score": 0.2, "patience": 3}
+    assert planned["plan"]["length"] == "3 steps"
     assert planned["plan"]["recipe"]["augment"]["flips"]
     assert planned["options"]["image_size"] == {"value": "8x8", "source": "config mine.toml"}
-    assert planned["options"]["patience"]["source"] == "environment GAN_AUGMENT_PATIENCE"
+    assert planned["options"]["steps"]["source"] == "environment GAN_AUGMENT_STEPS"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from gan_augment.errors import (
 from gan_augment.generators import load_model
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.options import FitOptions
-from gan_augment.recipes import Recipe, resolve_recipe
+from gan_augment.recipes import resolve_recipe
 from gan_augment.settings import read_toml
 from gan_augment.training import loop
 from gan_augment.training.callbacks import StopRequested
@@ -335,7 +335,7 @@ def test_the_settings_it_began_with_may_be_repeated(data, run, whole, monkeypatc
 @pytest.mark.parametrize(
     "other",
     [{"steps": 40}, {"seed": 1}, {"classes": "odd"}, {"recipe": "free"}, {"flips": True},
-     {"until": 1.0}, {"precision": "bf16"}, {"threads": 2},
+     {"precision": "bf16"}, {"threads": 2},
      {"resize": "crop"}, {"image_size": (12, 12)}],
     ids=lambda other: next(iter(other)),
 )  # fmt: skip
@@ -518,55 +518,20 @@ def test_two_processes_never_train_into_one_folder(data, tmp_path, command):
     assert not (tmp_path / "run").exists()
 
 
-# Ended before the last step
-
-
-@pytest.fixture(scope="module")
-def ended(tmp_path_factory, data) -> tuple[Path, Notes]:
-    """The run of a fit whose recipe is content with the first eligible generator."""
-    heard, out = Notes(), tmp_path_factory.mktemp("ended") / "run"
-    fit(data, out, QUICK.model_copy(update={"until": 1e6}), progress=heard)
-    return out, heard
-
-
-def test_a_model_says_how_many_steps_were_trained_and_a_note_why_no_more(ended):
-    out, heard = ended
-    gan = load_model(out)
-    assert gan.steps_ == events(out, "stop")[0] < 20
-    assert gan.meta_.chosen in (f"step {gan.steps_}", "interpolation")
-    assert any(
-        note.startswith(f"ended at step {gan.steps_} of 20: the held-out") for note in heard.notes
-    )
-
-
-def test_a_resumed_run_that_had_ended_is_finished(data, ended, untrained):
-    before = contents(ended[0])
-    assert fit(data, ended[0], resume=True).steps == load_model(ended[0]).steps_
-    assert contents(ended[0]) == before
-
-
-def test_of_a_table_no_score_ends_a_run():
-    with pytest.raises(UsageError, match=r"stop\.patience are for images"):
-        Recipe.checked({"data": "table", "stop": {"patience": 3}}, "mine.toml")
-
-
 # Options of training
 
 
-def test_options_of_training_change_the_recipe_and_are_stored_with_the_run(data, ended, tmp_path):
-    recipe = plan_fit(data, FitOptions(until=0.2, patience=3), tmp_path / "run").recipe
-    assert (recipe.stop.score, recipe.stop.patience) == (0.2, 3)
-    assert recipe.objective == resolve_recipe("auto").objective
-    stored = read_toml(ended[0] / "config.toml")
-    assert (stored["fit"]["until"], stored["recipe"]["stop"]["score"]) == (1e6, 1e6)
+def test_flips_change_only_what_d_sees(data, tmp_path):
+    recipe, usual = (
+        plan_fit(data, FitOptions(flips=True), tmp_path / "run").recipe,
+        resolve_recipe("auto"),
+    )
+    assert recipe.augment == usual.augment.model_copy(update={"flips": True})
+    assert recipe.objective == usual.objective
 
 
-def test_options_of_training_are_refused_where_nothing_is_trained_or_scored(tmp_path):
+def test_flips_of_a_table_are_refused(tmp_path):
     table = tmp_path / "parts.csv"
     table.write_text("size,kind\n" + "".join(f"{i * i % 17},{'ab'[i % 2]}\n" for i in range(40)))
-    for options, why in (
-        ({"flips": True}, "flips=: not for tables"),
-        ({"patience": 2, "steps": 5}, "patience=: not for tables"),
-    ):
-        with pytest.raises(UsageError, match=why):
-            plan_fit(table, FitOptions(target="kind", classes="all", **options))
+    with pytest.raises(UsageError, match="flips=: not for tables"):
+        plan_fit(table, FitOptions(target="kind", classes="all", flips=True))

@@ -16,7 +16,6 @@ import torch
 from toy_runs import Events
 
 from gan_augment.errors import DivergedError, ModelFileError, WriteFailedError
-from gan_augment.progress import Progress
 from gan_augment.recipes import ScheduleSettings
 from gan_augment.training.callbacks import (
     HistoryFile,
@@ -24,7 +23,7 @@ from gan_augment.training.callbacks import (
     StopRequested,
     stop_on_signals,
 )
-from gan_augment.training.checkpoint import CheckpointStore, RunSaver
+from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.training.loop import one_step, train
 from gan_augment.training.monitor import Score
 from gan_augment.training.parts import load_network, load_state, network_arrays, state_arrays
@@ -274,63 +273,6 @@ class Values:
     def score(self, generator) -> Score:
         value = self.left.pop(0)
         return Score(value, eligible=value not in self.ineligible)
-
-
-def ending(toy_run, *values: float, ineligible: tuple[float, ...] = (), **stop):
-    run = toy_run(50, objective={"reconstruct_only": 0.0}, stop=stop)  # scores at 5, 10, ...
-    run.scorer, run.callbacks = Values(*values, ineligible=ineligible), [Events()]
-    return run
-
-
-@pytest.mark.parametrize(
-    ("values", "stop", "ended", "best", "reason"),
-    [
-        ((0.5, 0.3, 0.2), {"score": 0.2}, 15, 15, "reached 0.2"),
-        ((0.5, 0.3, 0.4, 0.35, 0.3), {"patience": 3}, 25, 10, "in 3, since step 10"),
-    ],
-)
-def test_a_run_ends_at_a_score_or_without_a_better_one(toy_run, values, stop, ended, best, reason):
-    run = ending(toy_run, *values, **stop)
-    train(run)
-    assert (run.state.step, run.best.step, run.trained) == (ended, best, ended)
-    (event,) = run.callbacks[0].of("stop")
-    assert event["step"] == ended
-    assert reason in event["reason"]
-
-
-def test_a_run_without_an_eligible_generator_goes_on(toy_run):
-    run = ending(toy_run, *[1.0] * 10, ineligible=(1.0,), patience=1, score=2.0)
-    train(run)
-    assert (run.state.step, run.ended) == (50, "")
-
-
-def test_schedules_count_with_all_steps_of_a_run_that_ends_early(toy_run):
-    whole, run = ending(toy_run, *[1.0] * 10), ending(toy_run, 1.0, 1.0, patience=1)
-    progress = []
-    whole.save = lambda state, best: progress.append((state.step, state.progress))
-    train(whole)
-    train(run)
-    assert (run.state.step, run.state.progress) == progress[1]
-
-
-def test_a_resumed_run_ends_where_the_undisturbed_one_does_and_does_not_go_on(toy_run, tmp_path):
-    values, stop = (0.5, 0.3, 0.4, 0.35), {"patience": 2}
-    whole = ending(toy_run, *values, **stop)
-    train(whole)
-    store, again = CheckpointStore(tmp_path), {}
-    first = ending(toy_run, *values, **stop)
-    RunSaver(store, first, "data")
-    first.callbacks = [SignalAt(first.stop, 10)]
-    with pytest.raises(StopRequested):
-        train(first)
-    for name, left in (("stopped", values[2:]), ("ended", ())):
-        run = again[name] = ending(toy_run, *left, **stop)
-        RunSaver(store, run, "data").resume(Progress())
-        train(run)
-        assert run.trained == whole.trained == 20
-        assert run.ended == whole.ended
-        assert equal(state_arrays(run.state), state_arrays(whole.state))
-    assert again["ended"].callbacks[0] == []  # its events are not repeated
 
 
 # a run always has a checkpoint that loads: the last two are kept

@@ -94,7 +94,6 @@ REFUSED = [
     ({"data": "table", "generator": {"network": "dcgan"}}, "for images"),
     ({"data": "table", "discriminator": {"minibatch_std": True}}, "for images"),
     ({"data": "table", "generator": {"skip_code": True}}, "for images"),
-    ({"data": "table", "stop": {"patience": 3}}, "steps"),
     ({"generator": {"kind": "style"}, "game": {"pool": 5}}, "game.pool"),
     ({"generator": {"kind": "inpainting"}, "game": {"by_class": True}}, "game.by_class"),
     ({"generator": {"kind": "translation"}, "game": {"unrolled": 2}}, "unrolled"),
