@@ -20,13 +20,14 @@ from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.generators.baselines import Repeats, Smote
 from gan_augment.generators.choose import choose_recipe
 from gan_augment.generators.generator import RunContext
-from gan_augment.generators.row_sampler import FEW_ROWS
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp
 from gan_augment.recipes import CANDIDATES, RECIPES, Recipe
 
 TARGET, CHOICE_S = "target", 60.0  # seconds of a choice among recipes
+FEW_ROWS = 10
+"""Smaller classes get the rows of the default instead of those of an idea."""
 Added = tuple[pd.DataFrame, np.ndarray]
 
 
@@ -139,7 +140,7 @@ class Rows:
         return _joined(parts)
 
     def _half_repeats(self, arm: str) -> Added:
-        """Half repeats, half rows of an idea, as the default top-up; classes under 10 as there."""
+        """Half repeats, half rows of an idea, as the default top-up."""
         asked, data = to_parity(self._y), self._read.table
         made = {name: round(n * TopUp().resolved("table")[0]) for name, n in asked.items()}
         again = {name: n - made[name] for name, n in asked.items()}

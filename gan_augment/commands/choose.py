@@ -96,7 +96,6 @@ def choose(
     folder = folder_to_write(data, out, "choices", progress=progress)
     chosen, kind = _inputs(data, options, recipes, progress)
     how = kind.fit_arguments()
-    how.pop("resize", None)
     with run_folder(folder, resume=False, overwrite=overwrite, ours=_is_choice):
         for line in _lines(kind, chosen, folder):
             progress.note(line)

@@ -128,15 +128,9 @@ class Source:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes about the data, and about classes of a table that are too small to learn."""
-        from gan_augment.generators.row_sampler import FEW_ROWS
-
+        """Notes about the data."""
         notes: tuple[str, ...] = self.read.notes
-        few = {name: n for name, n in self.counts.items() if 0 < n < FEW_ROWS}
-        if not few or not self.kind.tabular:
-            return notes
-        listed = ", ".join(f"{name} ({n})" for name, n in few.items())
-        return (*notes, f"too small to learn: {listed}; their rows are jittered or repeated")
+        return notes
 
     @cached_property
     def topped_up(self) -> tuple[str, ...]:
@@ -259,8 +253,6 @@ class Source:
         arguments: dict[str, Any] = {"unlabelled": self.unlabelled}
         if self.kind.tabular:
             arguments["schema"] = self.schema
-        if self.kind is IMAGE:
-            arguments["resize"] = self.options.resize
         return arguments
 
     def originals(self, *, match: bool) -> tuple[list[str], Callable[[int], bytes]]:

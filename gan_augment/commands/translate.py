@@ -157,7 +157,7 @@ def plan_translate(
     elif options.recipe == "auto":
         options = options.model_copy(update={"recipe": "stargan"})
     recipe = meta.recipe if meta else resolve_recipe(options.recipe)
-    if not recipe.generator.translates:
+    if not recipe.generator.from_rows or recipe.generator.enlarges > 1:
         raise UsageError(
             f"the recipe {recipe.name!r} does not translate rows; expected stargan, cyclegan, "
             "pix2pix, adain, fourier or inpaint"
@@ -168,7 +168,7 @@ def plan_translate(
     check_png_channels(kind.data.image_shape[2])
     rows = kind.data
     starts, ends = _named(source, to, rows, meta)
-    if recipe.game.by_class or recipe.generator.kind == "pairs":
+    if recipe.game.by_class or recipe.generator.facts.paired:
         rows = _one_pair(rows, starts, ends, recipe.name)
     sources = rows.take(
         np.flatnonzero(np.isin(rows.labels, [rows.names.index(name) for name in starts]))
@@ -176,7 +176,7 @@ def plan_translate(
     if not len(sources):
         raise DataError(f"{', '.join(starts)} hold no row to start from")
     wanted = _counts(counts, len(sources), ends, rows.counts)
-    if recipe.generator.once and max(wanted.values()) > len(sources):
+    if recipe.generator.facts.once and max(wanted.values()) > len(sources):
         raise TooFewAcceptedError(
             f"{max(wanted.values()):,} images were requested from {len(sources):,} rows, each of "
             f"which makes one with {recipe.name!r}: ask for fewer, name more classes with --from, "

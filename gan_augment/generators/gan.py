@@ -9,9 +9,9 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from gan_augment.generators.generator import (
     sample_ids,
 )
 from gan_augment.generators.model_file import ModelMeta
-from gan_augment.generators.scorer import GANScorer
+from gan_augment.generators.scorer import ImageScorer
 from gan_augment.generators.time_budget import (
     Forecast,
     check_useful,
@@ -41,7 +41,6 @@ from gan_augment.generators.time_budget import (
 from gan_augment.kinds import kind_named
 from gan_augment.kinds.kind import Labelled, Meta
 from gan_augment.machine import ComputeConfig, Precision, compute_config
-from gan_augment.networks.ensembles import mix_generators
 from gan_augment.options import seconds
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
@@ -96,9 +95,6 @@ class GAN(ABC):
 
     _sampler: Any = field(init=False)
 
-    _scores: ClassVar[int]
-    _least_steps: ClassVar[int]
-
     def fit(
         self,
         data: Labelled,
@@ -106,7 +102,6 @@ class GAN(ABC):
         *,
         unlabelled: Labelled | None = None,
         schema: TableSchema | None = None,
-        resize: str = "squeeze",
     ) -> Self:
         """Train on every class of `data`, which is not changed.
 
@@ -115,8 +110,8 @@ class GAN(ABC):
         data, unlabelled, run
             The training rows; rows without known classes, for the recipes "semi-supervised" and
             "acgan"; checkpoints, progress and whatever else surrounds the fit.
-        schema, resize
-            Of tables: the columns, inferred if None. Of images: how the files were resized.
+        schema
+            The columns of a table, inferred if None.
 
         Raises
         ------
@@ -132,9 +127,9 @@ class GAN(ABC):
         run, seed = run or RunContext(), checked_seed(self.random_state)
         recipe, compute = self._recipe(), self._compute(data)
         sha256 = run.fingerprint or data.kind.sha256(data, unlabelled)
-        settings = {k: v for k, v in self._settings().items() if k not in _OF_A_RANK}
-        settings |= {"recipe": recipe.model_dump(mode="json"), "precision": compute.precision}
-        ranks.agree(data=sha256, settings=settings)
+        own = dict.fromkeys(("callbacks", "device", "threads"))  # may differ between ranks
+        known = {"recipe": recipe.model_dump(mode="json"), "precision": compute.precision}
+        ranks.agree(data=sha256, settings=self._settings() | own | known)
         problem = self._problem(data, recipe, compute, unlabelled, schema)
         scorer, steps = self._planned(problem, run, ranks)
         training = Run(
@@ -145,13 +140,11 @@ class GAN(ABC):
             scorer=scorer,
             callbacks=[*self.callbacks, ProgressCallback(run.progress, data.kind.unit)],
             stop=run.stop,
-            scores=self._scores,
         )
-        diverged = self._train(training, run, sha256, scorer)
+        diverged = self._train(training, run, sha256)
         with machine.threads(1):
             if ranks.leads:
-                mix_generators(training.state.average, scorer.coverage)
-                facts = _facts(data, training, sha256) | {"topped_up": topped_up, "resize": resize}
+                facts = _facts(data, training, sha256) | {"topped_up": topped_up}
                 self._finish(problem, training, facts, run.progress)
             if ranks.size > 1:
                 content = ranks.first(lambda: bundle_bytes(*self._bundle()))
@@ -193,19 +186,8 @@ class GAN(ABC):
         """
         counts = checked_counts(counts)
         self.check_counts(counts)
-        parts, done = [self.rows(next(iter(self.classes_)), 0, 0, random_state)], 0
-        for name, n in counts.items():
-            parts.append(self.rows(name, 0, n, random_state, done))
-            done += n
-        sources = [part.sources for part in parts if part.sources is not None]
-        rows = [part.rows for part in parts if len(part)] or [parts[0].rows]
-        return replace(
-            parts[0],
-            rows=parts[0].kind.concat(rows),
-            labels=np.concatenate([part.labels for part in parts]),
-            ids=np.concatenate([part.ids for part in parts]),
-            sources=np.concatenate(sources) if sources else None,
-        )
+        spans = [(name, 0, n) for name, n in counts.items() if n]
+        return self._made(spans or [(next(iter(self.classes_)), 0, 0)], random_state)
 
     def rows(
         self, name: str, start: int, stop: int, random_state: int = 0, first_id: int = 0
@@ -216,12 +198,31 @@ class GAN(ABC):
         images, since selection decides within a span. Id-like columns of a table count from
         `first_id` on.
         """
-        label = self._label(name)
-        rows, sources = self._drawn(label, name, start, stop, random_state, first_id)
-        labels, ids = np.full(len(rows), label, np.int64), sample_ids({name: len(rows)}, start)
-        kind, names = kind_named(self.meta_.kind), tuple(self.classes_)
-        meta = Meta(self.meta_.scale or (), self.meta_.rate)
-        return Labelled(rows, labels, ids, None, names, kind=kind, sources=sources, meta=meta)
+        return self._made([(name, start, stop)], random_state, first_id)
+
+    def _made(
+        self, spans: Sequence[tuple[str, int, int]], seed: int, first_id: int = 0
+    ) -> Labelled:
+        """Draw rows [start, stop) of classes, one after the other."""
+        rows, labels, ids, sources = [], [], [], []
+        for name, start, stop in spans:
+            label = self._label(name)
+            drawn, starts = self._drawn(label, name, start, stop, seed, first_id)
+            rows.append(drawn)
+            labels.append(np.full(len(drawn), label, np.int64))
+            ids.append(sample_ids({name: len(drawn)}, start))
+            sources += [] if starts is None else [starts]
+            first_id += len(drawn)
+        kind, meta = kind_named(self.meta_.kind), Meta(self.meta_.scale or (), self.meta_.rate)
+        return Labelled(
+            kind.concat(rows),
+            np.concatenate(labels),
+            np.concatenate(ids),
+            class_names=tuple(self.classes_),
+            kind=kind,
+            sources=np.concatenate(sources) if sources else None,
+            meta=meta,
+        )
 
     def starting_from(self, source: Labelled) -> Self:
         """Return the same model with other rows to start from, in their order.
@@ -304,10 +305,6 @@ class GAN(ABC):
         """Prepare the parts and batches of a fit."""
 
     @abstractmethod
-    def _scorer(self, problem: Problem, progress: Progress) -> GANScorer:
-        """Make what scores the generator."""
-
-    @abstractmethod
     def _finish(
         self, problem: Problem, training: Run, facts: dict[str, Any], progress: Progress
     ) -> None:
@@ -322,6 +319,10 @@ class GAN(ABC):
         self, label: int, name: str, start: int, stop: int, seed: int, first_id: int
     ) -> tuple[Any, NDArray[np.str_] | None]:
         """Draw rows [start, stop) of a class, and the ids of the rows they start from, if any."""
+
+    def _scorer(self, problem: Problem, progress: Progress) -> ImageScorer | None:
+        """Make what scores the generator, if anything does."""
+        return None
 
     def _more(self, problem: Problem, step_s: float, scorer_s: float) -> tuple[float, float]:
         """Estimate the seconds of scores and selection, and the trial's share of the steps' time.
@@ -339,15 +340,17 @@ class GAN(ABC):
 
     def _checked(self, data: Labelled) -> tuple[str, ...]:
         """Return the classes to top up. Raises UsageError or DataError for wrong settings."""
-        least = self._least_steps if self._recipe().generator.trained else 0
-        check_length(self.steps, self.budget_s, least)
+        trains = self._recipe().generator.trained and not data.kind.tabular
+        check_length(self.steps, self.budget_s, least=int(trains))
         return choose_classes(self.classes, data.counts)
 
     def _useful_steps(self, recipe: Recipe) -> int:
         """Return the steps below which a fit is of little use."""
         return useful_steps(recipe)
 
-    def _planned(self, problem: Problem, run: RunContext, ranks: World) -> tuple[GANScorer, int]:
+    def _planned(
+        self, problem: Problem, run: RunContext, ranks: World
+    ) -> tuple[ImageScorer | None, int]:
         """Make the scorer; return it and the steps, which a budget sets by timed ones of rank 0."""
         recipe, progress, budget_s = problem.parts.recipe, run.progress, self.budget_s
         if not self.untrained:
@@ -375,7 +378,7 @@ class GAN(ABC):
 
     def _timed(
         self, problem: Problem, progress: Progress, probe_s: float
-    ) -> tuple[GANScorer, float, Forecast]:
+    ) -> tuple[ImageScorer | None, float, Forecast]:
         """Time a few steps and make the scorer.
 
         Returns the scorer, the seconds that it took, and the forecast of a fit from there on.
@@ -388,9 +391,7 @@ class GAN(ABC):
         more_s += opening_s(problem.parts.recipe, step_s)
         return scorer, scorer_s, Forecast(self._own_steps, more_s, step_s * (1 + share))
 
-    def _train(
-        self, training: Run, run: RunContext, sha256: str, scorer: GANScorer
-    ) -> DivergedError | None:
+    def _train(self, training: Run, run: RunContext, sha256: str) -> DivergedError | None:
         """Train from the start or the newest checkpoint; then the average is the best generator.
 
         Returns the error of a run that diverged after a generator was scored, so that `fit` can
@@ -403,7 +404,6 @@ class GAN(ABC):
             saver = RunSaver(run.checkpoints, training, sha256)
             if run.resume:
                 saver.resume(progress)
-        scorer.begin(training)
         join_ranks(training)
         if run.on_steps and leads:
             run.on_steps(training.steps, training.parts.compute)
@@ -417,7 +417,7 @@ class GAN(ABC):
             diverged = error
         if training.best.arrays:
             load_network(training.state.average, training.best.arrays)
-        else:
+        elif training.scorer and training.steps:
             progress.warn(
                 "no scored generator had enough spread (or too many samples were copies); the last "
                 "one is kept. Look at its samples; more steps, more rows of the class or another "
@@ -429,7 +429,7 @@ class GAN(ABC):
 
     def _settings(self) -> dict[str, Any]:
         """Return the parameters of `__init__` by name."""
-        return {k: v for k, v in vars(self).items() if not (k.endswith("_") or k.startswith("_"))}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.init}
 
     def _bundle(self) -> tuple[Arrays, dict[str, Any]]:
         """Return the arrays and the description, for saving."""
@@ -459,13 +459,10 @@ class GAN(ABC):
         return self
 
 
-_OF_A_RANK = {"callbacks", "device", "threads"}
-
-
 def _facts(data: Labelled, training: Run, sha256: str) -> dict[str, Any]:
     """Return the fields of the description that all kinds have."""
     parts, best = training.parts, training.best
-    value = best.value if best.arrays else None
+    value, step = (best.value, best.step) if best.arrays else (None, training.steps)
     return {
         "kind": data.kind.name,
         "classes": data.counts,
@@ -475,5 +472,5 @@ def _facts(data: Labelled, training: Run, sha256: str) -> dict[str, Any]:
         "precision": parts.compute.precision,
         "threads": parts.compute.threads,
         "data_sha256": sha256,
-        "score": {"value": value, "step": best.step, "parts": dict(best.parts)},
+        "score": {"value": value, "step": step, "parts": dict(best.parts)},
     }

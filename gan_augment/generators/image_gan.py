@@ -17,7 +17,7 @@ from gan_augment.errors import DataError, ModelFileError
 from gan_augment.generators.gan import GAN, Problem, SavedArrays
 from gan_augment.generators.image_sampler import ImageSampler
 from gan_augment.generators.model_file import TRIED_IMAGES, ModelMeta
-from gan_augment.generators.scorer import GANScorer, ImageScorer, score_s, training_batches
+from gan_augment.generators.scorer import ImageScorer, score_s, training_batches
 from gan_augment.generators.selection import FOLDS, select
 from gan_augment.generators.source_rows import checked_data
 from gan_augment.generators.trial import SEEDS, try_rows, updates_within
@@ -102,9 +102,6 @@ class ImageGAN(GAN):
 
     _sampler: ImageSampler = field(init=False)
 
-    _scores = SCORES_A_RUN
-    _least_steps = 1
-
     def candidates(
         self, name: str, number: int = 0, random_state: int = 0
     ) -> tuple[NDArray[Any], NDArray[np.str_]]:
@@ -163,7 +160,7 @@ class ImageGAN(GAN):
         rows, held_out = hold_out(data, seed=self.random_state)
         return Problem(data, parts, training_batches(data, parts, rows, more), rows, held_out)
 
-    def _scorer(self, problem: Problem, progress: Progress) -> GANScorer:
+    def _scorer(self, problem: Problem, progress: Progress) -> ImageScorer:
         data, topped_up = problem.data, choose_classes(self.classes, problem.data.counts)
         rows, held_out, seed = problem.rows, problem.more, self.random_state
         with machine.threads(1):  # so that scores do not depend on the number of threads
@@ -186,10 +183,9 @@ class ImageGAN(GAN):
             selection = select(data, rows, self._sampler, discriminator, settings, seed, progress)
             self._sampler = replace(self._sampler, selection=selection)
             facts["selection"] = selection.record
-        parts, best = training.parts, training.best
-        kept = best.step if best.arrays else training.steps
-        anchored = bool(best.arrays) and parts.recipe.generator.kind == "anchored"
-        untouched = anchored and best.step <= parts.first_steps(training.steps)
+        parts, kept = training.parts, facts["score"]["step"]
+        anchored = bool(training.best.arrays) and parts.recipe.generator.facts.start == "rows"
+        untouched = anchored and kept <= parts.first_steps(training.steps)
         facts |= {
             "image_shape": data.image_shape,
             "chosen": "interpolation" if untouched else f"step {kept}",

@@ -81,7 +81,7 @@ class ImageSampler:
         """Make the sampler of a trained network. anchors: {label: rows of `data`} to start from."""
         geometry, codes, sources = Geometry.of(data.image_shape), None, None
         settings = parts.recipe.generator
-        if settings.kind == "anchored":
+        if settings.facts.start == "rows":
             anchored = cast("AnchoredGenerator", network)
             codes = encode_anchors(anchored, data.pixels, anchors, geometry, parts.compute)
         if settings.from_rows:
@@ -101,7 +101,7 @@ class ImageSampler:
             compute.device,
         )
         codes = sources = None
-        if settings.kind == "anchored":
+        if settings.facts.start == "rows":
             codes = rows_by_label(arrays, "codes", len(classes), settings.code)
             if not codes:
                 raise ModelFileError("this anchored model holds no anchors, so it cannot sample")

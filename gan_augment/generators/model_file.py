@@ -121,12 +121,11 @@ class ModelMeta(Frozen):
     encoded or as they are (0: none). chosen: which generator was kept, "step N" or a method.
     image_shape: px, of images and signals. selection: None where every candidate is
     kept. usefulness: None where it was not tried. scale, rate: for signals, as in `Labelled`.
-    table: the columns. few: classes whose rows are only jittered (2 to 9 rows) or repeated (1),
-    {name: rows}. reason: why the generator of `chosen` was kept.
+    table: the columns. reason: why the generator of `chosen` was kept.
     """
 
     format: Literal["gan-augment model"] = "gan-augment model"
-    version: Literal[5] = Field(default=5, alias="schema")
+    version: Literal[6] = Field(default=6, alias="schema")
     kind: KindName
     classes: dict[str, NonNegativeInt]
     topped_up: tuple[str, ...]
@@ -141,14 +140,12 @@ class ModelMeta(Frozen):
     anchors: NonNegativeInt
 
     image_shape: Shape | None = None
-    resize: Literal["squeeze", "crop", "pad"] = "squeeze"
     selection: SelectionRecord | None = None
     usefulness: UsefulnessRecord | None = None
     scale: Scale | None = None
     rate: PositiveInt | None = None
 
     table: TableSchema | None = None
-    few: dict[str, PositiveInt] = Field(default_factory=dict)
     reason: str = ""
 
     @property
@@ -206,7 +203,7 @@ class ModelMeta(Frozen):
             if options.target is not None:
                 raise UsageError("the model is of images, and --target names a column of a table")
             if self.scale is None:
-                values |= {"image_size": self.shape[:2], "resize": self.resize}
+                values |= {"image_size": self.shape[:2]}
             return options.model_copy(update=values)
         target = self.table.target
         assert target is not None  # a run is fitted to a file
@@ -222,14 +219,12 @@ class ModelMeta(Frozen):
     def data_lines(self) -> list[str]:
         """Return the size of the training data in words."""
         if self.table is not None:
-            few = ", ".join(f"{name} ({n})" for name, n in self.few.items())
-            small = [f"too small to be learned, rows jittered: {few}"] if few else []
-            return [*small, *self.table.lines()]
+            return list(self.table.lines())
         height, width, channels = self.shape
         if self.scale is not None:
             rate = "" if self.rate is None else f", {self.rate} a second"
             return [f"signals: {width} samples{rate}, {plural(channels, 'channel')}"]
-        return [f"images: {width} x {height} px ({self.resize}), {plural(channels, 'channel')}"]
+        return [f"images: {width} x {height} px, {plural(channels, 'channel')}"]
 
     def kept_lines(self) -> list[str]:
         """Return lines on the kept generator, its selection and its trial."""

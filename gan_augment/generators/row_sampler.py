@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from gan_augment import machine
 from gan_augment.data.tables.encoding import LevelColumn, NumericColumn, TableEncoding
 from gan_augment.data.tables.schema import Name
-from gan_augment.errors import DataError, ModelFileError
+from gan_augment.errors import ModelFileError
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.machine import ComputeConfig
 from gan_augment.networks.inputs import RowAnchors
@@ -36,10 +35,6 @@ STRENGTH = 0.5
 """Share of the learned residual in samples."""
 CELLS_AT_ONCE = 1 << 22
 """Cells of the neighbourhoods of a block that are held in memory at a time."""
-FEW_ROWS = 10
-"""Smaller classes of a table are not learned: their rows are jittered, a lone row is repeated."""
-JITTER = 0.2
-"""Noise on such rows, in standard deviations."""
 
 Cells = dict[Name, NDArray[np.generic]]
 
@@ -48,7 +43,7 @@ Cells = dict[Name, NDArray[np.generic]]
 class RowSampler:
     """Draws the endless sequence of rows of each class from one trained generator of rows.
 
-    anchors: the rows that samples start from; a free generator keeps those of small classes only.
+    anchors: the rows that samples start from; none for a free generator.
     """
 
     network: nn.Module
@@ -67,9 +62,7 @@ class RowSampler:
     ) -> RowSampler:
         """Make the sampler of a trained network."""
         if settings.free:
-            rows = np.flatnonzero(np.bincount(anchors.labels)[anchors.labels] < FEW_ROWS)
-            near = np.searchsorted(rows, anchors.neighbours[rows])  # all of them are in `rows`
-            anchors = AnchorRows(anchors.rows[rows], anchors.labels[rows], near)
+            anchors = AnchorRows(anchors.rows[:0], anchors.labels[:0], anchors.neighbours[:0])
         return cls(network, table.encoding, anchors, table.compute, settings)
 
     @classmethod
@@ -134,52 +127,25 @@ class RowSampler:
     def block(
         self, label: int, name: str, number: int, seed: int, stream: str = "sample"
     ) -> NDArray[np.float32]:
-        """Draw encoded rows [1024 number, 1024 number + 1024) of a class, float32 (1024, width).
-
-        Raises DataError where no training row starts the class.
-        """
-        rng = rng_for(seed, stream, name, number)
-        start, stop = self.anchors.of(label)
-        free = self.settings.free
-        if stop - start < FEW_ROWS and (stop > start or not free):
-            return self._jittered(name, start, stop, rng)
+        """Draw encoded rows [1024 number, 1024 number + 1024) of a class, float32 (1024, width)."""
+        rng, settings = rng_for(seed, stream, name, number), self.settings
         device, width = self.compute.device, cast(int, self.network.noise_width)
         noise = rng.standard_normal((ROW_BLOCK, width), dtype=np.float32)
         z, y = torch.from_numpy(noise).to(device), torch.full((ROW_BLOCK,), label, device=device)
+        starts: tuple[Any, ...] = ()
+        if settings.facts.whitened:
+            starts = self._moved(label, rng), STRENGTH
+        elif settings.facts.around:
+            starts = self._around(label, rng), STRENGTH
+        elif not settings.free:
+            start, stop = self.anchors.of(label)
+            index = start + rng.integers(stop - start, size=ROW_BLOCK)
+            starts = self.anchors.between(index, rng, device), STRENGTH
         with torch.inference_mode():
-            if free:
-                rows: Tensor = self.network(z, y)
-            elif self.settings.kind == "features":
-                rows = self.network(z, y, self._moved(label, rng), STRENGTH)
-            else:
-                draw = self._around if self.settings.kind == "gaussian" else self._starts
-                rows = self.network(z, y, draw(start, stop, rng), STRENGTH)
-        encoded: NDArray[np.float32] = rows.float().cpu().numpy()
-        return encoded
+            rows: NDArray[np.float32] = self.network(z, y, *starts).float().cpu().numpy()
+        return rows
 
-    def _jittered(
-        self, name: str, start: int, stop: int, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
-        """Draw rows between those of a class of 2 to 9, plus noise; repeat a lone row."""
-        if stop == start:
-            raise DataError(
-                f"class {name!r} has no training row to start from. Add rows of it and fit again."
-            )
-        starts = self._starts(start, stop, rng)
-        between = torch.lerp(starts.first, starts.second, starts.position[:, None])
-        rows: NDArray[np.float32]
-        rows = torch.where(self._is_number, between, starts.levels).cpu().numpy()
-        if stop - start == 1:
-            return rows
-        noise = rng.standard_normal(rows.shape, dtype=np.float32)
-        return rows + np.float32(JITTER) * self._spread * noise
-
-    def _starts(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
-        """Draw an anchor, one of its neighbours and a position between them for each row."""
-        index = start + rng.integers(stop - start, size=ROW_BLOCK)
-        return self.anchors.between(index, rng, self.compute.device)
-
-    def _around(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
+    def _around(self, label: int, rng: np.random.Generator) -> RowAnchors:
         """Draw from the normals of rows' neighbourhoods; levels and states are the row's own.
 
         The numbers of a row and of its K nearest of the class, x_0 .. x_K of mean m, give
@@ -187,6 +153,7 @@ class RowSampler:
         Malherbe & Scornet 2024 (arXiv 2402.03819), here in the encoded space.
         """
         numbers, anchors = list(self.encoding.numbers), self.anchors
+        start, stop = anchors.of(label)
         index = start + rng.integers(stop - start, size=ROW_BLOCK)
         rows = anchors.rows[index]
         near = np.column_stack([index, anchors.neighbours[index]])
@@ -236,24 +203,6 @@ class RowSampler:
         """Return rows as anchors that an untrained network passes on."""
         drawn = torch.from_numpy(rows).to(self.compute.device)
         return RowAnchors(drawn, drawn, drawn, torch.zeros(ROW_BLOCK, device=drawn.device))
-
-    @cached_property
-    def _is_number(self) -> Tensor:
-        mask = torch.zeros(self.encoding.width, dtype=torch.bool)
-        mask[list(self.encoding.numbers)] = True
-        return mask.to(self.compute.device)
-
-    @cached_property
-    def _spread(self) -> NDArray[np.float32]:
-        """Pooled standard deviation of each number within classes, (width,); 0 for levels."""
-        total, degrees = np.zeros(self.encoding.width), 0
-        for label in np.unique(self.anchors.labels):
-            start, stop = self.anchors.of(int(label))
-            rows = self.anchors.rows[start:stop].astype(np.float64)
-            total += ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
-            degrees += stop - start - 1
-        mask = self._is_number.cpu().numpy()
-        return (mask * np.sqrt(total / max(degrees, 1))).astype(np.float32)
 
 
 def _loaded_encoding(arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta) -> TableEncoding:

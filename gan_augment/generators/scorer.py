@@ -1,33 +1,27 @@
-"""Scores of generators: images by kernel distances to held-out rows, tables by their spread."""
+"""Scores of generators of images, by kernel distances to held-out rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from gan_augment.classifier import random_features, train_classifier
 from gan_augment.data.batches import PairedBatches
 from gan_augment.generators.image_sampler import ImageSampler
-from gan_augment.generators.row_sampler import FEW_ROWS, ROW_BLOCK, RowSampler
 from gan_augment.generators.selection import SCORER_ROWS_A_CLASS
 from gan_augment.generators.source_rows import BLOCK, partners
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
-from gan_augment.metrics.neighbours import copied_share, copy_threshold, coverage
+from gan_augment.metrics.neighbours import copied_share, copy_threshold
 from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe
 from gan_augment.rng import derived_seed, rng_for
-from gan_augment.training.loop import Run
 from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
 from gan_augment.training.parts import Parts
-from gan_augment.training.tables import AnchorRows, EncodedTable
 
 SCORER_STEPS = 300
 """Updates of the classifier whose features the scorer compares."""
@@ -42,7 +36,6 @@ SCORED_ROW = 0.1
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 Features = NDArray[np.float64]
-GANScorer: TypeAlias = "ImageScorer | SpreadScorer"
 
 
 @dataclass(frozen=True)
@@ -108,9 +101,6 @@ class ImageScorer:
         self._rows = _rows_a_class(len(labels))
         self._topped_up = frozenset(topped_up)
 
-    def begin(self, run: Run) -> None:
-        """Do nothing: images have no score before the first step."""
-
     def score(self, network: nn.Module) -> Score:
         """Compare samples with real rows class by class; the noise is the same each time."""
         sampler = ImageSampler.of(network, self._data, self._anchors, self._sizes, self._parts)
@@ -137,75 +127,6 @@ class ImageScorer:
                 watched[name] = spread
                 eligible &= spread >= COLLAPSE_SPREAD
         return Score(round(value, 6), parts, eligible, watched)
-
-    def coverage(self, network: nn.Module) -> Tensor:
-        """Return the share of each class's real rows that samples cover, (K,)."""
-        sampler = ImageSampler.of(network, self._data, self._anchors, self._sizes, self._parts)
-        covered = torch.zeros(len(self._data.names))
-        for reference in self._references:
-            name = self._data.names[reference.label]
-            drawn = sampler.candidates(reference.label, name, self._rows, self._seed, "coverage")
-            features = self._spaces[0](drawn)
-            covered[reference.label] = coverage(reference.features[0], features)
-        return covered
-
-
-class SpreadScorer:
-    """Prefers later generators of tables; one that has collapsed is not eligible.
-
-    anchors: the training rows of all classes, for the spread of real rows. topped_up: {label: name}
-    of the classes that are compared.
-    """
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        table: EncodedTable,
-        anchors: AnchorRows,
-        topped_up: Mapping[int, str],
-    ) -> None:
-        self._settings, self._table = recipe.generator, table
-        self._anchors, self._topped_up = anchors, topped_up
-
-    def begin(self, run: Run) -> None:
-        """Offer the interpolation before the first step."""
-        self._state = run.state
-        if run.state.step == 0 and not self._settings.free:  # untrained, that is noise
-            run.best.offer(Score(0.0), run.state)
-
-    def score(self, network: nn.Module) -> Score:
-        """Score a generator by minus its step, so that the last one is the best."""
-        spreads = self._spreads(network)
-        least = min([1.0, *spreads.values()])
-        parts = {"spread": least} | {f"{name}/spread": one for name, one in spreads.items()}
-        return Score(-float(self._state.step), parts, eligible=least >= COLLAPSE_SPREAD)
-
-    def coverage(self, network: nn.Module) -> Tensor:
-        """Return the share of each class's training rows that samples cover, (K,)."""
-        sampler = RowSampler.of(network, self._anchors, self._table, self._settings)
-        covered = torch.zeros(self._table.classes)
-        for label in range(self._table.classes):
-            start, stop = self._anchors.of(label)
-            if stop - start >= FEW_ROWS:
-                real = self._anchors.rows[start : min(stop, start + ROW_BLOCK)].astype(np.float64)
-                drawn = sampler.block(label, str(label), 0, 0, "coverage").astype(np.float64)
-                covered[label] = coverage(real, drawn)
-        return covered
-
-    def _spreads(self, network: nn.Module) -> dict[str, float]:
-        """Return the ratio of generated to real spread of the classes to top up."""
-        sampler = RowSampler.of(network, self._anchors, self._table, self._settings)
-        spreads = dict[str, float]()
-        for label, name in self._topped_up.items():
-            start, stop = self._anchors.of(label)
-            if stop - start < 2:
-                continue
-            real = self._anchors.rows[start:stop].std(axis=0)
-            generated = sampler.block(label, name, 0, 0, "spread").std(axis=0)
-            moving = real > 1e-6
-            if moving.any():
-                spreads[name] = float(np.median(generated[moving] / real[moving]))
-        return spreads
 
 
 def class_weights(
@@ -249,7 +170,7 @@ def training_batches(
 ) -> PairedBatches:
     """Return the batches of a recipe among the given rows, and of unlabelled rows."""
     other = None
-    if parts.recipe.generator.kind == "pairs":
+    if parts.recipe.generator.facts.paired:
         other = partners(data)
         rows = rows[other[rows] >= 0]
     return PairedBatches(

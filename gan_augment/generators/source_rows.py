@@ -23,7 +23,6 @@ from gan_augment.networks.geometry import Geometry, to_network
 from gan_augment.networks.inputs import SourceRows
 from gan_augment.networks.translation import lowered
 from gan_augment.recipes import GeneratorSettings, Recipe
-from gan_augment.recipes.settings import OTHER_CLASS_KINDS, STYLE_KINDS
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import Arrays, below
 from gan_augment.training.translation import drawn_masks
@@ -80,7 +79,7 @@ class SourcePool:
     def starting_from(self, given: Labelled) -> SourcePool:
         """Return the pool with rows of the user. Raises UsageError for rows of another shape."""
         height, width, channels = self.geometry.shape
-        scale = self.settings.scale if self.settings.kind == "super-resolution" else 1
+        scale = self.settings.enlarges
         expected = (height // scale, width // scale, channels)
         if given.image_shape != expected:
             raise UsageError(
@@ -94,9 +93,9 @@ class SourcePool:
 
         Raises DataError if there is none.
         """
-        from_others = self.settings.kind in OTHER_CLASS_KINDS
+        from_others = self.settings.facts.start == "other class"
         of_class = np.array([one == name for one in self.rows.names])[self.rows.labels]
-        if self.given is not None and self.settings.kind == "inpainting":
+        if self.given is not None and self.settings.facts.masked:
             of_class[:] = True  # the user chose the rows
         rows = np.flatnonzero(of_class != from_others)
         if not len(rows):
@@ -111,7 +110,7 @@ class SourcePool:
         """Raise DataError or TooFewAcceptedError for classes with too few rows to start from."""
         for name, n in counts.items():
             rows = len(self.rows_for(name)) if n else 0
-            if self.settings.once and n > rows:
+            if self.settings.facts.once and n > rows:
                 raise _too_few(name, rows)
 
     def block(self, name: str, number: int, seed: int, stream: str) -> Rows:
@@ -122,7 +121,7 @@ class SourcePool:
         TooFewAcceptedError if all rows were used and none may be used twice.
         """
         rows = self.rows_for(name)
-        if self.settings.kind in STYLE_KINDS and not self.model.counts[name]:
+        if self.settings.facts.styled and not self.model.counts[name]:
             raise DataError(f"class {name!r} has no row to take the style of; fit with some")
         if self.given is None:
             rows = rng_for(seed, stream, "source order", name).permutation(rows)
@@ -133,20 +132,20 @@ class SourcePool:
 
     def unused(self, name: str, number: int) -> int:
         """Return how many of a block's first candidates repeat no row that is for one sample."""
-        return len(self.rows_for(name)) - BLOCK * number if self.settings.once else BLOCK
+        return len(self.rows_for(name)) - BLOCK * number if self.settings.facts.once else BLOCK
 
     def tensors(self, rows: Rows, label: int, rng: np.random.Generator) -> SourceRows:
         """Make the input of the network; draw styles of class `label`, and masks."""
         settings, padded, pixels = self.settings, self.geometry.padded, self.rows.pixels[rows]
-        if settings.kind == "super-resolution":
+        if settings.enlarges > 1:
             low = to_network(pixels, pixels.shape[1:3])
             return SourceRows(low if self.given is not None else lowered(low, settings.scale))
         styles = masks = None
-        if settings.kind in STYLE_KINDS:
+        if settings.facts.styled:
             of_class = np.flatnonzero(self.model.labels == label)
             drawn = of_class[rng.integers(len(of_class), size=len(pixels))]
             styles = to_network(self.model.pixels[drawn], padded)
-        if settings.kind == "inpainting":
+        if settings.facts.masked:
             masks = torch.from_numpy(drawn_masks(len(pixels), padded, rng))
         return SourceRows(to_network(pixels, padded), None, styles, masks)
 
@@ -189,23 +188,23 @@ def checked_data(recipe: Recipe, data: Labelled) -> Labelled:
             "'free'"
         )
     held = [name for name, n in data.counts.items() if n]
-    if settings.kind in OTHER_CLASS_KINDS and len(held) < 2:
+    if settings.facts.start == "other class" and len(held) < 2:
         raise DataError(
             f"the recipe {recipe.name!r} translates rows between classes, and one class has rows; "
             "add another class"
         )
-    if (settings.kind == "pairs" or recipe.game.by_class) and len(data.names) != 2:
+    if (settings.facts.paired or recipe.game.by_class) and len(data.names) != 2:
         raise UsageError(
             f"the recipe {recipe.name!r} is for one pair of classes, but the data has "
             f"{len(data.names)}: use 'stargan', or `translate --from A --to B`"
         )
     height, width, _ = data.image_shape
-    if settings.kind == "super-resolution" and (height % settings.scale or width % settings.scale):
+    if height % settings.enlarges or width % settings.enlarges:
         raise UsageError(
             f"the sides of images of {width} x {height} px are not multiples of {settings.scale}; "
             "use an --image-size whose sides are"
         )
-    if settings.kind != "pairs":
+    if not settings.facts.paired:
         return data
     other = partners(data)
     pairs = np.flatnonzero(other >= 0)

@@ -13,12 +13,10 @@ from gan_augment.data.tables.columns import Plain, output_frame, plain_columns
 from gan_augment.data.tables.encoding import encoded_width, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema
-from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, ModelFileError
 from gan_augment.generators.gan import GAN, Problem, SavedArrays
 from gan_augment.generators.model_file import ModelMeta
-from gan_augment.generators.row_sampler import FEW_ROWS, RowSampler
-from gan_augment.generators.scorer import GANScorer, SpreadScorer
+from gan_augment.generators.row_sampler import RowSampler
 from gan_augment.input_files import memory_problem
 from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
@@ -27,7 +25,6 @@ from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, check_unlabelled, table_recipe
 from gan_augment.training.callbacks import Callback  # noqa: F401  (pdoc)
 from gan_augment.training.loop import Run
-from gan_augment.training.monitor import Best
 from gan_augment.training.tables import (
     EncodedTable,
     anchor_batches,
@@ -38,8 +35,6 @@ from gan_augment.training.tables import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SCORES = 2
-"""Scores in a run, one after each half."""
 _DRAWN = {
     "anchored": "between near rows of a class",
     "gaussian": "from the neighbourhoods of rows of a class",
@@ -79,9 +74,9 @@ class TabularGAN(GAN):
 
     Notes
     -----
-    Nothing is trained by default, since training has not shown a gain (docs/figures.md). A class of
-    2 to 9 rows is interpolated and jittered; a lone row is repeated. All but "free" models contain
-    encoded training rows. Share a model as you would share the data.
+    Nothing is trained by default, since training has not shown a gain (docs/figures.md). A lone row
+    of a class is repeated. All but "free" models contain encoded training rows. Share a model as
+    you would share the data.
 
     Examples
     --------
@@ -100,9 +95,6 @@ class TabularGAN(GAN):
 
     schema_: TableSchema = field(init=False)
     _sampler: RowSampler = field(init=False)
-
-    _scores = SCORES
-    _least_steps = 0
 
     def _drawn(
         self, label: int, name: str, start: int, stop: int, seed: int, first_id: int
@@ -137,23 +129,18 @@ class TabularGAN(GAN):
             parts = build_table(recipe, table, anchors)
         return Problem(data, parts, batches, np.arange(len(data)), (schema, table, anchors))
 
-    def _scorer(self, problem: Problem, progress: Progress) -> GANScorer:
-        data, (_, table, anchors) = problem.data, problem.more
-        names = choose_classes(self.classes, data.counts)
-        rare = {data.names.index(name): name for name in names}
-        return SpreadScorer(problem.parts.recipe, table, anchors, rare)
-
     def _finish(
         self, problem: Problem, training: Run, facts: dict[str, Any], progress: Progress
     ) -> None:
-        recipe, (schema, table, anchors) = problem.parts.recipe, problem.more
-        self._sampler = RowSampler.of(training.state.average, anchors, table, recipe.generator)
-        chosen, reason = _kept(training.best, training.steps, recipe)
+        settings, (schema, table, anchors) = problem.parts.recipe.generator, problem.more
+        self._sampler = RowSampler.of(training.state.average, anchors, table, settings)
+        chosen, reason = f"step {training.steps}", "the generator after the last step"
+        if not training.steps:
+            chosen = "interpolation" if settings.trained else settings.kind
+            reason = f"nothing was trained: rows are drawn {_DRAWN[settings.kind]}"
         progress.note(reason)
-        few = {name: n for name, n in problem.data.counts.items() if 0 < n < FEW_ROWS}
-        facts |= {"table": schema, "few": few, "chosen": chosen, "reason": reason}
+        facts |= {"table": schema, "chosen": chosen, "reason": reason}
         facts["anchors"] = self._sampler.rows_held
-        facts["score"]["value"] = None  # of a table only the step is compared
         self._describe(ModelMeta.model_validate(facts))
 
     def _loaded(self, arrays: SavedArrays, meta: ModelMeta, compute: ComputeConfig) -> RowSampler:
@@ -165,20 +152,6 @@ class TabularGAN(GAN):
         super()._describe(meta)
         assert meta.table is not None
         self.schema_ = meta.table
-
-
-def _kept(best: Best, steps: int, recipe: Recipe) -> tuple[str, str]:
-    """Return which generator was kept, in a word or two, and why."""
-    if not steps:
-        kind = recipe.generator.kind
-        chosen: str = "interpolation" if recipe.generator.trained else kind
-        return chosen, f"nothing was trained: rows are drawn {_DRAWN.get(kind, _DRAWN['anchored'])}"
-    if not best.arrays:
-        return f"step {steps}", "no generator had enough spread; the last one is kept"
-    chosen = f"step {best.step}" if best.step else "interpolation"
-    if best.step == steps:
-        return chosen, f"the last of {steps} steps is kept"
-    return chosen, f"generators after it, of {steps} steps, had too little spread"
 
 
 def encoded_table(

@@ -28,26 +28,22 @@ class Generators(nn.Module):
     """I generators as one: z (N, noise_width), y (N,) -> samples.
 
     In training each makes an equal part of a batch, in whole same-class pairs. When sampling, the
-    last entry of z chooses one with the probabilities `mixing` (K, I) of the class.
+    last entry of z chooses one, each with the same probability.
     Sources: Ghosh et al. 2018 (MAD-GAN); Arora et al. 2017 (mixtures).
     """
 
-    mixing: Tensor
-
-    def __init__(self, members: Sequence[nn.Module], classes: int) -> None:
+    def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
-        n = len(members)
         self.members = nn.ModuleList(members)
         self.noise_width = cast(int, members[0].noise_width) + 1
-        self.register_buffer("mixing", torch.full((classes, n), 1 / n))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """Pass every row through one of the generators."""
         if self.training:
             which = torch.arange(len(y), device=y.device) // 2 % len(self.members)
         else:
-            place = torch.special.ndtr(z[:, -1:].float())  # uniform in 0..1
-            which = (place > self.mixing[y].cumsum(dim=1)[:, :-1]).sum(dim=1)
+            place = torch.special.ndtr(z[:, -1].float())  # uniform in 0..1
+            which = (place * len(self.members)).long().clamp(max=len(self.members) - 1)
         return routed(self.members, which, z[:, :-1], y)
 
 
@@ -75,26 +71,10 @@ def routed(members: nn.ModuleList, which: Tensor, x: Tensor, y: Tensor) -> Tenso
     return torch.cat(made)[torch.argsort(torch.cat(rows))]
 
 
-def mix_generators(network: nn.Module, coverage: Callable[[nn.Module], Tensor]) -> None:
-    """Set the mixing of several generators to the share of a class that each covers.
-
-    coverage(network): (K,), 0..1, of samples of the network; classes with 0 get equal shares. A
-    network without several generators is left unchanged.
-    """
-    for generators in network.modules():
-        if isinstance(generators, Generators):
-            found = []
-            for member in range(len(generators.members)):
-                generators.mixing.zero_()[:, member] = 1
-                found.append(coverage(network).to(generators.mixing) + 1e-6)
-            covered = torch.stack(found, dim=1)  # (K, I)
-            generators.mixing.copy_(covered / covered.sum(dim=1, keepdim=True))
-
-
 def new_generators(game: GameSettings, classes: int, new: Callable[[int], nn.Module]) -> nn.Module:
     """Return the generator of a game; new(classes) makes one network."""
     if game.generators > 1:
-        return Generators([new(classes) for _ in range(game.generators)], classes)
+        return Generators([new(classes) for _ in range(game.generators)])
     return ByClass([new(1) for _ in range(classes)]) if game.by_class else new(classes)
 
 

@@ -262,7 +262,7 @@ wgan | clipped weights, RMSprop, long D steps at times; very slow \
     | Arjovsky et al. 2017 | 6.5 | 4.4
 sgan | D is held back while it wins, and has more steps while it loses | own | 3.8 | 1.5
 unrolled | G looks five steps of D ahead; against collapse | Metz et al. 2017 | 14.0 | 5.5
-egan | several generators against two discriminators; each class from whichever covers it \
+egan | several generators against two discriminators; each sample from one of them \
     | Durugkar et al. 2017; Ghosh et al. 2018 | 2.9 | 1.8
 class-by-class | a pair of networks per class; for classes of many rows | own | 4.2 | 2.6
 semi-supervised | D is a classifier of K classes and fakes; learns from unlabelled rows too \

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -23,14 +24,50 @@ GeneratorKind = Literal[
     "inpainting",
     "super-resolution",
 ]
-TABLE_KINDS = frozenset({"gaussian", "features"})
-UNTRAINED_KINDS = TABLE_KINDS | {"fourier"}
-OTHER_CLASS_KINDS = frozenset({"translation", "pairs", "style", "fourier"})
-STYLE_KINDS = frozenset({"style", "fourier"})
-SAME_CLASS_KINDS = frozenset({"inpainting", "super-resolution"})
-KNOWN_TARGET_KINDS = SAME_CLASS_KINDS | {"pairs"}
 OptimiserName = Literal["adam", "rmsprop", "sgd"]
 ScheduleName = Literal["constant", "linear", "cosine"]
+
+
+class KindFacts(NamedTuple):
+    """What distinguishes a kind of generator from the others.
+
+    start: what a sample starts from: noise, several rows of the class, or one row of another class
+    or of the class itself. data: the only kind of data that it is for, None for both. trained:
+    whether it has anything to train. once: whether a row makes one sample of a class, since no
+    noise, style or mask varies it. known: whether the wanted sample of a row is known in training.
+    paired: whether it learns from pairs of images. reversible: whether it can draw a sample back
+    as its row. styled: whether a sample takes the style of a row of its class. masked: whether it
+    redraws a region. lowered: whether it starts from a smaller copy. around: whether a row's
+    neighbours are as many as its numbers need. whitened: whether neighbours are near in whitened
+    space.
+    """
+
+    start: Literal["noise", "rows", "other class", "own class"]
+    data: DataKind | None = "image"
+    trained: bool = True
+    once: bool = False
+    known: bool = False
+    paired: bool = False
+    reversible: bool = False
+    styled: bool = False
+    masked: bool = False
+    lowered: bool = False
+    around: bool = False
+    whitened: bool = False
+
+
+KINDS: Mapping[GeneratorKind, KindFacts] = {
+    "anchored": KindFacts("rows", None),
+    "free": KindFacts("noise", None),
+    "gaussian": KindFacts("rows", "table", trained=False, around=True),
+    "features": KindFacts("rows", "table", trained=False, whitened=True),
+    "translation": KindFacts("other class", once=True, reversible=True),
+    "pairs": KindFacts("other class", known=True, paired=True),
+    "style": KindFacts("other class", styled=True),
+    "fourier": KindFacts("other class", trained=False, styled=True),
+    "inpainting": KindFacts("own class", known=True, masked=True),
+    "super-resolution": KindFacts("own class", once=True, known=True, lowered=True),
+}
 
 
 class OptimiserSettings(Frozen):
@@ -114,29 +151,29 @@ class GeneratorSettings(Frozen):
     scale: Literal[2, 4] = 2
 
     @property
+    def facts(self) -> KindFacts:
+        """The facts of the kind."""
+        return KINDS[self.kind]
+
+    @property
     def trained(self) -> bool:
         """Whether the kind has anything to train."""
-        return self.kind not in UNTRAINED_KINDS
+        return self.facts.trained
 
     @property
     def free(self) -> bool:
         """Whether a sample starts from noise, not from rows."""
-        return self.kind == "free"
+        return self.facts.start == "noise"
 
     @property
     def from_rows(self) -> bool:
         """Whether a sample starts from one real row."""
-        return self.kind in OTHER_CLASS_KINDS | SAME_CLASS_KINDS
+        return self.facts.start in ("other class", "own class")
 
     @property
-    def translates(self) -> bool:
-        """Whether a sample changes a row of a chosen class."""
-        return self.kind in OTHER_CLASS_KINDS or self.kind == "inpainting"
-
-    @property
-    def once(self) -> bool:
-        """Whether a row makes one sample of a class: no noise, no style, no mask varies it."""
-        return self.kind in ("translation", "super-resolution")
+    def enlarges(self) -> int:
+        """The side of a sample over that of the row it starts from."""
+        return self.scale if self.facts.lowered else 1
 
     @property
     def span(self) -> int:
@@ -144,7 +181,7 @@ class GeneratorSettings(Frozen):
 
         All where a row makes one sample, since two spans could start from the same row.
         """
-        return sys.maxsize if self.once else SPAN
+        return sys.maxsize if self.facts.once else SPAN
 
 
 class DiscriminatorSettings(Frozen):
@@ -344,6 +381,7 @@ def _of_the_kind(recipe: Recipe) -> dict[str, object]:
     """Return {conflict in words: whether it is there} of a generator with data and networks."""
     objective, generator, d = recipe.objective, recipe.generator, recipe.discriminator
     kind, network, table = generator.kind, generator.network, recipe.data == "table"
+    facts = generator.facts
     slopes = {
         "objective.clip": objective.clip,
         "objective.gradient_penalty": objective.gradient_penalty,
@@ -353,8 +391,7 @@ def _of_the_kind(recipe: Recipe) -> dict[str, object]:
     translated = objective.cycle or objective.identity or recipe.game.pool
     networks = {network, d.network} != {"default"} or d.minibatch_std or generator.skip_code
     return {
-        f"the generator {kind!r} is for tables": kind in TABLE_KINDS and not table,
-        f"the generator {kind!r} is for images": generator.from_rows and table,
+        f"the generator {kind!r} is for {facts.data}s": facts.data not in (None, recipe.data),
         "generator.network, discriminator.network, discriminator.minibatch_std and "
         "generator.skip_code are for images": table and networks,
         f"the generator {kind!r} has its own network; leave out generator.network": (
@@ -364,10 +401,10 @@ def _of_the_kind(recipe: Recipe) -> dict[str, object]:
             network == "style" and not generator.free
         ),
         f"objective.cycle, objective.identity and game.pool do not fit the generator {kind!r}": (
-            translated and kind != "translation"
+            translated and not facts.reversible
         ),
         f"objective.content and objective.style do not fit the generator {kind!r}": (
-            (objective.content or objective.style) and kind != "style"
+            (objective.content or objective.style) and not (facts.styled and facts.trained)
         ),
         f"batch {recipe.batch} is odd; batches are made of same-class pairs": recipe.batch % 2,
         f"{' and '.join(used)} each limit the slope of D and undo each other; keep one "
@@ -393,7 +430,7 @@ def _of_the_game(recipe: Recipe) -> dict[str, object]:
             game.by_class and max(game.generators, game.discriminators) > 1
         ),
         "game.by_class needs a generator 'free' or 'translation'": (
-            game.by_class and recipe.generator.kind not in ("free", "translation")
+            game.by_class and not (recipe.generator.free or recipe.generator.facts.reversible)
         ),
         "game.by_class needs discriminator.condition 'none'": (
             game.by_class and d.condition != "none"

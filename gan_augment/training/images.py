@@ -126,7 +126,7 @@ def new_generator(
 def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
     """Return the discriminator of a recipe, not yet initialised; for pairs it sees both images."""
     settings = recipe.discriminator
-    if recipe.generator.kind == "pairs":
+    if recipe.generator.facts.paired:
         height, width, channels = geometry.shape
         geometry = replace(geometry, shape=(height, width, 2 * channels))
 

@@ -11,7 +11,6 @@ from gan_augment.distributed import World, world
 from gan_augment.errors import DivergedError
 from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
 from gan_augment.training.monitor import (
-    SCORES_A_RUN,
     Best,
     Score,
     Scorer,
@@ -45,22 +44,22 @@ class Run:
     """One run: its parts, data, state, and who watches.
 
     world: the ranks that train it together; rank 0 scores, saves and tells.
-    save(state, best): writes a checkpoint; called at each score, when `checkpoint_due()` says so,
-    and on a stop. scores: how often the averaged generator is scored in a run.
-    last_good: where a rollback goes, the state at the last score that found nothing wrong.
+    scorer: scores the averaged generator ten times in a run; without one the last one is kept.
+    save(state, best): writes a checkpoint; called after each tenth of a run, when
+    `checkpoint_due()` says so, and on a stop.
+    last_good: where a rollback goes, the state after the last tenth that found nothing wrong.
     """
 
     parts: Parts
     batches: Batches
     state: TrainState
     steps: int
-    scorer: Scorer
+    scorer: Scorer | None = None
     callbacks: Sequence[Callback] = ()
     best: Best = field(default_factory=Best)
     save: Callable[[TrainState, Best], None] = lambda state, best: None
     checkpoint_due: Callable[[], bool] = lambda: False
     stop: StopFlag = field(default_factory=StopFlag)
-    scores: int = SCORES_A_RUN
     watch: SpreadWatch = field(default_factory=SpreadWatch)
     last_good: Arrays = field(default_factory=dict)
     world: World = field(default_factory=world)
@@ -73,7 +72,7 @@ def train(run: Run) -> Best:
     in vain.
     """
     state = run.state
-    due = score_steps(run.steps, run.parts.first_steps(run.steps), run.scores)
+    due = score_steps(run.steps, run.parts.first_steps(run.steps))
     if state.step < run.steps:
         run.last_good = run.last_good or state_arrays(state)
     clock = _Clock(state.step)
@@ -137,7 +136,7 @@ def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble 
             "Try --precision float32 (precision='float32') or lower rates.",
         )
     _tell_step(run, losses, clock)
-    lost = run.watch.collapsed(_score(run)) if scored else None
+    lost = run.watch.collapsed(_score(run, run.scorer)) if scored and run.scorer else None
     if lost is None:
         return None
     name, spread = lost
@@ -149,9 +148,9 @@ def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble 
     )
 
 
-def _score(run: Run) -> Score:
+def _score(run: Run, scorer: Scorer) -> Score:
     state, began_s = run.state, time.monotonic()
-    score = Score(**run.world.first(lambda: asdict(run.scorer.score(state.average))))
+    score = Score(**run.world.first(lambda: asdict(scorer.score(state.average))))
     is_best = run.best.offer(score, state)
     _tell(
         run,

@@ -89,13 +89,13 @@ class SpreadWatch:
         return None
 
 
-def score_steps(steps: int, first_steps: int, scores: int = SCORES_A_RUN) -> set[int]:
-    """Return the steps to score at: after each of `scores` equal parts, and before the adversary.
+def score_steps(steps: int, first_steps: int) -> set[int]:
+    """Return the steps to score at: after each tenth, and before the adversary joins.
 
-    >>> sorted(score_steps(1000, 0, scores=3))
-    [333, 667, 1000]
+    >>> sorted(score_steps(50, 8))
+    [5, 8, 10, 15, 20, 25, 30, 35, 40, 45, 50]
     """
-    ends = {max(1, round(steps * k / scores)) for k in range(1, scores + 1)}
+    ends = {max(1, round(steps * k / SCORES_A_RUN)) for k in range(1, SCORES_A_RUN + 1)}
     return ends | ({first_steps} if first_steps else set())
 
 

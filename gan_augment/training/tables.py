@@ -169,12 +169,12 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
     rows, settings = np.concatenate(chosen), recipe.generator
     around = min(max(5, len(table.encoding.numbers) + 1), MOST_AROUND)
     points = None
-    if settings.kind == "features":
+    if settings.facts.whitened:
         points = whitened(table.rows[rows][:, list(table.encoding.numbers)])
     anchors = anchor_rows(
         table.rows[rows],
         table.labels[rows],
-        around if settings.kind == "gaussian" else settings.neighbours,
+        around if settings.facts.around else settings.neighbours,
         choices=table.encoding.choices,
         points=points,
     )

@@ -31,7 +31,6 @@ from gan_augment.networks.translation import (
     moments,
 )
 from gan_augment.recipes import Recipe
-from gan_augment.recipes.settings import KNOWN_TARGET_KINDS
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 from gan_augment.training.step import (
@@ -77,7 +76,7 @@ def translation_parts(parts: Parts, geometry: Geometry, classes: int, width: int
         cycle_term: objective.cycle,
         identity_term: objective.identity,
         style_term: objective.content + objective.style,
-        pixel_term: objective.reconstruction * (recipe.generator.kind in KNOWN_TARGET_KINDS),
+        pixel_term: objective.reconstruction * recipe.generator.facts.known,
     }
     held = (*(term for term, weight in terms.items() if weight), *parts.generator_terms)
     step, first = parts.step, terms_step
@@ -112,10 +111,10 @@ def draw_rows(
         case "inpainting":
             masks = torch.from_numpy(drawn_masks(n, geometry.padded, rng)).to(batch.x)
             source = SourceRows(batch.x, batch.y, masks=masks)
-        case kind:
+        case _:
             others = torch.from_numpy(rows_of_others(batch.y.cpu().numpy(), rng)).to(batch.y.device)
             source = SourceRows(batch.x[others], batch.y[others])
-            if kind == "style":
+            if recipe.generator.facts.styled:
                 source = replace(source, styles=batch.x)
     return GeneratorInput(z, batch.y, source)
 

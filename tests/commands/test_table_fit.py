@@ -117,14 +117,6 @@ def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(table_file, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_classes_too_small_to_be_learned_are_named(table_file, tmp_path):
-    lines = table_file.read_text().splitlines()
-    lines[1:4] = [line.rpartition(";")[0] + ";never" for line in lines[1:4]]
-    (tmp_path / "t.csv").write_text("\n".join(lines))
-    plan = plan_fit(tmp_path / "t.csv", FitOptions(target="fraud"))
-    assert any("too small to learn: never (3)" in note for note in plan.data.notes)
-
-
 def test_a_parquet_file_is_a_table_too(table_file, tmp_path):
     frame = pd.read_csv(table_file, sep=";")
     frame.to_parquet(tmp_path / "t.parquet")

@@ -177,5 +177,5 @@ def test_rows_are_near_by_design_where_they_start_from_rows() -> None:
         return SimpleNamespace(meta_=SimpleNamespace(anchors=anchors, recipe=recipe))
 
     assert starts_from_rows(fitted(90, "anchored"))
-    assert not starts_from_rows(fitted(4, "free"))  # those of a class that is only jittered
+    assert not starts_from_rows(fitted(0, "free"))
     assert not starts_from_rows(Noisy())

@@ -82,7 +82,7 @@ def image_run(steps: int = 10, seed: int = 0, precision: str = "float32", **chan
         power=recipe.label_power,
         padded=Geometry.of(data.image_shape).padded,
         device=compute.device,
-        partners=np.arange(24)[::-1].copy() if recipe.generator.kind == "pairs" else None,
+        partners=np.arange(24)[::-1].copy() if recipe.generator.facts.paired else None,
     )
     return Run(parts, batches, new_state(parts, seed), steps, scorer=Counting())
 
