@@ -21,7 +21,15 @@ from gan_augment.data.batches import Batches
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.distributed import World, world
-from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class, warn
+from gan_augment.errors import (
+    DataError,
+    DivergedError,
+    ModelFileError,
+    NotFittedError,
+    UsageError,
+    unknown_class,
+    warn,
+)
 from gan_augment.generators.generator import (
     RunContext,
     check_length,
@@ -438,7 +446,10 @@ class GAN(ABC):
     def _restore(self, arrays: SavedArrays, meta: ModelMeta) -> None:
         """Restore the saved state."""
         compute = compute_config(self.device, meta.precision, self.threads)
-        self._sampler = self._loaded(arrays, meta, compute)
+        try:
+            self._sampler = self._loaded(arrays, meta, compute)
+        except (KeyError, TypeError, ValueError, DataError) as error:
+            raise ModelFileError(f"the arrays of this model do not fit: {error!r}") from None
         self._describe(meta)
 
     def _describe(self, meta: ModelMeta) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import machine
-from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
+from gan_augment.errors import DataError, TooFewAcceptedError
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.generators.selection import Selection, rows_by_label
 from gan_augment.generators.source_rows import BLOCK, SourcePool
@@ -93,7 +93,7 @@ class ImageSampler:
     def load(
         cls, arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, compute: ComputeConfig
     ) -> ImageSampler:
-        """Read a saved sampler; ModelFileError where the arrays do not fit the description."""
+        """Read a saved sampler."""
         geometry, settings, classes = Geometry.of(meta.shape), meta.recipe.generator, meta.classes
         network = restored_network(
             lambda: new_generator(meta.recipe, geometry, len(classes)),
@@ -102,9 +102,7 @@ class ImageSampler:
         )
         codes = sources = None
         if settings.facts.start == "rows":
-            codes = rows_by_label(arrays, "codes", len(classes), settings.code)
-            if not codes:
-                raise ModelFileError("this anchored model holds no anchors, so it cannot sample")
+            codes = rows_by_label(arrays, "codes")
         if settings.from_rows:
             sources = SourcePool.load(arrays, settings, geometry, [*classes])
         sizes, selection = dict(enumerate(classes.values())), Selection.load(arrays, meta, compute)

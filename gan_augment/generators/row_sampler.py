@@ -15,7 +15,6 @@ from torch import nn
 from gan_augment import machine
 from gan_augment.data.tables.encoding import LevelColumn, NumericColumn, TableEncoding
 from gan_augment.data.tables.schema import Name
-from gan_augment.errors import ModelFileError
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.machine import ComputeConfig
 from gan_augment.networks.inputs import RowAnchors
@@ -69,21 +68,22 @@ class RowSampler:
     def load(
         cls, arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, compute: ComputeConfig
     ) -> RowSampler:
-        """Read a saved sampler; ModelFileError where the arrays do not fit the description."""
-        try:
-            encoding = _loaded_encoding(arrays, meta)
-            own: dict[str, Any] = dict(below(arrays, "anchors"))
-            anchors = AnchorRows(**own)
-        except TypeError:
-            raise ModelFileError("this table model lacks columns or anchor rows") from None
-        if anchors.rows.shape != (len(anchors.labels), encoding.width):
-            raise ModelFileError("the saved anchor rows do not fit the columns of the model")
+        """Read a saved sampler."""
+        assert meta.table is not None
+        columns: dict[Name, NumericColumn | LevelColumn] = {}
+        for number, described in enumerate(meta.table.learned):
+            saved: dict[str, Any] = dict(below(arrays, f"columns/{number}"))
+            for name in saved.keys() & {"levels", "missing", "spikes"}:
+                saved[name] = saved[name].tolist()
+            column = NumericColumn if described.has_numbers else LevelColumn
+            columns[described.name] = column(**saved)
+        encoding, own = TableEncoding(columns), dict[str, Any](below(arrays, "anchors"))
         network = restored_network(
             lambda: new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes)),
             below(arrays, "network"),
             compute.device,
         )
-        return cls(network, encoding, anchors, compute, meta.recipe.generator)
+        return cls(network, encoding, AnchorRows(**own), compute, meta.recipe.generator)
 
     def arrays(self) -> Arrays:
         """Return the arrays to save: weights, anchors, columns by their number."""
@@ -203,15 +203,3 @@ class RowSampler:
         """Return rows as anchors that an untrained network passes on."""
         drawn = torch.from_numpy(rows).to(self.compute.device)
         return RowAnchors(drawn, drawn, drawn, torch.zeros(ROW_BLOCK, device=drawn.device))
-
-
-def _loaded_encoding(arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta) -> TableEncoding:
-    """Read the learned columns; TypeError where a part of one is missing."""
-    columns: dict[Name, NumericColumn | LevelColumn] = {}
-    for number, described in enumerate(meta.table.learned if meta.table else ()):
-        saved: dict[str, Any] = dict(below(arrays, f"columns/{number}"))
-        for name in saved.keys() & {"levels", "missing", "spikes"}:
-            saved[name] = saved[name].tolist()
-        column = NumericColumn if described.has_numbers else LevelColumn
-        columns[described.name] = column(**saved)
-    return TableEncoding(columns)

