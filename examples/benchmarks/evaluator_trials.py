@@ -7,7 +7,8 @@ Each trial draws a table of two Gaussian classes and evaluates it as a user woul
 regression, every cheap arm. What is planted:
 
 - nothing: features say nothing of the class, so that no remedy can help.
-- aa: the "GAN" repeats training rows, as the arm `oversample` does, with another seed.
+- aa: the "GAN" repeats training rows, as the arm `oversample` does, with another seed. Only the
+  decision helps: a corrected one, or what shifts it alike.
 - boundary, power: whoever trained on rows of the planted generator recognises a share of the rare
   rows whatever their features say. The share is calibrated beforehand, on other draws, so that the
   true gain is delta, or the plan's smallest difference that could show.
@@ -301,9 +302,15 @@ def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def table_of(kept: dict[str, Any]) -> list[str]:
     """The campaigns as the Markdown tables of docs/evaluation.md; those that were run."""
-    lines = ["| planted | trials | ADOPT | LIKELY HELPS | HARMFUL | P(D > delta) >= .95 |"]
+    lines = ["| planted | trials | recommended, and how often |", "|---|---|---|"]
+    for name in ("nothing", "aa", "power"):
+        if name in kept:
+            counts = Counter(kept[name]["5x3"]["recommended"]).most_common()
+            told = "; ".join(f"{remedy} ({n})" for remedy, n in counts)
+            lines.append(f"| {name} | {kept[name]['trials']} | {told} |")
+    lines += ["", "| planted | trials | ADOPT | LIKELY HELPS | HARMFUL | P(D > delta) >= .95 |"]
     lines.append("|---|---|---|---|---|---|")
-    for name in ("aa", "boundary", "power", "harm"):
+    for name in ("nothing", "aa", "boundary", "power", "harm"):
         if name in kept:
             told, words = kept[name]["5x3"], kept[name]["5x3"]["words"]
             counts = [words.get(word, 0) for word in ("ADOPT", "LIKELY HELPS", "HARMFUL")]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,20 +33,22 @@ if TYPE_CHECKING:
 RARE_DIGITS = ("3", "8", "9")  # similar digits, so that 20 rows leave room for a gain
 RARE_ROWS, COMMON_ROWS = 20, 100
 RARE_CELLS, TARGET = "malignant", "diagnosis"
-CELLS_ROWS = 40
-EVALUATED_STEPS = 60  # of each of the evaluator's two generators
+CELLS_ROWS, BENIGN_ROWS = 40, 180
+SEEDS, UPDATES = 5, 200
+"""Of the classifier that judges digits: how often it is trained, and updates of each training."""
+ARMS = ("class_weight", "oversample", "smote", "balanced_softmax", "mixup", "cmo", "gan")
 SIGN = "demo.json"
-_TABLES = ("cells.csv", "topped-up.csv", "topped-up.csv.manifest.csv")
+_TABLES = ("cells.csv", "cells-test.csv", "topped-up.csv", "topped-up.csv.manifest.csv")
 _FILES = ("report", "run", "digits", "topped-up", *_TABLES, SIGN)
 _WIDTH = 100
 
 
 @dataclass(frozen=True)
 class DemoResult(Result):
-    """What the demo wrote, and the verdict of the evaluator.
+    """What the demo wrote, and what the evaluator recommends.
 
-    data, run, topped_up, report: the data, the model, the topped-up copy, the short evaluation.
-    samples: real and synthetic rows next to each other. rare: the classes that were cut.
+    data, run, topped_up, report: the data, the model, the topped-up copy, the evaluation. samples:
+    real, synthetic and refused rows next to each other. rare: the classes that were cut.
     """
 
     data: Path
@@ -56,30 +57,30 @@ class DemoResult(Result):
     samples: Path
     report: Path
     rare: tuple[str, ...]
+    recommendation: str
     verdict: str
     sentence: str
 
     def lines(self) -> list[str]:
-        """Return the verdict, the paths, and what to try next."""
+        """Return the paths, recommendation and verdict, what to do next, and the picture."""
         table = self.data.suffix == ".csv"
-        yours = (
-            "your table      gan-augment augment TABLE.csv TOPPED-UP.csv --target COLUMN"
-            if table
-            else "your images     gan-augment augment PHOTOS TOPPED-UP   (a folder per class)"
-        )
-        target = f" --target {TARGET}" if table else ""
+        yours = "TABLE.csv --target COLUMN" if table else "PHOTOS   (a folder per class)"
+        copy = "TABLE.csv NEW.csv --target COLUMN" if table else "PHOTOS NEW"
+        shown = "real and generated rows" if table else "real, generated and refused images"
         return [
-            *textwrap.wrap(self.sentence, _WIDTH, break_on_hyphens=False),
-            "This was a short evaluation of short fits: a hint, not a proof. For all arms, run",
-            f"  gan-augment evaluate {shlex.quote(str(self.data))}{target}",
+            f"the data    {self.data}   ({', '.join(self.rare)} made rare; tested on other rows)",
+            f"the model   {self.run}",
+            f"topped up   {self.topped_up}",
             "",
-            f"the data        {self.data}   ({', '.join(self.rare)} made rare)",
-            f"the model       {self.run}",
-            f"topped up       {self.topped_up}",
-            f"look at it      {self.samples}",
-            f"the report      {self.report / 'report.html'}",
-            f"what it is      gan-augment inspect {shlex.quote(str(self.run))}",
-            yours,
+            *textwrap.wrap(self.recommendation, _WIDTH, break_on_hyphens=False),
+            *textwrap.wrap(self.sentence, _WIDTH, break_on_hyphens=False),
+            "",
+            "What to do next:",
+            f"  see what each remedy gains and costs: {self.report / 'report.html'}",
+            f"  ask the same of your data:            gan-augment evaluate {yours}",
+            f"  add generated rows to your data:      gan-augment augment {copy}",
+            "",
+            f"{shown}: {self.samples}",
         ]
 
 
@@ -92,10 +93,10 @@ def demo(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> DemoResult:
-    """Make classes of scikit-learn's data rare, top them up, and measure whether that helps.
+    """Make classes of scikit-learn's data rare, top them up, and measure what helps.
 
-    Writes `out`/digits (a folder per class) or /cells.csv, /run (the model), /topped-up, /report
-    and /demo.json.
+    Writes `out`/digits (train and test, a folder per class) or /cells.csv and /cells-test.csv,
+    /run (the model), /topped-up, /report and /demo.json.
 
     Parameters
     ----------
@@ -103,10 +104,10 @@ def demo(
         The folder to write; it must be empty.
     table
         False cuts three classes of digits to 20 rows, True the malignant cells of a breast-cancer
-        table to 40.
+        table to 40. The classifier is tested on the rows that are left.
     seconds, steps
-        Length of the training, in s or steps; of a table only steps train. The generators of the
-        evaluation train for at most 60 steps on digits.
+        Length of the training, in s or steps; of a table only steps train. The generator of the
+        evaluation trains for as many steps.
     overwrite
         Replace the files of an earlier demo, and no others.
     progress
@@ -119,22 +120,23 @@ def demo(
     """
     with _held(Path(out), overwrite) as out:
         if table:
-            write_file(out / "cells.csv", rare_cells().to_csv(index=False).encode())
+            for name, frame in zip(("cells.csv", "cells-test.csv"), rare_cells(), strict=True):
+                write_file(out / name, frame.to_csv(index=False).encode())
             options = FitOptions(classes=(RARE_CELLS,), target=TARGET, steps=steps)
-            how: dict[str, Any] = {"learner": "logistic", "folds": 3}
-            return _run(out, "cells.csv", options, steps, progress, **how)
-        for number, (image, label) in enumerate(zip(*rare_digits(), strict=True)):
-            write_png(out / "digits" / label / f"digit-{number:04d}.png", image)
+            judged = EvaluationOptions(learner="logistic")
+            return _run(out, "cells.csv", out / "cells-test.csv", options, judged, progress)
+        for part, (pixels, labels) in zip(("train", "test"), rare_digits(), strict=True):
+            for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+                write_png(out / "digits" / part / label / f"digit-{number:04d}.png", image)
         options = FitOptions(classes=RARE_DIGITS, steps=steps, budget=None if steps else seconds)
-        short = min(EVALUATED_STEPS, steps or EVALUATED_STEPS)
-        how = {"folds": 2, "updates": short, "arms": ("oversample", "gan")}
-        return _run(out, "digits", options, short, progress, **how)
+        judged = EvaluationOptions(repeats=SEEDS, updates=min(UPDATES, steps or UPDATES), arms=ARMS)
+        return _run(out, "digits", None, options, judged, progress)
 
 
-def rare_digits() -> tuple[NDArray[np.uint8], list[str]]:
-    """Return scikit-learn's digits, uint8 (N, 8, 8, 1), and their labels.
+def rare_digits() -> tuple[tuple[NDArray[np.uint8], list[str]], ...]:
+    """Return scikit-learn's digits, uint8 (N, 8, 8, 1), and labels: to train on, and the others.
 
-    At most 100 images of each digit, 20 of the rare digits.
+    To train on are at most 100 images of each digit, 20 of the rare digits.
     """
     from sklearn.datasets import load_digits
 
@@ -142,41 +144,39 @@ def rare_digits() -> tuple[NDArray[np.uint8], list[str]]:
     pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]  # 0..16 -> 0..255
     labels = digits.target.astype(str)
     sizes = {name: RARE_ROWS if name in RARE_DIGITS else COMMON_ROWS for name in np.unique(labels)}
-    rows = _cut(labels, sizes)
-    return pixels[rows], labels[rows].tolist()
+    return tuple((pixels[rows], labels[rows].tolist()) for rows in _cut(labels, sizes))
 
 
-def rare_cells() -> DataFrame:
-    """Return scikit-learn's breast-cancer table with 40 malignant and all benign cells."""
+def rare_cells() -> tuple[DataFrame, ...]:
+    """Return scikit-learn's breast-cancer table: 40 malignant and 180 benign cells, the others."""
     from sklearn.datasets import load_breast_cancer
 
     source = load_breast_cancer(as_frame=True)
     frame: DataFrame = source.data.copy()
     frame[TARGET] = np.asarray(source.target_names)[source.target]
-    rows = _cut(frame[TARGET].to_numpy(), {"benign": len(frame), RARE_CELLS: CELLS_ROWS})
-    return frame.iloc[rows]
+    sizes = {"benign": BENIGN_ROWS, RARE_CELLS: CELLS_ROWS}
+    return tuple(frame.iloc[rows] for rows in _cut(frame[TARGET].to_numpy(), sizes))
 
 
-def _cut(labels: NDArray[Any], sizes: dict[str, int]) -> NDArray[np.int64]:
-    """Return rows of each class, at most `sizes` = {class: n}, in the order of the data."""
+def _cut(labels: NDArray[Any], sizes: dict[str, int]) -> tuple[NDArray[np.int64], ...]:
+    """Return rows of each class, at most `sizes` = {class: n}, and all others, both ascending."""
     kept = [
         rng_for(0, "demo-split", str(name)).permutation(np.flatnonzero(labels == name))[:n]
         for name, n in sizes.items()
     ]
-    return np.sort(np.concatenate(kept))
+    rows = np.sort(np.concatenate(kept))
+    return rows, np.setdiff1d(np.arange(len(labels)), rows)
 
 
 def _run(
     out: Path,
     data: str,
+    test: Path | None,
     options: FitOptions,
-    steps: int | None,
+    judged: EvaluationOptions,
     progress: Progress | None,
-    *,
-    arms: Sequence[str] = ("oversample", "smote", "gan"),
-    **settings: Any,
 ) -> DemoResult:
-    """Fit, augment and evaluate; steps, arms and settings are those of the evaluation."""
+    """Fit, augment and evaluate; test: the test rows, None for a part of the data's folder."""
     topped_up = f"topped-up{Path(data).suffix}"
     fitted = fit(out / data, out / "run", options, progress=progress)
     augment(
@@ -187,16 +187,9 @@ def _run(
         options=options,
         progress=progress,
     )
-    quick = {"steps": steps, "budget": None, "selection": False}
-    small = EvaluationOptions(
-        fit=options.model_copy(update=quick),
-        repeats=1,
-        diagnostics=False,
-        n_jobs=min(2, available_cores()),
-        arms=arms,
-        **settings,
-    )
-    measured = evaluate(out / data, out / "report", small, force=True, progress=progress)
+    as_long = options.model_copy(update={"steps": fitted.steps or None, "budget": None})
+    judged = judged.model_copy(update={"fit": as_long, "n_jobs": min(2, available_cores())})
+    measured = evaluate(out / data, out / "report", judged, test=test, progress=progress)
     result = DemoResult(
         data=out / data,
         run=fitted.run,
@@ -204,6 +197,7 @@ def _run(
         samples=fitted.samples,
         report=measured.out,
         rare=tuple(options.classes),
+        recommendation=measured.evaluation.recommendation,
         verdict=measured.verdict,
         sentence=measured.evaluation.sentence,
     )

@@ -33,7 +33,7 @@ from gan_augment.data.signals import holds_signals, read_signals
 from gan_augment.data.tables import TABLE_SUFFIXES
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.generators import model_path
 from gan_augment.generators.generator import check_length
 from gan_augment.generators.model_file import (
@@ -297,15 +297,14 @@ class Source:
                 yield name, len(own), np.sort(drawn)  # consecutive rows may be alike
 
     def _samples_sheet(self, gan: Any) -> bytes:
-        """Return a PNG file of real above synthetic images per class."""
+        """Return a PNG file of real images per class, above synthetic and refused ones."""
         rows = []
         for name, count, shown in self._shown(gan, IMAGES_A_CLASS):
-            try:
-                samples = gan.rows(name, 0, IMAGES_A_CLASS).pixels
-            except TooFewAcceptedError:  # a refused class shows its first candidates
-                samples = gan.candidates(name)[0][:IMAGES_A_CLASS]
+            samples, why = gan.candidates(name)
+            kept, refused = (samples[own][:IMAGES_A_CLASS] for own in (why == "", why != ""))
             note = "1 real row" if count == 1 else f"{count:,} real rows"
-            rows.append(SheetRow(name, note, self.data.pixels[shown], samples))
+            left = refused if self.options.selection else None
+            rows.append(SheetRow(name, note, self.data.pixels[shown], kept, left))
         return png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
 
     def _samples_csv(self, gan: Any, dialect: Any) -> bytes:

@@ -28,18 +28,21 @@ from gan_augment.errors import FolderInUseError, OutputExistsError
 from gan_augment.storage.lock import hold_folder
 
 
-def test_three_digits_are_cut_to_twenty_rows_and_are_the_rare_ones():
-    pixels, labels = rare_digits()
-    counts = dict(sorted(Counter(labels).items()))
+def test_three_digits_are_cut_to_twenty_rows_and_all_others_are_the_test():
+    (pixels, labels), (_, tested) = rare_digits()
+    counts, left = (dict(sorted(Counter(part).items())) for part in (labels, tested))
     assert rare_classes(counts) == RARE_DIGITS
     assert {counts[name] for name in RARE_DIGITS} == {RARE_ROWS}
+    assert (len(labels), len(tested)) == (760, 1037)
+    assert min(left.values()) > 70
     assert set(np.unique(pixels)) <= {round(level * 255 / 16) for level in range(17)}
 
 
-def test_enough_malignant_cells_are_left_for_a_verdict():
-    counts = rare_cells()[TARGET].value_counts().to_dict()
-    assert rare_classes(counts) == (RARE_CELLS,)
-    assert counts[RARE_CELLS] == CELLS_ROWS >= 30
+def test_enough_cells_are_left_to_test_on():
+    train, test = (part[TARGET].value_counts().to_dict() for part in rare_cells())
+    assert rare_classes(train) == (RARE_CELLS,)
+    assert train[RARE_CELLS] == CELLS_ROWS
+    assert min(test.values()) > 150
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -66,17 +69,29 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
 
 
 @pytest.mark.slow
-def test_the_demo_of_a_table_ends_with_the_evaluators_verdict(done):
+def test_the_demo_of_a_table_ends_with_a_recommendation_on_other_rows(done):
     original, filled = done.data.read_bytes(), done.topped_up.read_bytes()
     assert filled.startswith(original)
     counts = pd.read_csv(done.topped_up)[TARGET].value_counts()
     assert counts["benign"] == counts[RARE_CELLS]
     assert (done.report / "report.html").is_file()
-    text = "\n".join(done.lines())
-    assert text.startswith(done.verdict)
-    assert all(str(path) in text for path in (done.run, done.samples, done.topped_up))
     stored = json.loads((done.data.parent / "demo.json").read_text(encoding="utf-8"))
     assert stored == done.to_dict()
+    result = json.loads((done.report / "result.json").read_text(encoding="utf-8"))
+    assert (result["protocol"]["splits"], result["data"]["rows"]) == ("test", 220)
+    low, high = result["verdict"]["difference"]["interval"]
+    assert high - low < 0.1
+
+
+def test_a_demo_ends_with_what_to_do_next_and_the_picture(tmp_path):
+    done = done_at(tmp_path, "digits")
+    lines = done.lines()
+    text = "\n".join(lines)
+    assert text.index(done.recommendation) < text.index(done.sentence) < text.index("do next:")
+    assert [line for line in lines if line.startswith("  ")] == lines[-5:-2]
+    assert lines[-1] == f"real, generated and refused images: {done.samples}"
+    paths = (done.data, done.run, done.topped_up, done.report / "report.html")
+    assert all(str(path) in text for path in paths)
 
 
 @pytest.mark.parametrize("order", [((), ("--table",)), (("--table",), ())])
@@ -93,7 +108,8 @@ def test_both_demos_run_in_any_order(command, tmp_path, monkeypatch, order):
 def done_at(out, data):
     """Return the result of a demo without its work."""
     paths = [out / name for name in (data, "run", "topped-up", "samples.png", "report")]
-    return DemoResult(*paths, ("3",), "ADOPT", "ADOPT: it helps")
+    said = ("Correct the decision: +8.0 points.", "ADOPT", "ADOPT: it helps.")
+    return DemoResult(*paths, ("3",), *said)
 
 
 def test_two_demos_cannot_write_one_folder(tmp_path):
@@ -112,12 +128,13 @@ def test_a_second_demo_replaces_its_own_files_and_no_others(done):
         demo(out, table=True, steps=2)
     with pytest.raises(ValueError, match="steps"):  # once the earlier files are gone
         demo(out, table=True, steps=-1, overwrite=True)
-    assert {path.name for path in out.iterdir()} == {"cells.csv", "demo.json", "notes.txt"}
+    left = {"cells.csv", "cells-test.csv", "demo.json", "notes.txt"}
+    assert {path.name for path in out.iterdir()} == left
 
 
 @pytest.mark.slow
 def test_the_command_tops_up_digits_and_says_where_things_are(command, done, tmp_path, monkeypatch):
-    said = SimpleNamespace(sentence=done.sentence)
+    said = SimpleNamespace(sentence=done.sentence, recommendation=done.recommendation)
     measured = SimpleNamespace(out=done.report, verdict=done.verdict, evaluation=said)
     # the evaluation of images is a minute's work, and the table's shows how a demo ends
     monkeypatch.setattr(demonstration, "evaluate", lambda *_, **__: measured)

@@ -118,13 +118,13 @@ def test_a_sheet_is_rgb_for_any_channels(channels):
     assert sheet.shape[2] == 3
 
 
-def test_reals_stand_above_synthetics_and_both_are_shown_at_48_px():
-    row = SheetRow("cat", "1 real row", images(1, value=40), images(1, value=90))
-    sheet = contact_sheet([row], columns=2)
-    real = np.argwhere((sheet == 40).all(axis=-1))
-    fake = np.argwhere((sheet == 90).all(axis=-1))
-    assert len(real) == len(fake) == 48 * 48
-    assert real[:, 0].max() < fake[:, 0].min()
+def test_real_synthetic_and_refused_images_are_shown_at_48_px_in_this_order():
+    strips = [images(1, value=value) for value in (40, 90, 140)]
+    sheet = contact_sheet([SheetRow("cat", "1 real row", *strips)], columns=2)
+    places = [np.argwhere((sheet == value).all(axis=-1)) for value in (40, 90, 140)]
+    assert [len(place) for place in places] == [48 * 48] * 3
+    assert places[0][:, 0].max() < places[1][:, 0].min()
+    assert places[1][:, 0].max() < places[2][:, 0].min()
 
 
 @pytest.mark.parametrize("name", ["", "\n\x1b[2J", "日本", "long " * 100, "\ud800"])

@@ -89,7 +89,7 @@ def demo(
     """Run the main job on scanned digits or a table, and measure it.
 
     Cuts three classes of scikit-learn's digits to 20 rows, or the malignant cells of its
-    breast-cancer table to 40, tops them up, and evaluates briefly whether that helps a classifier.
+    breast-cancer table to 40, tops them up, and evaluates on the other rows what helps a classifier.
     """
     from gan_augment.commands.demo import demo as run_demo
 

@@ -1,4 +1,4 @@
-"""Draw contact sheets: for each class, real images above synthetic ones.
+"""Draw contact sheets: for each class, real images above synthetic and refused ones.
 
 Signals are drawn as waves above spectra.
 """
@@ -25,20 +25,23 @@ SIGNAL_PX, WAVE_PX, SPECTRUM_PX = 112, 48, 26
 FLOOR_DB = -60.0
 """Floor of a spectrum, relative to the strongest line of its window."""
 _CHANNELS = (SYNTHETIC, REJECTED, (33, 122, 60), (126, 58, 160))
+_TITLES = (("real", FAINT), ("synthetic", SYNTHETIC), ("refused", REJECTED))
 _GROUND, _AXIS = (250, 250, 250), (222, 222, 226)
 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One class of a sheet: its name, a note, and two strips of images (n, H, W, C).
+    """One class of a sheet: its name, a note, and strips of images (n, H, W, C).
 
-    The strips are real and synthetic images. Signals are float32 (n, 1, L, C).
+    The strips are real images, synthetic ones, and, if any were selected from, those that the
+    selection refused. Signals are float32 (n, 1, L, C).
     """
 
     name: str
     note: str
-    above: NDArray[Any]
-    below: NDArray[Any]
+    real: NDArray[Any]
+    synthetic: NDArray[Any]
+    refused: NDArray[Any] | None = None
 
 
 def contact_sheet(
@@ -49,24 +52,26 @@ def contact_sheet(
     A strip holds at most `columns` images, enlarged by a whole factor to at least `tile_px` on the
     shorter side, so that every pixel of the original is visible.
     """
-    strips = [tuple(as_pictures(images) for images in (row.above, row.below)) for row in rows]
-    shapes = [images.shape[1:3] for pair in strips for images in pair]
+    found = [(row.real, row.synthetic, row.refused) for row in rows]
+    strips = [[as_pictures(images) for images in own if images is not None] for own in found]
+    shapes = [images.shape[1:3] for own in strips for images in own]
     height, width = np.max([(1, 1), *shapes], axis=0).tolist()
     scale = max(1, math.ceil(tile_px / min(height, width)))
     tile = height * scale, width * scale
-    block = HEADER_PX + 2 * (tile[0] + STRIP_GAP_PX) + CLASS_GAP_PX
+    most = max((len(own) for own in strips), default=0)
+    block = HEADER_PX + most * (tile[0] + STRIP_GAP_PX) + CLASS_GAP_PX
     left = MARGIN_PX + GUTTER_PX
     size = left + MARGIN_PX + columns * (tile[1] + GAP_PX), MARGIN_PX + len(rows) * block
     sheet = Image.new("RGB", size, BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    for number, (row, (above, below)) in enumerate(zip(rows, strips, strict=True)):
+    for number, (row, own) in enumerate(zip(rows, strips, strict=True)):
         top = MARGIN_PX + number * block
         name = printable(row.name)
         draw.text((MARGIN_PX, top), name, INK, _font(16))
         after = MARGIN_PX + _font(16).getlength(name) + 10
         draw.text((after, top + 3), printable(row.note), FAINT, _font(13))
         top += HEADER_PX - tile[0] - STRIP_GAP_PX
-        for title, ink, images in (("real", FAINT, above), ("synthetic", SYNTHETIC, below)):
+        for (title, ink), images in zip(_TITLES, own, strict=False):
             top += tile[0] + STRIP_GAP_PX
             draw.text((MARGIN_PX, top + tile[0] / 2), title, ink, _font(13), anchor="lm")
             _draw_strip(sheet, (left, top), images[:columns], columns, tile)
