@@ -30,10 +30,10 @@ from gan_augment.storage.lock import LOCK_FILE, hold_folder
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-RARE_DIGITS = ("3", "8", "9")  # similar digits, so that 20 rows leave room for a gain
-RARE_ROWS, COMMON_ROWS = 20, 100
+RARE_DIGITS = ("3", "8", "9")  # similar digits, so that 10 rows leave room for a gain
+RARE_ROWS, COMMON_ROWS = 10, 100
 RARE_CELLS, TARGET = "malignant", "diagnosis"
-CELLS_ROWS, BENIGN_ROWS = 40, 180
+CELLS_ROWS, BENIGN_ROWS = 20, 180
 SEEDS, UPDATES = 5, 200
 """Of the classifier that judges digits: how often it is trained, and updates of each training."""
 ARMS = ("class_weight", "oversample", "smote", "balanced_softmax", "mixup", "cmo", "gan")
@@ -103,8 +103,8 @@ def demo(
     out
         The folder to write; it must be empty.
     table
-        False cuts three classes of digits to 20 rows, True the malignant cells of a breast-cancer
-        table to 40. The classifier is tested on the rows that are left.
+        False cuts three classes of digits to 10 rows, True the malignant cells of a breast-cancer
+        table to 20. The classifier is tested on the rows that are left.
     seconds, steps
         Length of the training, in s or steps; of a table only steps train. The generator of the
         evaluation trains for as many steps.
@@ -136,7 +136,7 @@ def demo(
 def rare_digits() -> tuple[tuple[NDArray[np.uint8], list[str]], ...]:
     """Return scikit-learn's digits, uint8 (N, 8, 8, 1), and labels: to train on, and the others.
 
-    To train on are at most 100 images of each digit, 20 of the rare digits.
+    To train on are at most 100 images of each digit, 10 of the rare digits.
     """
     from sklearn.datasets import load_digits
 
@@ -148,7 +148,7 @@ def rare_digits() -> tuple[tuple[NDArray[np.uint8], list[str]], ...]:
 
 
 def rare_cells() -> tuple[DataFrame, ...]:
-    """Return scikit-learn's breast-cancer table: 40 malignant and 180 benign cells, the others."""
+    """Return scikit-learn's breast-cancer table: 20 malignant and 180 benign cells, the others."""
     from sklearn.datasets import load_breast_cancer
 
     source = load_breast_cancer(as_frame=True)

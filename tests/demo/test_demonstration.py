@@ -28,12 +28,12 @@ from gan_augment.errors import FolderInUseError, OutputExistsError
 from gan_augment.storage.lock import hold_folder
 
 
-def test_three_digits_are_cut_to_twenty_rows_and_all_others_are_the_test():
+def test_three_digits_are_cut_to_ten_rows_and_all_others_are_the_test():
     (pixels, labels), (_, tested) = rare_digits()
     counts, left = (dict(sorted(Counter(part).items())) for part in (labels, tested))
     assert rare_classes(counts) == RARE_DIGITS
     assert {counts[name] for name in RARE_DIGITS} == {RARE_ROWS}
-    assert (len(labels), len(tested)) == (760, 1037)
+    assert (len(labels), len(tested)) == (730, 1067)
     assert min(left.values()) > 70
     assert set(np.unique(pixels)) <= {round(level * 255 / 16) for level in range(17)}
 
@@ -78,7 +78,7 @@ def test_the_demo_of_a_table_ends_with_a_recommendation_on_other_rows(done):
     stored = json.loads((done.data.parent / "demo.json").read_text(encoding="utf-8"))
     assert stored == done.to_dict()
     result = json.loads((done.report / "result.json").read_text(encoding="utf-8"))
-    assert (result["protocol"]["splits"], result["data"]["rows"]) == ("test", 220)
+    assert (result["protocol"]["splits"], result["data"]["rows"]) == ("test", 200)
     low, high = result["verdict"]["difference"]["interval"]
     assert high - low < 0.1
 

@@ -88,8 +88,8 @@ def demo(
 ) -> None:
     """Run the main job on scanned digits or a table, and measure it.
 
-    Cuts three classes of scikit-learn's digits to 20 rows, or the malignant cells of its
-    breast-cancer table to 40, tops them up, and evaluates on the other rows what helps a classifier.
+    Cuts three classes of scikit-learn's digits to 10 rows, or the malignant cells of its
+    breast-cancer table to 20, tops them up, and measures on the other rows what helps a classifier.
     """
     from gan_augment.commands.demo import demo as run_demo
 
