@@ -18,7 +18,7 @@ from gan_augment.commands.source import read_data
 from gan_augment.commands.writing import folder_to_write
 from gan_augment.data.images.resize import model_size, resize_batch
 from gan_augment.data.images.sources import PARTS, parts_of
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import prepare
 from gan_augment.evaluation.result import RESULT
@@ -117,8 +117,7 @@ def _show(plan: Plan, notes: tuple[str, ...], progress: Progress, goes_on: bool)
     """Show a plan. Raises DataError for a doomed one, unless the evaluation goes on regardless."""
     for line in (*notes, *plan.lines()):
         progress.note(line)
-    if plan.doomed and not goes_on:
-        raise DataError(f"{plan.doomed}; collect more, or add --force to evaluate all the same")
+    plan.check(goes_on)
 
 
 def _read(

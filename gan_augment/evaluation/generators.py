@@ -27,7 +27,7 @@ from gan_augment.evaluation.estimators import new_object
 from gan_augment.evaluation.learners import Training
 from gan_augment.evaluation.options import Arm, EvaluationOptions
 from gan_augment.generators import load_model
-from gan_augment.generators.baselines import Repeats, Smote
+from gan_augment.generators.baselines import fit_baseline
 from gan_augment.generators.gan import GAN
 from gan_augment.generators.generator import RunContext, added_rows, with_added
 from gan_augment.generators.image_gan import ImageGAN
@@ -232,10 +232,8 @@ def training_set(design: Design, part: TrainTestPart, arm: Arm, folder: Path) ->
         source: Any
         if arm.source == "gan":
             source = generator_for(design, part, folder)
-        elif arm.source == "smote":
-            source = Smote().fit(real, schema=part.schema)
         else:
-            source = Repeats().fit(real)
+            source = fit_baseline(arm.source, real, part.schema)
         added = added_rows(real, plan, source, seed, schema=part.schema)
     generated = added.data.take(np.flatnonzero(added.layout.source < 0))
     return Training(

@@ -88,6 +88,11 @@ class Plan:
         insufficient = f"INSUFFICIENT DATA: {few}, and a verdict needs {FEWEST_UNITS}"
         return insufficient if units < FEWEST_UNITS else ""
 
+    def check(self, force: bool) -> None:
+        """Raise DataError for a doomed evaluation, unless it is forced."""
+        if self.doomed and not force:
+            raise DataError(f"{self.doomed}; collect more, or add --force (force=True) to evaluate")
+
     @property
     def fits(self) -> dict[str, int]:
         """Count the fits of generators and learners."""

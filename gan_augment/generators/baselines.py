@@ -172,6 +172,11 @@ class Smote:
         return SMOTENC(np.flatnonzero(self._levels).tolist(), **settings)
 
 
+def fit_baseline(source: str, data: Labelled, schema: TableSchema | None = None) -> Repeats | Smote:
+    """Fit the source "repeats" or "smote" to the data. schema: the columns of a table."""
+    return Smote().fit(data, schema=schema) if source == "smote" else Repeats().fit(data)
+
+
 def _checked(fitted: Repeats | Smote, counts: Mapping[str, int]) -> dict[str, int]:
     if not hasattr(fitted, "classes_"):
         name = type(fitted).__name__

@@ -15,6 +15,8 @@ from sklearn.utils.validation import validate_data
 
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DivergedError, UsageError, warn
+from gan_augment.evaluation.options import Arm
+from gan_augment.generators.baselines import Repeats, Smote, fit_baseline
 from gan_augment.generators.generator import RunContext, advised_share
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import FitOptions, TopUp
@@ -28,12 +30,16 @@ if TYPE_CHECKING:
     from gan_augment.generators.image_gan import ImageGAN
     from gan_augment.generators.tabular_gan import TabularGAN
 
+SOURCES = ("repeats", "smote", "gan")
 _KINDS = ("auto", SIGNAL.name)
 _SHARED = ("recipe", "steps", "budget", "device", "precision", "threads")
 
 
 class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     """Top up rare classes with GAN samples, as a step of an imbalanced-learn pipeline.
+
+    A top-up is for a decision that cannot be moved, such as the `predict` of a deployed model.
+    Otherwise correct the decision by `PriorCorrectedClassifier`, which costs nothing.
 
     Real rows come first, unchanged and in order; then, class by class, repeats of real rows and
     generated rows. Arrays of pixels are images, everything else is a table, unless `kind` is
@@ -47,9 +53,12 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         callable of y that returns such a dict. "rare" (n_c < N / (2 K) rows) or a list of labels:
         these classes get as many rows as the largest. "majority", "median" or a count: every
         smaller class ends with that many rows.
+    source : {"gan", "repeats", "smote"}, default="gan"
+        Where added rows come from. "repeats" and "smote" train nothing, and take the whole top-up
+        from the baseline; they are the arms `oversample` and `smote` of an evaluation.
     synthetic_share : float in [0, 1] or "auto", default="auto"
-        The generated share of the added rows; the rest repeats real rows. "auto" is 0.5. Nothing
-        is trained if nothing is generated.
+        The generated share of the rows that "gan" adds; the rest repeats real rows. "auto" is 0.5.
+        Nothing is trained if nothing is generated.
     companions : bool or "auto", default="auto"
         Whether other classes get generated rows too, up to the rows of topped-up classes. "auto" is
         True for images and False for tables.
@@ -75,9 +84,9 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     Attributes
     ----------
-    generator_ : ImageGAN, TabularGAN or None
-        The fitted model; None if no generated row was requested. `generator_.save(path)` saves it;
-        of a table, `generator_.schema_` holds the columns as learned.
+    generator_ : ImageGAN, TabularGAN, Repeats, Smote or None
+        The fitted model; None if no generated row was requested. `generator_.save(path)` saves a
+        GAN; of a table, `generator_.schema_` holds the columns as learned.
     sampling_strategy_ : dict
         {label: rows to add}, without companions.
     origin_ : ndarray of str, (N,)
@@ -121,7 +130,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     ({1: 38}, 19)
     """
 
-    generator_: ImageGAN | TabularGAN | None
+    generator_: ImageGAN | TabularGAN | Repeats | Smote | None
 
     def __init__(
         self,
@@ -131,6 +140,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         | Mapping[Label, int]
         | Sequence[Label]
         | Callable[[NDArray[Any]], Mapping[Label, int]] = "auto",
+        source: Literal["gan", "repeats", "smote"] = "gan",
         synthetic_share: float | Literal["auto"] = "auto",
         companions: bool | Literal["auto"] = "auto",
         recipe: str | Recipe = "auto",
@@ -144,6 +154,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
+        self.source = source
         self.synthetic_share = synthetic_share
         self.companions = companions
         self.recipe = recipe
@@ -231,11 +242,13 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     def _trained(
         self, parsed: ParsedInput, names: Sequence[str], options: FitOptions, seed: int
-    ) -> ImageGAN | TabularGAN:
-        """Fit a GAN of the kind of the data on every class; `names` are topped up.
+    ) -> ImageGAN | TabularGAN | Repeats | Smote:
+        """Fit a generator for the kind of the data on every class; `names` are topped up.
 
         If training diverges the best generator before that is used, with a warning.
         """
+        if self.source != "gan":
+            return fit_baseline(self.source, parsed.data, parsed.schema)
         from gan_augment.generators.image_gan import ImageGAN
         from gan_augment.generators.tabular_gan import TabularGAN
 
@@ -281,6 +294,8 @@ def checked_options(augmenter: GANAugmenter) -> tuple[FitOptions, TopUp]:
     kind, options = plain["kind"], plain["options"] or FitOptions()
     if kind not in _KINDS:
         raise UsageError(f"kind={kind!r}; expected 'auto' (images or a table) or 'signal'")
+    if plain["source"] not in SOURCES:
+        raise UsageError(f"source={plain['source']!r}; expected one of {', '.join(SOURCES)}")
     if not isinstance(options, FitOptions):
         raise UsageError(f"options={options!r}; expected FitOptions or None")
     values = {name: getattr(options, name) for name in options.model_fields_set}
@@ -291,8 +306,8 @@ def checked_options(augmenter: GANAugmenter) -> tuple[FitOptions, TopUp]:
     fit = FitOptions.checked(values, "GANAugmenter", {"threads": "n_jobs"})
     if fit.steps is not None:
         fit = fit.model_copy(update={"budget": None})
-    names = ("synthetic_share", "companions")
-    return fit, TopUp.checked({name: plain[name] for name in names}, "GANAugmenter")
+    shares = {name: plain[name] for name in ("synthetic_share", "companions")}
+    return fit, Arm("", plain["source"]).top_up(TopUp.checked(shares, "GANAugmenter"))
 
 
 def draw_seed(random_state: Any) -> int:

@@ -1,21 +1,20 @@
-"""`AugmentedClassifier`: a classifier that tops up its training rows in `fit`."""
+"""`AugmentedClassifier`: a classifier that tops up its training rows in `fit`.
+
+`AmountSampler` makes the candidates of its `amount="auto"`.
+"""
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from numpy.typing import ArrayLike, NDArray
-from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -25,22 +24,34 @@ from sklearn.utils.validation import (
 )
 
 from gan_augment.data.groups import group_codes, judging_folds
+from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import UsageError
-from gan_augment.sklearn_api.amount import FITTED, LADDER, AmountSampler, best_amount
-from gan_augment.sklearn_api.augmenter import GANAugmenter, draw_seed
+from gan_augment.sklearn_api.augmenter import SOURCES, GANAugmenter, checked_options, draw_seed
 from gan_augment.sklearn_api.inputs import read_input
+from gan_augment.sklearn_api.prior import (
+    PriorCorrectedClassifier,
+    WrappedClassifier,
+    check_probabilities,
+    passed_weights,
+)
+from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 
 Labels = NDArray[Any]
 PRIMARY, FOLDS = "balanced_accuracy", 5
 """Score and folds of "auto"."""
+LADDER: tuple[tuple[str, float], ...] = (
+    ("repeats", 0.0),
+    *((source, to) for to in (0.1, 0.25, 0.5, 1.0) for source in SOURCES),
+)
+"""(source, fraction of the majority) of all candidates, from no rows to more."""
+FITTED: dict[str, Any] = {}
+"""Fitted generators by the fingerprint of rows and settings: all amounts of a fold share one fit.
+
+A search empties it at its end.
+"""
 
 
-def _decides_by_itself(self: AugmentedClassifier) -> bool:
-    """Return whether `decision_function` exists: decision values have no prior to correct."""
-    return not self.correct_prior and bool(_estimator_has("decision_function")(self))
-
-
-class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+class AugmentedClassifier(WrappedClassifier):
     """A classifier that tops up its training rows in `fit`; prediction changes no rows.
 
     It works as the last step of scikit-learn's `Pipeline`, and in `GridSearchCV`, `cross_validate`,
@@ -57,19 +68,18 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
     amount : None or "auto", default=None
         None uses the augmenter's `sampling_strategy`. "auto" runs a `GridSearchCV` (5 folds) over
         nothing, repeats, SMOTE and the GAN, up to 1/10, 1/4, 1/2 and all of the largest class, and
-        chooses by `best_amount`. A source that fails on the data is ignored.
+        over nothing at a corrected decision. A candidate that fails on the data is ignored. The
+        highest mean score is chosen, the least rows among equals.
     scoring : str, callable or None, default=None
         The score of "auto", as in scikit-learn; None is "balanced_accuracy".
-    correct_prior : bool, default=False
-        Whether to rescale probabilities, and with them predictions, from the topped-up class shares
-        to the real ones: p(c|x) n_c / m_c, normalised, for n_c real and m_c training rows (sums of
-        weights). Source: Saerens et al. 2002, "Adjusting the outputs of a classifier to new a
-        priori probabilities", eq. 2.4.
+    decision : {"own", "corrected"}, default="own"
+        "corrected" wraps the estimator in `PriorCorrectedClassifier`: its probabilities are those
+        for classes of equal size, whatever the class shares of the topped-up rows.
 
     Attributes
     ----------
     estimator_, augmenter_
-        The fitted classifier and sampler.
+        The fitted classifier, in its correction, and the sampler.
     classes_ : ndarray (K,)
         The labels.
     n_features_in_, feature_names_in_
@@ -106,13 +116,13 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         augmenter: Any = None,
         amount: str | None = None,
         scoring: str | Callable[..., float] | None = None,
-        correct_prior: bool = False,
+        decision: Literal["own", "corrected"] = "own",
     ) -> None:
         self.estimator = estimator
         self.augmenter = augmenter
         self.amount = amount
         self.scoring = scoring
-        self.correct_prior = correct_prior
+        self.decision = decision
 
     def fit(
         self,
@@ -139,7 +149,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         y = column_or_1d(y, warn=True)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         self._check()
-        for name in ("origin_", "search_", "n_features_in_", "feature_names_in_"):
+        for name in ("origin_", "search_"):
             self.__dict__.pop(name, None)
         if self.amount == "auto":
             return self._search(X, y, weights, groups)
@@ -147,41 +157,28 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         X_more, y_more = self.augmenter_.fit_resample(X, y)
         if hasattr(self.augmenter_, "origin_"):
             self.origin_ = self.augmenter_.origin_
-        y_more = np.asarray(y_more)
-        before = np.ones(len(y)) if weights is None else weights
-        after = np.concatenate([before, np.ones(len(y_more) - len(y))])
-        passed = {} if weights is None else {self._weights_name: after}
-        self.estimator_ = clone(self.estimator).fit(X_more, y_more, **passed)
-        self.classes_ = self.estimator_.classes_
-        if self.correct_prior:
-            ratio = [before[y == c].sum() / after[y_more == c].sum() for c in self.classes_]
-            self._prior_ratio = np.array(ratio) * after.sum() / before.sum()
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
-        return self
+        if weights is not None:
+            weights = np.concatenate([weights, np.ones(len(y_more) - len(y))])
+        estimator = clone(self.estimator)
+        if self.decision == "corrected":
+            estimator = PriorCorrectedClassifier(estimator)
+        estimator.fit(X_more, np.asarray(y_more), **passed_weights(estimator, weights))
+        return self._keep_fitted(estimator)
 
     def predict(self, X: Any) -> Labels:
-        """Predict (N,) labels; with `correct_prior` by the highest corrected probability."""
+        """Predict (N,) labels."""
         check_is_fitted(self, "estimator_")
-        if not self.correct_prior:
-            return np.asarray(self.estimator_.predict(X))
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        return np.asarray(self.estimator_.predict(X))
 
     @available_if(_estimator_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict (N, K) probabilities in the order of `classes_`."""
         check_is_fitted(self, "estimator_")
-        share = np.asarray(self.estimator_.predict_proba(X))
-        if not self.correct_prior:
-            return share
-        corrected = share * self._prior_ratio
-        total = corrected.sum(axis=1, keepdims=True)
-        return np.asarray(np.divide(corrected, total, out=share.copy(), where=total > 0))
+        return np.asarray(self.estimator_.predict_proba(X))
 
-    @available_if(_decides_by_itself)  # type: ignore[untyped-decorator]
+    @available_if(_estimator_has("decision_function"))  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the estimator's decision values; absent with `correct_prior`."""
+        """Return the estimator's decision values; absent for a corrected decision."""
         check_is_fitted(self, "estimator_")
         return np.asarray(self.estimator_.decision_function(X))
 
@@ -198,11 +195,13 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         cv = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
         candidate = clone(self).set_params(amount=None, augmenter=AmountSampler(augmenter))
         grid = [{"augmenter__source": [s], "augmenter__to": [to]} for s, to in LADDER]
+        grid = [{**rung, "decision": [self.decision]} for rung in grid]
+        if self.decision == "own":
+            grid.insert(1, {**grid[0], "decision": ["corrected"]})
         self.search_ = GridSearchCV(
             candidate,
             grid,
             scoring=PRIMARY if self.scoring is None else self.scoring,
-            refit=best_amount,
             cv=[(seen, held) for seen, held in cv if len(held)],
         )
         with warnings.catch_warnings():
@@ -215,42 +214,55 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
             finally:
                 FITTED.clear()
         for name, value in vars(self.search_.best_estimator_).items():
-            if name.endswith("_") or name == "_prior_ratio":
+            if name.endswith("_"):
                 setattr(self, name, value)
         return self
 
-    @property
-    def _weights_name(self) -> str:
-        """Return the argument of the estimator's `fit` for weights."""
-        prefix, last = "", self.estimator
-        routed = get_config()["enable_metadata_routing"]  # by requests of the steps, not by name
-        while isinstance(last, Pipeline) and not routed:
-            name, last = last.steps[-1]
-            prefix += f"{name}__"
-        return f"{prefix}sample_weight"
-
     def _check(self) -> None:
-        augmenter, scoring = self.augmenter, self.scoring
+        augmenter = self.augmenter
         if not (self.amount is None or self.amount == "auto"):
             raise UsageError(f"amount={self.amount!r}; expected None or 'auto'")
-        tunable = augmenter is None or hasattr(augmenter, "synthetic_share")
-        if not (tunable if self.amount else isinstance(augmenter, BaseOverSampler | None)):
+        if not isinstance(augmenter, (GANAugmenter if self.amount else BaseOverSampler) | None):
             raise UsageError(
                 f"the augmenter is a {type(augmenter).__name__}; expected GANAugmenter(), or "
                 "without amount='auto' any over-sampler of imbalanced-learn"
             )
-        if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
-            raise UsageError(f"scoring={scoring!r}; expected one figure: a name or a callable")
-        if self.correct_prior and not hasattr(self.estimator, "predict_proba"):
-            raise UsageError(
-                f"{type(self.estimator).__name__} has no predict_proba, which correct_prior=True "
-                "rescales; wrap it in CalibratedClassifierCV"
-            )
+        if self.decision not in ("own", "corrected"):
+            raise UsageError(f"decision={self.decision!r}; expected 'own' or 'corrected'")
+        if self.decision == "corrected":
+            check_probabilities(self.estimator)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
-        tags.input_tags = copy.deepcopy(inner.input_tags)
-        tags.classifier_tags = copy.deepcopy(inner.classifier_tags)
-        tags.classifier_tags.multi_label = False
-        return tags
+
+class AmountSampler(BaseOverSampler):  # type: ignore[misc]
+    """Tops up the classes of a `GANAugmenter` from one source to one fraction of the majority.
+
+    augmenter: names the classes, reads X, and is fitted as a copy. to: the fraction of the
+    majority's count that a topped-up class ends with. origin_: of every row.
+    """
+
+    def __init__(self, augmenter: Any = None, source: str = "gan", to: float = 1.0) -> None:
+        super().__init__()
+        self.augmenter = augmenter
+        self.source = source
+        self.to = to
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Return X and y followed by the added rows."""
+        augmenter = clone(self.augmenter).set_params(source=self.source)
+        parsed, (_, top_up) = read_input(X, y, augmenter), checked_options(augmenter)
+        data = parsed.data
+        classes = list(rows_to_add(augmenter.sampling_strategy, parsed.labels, data.labels))
+        top_up = top_up.model_copy(update={"to": float(self.to)})
+        plan = plan_topup(data.counts, top_up, classes, data.kind.recipes)
+        settings = sorted(augmenter.get_params(deep=False).items())
+        key, generator = f"{data.kind.sha256(data)} {settings!r}", None
+        with warnings.catch_warnings():  # of classes filled with repeats, and of ids
+            warnings.simplefilter("ignore", UserWarning)
+            if plan.generated:
+                generator = FITTED[key] = FITTED.get(key) or augmenter.fit(parsed).generator_
+            seed = draw_seed(augmenter.random_state)
+            result, _, self.origin_ = parsed.topped_up(plan, generator, seed)
+        return result
+
+    def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        return self.fit_resample(X, y)

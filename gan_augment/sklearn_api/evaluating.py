@@ -6,7 +6,6 @@ The same data, seed and steps give the same result, byte for byte, for every `n_
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,6 @@ from gan_augment.sklearn_api.inputs import ParsedInput, read_input, read_labelle
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 
 if TYPE_CHECKING:
-    from gan_augment.evaluation.plan import Plan
     from gan_augment.evaluation.result import EvaluationResult
 
 
@@ -38,6 +36,7 @@ def evaluate(
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    force: bool = False,
     progress: Progress | None = None,
     **settings: Any,
 ) -> EvaluationResult:
@@ -55,6 +54,8 @@ def evaluate(
         random_state)`; None is `GANAugmenter()`. Only its settings are used.
     out, resume, overwrite, progress
         Folder of the result (None: temporary), whether to resume or replace it; receives phases.
+    force
+        Evaluate although there are too few rare rows for a verdict.
     **settings
         The fields of `EvaluationOptions` and `FitOptions`, which win over the augmenter. `classes`
         says what to top up: "rare", "all", or labels; by default as the augmenter, or "rare".
@@ -67,7 +68,7 @@ def evaluate(
     Raises
     ------
     DataError, UsageError
-        For what cannot be judged or used; too few rare rows for a verdict are a warning.
+        For what cannot be judged or used; without `force` for too few rare rows for a verdict.
 
     Examples
     --------
@@ -77,23 +78,18 @@ def evaluate(
     'NO EVIDENCE'
     """
     rows, named = _read(data, y, augmenter), y if isinstance(y, str | int) else None
-    chosen, fit = _settings_of(augmenter, rows)
-    own = set(FitOptions.model_fields) - set(EvaluationOptions.model_fields)
-    fit |= {name: settings.pop(name) for name in own & set(settings)}
-    if not isinstance(fit.get("classes", ""), str):
-        fit["classes"] = tuple(map(str, np.ravel(fit["classes"])))
-    fit.setdefault("columns", dict(rows.overrides))
-    options = EvaluationOptions.checked({**chosen, **settings, "fit": fit}, "evaluate")
     given = test if isinstance(test, tuple) else (test, named)
     tested = None if test is None else _read(given[0], given[1], augmenter).data
-    shown = progress or LogProgress("evaluate")
-    how: dict[str, Any] = {"out": out, "resume": resume, "overwrite": overwrite, "progress": shown}
-    return run(rows.data, options, test=tested, on_plan=partial(_warn_of_few, shown), **how)
-
-
-def _warn_of_few(shown: Progress, plan: Plan) -> None:
-    if plan.doomed:
-        shown.warn(f"{plan.doomed}; collect more rare rows, since no fit will change that")
+    return run(
+        rows.data,
+        _options(augmenter, rows, settings),
+        test=tested,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        on_plan=lambda plan: plan.check(force or resume),
+        progress=progress or LogProgress("evaluate"),
+    )
 
 
 def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:
@@ -106,19 +102,31 @@ def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:
         frame = as_frame(data)
         y = matching_name(y, column_names(frame), "the label column is not there: ")
         data, y = frame.drop(columns=y), frame[y]
-    return read_input(data, y, augmenter if _is_augmenter(augmenter) else GANAugmenter())
+    return read_input(data, y, augmenter if isinstance(augmenter, GANAugmenter) else GANAugmenter())
+
+
+def _options(augmenter: Any, rows: ParsedInput, settings: dict[str, Any]) -> EvaluationOptions:
+    """Return the options of the settings, which win over those of the augmenter."""
+    chosen, fit = _settings_of(augmenter, rows)
+    own = set(FitOptions.model_fields) - set(EvaluationOptions.model_fields)
+    fit |= {name: settings[name] for name in own & set(settings)}
+    chosen |= {name: value for name, value in settings.items() if name not in own}
+    if not isinstance(fit.get("classes", ""), str):
+        fit["classes"] = tuple(map(str, np.ravel(fit["classes"])))
+    fit.setdefault("columns", dict(rows.overrides))
+    return EvaluationOptions.checked({**chosen, "fit": fit}, "evaluate")
 
 
 def _settings_of(augmenter: Any, rows: ParsedInput) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of an augmenter for the evaluation and for its fits."""
-    if not _is_augmenter(augmenter):
+    if not isinstance(augmenter, GANAugmenter):
         own = {"classes": augmenter.classes} if hasattr(augmenter, "classes") else {}
         return {"generator": augmenter}, own
     fit, top_up = checked_options(augmenter)
-    if top_up.synthetic_share == 0:
+    if augmenter.source != "gan" or top_up.synthetic_share == 0:
         raise UsageError(
-            "the augmenter's synthetic_share is 0, so nothing is generated and there is nothing to "
-            "judge; the arm 'oversample' is what it does"
+            f"nothing is generated with {augmenter!r}, and there is nothing to judge; repeats and "
+            "SMOTE are the arms 'oversample' and 'smote'"
         )
     strategy = augmenter.sampling_strategy
     if isinstance(strategy, float | int) or (isinstance(strategy, str) and strategy == "median"):
@@ -128,7 +136,3 @@ def _settings_of(augmenter: Any, rows: ParsedInput) -> tuple[dict[str, Any], dic
     names = ("recipe", "device", "precision", "steps", "budget")
     settings = {name: getattr(fit, name) for name in names}
     return {"top_up": top_up}, {**settings, "classes": classes}
-
-
-def _is_augmenter(augmenter: Any) -> bool:
-    return hasattr(augmenter, "synthetic_share") and not isinstance(augmenter, type)

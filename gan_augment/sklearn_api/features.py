@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -113,13 +112,12 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n, pixels = self._pixels(images)
         rows = np.empty((n, self.n_features_out_), dtype=np.float32)
         batch = _CPU_BATCH if self._machine().device.type == "cpu" else _GPU_BATCH
-        done, began_s = 0, time.monotonic()
+        done = 0
         progress.phase("computing features", n)
         while block := list(islice(pixels, batch)):
             rows[done : done + len(block)] = self._forward(np.stack(block))
             done += len(block)
-            rate = done / max(time.monotonic() - began_s, 1e-9)
-            progress.advance(done, f"{rate:.3g} images/s")
+            progress.advance(done)
         self._backbone.network.cpu()  # a pickle is read without a GPU
         return rows
 

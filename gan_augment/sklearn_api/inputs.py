@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array
 from sklearn.utils._indexing import _get_column_indices
 
 from gan_augment.data.arrays import faint, label_pixels, to_uint8
@@ -143,10 +142,14 @@ def read_input(x: Any, y: Any, augmenter: Any) -> ParsedInput:
     dimensions, n = dimensions_of(x)
     _check_rows(x, dimensions, n)
     target, labels, y = _read_labels(y, n)
+    shape = augmenter.image_shape
     if augmenter.kind == SIGNAL.name:
-        return _read_signals(x, y, target.labels, labels, augmenter.image_shape)
-    if dimensions > 2 or augmenter.image_shape is not None:
-        return _read_images(x, y, target.labels, labels, augmenter.image_shape)
+        if shape is not None:
+            raise UsageError(f"image_shape={shape!r} is for images, and kind='signal'; leave it")
+        data = from_signals(x, target.labels, class_names=labels.names)
+        return ParsedInput(data, labels, np.asarray(x), y)
+    if dimensions > 2 or shape is not None:
+        return _read_images(x, y, target.labels, labels, shape)
     frame = as_frame(x)
     if not frame.shape[1]:
         raise DataError(
@@ -253,12 +256,10 @@ def _read_images(
 ) -> ParsedInput:
     """Read X (N, H, W[, C]), or (N, H x W x C) with `image_shape` = (H, W[, C])."""
     if not isinstance(x, np.ndarray):
-        try:
-            rows = x if isinstance(x, list | tuple) else as_frame(x)
-            x = check_array(rows, allow_nd=True)
-        except ValueError as error:
-            reason = str(error).partition("\n")[0]
-            raise DataError(f"X cannot be read as images of one shape: {reason}") from None
+        raise DataError(
+            f"X is a {type(x).__name__}; expected images as an array: numpy.asarray(X), or "
+            "X.to_numpy() of a frame"
+        )
     shaped = x
     if x.ndim == 2:
         try:
@@ -272,13 +273,3 @@ def _read_images(
     if problem := faint(int(pixels.max())):
         warn(problem)
     return ParsedInput(label_pixels(pixels, codes, class_names=labels.names), labels, x, y)
-
-
-def _read_signals(
-    x: Any, y: Any, codes: NDArray[np.int64], labels: ClassLabels, image_shape: Any
-) -> ParsedInput:
-    """Read X (N, C, L), or (N, L) of one channel."""
-    if image_shape is not None:
-        raise UsageError(f"image_shape={image_shape!r} is for images, and kind='signal'; leave it")
-    data = from_signals(x, codes, class_names=labels.names)
-    return ParsedInput(data, labels, np.asarray(x), y)

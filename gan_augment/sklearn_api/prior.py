@@ -1,4 +1,7 @@
-"""`PriorCorrectedClassifier`: a classifier whose decision does not favour the large classes."""
+"""`PriorCorrectedClassifier`: a classifier whose decision does not favour the large classes.
+
+`WrappedClassifier` is what all classifiers around another one share.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,55 @@ from gan_augment.evaluation.decisions import corrected
 __all__ = ["PriorCorrectedClassifier"]
 
 
-class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier around `estimator`, whose tags and learned attributes it takes over."""
+
+    def _keep_fitted(self, estimator: Any) -> Self:
+        """Set estimator_, classes_, n_features_in_ and feature_names_in_."""
+        self.estimator_, self.classes_ = estimator, estimator.classes_
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+            if hasattr(estimator, name):
+                setattr(self, name, getattr(estimator, name))
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.input_tags = copy.deepcopy(inner.input_tags)
+        tags.classifier_tags = copy.deepcopy(inner.classifier_tags)
+        tags.classifier_tags.multi_label = False
+        return tags
+
+
+def last_step(estimator: Any) -> tuple[str, Any]:
+    """Return the last step of a pipeline with the prefix of its parameters, "svc__"."""
+    prefix = ""
+    while isinstance(estimator, Pipeline):
+        name, estimator = estimator.steps[-1]
+        prefix += f"{name}__"
+    return prefix, estimator
+
+
+def passed_weights(estimator: Any, weights: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
+    """Return the argument for sample weights of `estimator.fit`, {} without weights."""
+    if weights is None:
+        return {}
+    # with metadata routing, the requests of the steps say who gets weights, not the name
+    prefix = "" if _routing_enabled() else last_step(estimator)[0]
+    return {f"{prefix}sample_weight": weights}
+
+
+def check_probabilities(estimator: Any) -> None:
+    """Raise UsageError for an estimator without `predict_proba`."""
+    if not hasattr(estimator, "predict_proba"):
+        raise UsageError(
+            f"{type(estimator).__name__} has no predict_proba, which is corrected; wrap it in "
+            "sklearn.calibration.CalibratedClassifierCV"
+        )
+
+
+class PriorCorrectedClassifier(WrappedClassifier):
     """A classifier whose probabilities and predictions are corrected for the class shares.
 
     A classifier trained on 95 % of one class predicts that class in doubt. Dividing its
@@ -102,39 +153,24 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         -------
         self
         """
-        if not hasattr(self.estimator, "predict_proba"):
-            raise UsageError(
-                f"{type(self.estimator).__name__} has no predict_proba, which is corrected; wrap "
-                "it in sklearn.calibration.CalibratedClassifierCV"
-            )
+        check_probabilities(self.estimator)
         y = column_or_1d(y, warn=True)
-        if sample_weight is not None:
-            fit_params["sample_weight"] = sample_weight
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        fit_params |= passed_weights(self.estimator, weights)
         if _routing_enabled():
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
-        self.estimator_ = clone(self.estimator).fit(X, y, **fit_params)
-        self.classes_ = self.estimator_.classes_
-        rows = compute_sample_weight(_class_weight(self.estimator), y)
-        if sample_weight is not None:
-            rows = rows * _check_sample_weight(sample_weight, X)
+        self._keep_fitted(clone(self.estimator).fit(X, y, **fit_params))
+        own = getattr(last_step(self.estimator)[1], "class_weight", None)
+        rows = compute_sample_weight(own, y) * (1.0 if weights is None else weights)
         seen = np.array([rows[y == label].sum() for label in self.classes_])
         self.shares_ = seen / seen.sum()
         self.prior_ = self._checked_prior()
-        for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the (N, K) corrected probabilities, in the order of `classes_`."""
         check_is_fitted(self, "estimator_")
         return corrected(self.estimator_.predict_proba(X), self.shares_, self.prior_)
-
-    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the (N, K) logarithms of `predict_proba`."""
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(self.predict_proba(X)))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict (N,) labels, those of the highest corrected probability."""
@@ -165,18 +201,3 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                 f"{', '.join(map(str, labels))}"
             )
         return np.asarray(shares / shares.sum())
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
-        tags.input_tags = copy.deepcopy(inner.input_tags)
-        tags.classifier_tags = copy.deepcopy(inner.classifier_tags)
-        tags.classifier_tags.multi_label = False
-        return tags
-
-
-def _class_weight(estimator: Any) -> Any:
-    """Return the `class_weight` of an estimator, or of the last step of a pipeline."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    return getattr(estimator, "class_weight", None)

@@ -251,13 +251,12 @@ def test_folds_and_ranks_are_refused_with_a_test_set() -> None:
         prepare(table(), changed(ASKED, metric="average_precision"), test=table(OF_TEST))
 
 
-@pytest.mark.filterwarnings("ignore:INSUFFICIENT DATA")
 def test_python_takes_a_test_set_as_it_takes_data() -> None:
     data, test = table(), table(OF_TEST, seed=1)
     (X, y), (of_test, y_test) = (
         (rows.frame, np.array(rows.names)[rows.labels]) for rows in (data, test)
     )
-    asked = {"learner": "logistic", "arms": "oversample", "steps": 2, "repeats": 1}
+    asked = {"learner": "logistic", "arms": "oversample", "steps": 2, "repeats": 1, "force": True}
     found = gan_augment.evaluate(X, y, test=(of_test, y_test), diagnostics=False, **asked)
     assert found.to_dict()["arms"]["none"]["rows"]["rare"]["real"] == 16
     counts = np.array(found.to_dict()["arms"]["gan"]["confusion"]["default"])

@@ -19,11 +19,14 @@ from gan_augment import (
     FitOptions,
     GANAugmenter,
     ImageGAN,
+    Repeats,
+    Smote,
     TabularGAN,
     read_frame,
 )
 from gan_augment.data.arrays import from_arrays
-from gan_augment.sklearn_api.augmenter import checked_options
+from gan_augment.rng import derived_seed
+from gan_augment.sklearn_api.augmenter import checked_options, draw_seed
 
 THREE = np.array(["a"] * 40 + ["b"] * 12 + ["c"] * 4)
 ROWS = np.random.default_rng(0).normal(size=(56, 3)) + (THREE == "c")[:, None]
@@ -88,6 +91,25 @@ def test_companions_go_to_other_classes_below_the_target(quick) -> None:
     rows = pd.crosstab(y, augmenter.origin_)
     assert rows["companion"].gt(0).to_dict() == {"a": False, "b": True, "c": False}
     assert 12 < rows.loc["b"].sum() <= rows.loc["c"].sum() == 40
+
+
+@pytest.mark.parametrize(
+    ("source", "origin", "made"), [("repeats", "repeat", Repeats), ("smote", "synthetic", Smote)]
+)
+def test_baselines_fill_the_whole_top_up_and_train_nothing(source, origin, made, quick):
+    augmenter = quick(source=source, synthetic_share=0.25)
+    _, y = augmenter.fit_resample(ROWS, THREE)
+    assert pd.crosstab(y, augmenter.origin_)[origin].to_dict() == {"a": 0, "b": 28, "c": 36}
+    assert isinstance(augmenter.fit(ROWS, THREE).generator_, made)
+
+
+def test_rows_by_smote_are_those_of_imbalanced_learn_and_of_the_evaluation(quick) -> None:
+    X, y = quick(source="smote").fit_resample(ROWS, THREE)
+    seed = derived_seed(draw_seed(0), "fit_resample")
+    read = read_frame(pd.DataFrame(ROWS), y=THREE).table
+    for label, n in (("b", 28), ("c", 36)):
+        same = Smote().fit(read).sample({label: n}, random_state=seed)
+        assert np.array_equal(X[56:][y[56:] == label], same.frame.to_numpy())
 
 
 def test_fit_sets_the_documented_attributes(quick) -> None:

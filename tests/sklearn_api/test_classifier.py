@@ -1,4 +1,4 @@
-"""`AugmentedClassifier`: fitted rows, weights, priors, composition, amount="auto"."""
+"""`AugmentedClassifier`: fitted rows, weights, decisions, composition, amount="auto"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer, recall_score
@@ -25,7 +24,7 @@ from sklearn.svm import LinearSVC
 
 from gan_augment import AugmentedClassifier, TabularGAN
 from gan_augment.errors import UsageError
-from gan_augment.sklearn_api.amount import LADDER, AmountSampler, best_amount
+from gan_augment.sklearn_api.classifier import LADDER, AmountSampler
 
 
 def test_real_rows_come_first_and_the_classes_are_balanced(blobs, quick, recorder):
@@ -83,7 +82,7 @@ def test_frames_with_texts_and_holes_reach_the_estimator_as_frames(quick):
 def test_any_over_sampler_of_imbalanced_learn_will_do(blobs):
     X, y = blobs
     for sampler in (SMOTE(random_state=0), RandomOverSampler(random_state=0)):
-        model = AugmentedClassifier(LogisticRegression(), sampler, correct_prior=True).fit(X, y)
+        model = AugmentedClassifier(LogisticRegression(), sampler).fit(X, y)
         assert not hasattr(model, "origin_")
         expected = clone(sampler).fit_resample(X, y)
         assert model.estimator_.coef_ == pytest.approx(LogisticRegression().fit(*expected).coef_)
@@ -117,24 +116,40 @@ def test_it_goes_where_classifiers_go(blobs, quick, amount):
     assert 0 < tuned.best_threshold_ < 1
 
 
-def test_with_corrected_priors_a_constant_classifier_says_the_real_shares(blobs, quick):
+@pytest.mark.parametrize("weight", [None, 4.0])
+@pytest.mark.parametrize("inner", [False, True], ids=["alone", "last in a pipeline"])
+def test_the_corrected_decision_is_for_the_shares_of_the_topped_up_rows(
+    blobs, quick, weight, inner
+):
     X, y = blobs
-    model = AugmentedClassifier(DummyClassifier(strategy="prior"), quick(), correct_prior=True)
-    assert model.fit(X, y).predict_proba(X[:1])[0] == pytest.approx([0.8, 0.2])
-
-
-@pytest.mark.parametrize(
-    ("weight", "ratio"), [(None, [96 / 96, 24 / 96]), (4.0, [96 / 96, 96 / (96 + 72)])]
-)
-def test_probabilities_are_rescaled_to_the_real_prior_as_bayes_has_it(blobs, quick, weight, ratio):
-    X, y = blobs
-    model = AugmentedClassifier(LogisticRegression(), quick(), correct_prior=True)
-    model.fit(X, y, sample_weight=None if weight is None else np.where(y == 1, weight, 1.0))
-    expected = model.estimator_.predict_proba(X) * ratio
+    weights = None if weight is None else np.where(y == 1, weight, 1.0)
+    own, fair = (
+        AugmentedClassifier(
+            make_pipeline(StandardScaler(), LogisticRegression()) if inner else GaussianNB(),
+            quick(sampling_strategy={1: 48}),
+            decision=decision,
+        ).fit(X, y, sample_weight=weights)
+        for decision in ("own", "corrected")
+    )
+    rare = 48 if weight is None else 24 * weight + 24
+    np.testing.assert_allclose(fair.estimator_.shares_, np.array([96, rare]) / (96 + rare))
+    expected = own.predict_proba(X) / [96, rare]
     expected /= expected.sum(axis=1, keepdims=True)
-    assert model.predict_proba(X) == pytest.approx(expected)
-    assert (model.predict(X) == expected.argmax(axis=1)).all()
-    assert not hasattr(model, "decision_function")
+    assert fair.predict_proba(X) == pytest.approx(expected)
+    assert (fair.predict(X) == expected.argmax(axis=1)).all()
+    assert hasattr(own, "decision_function") == inner
+    assert not hasattr(fair, "decision_function")
+
+
+def test_auto_tries_the_corrected_decision_too(quick):
+    rng = np.random.default_rng(0)
+    y = rng.permutation([0] * 270 + [1] * 30)
+    X = rng.normal(size=(300, 1)) + y[:, None]
+    model = AugmentedClassifier(GaussianNB(), quick(), "auto").fit(X, y)
+    found = model.search_.cv_results_
+    scores = dict(zip(map(str, found["params"]), found["mean_test_score"], strict=True))
+    free = [score for name, score in scores.items() if "'augmenter__to': 0.0" in name]
+    assert free[1] > free[0] + 0.05
 
 
 @pytest.mark.parametrize(
@@ -142,11 +157,11 @@ def test_probabilities_are_rescaled_to_the_real_prior_as_bayes_has_it(blobs, qui
     [
         (GaussianNB(), {"amount": "automatic"}, "expected None or 'auto'"),
         (GaussianNB(), {"amount": ("gan", 0.5)}, "expected None or 'auto'"),
-        (GaussianNB(), {"amount": "auto", "scoring": ["f1"]}, "expected one figure"),
         (GaussianNB(), {"augmenter": SMOTE(), "amount": "auto"}, "SMOTE"),
         (GaussianNB(), {"augmenter": RandomUnderSampler()}, "RandomUnderSampler"),
         (GaussianNB(), {"augmenter": StandardScaler()}, "StandardScaler"),
-        (LinearSVC(), {"correct_prior": True}, "CalibratedClassifierCV"),
+        (LinearSVC(), {"decision": "corrected"}, "CalibratedClassifierCV"),
+        (GaussianNB(), {"decision": "fair"}, "expected 'own' or 'corrected'"),
     ],
 )
 def test_what_cannot_be_met_is_refused_before_anything_is_fitted(
@@ -157,46 +172,20 @@ def test_what_cannot_be_met_is_refused_before_anything_is_fitted(
         AugmentedClassifier(estimator, **params).fit(*blobs)
 
 
-def results(**folds: list[float]) -> dict[str, object]:
-    """`cv_results_` of nothing, and of the GAN and SMOTE to parity."""
-    names = {"nothing": ("none", 0.0), "gan": ("gan", 1.0), "smote": ("smote", 1.0)}
-    params = [{"augmenter__source": names[n][0], "augmenter__to": names[n][1]} for n in folds]
-    scores = np.array(list(folds.values())).T
-    return {"params": params, **{f"split{k}_test_score": row for k, row in enumerate(scores)}}
-
-
-@pytest.mark.parametrize(
-    ("folds", "expected"),
-    [
-        # the default, unless another candidate is clearly better
-        ({"nothing": [0.5, 0.5], "gan": [0.7, 0.8], "smote": [0.74, 0.78]}, 1),
-        ({"nothing": [0.5, 0.5], "gan": [0.7, 0.71], "smote": [0.9, 0.91]}, 2),
-        # a default that is not above nothing gives way
-        ({"nothing": [0.6, 0.6], "gan": [0.5, 0.7], "smote": [0.55, 0.66]}, 2),
-        ({"nothing": [0.7, 0.7], "gan": [0.6, 0.8], "smote": [0.6, 0.7]}, 0),
-        # candidates that failed, and folds that nothing could be judged in, do not count
-        ({"nothing": [0.5, 0.5], "gan": [np.nan, 0.9], "smote": [0.7, 0.8]}, 2),
-        ({"nothing": [0.5, np.nan, 0.5], "gan": [0.6, np.nan, 0.7]}, 1),
-        # one fold proves nothing
-        ({"nothing": [0.5], "gan": [0.9]}, 0),
-    ],
-)
-def test_the_gan_to_parity_is_taken_unless_another_candidate_is_clearly_better(folds, expected):
-    assert best_amount(results(**folds)) == expected
-
-
 def test_auto_is_a_grid_search_that_repeats_itself_by_its_seed(blobs, quick):
     X, y = blobs
     chosen, again = (
         AugmentedClassifier(LogisticRegression(), quick(), "auto").fit(X, y) for _ in range(2)
     )
     assert isinstance(chosen.search_, GridSearchCV)
-    assert len(chosen.search_.cv_results_["params"]) == len(LADDER)
+    tried = chosen.search_.cv_results_["params"]
+    assert len(tried) == len(LADDER) + 1
+    assert [rung["decision"] for rung in tried].count("corrected") == 1
     assert np.isfinite(chosen.search_.cv_results_["mean_test_score"]).all()
     assert (again.predict_proba(X) == chosen.predict_proba(X)).all()
     assert chosen.n_features_in_ == 2
     model = AugmentedClassifier(LogisticRegression(), quick(), "auto", "precision").fit(X, y)
-    assert model.search_.best_params_["augmenter__source"] == "none"
+    assert model.search_.best_params_["augmenter__to"] == 0
     assert (model.estimator_.coef_ == LogisticRegression().fit(X, y).coef_).all()
     assert set(model.origin_) == {"real"}
 

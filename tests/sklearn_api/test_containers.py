@@ -200,13 +200,3 @@ def test_generated_images_come_back_in_their_shape_dtype_and_scale(dtype, quick,
     assert 0.2 < out[augmenter.synthetic_mask_].max() <= (255 if dtype == "i2" else 1)
     known = [(image == flat).all(axis=1).any() for image in out]
     assert np.array_equal(known, ~augmenter.synthetic_mask_)
-
-
-@pytest.mark.parametrize("container", [list, pd.DataFrame, pl.DataFrame, sparse.csr_array])
-def test_flattened_images_in_any_container_come_back_as_arrays(container, pictures) -> None:
-    pixels, y = pictures
-    flat = pixels.reshape(len(pixels), 64)
-    X = flat.tolist() if container is list else container(flat)
-    out, _ = repeats(image_shape=(8, 8)).fit_resample(X, y)
-    whole, _ = repeats().fit_resample(pixels, y)
-    assert np.array_equal(out, whole.reshape(len(whole), 64))

@@ -15,9 +15,14 @@ from gan_augment import GANAugmenter, ImageGAN, Repeats, TabularGAN, read_frame
 from gan_augment.errors import DataError, NoRareClassError, UnknownClassError, UsageError
 
 Blobs = tuple[np.ndarray, np.ndarray]
-pytestmark = pytest.mark.filterwarnings("ignore:INSUFFICIENT DATA")
 quickly = partial(
-    gan_augment.evaluate, learner="logistic", folds=2, repeats=1, steps=2, arms=("oversample",)
+    gan_augment.evaluate,
+    learner="logistic",
+    folds=2,
+    repeats=1,
+    steps=2,
+    arms=("oversample",),
+    force=True,
 )
 
 
@@ -33,13 +38,15 @@ def framed(blobs: Blobs) -> pd.DataFrame:
 
 @pytest.mark.slow
 def test_a_verdict_comes_with_its_sentence_its_frame_and_its_figures(blobs: Blobs) -> None:
-    with pytest.warns(UserWarning, match="24 independent rare rows, and a verdict needs 30"):
-        found = quickly(*blobs)
+    with pytest.raises(DataError, match=r"24 independent rare rows.*force=True"):
+        quickly(*blobs, force=False)
+    found = quickly(*blobs)
     assert found.verdict == "INSUFFICIENT DATA"
     assert "24" in found.sentence
     assert list(found.to_frame().index) == ["none", "oversample", "gan"]
     assert found.to_dict()["data"]["rare"] == ["1"]
-    assert found.lines()[0].startswith("INSUFFICIENT DATA")
+    assert found.recommendation.startswith(found.lines()[0])
+    assert any(line.startswith("INSUFFICIENT DATA") for line in found.lines())
 
 
 @pytest.mark.slow
@@ -113,6 +120,7 @@ def test_images_are_arrays_of_three_dimensions() -> None:
         ({"augmenter": "runs/photos"}, "expected GANAugmenter()"),
         ({"augmenter": ImageGAN()}, "is ImageGAN, and the data is a table"),
         ({"augmenter": GANAugmenter(synthetic_share=0)}, "nothing is generated"),
+        ({"augmenter": GANAugmenter(source="smote")}, "nothing is generated"),
         ({"augmenter": GANAugmenter(steps=-1)}, "steps = -1"),
         ({"samplers": [3]}, "fit_resample"),
         ({"samplers": {"mine": 3}}, "fit_resample"),

@@ -135,7 +135,8 @@ def test_parameters_are_stored_as_they_are_and_can_be_set() -> None:
     assert clone(augmenter).get_params() == augmenter.get_params()
     assert list(augmenter.get_params()) == sorted(
         [
-            "sampling_strategy", "synthetic_share", "companions", "recipe", "steps", "budget",
-            "image_shape", "categorical_features", "options", "n_jobs", "random_state", "kind",
+            "sampling_strategy", "source", "synthetic_share", "companions", "recipe", "steps",
+            "budget", "image_shape", "categorical_features", "options", "n_jobs", "random_state",
+            "kind",
         ]
     )  # fmt: skip
