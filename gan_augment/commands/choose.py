@@ -1,4 +1,4 @@
-"""`choose`: try recipes on the data in rounds, and write the winner's settings and its samples."""
+"""`choose`: try recipes on the data, and write the winner's settings and samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gan_augment.commands.writing import SAMPLES, Result, folder_to_write, run_f
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.errors import UsageError
-from gan_augment.generators.choose import choose_recipe, held_out, round_sizes
+from gan_augment.generators.choose import choose_recipe, held_out
 from gan_augment.generators.generator import RunContext
 from gan_augment.options import FitOptions, with_options
 from gan_augment.progress import Progress
@@ -54,9 +54,9 @@ class ChoiceResult(Result):
         import pandas as pd
 
         trials = pd.DataFrame(self.found["trials"])
-        table = trials.pivot_table("score", "recipe", "steps").round(4)
+        table = trials.groupby("recipe")[["steps", "score"]].mean().round(4)
         table.insert(0, "ms a step", pd.Series(self.found["step_ms"]))
-        shown = table.sort_values(table.columns[-1]).to_string(na_rep="").splitlines()
+        shown = table.sort_values("score").to_string(na_rep="").splitlines()
         if self.winner is None:
             return [*shown, self.why]
         return [*shown, f"{self.winner}: {self.why}", f"the recipe: {self.out / RECIPE}"]
@@ -71,7 +71,7 @@ def choose(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ChoiceResult:
-    """Fit recipes on a part of the rows, drop the worse half in each round, and name the best.
+    """Fit recipes on a part of the rows for the same time each, and name the best.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def plan_choice(
     folder = folder_to_write(data, out, "choices")
     chosen, kind = _inputs(data, options, recipes, Progress())
     held_out(kind.data, kind.topped_up, options.seed)
-    values = {"recipes": [*chosen], "rounds": round_sizes(len(chosen)), "folder": str(folder)}
+    values = {"recipes": [*chosen], "folder": str(folder)}
     return _lines(kind, chosen, folder), values | {"topped_up": [*kind.topped_up], **kind.facts()}
 
 
@@ -148,11 +148,10 @@ def _inputs(
 
 
 def _lines(kind: Source, chosen: Mapping[str, Recipe], folder: Path) -> list[str]:
-    sizes = ", then ".join(map(str, round_sizes(len(chosen))))
     return [
         kind.line(),
         f"topped up: {', '.join(kind.topped_up)}",
-        f"choosing among {', '.join(chosen)}; rounds of {sizes}; folder {folder}",
+        f"choosing among {', '.join(chosen)}; folder {folder}",
     ]
 
 
@@ -186,16 +185,13 @@ def _is_choice(folder: Path) -> bool:
 
 
 def _samples(kind: Source, found: Mapping[str, Any], models: Mapping[str, Any]) -> bytes:
-    """Return a PNG file: real images and samples of the last rounds, by class and recipe."""
-    last = {
-        trial["recipe"]: trial["steps"] for trial in found["trials"] if trial["score"] is not None
-    }
-    named = [name for one in found["rounds"][-2:] for name in one["recipes"] if name in last]
+    """Return a PNG file: real images and samples of each recipe, by class."""
+    steps = {trial["recipe"]: trial["steps"] for trial in found["trials"]}
     sheet, data = [], kind.data
     for name in kind.topped_up:
         own = data.take(np.flatnonzero(data.labels == data.names.index(name))[:IMAGES_A_CLASS])
-        for recipe in dict.fromkeys(named):
+        for recipe in filter(models.get, found["ranked"]):
             made = models[recipe].rows(name, 0, IMAGES_A_CLASS).pixels
-            note = f"{recipe}, {last[recipe]} steps"
+            note = f"{recipe}, {steps[recipe]} steps"
             sheet.append(SheetRow(name, note, own.pixels, made))
     return png_bytes(contact_sheet(sheet))

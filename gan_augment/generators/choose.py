@@ -1,7 +1,6 @@
-"""Successive halving over recipes: short fits on training rows, scored on held-out rows.
+"""Choose a recipe: fits of equal time on training rows, scored on held-out rows.
 
-Each round fits from scratch, with half as many recipes and twice as many steps as the round before.
-The last two rounds use two seeds. `commands/choose.py` writes the folder.
+Every recipe is fitted with two seeds. `commands/choose.py` writes the folder.
 """
 
 from __future__ import annotations
@@ -26,12 +25,7 @@ from gan_augment.errors import DataError, DivergedError
 from gan_augment.generators import scorer
 from gan_augment.generators.generator import RunContext
 from gan_augment.generators.selection import SCORER_ROWS_A_CLASS
-from gan_augment.generators.time_budget import (
-    SMALLEST_RUN_STEPS,
-    Forecast,
-    check_useful,
-    useful_steps,
-)
+from gan_augment.generators.time_budget import Forecast, check_useful, useful_steps
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import kernel_distance
 from gan_augment.progress import Progress
@@ -40,7 +34,9 @@ from gan_augment.training.callbacks import StopRequested
 
 PARTS = 4
 """Number of parts of the rows; one part is held out."""
-SEEDS, ROUNDS_OF_SEEDS = 2, 2
+SEEDS = 2
+FITTING = 0.9
+"""Share of the time for fits; the rest is for scores."""
 NOISE = 2.0
 """Recipes that differ by fewer standard errors of the difference count as equal."""
 LEAST_HELD_OUT = 2
@@ -50,112 +46,71 @@ Measure = Callable[[Any, int], float]
 """Scores a generator, given a seed, by held-out rows; lower is better."""
 
 
-def round_sizes(recipes: int) -> list[int]:
-    """Return the number of recipes in each round.
-
-    >>> round_sizes(5), round_sizes(17), round_sizes(2)
-    ([5, 3, 2], [17, 9, 5, 3, 2], [2])
-    """
-    return [recipes] if recipes <= 2 else [recipes, *round_sizes(math.ceil(recipes / 2))]
-
-
-def first_steps(
-    forecasts: Sequence[Forecast], score_s: float, most: int, left_s: float
-) -> tuple[int, float, float]:
-    """Plan all rounds: return the steps of the first, all fixed seconds, all seconds per such step.
-
-    most: steps of the last round. left_s: seconds for all rounds. The plan assumes that the slowest
-    recipes survive.
-
-    >>> first_steps([Forecast(9, 0.5, 0.01)] * 5, 0.1, 400, 3600.0)[0]
-    100
-    """
-    sizes, fixed_s, step_s = round_sizes(len(forecasts)), 0.0, 0.0
-    for ahead, n in enumerate(sizes):
-        fits = SEEDS if ahead >= len(sizes) - ROUNDS_OF_SEEDS else 1
-        fixed_s += fits * (n * score_s + sum(sorted(one.fixed_s for one in forecasts)[-n:]))
-        step_s += fits * 2**ahead * sum(sorted(one.step_s for one in forecasts)[-n:])
-    steps = max(SMALLEST_RUN_STEPS, most // 2 ** (len(sizes) - 1))
-    return min(steps, max(0, int((left_s - fixed_s) / max(step_s, 1e-9)))), fixed_s, step_s
-
-
-def halve(
-    step_ms: Mapping[str, float],
-    least: Mapping[str, int],
-    steps: int,
-    score: Callable[[str, int, int], float | None],
+def planned_steps(
+    recipes: Mapping[str, Recipe],
+    speeds: Mapping[str, Forecast],
+    left_s: float,
+    budget_s: float,
     progress: Progress,
-    end_s: float = math.inf,
-) -> dict[str, Any]:
-    """Run the rounds and decide; the result is JSON-ready.
+) -> dict[str, int]:
+    """Return the steps of each recipe's fits, at most its own, so that all take the same time.
 
-    step_ms: {recipe: milliseconds of a step}. least: {recipe: steps below which it says nothing}.
-    steps: steps of the first round. score: fits (recipe, steps, seed); None where it diverged.
-    end_s: by `time.monotonic()`; after it the rounds so far decide. Raises DivergedError where all
-    recipes of a round diverged.
+    left_s: seconds for all fits and scores. See `check_useful` for budgets that are too short.
     """
-    left, rounds, trials = list(step_ms), list[Line](), list[Line]()
-    while not rounds or len(rounds[-1]["recipes"]) > 2:
-        if rounds and time.monotonic() > end_s:
-            progress.warn("the time is out before the last round: those so far decide")
-            break
-        seeds, here = SEEDS if len(round_sizes(len(left))) <= ROUNDS_OF_SEEDS else 1, list[Line]()
-        rounds.append({"steps": steps, "seeds": seeds, "recipes": [*left]})
-        progress.phase(f"round {len(rounds)}, {steps} steps", len(left) * seeds)
-        for seed, name in [(seed, name) for seed in range(seeds) for name in left]:
-            if seed and time.monotonic() > end_s:
-                break
-            began_s, known = time.monotonic(), score(name, steps, seed)
-            here.append({"recipe": name, "steps": steps, "seed": seed, "score": known})
-            here[-1]["seconds"] = round(time.monotonic() - began_s, 3)
-            progress.advance(len(here))
-            shown = "diverged" if known is None else f"score {known:.4g}"
-            progress.note(f"{name}, {steps} steps, seed {seed}: {shown}")
-        trials += here
-        losses = {name: _loss(here, name) for name in left}
-        left.sort(key=lambda name: (losses[name], step_ms[name]))
-        if losses[left[0]] == math.inf:
-            raise DivergedError("every recipe of a round diverged; name others, or add rows")
-        left, steps = left[: max(2, math.ceil(len(left) / 2))], 2 * steps
-    found = decide(left, here, step_ms, least)
-    return found | {"rounds": rounds, "trials": trials, "step_ms": step_ms}
+    trained = [name for name in recipes if recipes[name].generator.trained]
+    steps, fits = dict.fromkeys(recipes, 0), SEEDS * len(recipes)
+    for name in trained:
+        most = int(
+            (FITTING * left_s / fits - speeds[name].fixed_s) / max(speeds[name].step_s, 1e-9)
+        )
+        steps[name] = min(recipes[name].steps, max(0, most))
+    if trained:
+        shortest = min(trained, key=lambda name: steps[name] / useful_steps(recipes[name]))
+        speed, each = speeds[shortest], fits / FITTING
+        fixed_s = budget_s - left_s + each * speed.fixed_s
+        useful = useful_steps(recipes[shortest])
+        check_useful(steps[shortest], useful, budget_s, fixed_s, each * speed.step_s, progress)
+    return steps
 
 
 def decide(
-    ranked: Sequence[str],
-    last: Sequence[Line],
-    step_ms: Mapping[str, float],
-    least: Mapping[str, int],
+    trials: Sequence[Line], step_ms: Mapping[str, float], least: Mapping[str, int]
 ) -> dict[str, Any]:
-    """Choose the cheapest recipe whose score in the last round is within noise of the best.
+    """Choose the cheapest recipe whose mean score is within noise of the best; JSON-ready.
+
+    trials: a line per fit, with recipe, steps, seed and score, which is None where it diverged.
+    step_ms: {recipe: milliseconds of a step}. least: {recipe: steps below which it says nothing}.
 
     The noise is two standard errors of a difference by the variance between seeds, 0 if unknown.
     Nothing is decided, and the winner is None, where a recipe had fewer steps than its `least`.
+    Raises DivergedError where all recipes diverged.
     """
-    losses = {name: _loss(last, name) for name in ranked}
-    of_seeds = []
-    for name in ranked:
-        scores = [one["score"] for one in last if one["recipe"] == name]
-        if len(scores) == SEEDS and None not in scores:
-            of_seeds.append(variance(scores))
+    scores: dict[str, list[float]] = {name: [] for name in step_ms}
+    for trial in trials:
+        scores[trial["recipe"]].append(math.inf if trial["score"] is None else trial["score"])
+    losses = {name: mean(own) for name, own in scores.items()}
+    ranked = sorted(losses, key=lambda name: (losses[name], step_ms[name]))
+    best, second = ranked[:2]
+    if losses[best] == math.inf:
+        raise DivergedError("every recipe diverged; name others, or add rows")
+    of_seeds = [
+        variance(own) for own in scores.values() if len(own) == SEEDS and sum(own) < math.inf
+    ]
     noise = NOISE * math.sqrt(2 / SEEDS * mean(of_seeds)) if of_seeds else 0.0
-    tied = [name for name in ranked if losses[name] - losses[ranked[0]] <= noise]
-    winner, second = min(tied, key=lambda name: step_ms[name]), ranked[1]
-    why = f"{winner} is ahead of {second} by {losses[second] - losses[winner]:.2g}"
-    steps, enough = last[0]["steps"], max(least[name] for name in ranked)
-    if steps < enough:
-        why = f"undecided: {steps} steps at the end say nothing, {enough} may; lengthen the budget"
-        return {"winner": None, "tied": [*ranked], "why": why, "noise": noise}
-    if losses[second] == math.inf:
-        why = f"{second} diverged in the last round, {winner} did not"
+    tied = [name for name in ranked if losses[name] - losses[best] <= noise]
+    winner: str | None = min(tied, key=lambda name: step_ms[name])
+    why = f"{winner} is ahead of {second} by {losses[second] - losses[best]:.2g}"
+    short = [one for one in trials if one["steps"] < least[one["recipe"]]]
+    if short:
+        name, steps = short[0]["recipe"], short[0]["steps"]
+        winner, tied = None, ranked
+        why = f"undecided: {steps} steps of {name} say nothing, {least[name]} may; "
+        why += "lengthen the budget"
+    elif losses[second] == math.inf:
+        why = f"{second} diverged, {winner} did not"
     elif len(tied) > 1:
         why = f"{' and '.join(tied)} are within noise ({noise:.2g}); {winner} is the cheapest"
-    return {"winner": winner, "tied": tied, "why": why, "noise": noise}
-
-
-def _loss(trials: Sequence[Line], name: str) -> float:
-    scores = [trial["score"] for trial in trials if trial["recipe"] == name]
-    return math.inf if None in scores else mean(scores)
+    return {"winner": winner, "ranked": ranked, "tied": tied, "why": why, "noise": noise}
 
 
 def held_out(data: Labelled, topped_up: Sequence[str], seed: int) -> tuple[Labelled, Labelled]:
@@ -223,79 +178,62 @@ def choose_recipe(
     schema: TableSchema | None = None,
     unlabelled: Labelled | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Choose among recipes; return what `halve` returns, and the last generator of each recipe.
+    """Choose among recipes; return what `decide` returns, and the last generator of each recipe.
 
     prototype: has the other settings of the generators. budget_s: seconds from `run.started_s` on.
     unlabelled: rows for the recipes that can use them.
 
-    Raises DataError for too few rows, UsageError for a budget whose first round has under 20 steps,
+    Raises DataError for too few rows, UsageError for a budget of under 20 steps of a recipe,
     DivergedError where all recipes diverged.
     """
-    topped_up = choose_classes(prototype.classes, data.counts)
+    topped_up, progress = choose_classes(prototype.classes, data.counts), run.progress
     train, held = held_out(data, topped_up, prototype.random_state)
-    run.progress.phase("preparing the score")
+    progress.phase("preparing the score")
     measure, models = held_out_score(train, held, topped_up, schema), dict[str, Any]()
 
-    def fitted(name: str, steps: int, seed: int) -> Any:
+    def new(name: str, steps: int, seed: int) -> Any:
+        """Return an unfitted generator without selection."""
+        return replace(
+            prototype,
+            recipe=recipes[name],
+            steps=steps if recipes[name].generator.trained else None,
+            random_state=prototype.random_state + seed,
+            classes=topped_up,
+            budget=None,
+            threads=prototype.threads or 1,
+            callbacks=(),
+            **({"selection": False} if hasattr(prototype, "selection") else {}),
+        )
+
+    progress.phase("timing a few steps of each recipe")
+    speeds = {
+        name: new(name, one.steps, 0).forecast(train, schema) for name, one in recipes.items()
+    }
+    left_s = budget_s - (time.monotonic() - run.started_s)
+    steps = planned_steps(recipes, speeds, left_s, budget_s, progress)
+    trials: list[Line] = []
+    progress.phase("fitting every recipe twice", SEEDS * len(recipes))
+    for seed, name in ((seed, name) for seed in range(SEEDS) for name in recipes):
         if run.stop.signal is not None:
             raise StopRequested(run.stop.signal)
-        gan = _unfitted(prototype, recipes[name], steps, seed, topped_up)
+        began_s, score = time.monotonic(), None
+        if seed and began_s > run.started_s + budget_s:
+            progress.warn("the time is out before every recipe was fitted twice")
+            break
         more = unlabelled if takes_unlabelled(recipes[name]) else None
-        return gan.fit(train, RunContext(stop=run.stop), schema=schema, unlabelled=more)
-
-    def score(name: str, steps: int, seed: int) -> float | None:
         try:
-            models[name] = fitted(name, steps, seed)
-            found = measure(models[name], seed)
+            gan = new(name, steps[name], seed)
+            gan.fit(train, RunContext(stop=run.stop), schema=schema, unlabelled=more)
+            models[name], found = gan, measure(gan, seed)
+            score = round(found, 6) if math.isfinite(found) else None
         except DivergedError as error:
-            run.progress.warn(f"{name}: {error}")
-            return None
-        return round(found, 6) if math.isfinite(found) else None
-
-    run.progress.phase("timing a few steps of each recipe")
-    speeds: dict[str, Forecast] = {
-        name: _unfitted(prototype, recipe, recipe.steps, 0, topped_up).forecast(train, schema)
-        for name, recipe in recipes.items()
-    }
-    quickest = fitted(min(speeds, key=lambda name: speeds[name].step_s), 1, 0)
-    began_s = time.monotonic()
-    measure(quickest, 0)
-    steps = _first_round(recipes, speeds, time.monotonic() - began_s, run, budget_s)
-    least = {name: useful_steps(recipe) for name, recipe in recipes.items()}
+            progress.warn(f"{name}: {error}")
+        trials.append({"recipe": name, "steps": steps[name], "seed": seed, "score": score})
+        trials[-1]["seconds"] = round(time.monotonic() - began_s, 3)
+        progress.advance(len(trials))
+        shown = "diverged" if score is None else f"score {score:.4g}"
+        progress.note(f"{name}, {steps[name]} steps, seed {seed}: {shown}")
     step_ms = {name: round(1000 * speed.step_s, 2) for name, speed in speeds.items()}
-    found = halve(step_ms, least, steps, score, run.progress, run.started_s + budget_s)
-    return found, models
-
-
-def _unfitted(
-    prototype: Any, recipe: Recipe, steps: int, seed: int, topped_up: Sequence[str]
-) -> Any:
-    """Return an unfitted generator with at most the recipe's own steps, without selection."""
-    return replace(
-        prototype,
-        recipe=recipe,
-        steps=min(steps, recipe.steps) if recipe.generator.trained else None,
-        random_state=prototype.random_state + seed,
-        classes=topped_up,
-        budget=None,
-        threads=prototype.threads or 1,
-        callbacks=(),
-        **({"selection": False} if hasattr(prototype, "selection") else {}),
-    )
-
-
-def _first_round(
-    recipes: Mapping[str, Recipe],
-    speeds: Mapping[str, Forecast],
-    score_s: float,
-    run: RunContext,
-    budget_s: float,
-) -> int:
-    """Return the steps of the first round; see `check_useful` for budgets that are too short."""
-    spent_s, most = time.monotonic() - run.started_s, max(one.steps for one in recipes.values())
-    plan = first_steps([*speeds.values()], score_s, most, budget_s - spent_s)
-    steps, fixed_s, step_s = plan
-    doublings = len(round_sizes(len(recipes))) - 1
-    useful = math.ceil(max(map(useful_steps, recipes.values())) / 2**doublings)
-    check_useful(steps, useful, budget_s, fixed_s + spent_s, step_s, run.progress)
-    return steps
+    trains = {name for name, one in recipes.items() if one.generator.trained}
+    least = {name: useful_steps(one) * (name in trains) for name, one in recipes.items()}
+    return decide(trials, step_ms, least) | {"trials": trials, "step_ms": step_ms}, models

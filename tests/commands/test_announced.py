@@ -14,7 +14,7 @@ import pytest
 
 from gan_augment.commands.source import read_meta
 from gan_augment.data.images.png_folder import read_manifest
-from gan_augment.generators import choose as rounds
+from gan_augment.generators import choose as chooser
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.generators.time_budget import Forecast
 from tests.commands.test_embed import NETWORK
@@ -164,15 +164,13 @@ def test_images_are_translated_as_announced(both, data_folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_choice_tries_the_recipes_in_the_rounds_announced(both, big_table, monkeypatch):
-    plans = rounds.first_steps
+def test_a_choice_tries_the_recipes_announced(both, big_table, monkeypatch):
     monkeypatch.setattr(TabularGAN, "forecast", lambda *_: Forecast(100, 0.1, 0.01))
-    few = lambda *given: (min(25, plans(*given)[0]), *plans(*given)[1:])  # noqa: E731
-    monkeypatch.setattr(rounds, "first_steps", few)
+    few = lambda recipes, *_: dict.fromkeys(recipes, 25)  # noqa: E731
+    monkeypatch.setattr(chooser, "planned_steps", few)
     plan, done = both("choose", big_table, "--out", "choice", *CHOSEN)
-    tried = [one["recipes"] for one in done["found"]["rounds"]]
-    assert [len(names) for names in tried] == plan["plan"]["rounds"]
-    assert sorted(tried[0]) == sorted(plan["plan"]["recipes"])
+    tried = {one["recipe"] for one in done["found"]["trials"]}
+    assert tried == set(plan["plan"]["recipes"])
 
 
 def test_as_many_rows_are_embedded_as_inspect_counts(command, data_folder, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from gan_augment.commands.choose import choose, plan_choice
 from gan_augment.commands.fit import fit
 from gan_augment.errors import DataError, OutputExistsError, UsageError
-from gan_augment.generators import choose as rounds
+from gan_augment.generators import choose as chooser
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.generators.time_budget import Forecast
@@ -26,16 +26,13 @@ NAMES = ("gaussian", "anchored", "free")
 
 @pytest.fixture(scope="module", autouse=True)
 def known_speeds():
-    """Forecasts that do not depend on the machine, and short fits: 25 steps, then 50."""
+    """Forecasts that do not depend on the machine, and short fits of 25 steps."""
     with pytest.MonkeyPatch.context() as patch:
         speed = Forecast(100, 0.1, 0.01)
         patch.setattr(TabularGAN, "forecast", lambda *_: speed)
-        plan = rounds.first_steps
-        patch.setattr(
-            rounds,
-            "first_steps",
-            lambda speeds, *more: (min(25, plan(speeds, *more)[0]), *plan(speeds, *more)[1:]),
-        )
+        planned = chooser.planned_steps
+        few = lambda *given: {name: min(25, n) for name, n in planned(*given).items()}  # noqa: E731
+        patch.setattr(chooser, "planned_steps", few)
         yield
 
 
@@ -109,8 +106,8 @@ def test_rows_of_no_class_go_to_the_recipes_that_take_them(tmp_path, fits):
 def test_a_plan_of_a_choice_writes_nothing(table_file, tmp_path):
     before = contents(table_file.parent)
     lines, values = plan_choice(table_file, tmp_path / "out", TABLE, recipes=NAMES)
-    assert "choosing among gaussian, anchored, free; rounds of 3, then 2" in lines[-1]
-    assert values["rounds"] == [3, 2]
+    assert "choosing among gaussian, anchored, free; folder" in lines[-1]
+    assert values["recipes"] == ["gaussian", "anchored", "free"]
     assert contents(table_file.parent) == before
     assert not (tmp_path / "out").exists()
 

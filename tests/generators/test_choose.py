@@ -1,6 +1,5 @@
-"""Successive halving: who survives, what a tie does, what is held out; budgets of a fit."""
+"""The choice of a recipe: who wins, what a tie does, what is held out; budgets of a fit."""
 
-import math
 import re
 
 import numpy as np
@@ -8,10 +7,7 @@ import pandas as pd
 import pytest
 
 from gan_augment.errors import DataError, DivergedError, UsageError
-from gan_augment.generators import choose
-from gan_augment.generators.choose import choose_recipe, first_steps, halve, held_out
-from gan_augment.generators.generator import RunContext
-from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.generators.choose import decide, held_out, planned_steps
 from gan_augment.generators.time_budget import Forecast, check_useful, enough
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
@@ -19,17 +15,17 @@ from gan_augment.options import seconds
 from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES
 
-SCORES = {"a": 0.5, "b": 0.4, "c": 0.3, "d": 0.2, "e": 0.1}
+LEAST = dict.fromkeys("abc", 100)
 
 
-def halved(scores=SCORES, noise=0.0, slow=(), end_s=math.inf, least=100):
-    """The result of rounds whose scores are known, a noise between the seeds added."""
-
-    def score(name, steps, seed):
-        return None if scores[name] is None else scores[name] + noise * (seed - 0.5)
-
-    step_ms = {name: 20 if name in slow else 10 for name in scores}
-    return halve(step_ms, dict.fromkeys(scores, least), 100, score, Progress(), end_s)
+def decided(scores, slow=(), steps=100):
+    """The decision on {recipe: score of each seed}; each fit had `steps` steps."""
+    trials = [
+        {"recipe": name, "steps": steps, "seed": seed, "score": score}
+        for name, own in scores.items()
+        for seed, score in enumerate(own)
+    ]
+    return decide(trials, {name: 20 if name in slow else 10 for name in scores}, LEAST)
 
 
 def table(counts: dict[str, int], groups=None) -> Labelled:
@@ -40,86 +36,52 @@ def table(counts: dict[str, int], groups=None) -> Labelled:
     return TABLE.of(frame, labels, ids, groups, class_names=tuple(counts))
 
 
-def test_the_better_half_survives_with_twice_the_steps_and_two_seeds_at_the_end():
-    found = halved()
-    assert [len(one["recipes"]) for one in found["rounds"]] == [5, 3, 2]
-    assert [one["steps"] for one in found["rounds"]] == [100, 200, 400]
-    assert found["rounds"][-1]["recipes"] == ["e", "d"]
-    assert (found["winner"], found["tied"]) == ("e", ["e"])
-    assert [one["seeds"] for one in found["rounds"]] == [1, 2, 2]
-    assert len(found["trials"]) == 5 + 6 + 4
+def test_the_best_mean_score_wins():
+    found = decided({"a": (0.5, 0.5), "b": (0.1, 0.1), "c": (0.3, 0.3)})
+    assert (found["winner"], found["tied"], found["ranked"]) == ("b", ["b"], ["b", "c", "a"])
+    assert "b is ahead of c by 0.2" in found["why"]
 
 
 def test_within_noise_the_cheapest_wins_and_that_is_said():
-    found = halved(noise=0.3, slow="e")
-    assert found["tied"] == ["e", "d"]
-    assert found["winner"] == "d"
+    found = decided({"a": (0.1, 0.5), "b": (0.0, 0.4), "c": (9.0, 9.4)}, slow="b")
+    assert found["tied"] == ["b", "a"]
+    assert found["winner"] == "a"
     assert "within noise" in found["why"]
 
 
-def test_a_rival_that_diverged_at_last_is_named_instead_of_a_distance():
-    assert halved({"a": 1.0, "b": None})["why"] == "b diverged in the last round, a did not"
+def test_a_rival_that_diverged_is_named_instead_of_a_distance():
+    assert decided({"a": (1.0, 1.0), "b": (0.5, None)})["why"] == "b diverged, a did not"
+    with pytest.raises(DivergedError, match="every recipe"):
+        decided(dict.fromkeys("abc", (None, None)))
 
 
-def test_where_the_time_is_out_the_rounds_so_far_decide():
-    found = halved({"a": 1.0, "b": 2.0, "c": 3.0}, end_s=0.0)
-    assert [(one["recipe"], one["seed"]) for one in found["trials"]] == [
-        ("a", 0),
-        ("b", 0),
-        ("c", 0),
-    ]
-    assert (found["winner"], [one["steps"] for one in found["rounds"]]) == ("a", [100])
+def test_where_the_time_is_out_one_seed_decides():
+    assert decided({"a": (1.0, 1.5), "b": (0.5,)})["winner"] == "b"
 
 
 def test_under_a_minimum_of_steps_nothing_is_decided():
-    assert halved(least=400)["winner"] == "e"  # the last of three rounds has 400
-    found = halved(least=401)
+    found = decided({"a": (1.0, 1.0), "b": (0.5, 0.5)}, steps=99)
     assert found["winner"] is None
-    assert "undecided: 400 steps" in found["why"]
+    assert "undecided: 99 steps" in found["why"]
 
 
-def test_the_first_round_has_as_many_steps_as_the_budget_holds():
-    speeds = [Forecast(9, 1.0, 0.1)] * 3
-    # rounds of 3 and 2 recipes with two seeds, each score .5 s: 15 s, and 1.4 s for each step
-    steps, fixed_s, step_s = first_steps(speeds, 0.5, 10_000, 155.7)
-    assert (steps, fixed_s, step_s) == (100, pytest.approx(15), pytest.approx(1.4))
-    assert first_steps(speeds, 0.5, 120, 155.0)[0] == 60
-    assert first_steps(speeds, 0.5, 120, 9.0)[0] == 0
-    assert first_steps(speeds, 0.5, 30, 155.0)[0] == 20  # of a recipe that has 30 itself
+def steps_of(budget_s, spent_s=0.0, **speeds):
+    recipes = {name: RECIPES["table"][name] for name in speeds}
+    return planned_steps(recipes, speeds, budget_s - spent_s, budget_s, Progress())
 
 
-def chosen(monkeypatch, speed, budget_s, **recipes):
-    """Choose among recipes of a known speed, whose fits cost nothing; return their steps."""
-    steps = []
-
-    def fit(gan, data, run, **how):
-        steps.append((gan.recipe.name, gan.steps))
-        return gan
-
-    monkeypatch.setattr(TabularGAN, "forecast", lambda *_: speed)
-    monkeypatch.setattr(TabularGAN, "fit", fit)
-    monkeypatch.setattr(choose, "held_out_score", lambda *_: lambda gan, seed: 0.0)
-    gan, data = TabularGAN(device="cpu", threads=1), table({"common": 80, "rare": 20})
-    choose_recipe(gan, data, recipes, RunContext(), budget_s)
-    return steps[1:]
+def test_every_recipe_gets_the_steps_of_its_share_of_the_time():
+    speeds = {"anchored": Forecast(600, 1.0, 0.1), "free": Forecast(600, 2.0, 0.2)}
+    # four fits of 22.5 s, after a tenth for the scores
+    assert steps_of(110.0, spent_s=10.0, **speeds) == {"anchored": 215, "free": 102}
+    assert steps_of(1e6, **speeds) == {"anchored": 600, "free": 600}  # at most their own
+    speeds["gaussian"] = Forecast(0, 0.5, 0.0)
+    assert steps_of(100.0, **speeds)["gaussian"] == 0
 
 
-def test_a_budget_too_short_for_the_first_round_is_refused(monkeypatch):
+def test_a_budget_too_short_for_a_recipe_is_refused():
     with pytest.raises(UsageError, match="budget of 8 s"):
-        chosen(monkeypatch, Forecast(9, 1.0, 0.1), 8.0, **RECIPES["table"])
-
-
-def test_no_trial_has_more_steps_than_its_recipe(monkeypatch):
-    short = RECIPES["table"]["free"].model_copy(update={"steps": 30})
-    recipes = {"anchored": RECIPES["table"]["anchored"], "free": short}
-    steps = chosen(monkeypatch, Forecast(600, 0.0, 0.001), 900.0, **recipes)
-    assert set(steps) == {("anchored", 600), ("free", 30)}
-
-
-def test_a_recipe_that_diverged_is_out_and_nothing_else_is_an_error():
-    assert "e" not in halved({**SCORES, "e": None})["rounds"][1]["recipes"]
-    with pytest.raises(DivergedError, match="every recipe"):
-        halved(dict.fromkeys("abc"))
+        steps_of(8.0, anchored=Forecast(600, 1.0, 0.1), free=Forecast(600, 1.0, 0.1))
 
 
 def test_a_quarter_of_each_class_is_held_out_and_groups_stay_whole():

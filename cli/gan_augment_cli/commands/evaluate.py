@@ -146,9 +146,9 @@ def choose(
 ) -> None:
     """Try recipes on DATA and name the best one.
 
-    Fits them on three quarters of the rows and compares their held-out scores, in rounds of half
-    the recipes and twice the steps, for 20 minutes or --budget. Writes --out: recipe.toml for
-    --recipe, samples.png and choice.json.
+    Fits each twice on three quarters of the rows, for the same time, and compares their held-out
+    scores, in 20 minutes or --budget. Writes --out: recipe.toml for --recipe, samples.png and
+    choice.json.
     """
     from gan_augment.commands.choose import choose as run_choose
     from gan_augment.commands.choose import plan_choice
