@@ -16,7 +16,6 @@ from gan_augment.metrics.distances import (
     mean_pairwise_distance,
     two_sample_test,
 )
-from gan_augment.metrics.inception import Inception, fid
 from gan_augment.metrics.neighbours import (
     copied_share,
     copy_threshold,
@@ -30,7 +29,6 @@ from gan_augment.metrics.neighbours import (
 
 __all__ = [
     "Figure",
-    "Inception",
     "Proportion",
     "copied_share",
     "copy_threshold",
@@ -39,7 +37,6 @@ __all__ = [
     "density",
     "diagnose",
     "expected_coverage",
-    "fid",
     "frechet_distance",
     "identical_share",
     "kernel_distance",

@@ -15,9 +15,6 @@ Rows = NDArray[np.float64]
 """Features (N, d)."""
 _FOLDS = 5
 
-_CELLS = 4_000_000
-"""Distances in memory at a time: 32 MB."""
-
 
 def feature_rows(values: ArrayLike, name: str, least: int = 1) -> Rows:
     """Check `values` and return them as float64 (N, d), N >= least.
@@ -64,7 +61,7 @@ def kernel_distance(x: ArrayLike, y: ArrayLike) -> float:
     Parameters
     ----------
     x, y
-        Features (N, d) and (M, d), N and M >= 2.
+        Features (N, d) and (M, d), N and M >= 2. The kernel matrices are held in memory.
 
     Returns
     -------
@@ -82,10 +79,11 @@ def kernel_distance(x: ArrayLike, y: ArrayLike) -> float:
     7.0
     """
     a, b = feature_sets(2, x=x, y=y)
-    n, m = len(a), len(b)
-    (within_a, own_a), (within_b, own_b) = _kernel_sums(a, a), _kernel_sums(b, b)
-    inside = (within_a - own_a) / (n * (n - 1)) + (within_b - own_b) / (m * (m - 1))
-    return inside - 2 * (_kernel_sums(a, b)[0] / (n * m))
+    inside = 0.0
+    for rows in (a, b):
+        within = _kernel(rows, rows)
+        inside += (within.sum() - within.trace()) / (len(rows) * (len(rows) - 1))
+    return float(inside - 2 * _kernel(a, b).mean())
 
 
 def kernel_test(
@@ -121,8 +119,7 @@ def kernel_test(
     a, b = feature_sets(2, real=real, synthetic=synthetic)
     rows = np.concatenate([in_order(a), in_order(b)])
     n, m = len(a), len(b)
-    products = rows @ rows.T / rows.shape[1] + 1
-    kernel = products * products * products  # ten times as fast as a power
+    kernel = _kernel(rows, rows)
     np.fill_diagonal(kernel, 0)
     labels = np.zeros((n + m, 1 + permutations))  # 1 for real; the first column is the observed one
     labels[:n, 0] = 1
@@ -141,8 +138,8 @@ def kernel_test(
 def frechet_distance(real: ArrayLike, synthetic: ArrayLike) -> float:
     """Compute |m1 - m2|^2 + tr S1 + tr S2 - 2 sum sqrt(eig(S1 S2)) of means m and covariances S.
 
-    It is biased upwards, more so with few rows: compare only values of equal sizes. It is FID only
-    in Inception features: see `fid`.
+    It is biased upwards, more so with few rows: compare only values of equal sizes. In the pooled
+    features of Inception v3 it is FID.
 
     Parameters
     ----------
@@ -195,24 +192,15 @@ def mean_pairwise_distance(x: ArrayLike) -> float:
     >>> mean_pairwise_distance([[0.0, 0.0], [3.0, 4.0]])
     5.0
     """
-    from scipy.spatial.distance import cdist
+    from scipy.spatial.distance import pdist
 
-    rows = feature_rows(x, "x", least=2)
-    size = max(1, _CELLS // len(rows))
-    parts = (rows[start : start + size] for start in range(0, len(rows), size))
-    total = sum(float(cdist(part, rows).sum()) for part in parts)
-    return total / (len(rows) * (len(rows) - 1))
+    return float(pdist(feature_rows(x, "x", least=2)).mean())
 
 
-def _kernel_sums(a: Rows, b: Rows) -> tuple[float, float]:
-    """Sum the kernel over all pairs and over its diagonal, in chunks of at most 32 MB."""
-    total, diagonal = 0.0, 0.0
-    size = max(1, _CELLS // len(b))
-    for start in range(0, len(a), size):
-        chunk = (a[start : start + size] @ b.T / a.shape[1] + 1) ** 3
-        total += float(chunk.sum())
-        diagonal += float(chunk.trace(offset=start))
-    return total, diagonal
+def _kernel(a: Rows, b: Rows) -> Rows:
+    """Compute the kernel of all pairs, (N, M)."""
+    products = a @ b.T / a.shape[1] + 1
+    return np.asarray(products * products * products)  # ten times as fast as a power
 
 
 def _covariance_root(rows: Rows) -> Rows:

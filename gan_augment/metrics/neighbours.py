@@ -13,8 +13,6 @@ from gan_augment.rng import rng_for
 
 NEIGHBOURS = 5
 """k of Naeem et al. 2020, section 4: two equal distributions then cover over 95 % of each other."""
-_CELLS = 4_000_000
-"""Distances in memory at a time: 32 MB."""
 
 
 def nearest_rows(x: Rows, to: Rows, k: int = 1) -> tuple[NDArray[np.intp], Rows]:
@@ -46,10 +44,8 @@ def nearest_distances(x: ArrayLike, to: ArrayLike) -> Rows:
     return nearest_rows(rows, others)[1]
 
 
-def density_and_coverage(
-    real: ArrayLike, synthetic: ArrayLike, k: int | None = None
-) -> tuple[float, float]:
-    """Compute `density` and `coverage` in one pass over the distances."""
+def _inside(real: ArrayLike, synthetic: ArrayLike, k: int | None) -> tuple[NDArray[np.bool_], int]:
+    """Return which synthetic row lies in the neighbourhood of which real row, (M, N), and k."""
     from scipy.spatial.distance import cdist
 
     a, b = feature_sets(2, real=real, synthetic=synthetic)
@@ -57,13 +53,7 @@ def density_and_coverage(
     # A copy of the k-th neighbour must lie inside the ball: two ways to compute a distance differ
     # in the last digits.
     reach = nearest_rows(a, a, k)[1] * (1 + 1e-12)
-    total, covered = 0, np.zeros(len(a), dtype=bool)
-    size = max(1, _CELLS // len(a))
-    for start in range(0, len(b), size):
-        inside = cdist(b[start : start + size], a) <= reach
-        total += int(inside.sum())
-        covered |= inside.any(axis=0)
-    return total / (k * len(b)), float(covered.mean())
+    return cdist(b, a) <= reach, k
 
 
 def density(real: ArrayLike, synthetic: ArrayLike, k: int | None = None) -> float:
@@ -93,7 +83,8 @@ def density(real: ArrayLike, synthetic: ArrayLike, k: int | None = None) -> floa
     >>> density(real, [[99.0]] * 10, k=1)
     0.0
     """
-    return density_and_coverage(real, synthetic, k)[0]
+    inside, k = _inside(real, synthetic, k)
+    return float(inside.sum(axis=1).mean()) / k
 
 
 def coverage(real: ArrayLike, synthetic: ArrayLike, k: int | None = None) -> float:
@@ -107,7 +98,8 @@ def coverage(real: ArrayLike, synthetic: ArrayLike, k: int | None = None) -> flo
     >>> coverage(real, [[0.5]] * 10, k=1)
     0.2
     """
-    return density_and_coverage(real, synthetic, k)[1]
+    inside, _ = _inside(real, synthetic, k)
+    return float(inside.any(axis=0).mean())
 
 
 def expected_coverage(n_real: int, n_synthetic: int, k: int | None = None) -> float:
