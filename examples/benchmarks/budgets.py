@@ -163,11 +163,18 @@ def budgets(data: Path, minutes: list[float], home: Path, only: str) -> list[dic
 def digest(folder: Path) -> str:
     """Of what must be equal: the model, the files of a top-up, the result of an evaluation."""
     total = hashlib.sha256()
-    names = {"history.jsonl", "environment.json", "timings.json", "journal.jsonl", "report.html"}
+    names = {
+        "checkpoint.safetensors",
+        "history.jsonl",
+        "environment.json",
+        "timings.json",
+        "journal.jsonl",
+        "report.html",
+    }
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in inside.parts)
-        skipped = hidden or path.name in names or inside.parts[0] in ("checkpoints", "models")
+        skipped = hidden or path.name in names or inside.parts[0] == "models"
         if path.is_file() and not skipped:
             total.update(str(inside).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()

@@ -187,7 +187,7 @@ def kills(count: int, names: list[str], seed: int = 0) -> dict[str, Any]:
                 name = f"{number.name}-{k}"
                 run, codes = fit(folder, name, number, after_s, rng.randrange(2))
                 ended += all(code == 128 + signal.SIGTERM for code in codes)
-                saved += (state := any((run / "checkpoints").glob("step-*")))
+                saved += (state := (run / "checkpoint.safetensors").exists())
                 unbegun += not state and '"stop"' not in (run / "history.jsonl").read_text()
                 if number == signal.SIGTERM and not (run / "model").is_dir():
                     run, _ = fit(folder, name, resume=True)

@@ -14,7 +14,7 @@ from typing import Any
 from gan_augment.commands.doctor import installed_version
 from gan_augment.commands.source import Source, read_data, read_meta
 from gan_augment.commands.writing import (
-    CHECKPOINTS,
+    CHECKPOINT,
     CONFIG,
     ENVIRONMENT,
     HISTORY,
@@ -46,7 +46,7 @@ from gan_augment.training.callbacks import (
     interruptible,
     stop_on_signals,
 )
-from gan_augment.training.checkpoint import CheckpointStore
+from gan_augment.training.checkpoint import saved_step
 
 __all__ = ["FitPlan", "FitResult", "fit", "fitted_for", "plan_fit"]
 
@@ -299,14 +299,13 @@ def _train(
 ) -> FitResult:
     """Train, and write the run folder, which this process holds."""
     run, data = plan.run, plan.data
-    store, history = CheckpointStore(run / CHECKPOINTS), HistoryFile(run / HISTORY)
+    checkpoint, history = run / CHECKPOINT, HistoryFile(run / HISTORY)
     if not resume:
         _write_settings(plan, data.options.steps)
 
     def begin(steps: int, machine: ComputeConfig) -> None:
         """Write the settings and cut the history, once a resumed run is accepted."""
-        newest = store.latest() if resume else None
-        history.begin(newest.step if newest else 0)
+        history.begin((saved_step(checkpoint) or 0) if resume else 0)
         kept = resume and data.options.steps is not None  # as it began, to the byte
         _write_settings(replace(plan, machine=machine), steps, config=not kept)
 
@@ -314,7 +313,7 @@ def _train(
     again = ["gan-augment", "fit", str(data.path), "--out", str(run), "--resume"]
     with interruptible(lambda: f"go on with: {shlex.join(again)}"), stop_on_signals() as stop:
         context = RunContext(
-            checkpoints=store,
+            checkpoint=checkpoint,
             resume=resume,
             on_steps=begin,
             progress=progress,
@@ -335,10 +334,10 @@ def _train(
 
 def _finished(plan: FitPlan) -> FitResult | None:
     """Return the result of a run that is complete, else None."""
-    steps = CheckpointStore(plan.run / CHECKPOINTS).newest_step
-    if steps is None or not (plan.run / plan.data.samples).is_file():
+    if not (plan.run / plan.data.samples).is_file():
         return None
     try:
+        steps = saved_step(plan.run / CHECKPOINT)
         meta = read_meta(plan.run)
         load_bundle(plan.run / MODEL, schema=dict)  # its arrays are whole
     except ModelFileError:

@@ -58,9 +58,9 @@ SAMPLES = "samples.png"
 TABLE_SAMPLES = "samples.csv"
 FILE_FORMAT = "format.json"
 ENVIRONMENT = "environment.json"
-CHECKPOINTS = "checkpoints"
+CHECKPOINT = "checkpoint.safetensors"
 RUN_FILES = (
-    *(MODEL, CHECKPOINTS, HISTORY, ENVIRONMENT, SAMPLES, TABLE_SAMPLES, FILE_FORMAT),
+    *(MODEL, CHECKPOINT, HISTORY, ENVIRONMENT, SAMPLES, TABLE_SAMPLES, FILE_FORMAT),
     CONFIG,  # identifies a run, so that it is removed last
 )
 IMAGES_AT_ONCE = 256

@@ -117,7 +117,7 @@ class GAN(ABC):
         ----------
         data, unlabelled, run
             The training rows; rows without known classes, for the recipes "semi-supervised" and
-            "acgan"; checkpoints, progress and whatever else surrounds the fit.
+            "acgan"; checkpoint, progress and whatever else surrounds the fit.
         schema
             The columns of a table, inferred if None.
 
@@ -400,7 +400,7 @@ class GAN(ABC):
         return scorer, scorer_s, Forecast(self._own_steps, more_s, step_s * (1 + share))
 
     def _train(self, training: Run, run: RunContext, sha256: str) -> DivergedError | None:
-        """Train from the start or the newest checkpoint; then the average is the best generator.
+        """Train from the start or the checkpoint; then the average is the best generator.
 
         Returns the error of a run that diverged after a generator was scored, so that `fit` can
         keep that generator; without one it is raised.
@@ -408,8 +408,8 @@ class GAN(ABC):
         leads, progress, diverged = training.world.leads, run.progress, None
         if run.stop.signal is not None:
             raise StopRequested(run.stop.signal)
-        if run.checkpoints and leads:
-            saver = RunSaver(run.checkpoints, training, sha256)
+        if run.checkpoint and leads:
+            saver = RunSaver(run.checkpoint, training, sha256)
             if run.resume:
                 saver.resume(progress)
         join_ranks(training)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeGuard
 
 import numpy as np
@@ -22,7 +23,6 @@ from gan_augment.training.callbacks import StopFlag
 
 if TYPE_CHECKING:
     from gan_augment.machine import ComputeConfig
-    from gan_augment.training.checkpoint import CheckpointStore
 
 
 class Generator(Protocol):
@@ -47,10 +47,10 @@ class RunContext:
 
     Parameters
     ----------
-    checkpoints
-        Where the state is saved during training.
+    checkpoint
+        The file in which the state is saved during training.
     resume
-        Continue from the newest checkpoint; the result has the same bits as an undisturbed run.
+        Continue from the checkpoint; the result has the same bits as an undisturbed run.
     progress, stop
         What shows the progress; a flag that ends training after a save.
     on_steps
@@ -61,7 +61,7 @@ class RunContext:
         The sha256 of the data, where it is known.
     """
 
-    checkpoints: CheckpointStore | None = None
+    checkpoint: Path | None = None
     resume: bool = False
     progress: Progress = field(default_factory=Progress)
     stop: StopFlag = field(default_factory=StopFlag)

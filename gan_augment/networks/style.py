@@ -1,4 +1,4 @@
-"""StyleGAN2's generator: a mapping to styles, modulated convolutions, noise, truncation by class.
+"""StyleGAN2's generator: a mapping to styles, modulated convolutions, and noise.
 
 All noise comes from entries of z: an image is a pure function of z and the class. The
 discriminator is that of `growing`. Source: Karras et al. 2020, "Analyzing and Improving the Image
@@ -21,8 +21,6 @@ from gan_augment.recipes import GeneratorSettings
 MAPPING_LAYERS = 4
 MAPPING_RATE = 0.1
 """Share of the other layers' rate; the paper's .01 is for runs a thousand times as long."""
-MEAN_RATE = 0.01
-"""Rate at which a class's mean style follows the batches."""
 
 
 class Mapping(nn.Module):
@@ -89,18 +87,15 @@ class StyleGenerator(nn.Module):
     """z (N, noise_width), y int64 (N,) -> (N, C, H, W) of the padded size; no tanh.
 
     z: a code, the code of a second style, how styles are mixed (2 entries), and each layer's noise.
-    In training a share `mixing` of the samples takes the second style from some layer on. `means`
-    (K, code) are running means of styles; when evaluating, w is at mean + truncation (w - mean) of
-    its class.
+    In training a share `mixing` of the samples takes the second style from some layer on.
     """
 
     first_std = 1.0
-    means: Tensor
 
     def __init__(self, geometry: Geometry, classes: int, settings: GeneratorSettings) -> None:
         super().__init__()
         code, embedding = settings.code, settings.embedding
-        self.code, self.mixing, self.truncation = code, settings.style_mixing, settings.truncation
+        self.code, self.mixing = code, settings.style_mixing
         widths, flat = level_widths(geometry, settings), geometry.signal
         self.mapping = Mapping(classes, code, embedding)
         self.constant = nn.Parameter(torch.zeros(1, widths[0], *geometry.base))
@@ -118,30 +113,18 @@ class StyleGenerator(nn.Module):
         self.sizes = [(height * (1 if flat else 2**n), width * 2**n) for n in levels]
         self.noise_sizes = [height * width for height, width in self.sizes]
         self.noise_width = 2 * code + 2 + sum(self.noise_sizes)
-        self.register_buffer("means", torch.zeros(classes, code))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """Draw one image per row."""
         code, second = z[:, : self.code], z[:, self.code : 2 * self.code]
-        noise, w = z[:, 2 * self.code + 2 :], self.style(code, y)
-        styles = w.expand(len(self.layers), -1, -1)
-        if self.training:
-            with torch.no_grad():  # the mean of each class of the batch follows its styles
-                member = F.one_hot(y, len(self.means)).float()  # (N, K)
-                count = member.sum(dim=0)[:, None]
-                here = member.T @ w.float() / count.clamp_min(1)
-                self.means.lerp_(here, MEAN_RATE * (count > 0).float().expand_as(here))
+        noise = z[:, 2 * self.code + 2 :]
+        styles = self.mapping(code, y).expand(len(self.layers), -1, -1)
         if self.training and self.mixing:
             mixed, place = torch.special.ndtr(z[:, 2 * self.code :][:, :2].float()).T  # uniform
             place = torch.where(mixed < self.mixing, 1 + place * (len(self.layers) - 1), 1e9)
             finer = torch.arange(len(self.layers), device=z.device)[:, None] >= place.floor()
-            styles = torch.where(finer[:, :, None], self.style(second, y), styles)
+            styles = torch.where(finer[:, :, None], self.mapping(second, y), styles)
         return self.draw(styles, noise)
-
-    def style(self, code: Tensor, y: Tensor) -> Tensor:
-        """Return styles w (N, code), in evaluation truncated to the mean of the class y (N,)."""
-        w: Tensor = self.mapping(code, y)
-        return w if self.training else torch.lerp(self.means[y].to(w.dtype), w, self.truncation)
 
     def draw(self, styles: Tensor, noise: Tensor) -> Tensor:
         """Draw images of styles (layers, N, code) with noise (N, entries)."""

@@ -116,10 +116,12 @@ _NETWORKS: Mapping[str, Changes] = {
     },
     "stylegan": {
         # R1 of the paper is 10, for 1024 px
-        "objective": {"r1": 0.1, "path_length": 2.0, "lazy_rates": True},
+        "objective": {"r1": 0.1, "path_length": 2.0},
         "generator": {"network": "style"},
         "discriminator": {"network": "growing", "minibatch_std": True},
-        "adam": (2e-3, 0.0, 0.99),
+        # a penalty of every k-th step: c = k / (k + 1) of the rate, betas^c (ibid., appendix B)
+        "generator_optimiser": {"rate": 2e-3 * (4 / 5), "betas": (0.0, 0.99 ** (4 / 5))},
+        "discriminator_optimiser": {"rate": 2e-3 * (16 / 17), "betas": (0.0, 0.99 ** (16 / 17))},
     },
     "biggan-lite": {
         "objective": {"loss": "hinge"},
@@ -269,7 +271,7 @@ semi-supervised | D is a classifier of K classes and fakes; learns from unlabell
     | Salimans et al. 2016 | 2.0 | 0.83
 dcgan | strided convolutions and batch norm in both networks | Radford et al. 2016 | 2.5
 pggan | networks grow from the base to the full side | Karras et al. 2018 | 9.2
-stylegan | styles for layers, noise for details, truncation | Karras et al. 2020 | 9.0
+stylegan | styles for layers, noise for details | Karras et al. 2020 | 9.0
 biggan-lite | the noise enters every block; hinge, spectral norm | Brock et al. 2019 | 3.1
 stargan | draws a row of any class as another one; the default of translate \
     | Choi et al. 2018 | 4.0

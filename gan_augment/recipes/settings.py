@@ -115,9 +115,8 @@ class GeneratorSettings(Frozen):
         Images: `default`, `dcgan`, `growing` (PGGAN) or `style` (StyleGAN).
     skip_code
         Modulate every block by the code as well as by the class (BigGAN).
-    style_mixing, truncation
-        Network `style`: share of training samples whose finer layers use another code; share of a
-        code's distance to its class's mean that sampling keeps.
+    style_mixing
+        Network `style`: share of training samples whose finer layers use another code.
     code, embedding
         Sizes of z and of a class embedding.
     width, max_width
@@ -138,7 +137,6 @@ class GeneratorSettings(Frozen):
     network: Literal["default", "dcgan", "growing", "style"] = "default"
     skip_code: bool = False
     style_mixing: float = Field(default=0.9, ge=0, le=1)
-    truncation: float = Field(default=1.0, ge=0, le=1)
     code: int = Field(default=64, ge=2, le=1024)
     embedding: int = Field(default=32, ge=1, le=1024)
     width: int = Field(default=48, ge=1, le=1024)
@@ -228,9 +226,6 @@ class ObjectiveSettings(Frozen):
         weight.
     gradient_penalty
         lambda in lambda E(|grad s| - 1)^2 between reals and fakes.
-    lazy_rates
-        An optimiser whose penalty comes every k-th step runs at k / (k + 1) of its rate, with betas
-        to that power (Karras et al. 2020).
     drift
         Weight of E s_r^2.
     lecam
@@ -262,7 +257,6 @@ class ObjectiveSettings(Frozen):
     r2: float = Field(default=0.0, ge=0)
     r1_every: int = Field(default=16, ge=1)
     gradient_penalty: float = Field(default=0.0, ge=0)
-    lazy_rates: bool = False
     drift: float = Field(default=0.0, ge=0)
     lecam: float = Field(default=0.0, ge=0)
     reconstruction: float = Field(default=10.0, ge=0)

@@ -1,120 +1,53 @@
-"""Checkpoints of a run: numbered files, verified when read, the last two kept.
-
-`CheckpointStore` handles arrays and JSON-ready values, `RunSaver` the state of a run.
-"""
+"""The checkpoint of a run: one file with the whole state, replaced at each save."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from gan_augment.errors import ModelFileError, ResumeMismatchError, UsageError
+from gan_augment.errors import ResumeMismatchError
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
-from gan_augment.storage.bundle import load_bundle, save_bundle
-from gan_augment.storage.files import clean_stale, write_errors
+from gan_augment.storage.bundle import load_bundle, load_meta, save_bundle
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Best
 from gan_augment.training.parts import Arrays, TrainState, below, load_state, row_unit, state_arrays
 
-KEPT = 2
 CHECKPOINT_EVERY_S = 60.0
-_FILE = re.compile(r"step-(?P<step>[0-9]{1,15})\.safetensors")
 
 
 class CheckpointMeta(Frozen):
-    """The JSON of a checkpoint. step: generator steps done."""
+    """The JSON of a checkpoint.
 
-    format: Literal["gan-augment checkpoint"] = "gan-augment checkpoint"
-    version: Literal[2] = 2
-    step: int = Field(ge=0)
-    state: dict[str, Any]
-
-
-class Checkpoint(NamedTuple):
-    """One verified checkpoint: arrays by name, and the values saved with them."""
-
-    step: int
-    tensors: Arrays
-    meta: dict[str, Any]
-
-
-class CheckpointStore:
-    """The checkpoints below one folder: `step-<n>.safetensors`, each whole or absent.
-
-    `damaged` holds {file name: reason} of those that `latest` found unusable. One process at a time
-    may use a store (`hold_folder` of the run's folder).
-
-    >>> import tempfile
-    >>> import numpy as np
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     store = CheckpointStore(Path(folder))
-    ...     store.save(10, {"weight": np.zeros(3)}, {"seed": 0})
-    ...     store.latest().step
-    10
+    step: generator steps done. progress: values of `_progress`. identity: what a resumed run must
+    share with its start.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
-        self.damaged: dict[str, str] = {}
+    format: Literal["gan-augment checkpoint"] = "gan-augment checkpoint"
+    version: Literal[3] = 3
+    step: int = Field(ge=0)
+    progress: dict[str, Any]
+    identity: dict[str, Any]
 
-    def save(self, step: int, tensors: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
-        """Write the checkpoint of `step`, then remove all but it and the one before.
 
-        Those of higher steps are damaged, or a rollback undid them. Raises WriteFailedError if the
-        disk refuses; older checkpoints are kept then.
-        """
-        with write_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        clean_stale(self.folder)
-        save_bundle(self._path(step), tensors, CheckpointMeta(step=step, state=dict(meta)))
-        kept = [one for one in self._steps() if one <= step][:KEPT]
-        with write_errors(self.folder):
-            for one in set(self._steps()) - set(kept):
-                self._path(one).unlink()
-
-    def latest(self) -> Checkpoint | None:
-        """Return the newest intact checkpoint, or None; unusable ones are added to `damaged`."""
-        for step in self._steps():
-            try:
-                tensors, meta = load_bundle(self._path(step), schema=CheckpointMeta)
-                return Checkpoint(meta.step, tensors, meta.state)
-            except ModelFileError as error:
-                self.damaged[self._path(step).name] = str(error)
-        return None
-
-    @property
-    def newest_step(self) -> int | None:
-        """Return the highest step with a checkpoint, not verified."""
-        return max(self._steps(), default=None)
-
-    def _steps(self) -> list[int]:
-        """Return the steps of the files, highest first."""
-        names = [entry.name for entry in self.folder.iterdir()] if self.folder.is_dir() else []
-        matches = map(_FILE.fullmatch, names)
-        return sorted((int(match["step"]) for match in matches if match), reverse=True)
-
-    def _path(self, step: int) -> Path:
-        return self.folder / f"step-{step}.safetensors"
+def saved_step(path: Path) -> int | None:
+    """Return the steps done at the checkpoint of a run, or None without one."""
+    return load_meta(path, schema=CheckpointMeta).step if path.exists() else None
 
 
 class RunSaver:
     """Saves a run's state and its best generator every minute, at each score and on a stop."""
 
-    def __init__(self, store: CheckpointStore, run: Run, data_sha256: str) -> None:
-        self._store, self._run, parts = store, run, run.parts
+    def __init__(self, path: Path, run: Run, data_sha256: str) -> None:
+        self._path, self._run, parts = path, run, run.parts
         self._saved_s = time.monotonic()
-        self._identity = {  # what a resumed run must share with its start
+        self._identity = {
             "data": data_sha256,
             "recipe": parts.recipe.model_dump(mode="json"),
             "seed": run.state.seed,
@@ -126,32 +59,30 @@ class RunSaver:
         run.checkpoint_due = lambda: time.monotonic() - self._saved_s > CHECKPOINT_EVERY_S
 
     def save(self, state: TrainState, best: Best) -> None:
-        """Save the state, the best generator, and the state that a rollback returns to."""
+        """Save the state, the best generator, and the state that a rollback returns to.
+
+        Raises WriteFailedError if the disk refuses; the checkpoint before is kept then.
+        """
         arrays, values = _progress(self._run)
-        self._store.save(state.step, arrays, values | self._identity)
+        meta = CheckpointMeta(step=state.step, progress=values, identity=self._identity)
+        save_bundle(self._path, arrays, meta)
         self._saved_s = time.monotonic()
 
     def resume(self, progress: Progress) -> None:
-        """Continue from the newest intact checkpoint, or from the start if there is none.
+        """Continue from the checkpoint, or from the start if there is none.
 
-        Raises ResumeMismatchError for other data or settings.
+        Raises ResumeMismatchError for other data or settings, ModelFileError for a damaged file.
         """
-        checkpoint = self._store.latest()
-        for name, reason in self._store.damaged.items():
-            progress.warn(f"checkpoint {name} is damaged ({reason}); an older one is used")
-        if checkpoint is None:
+        if not self._path.exists():
             progress.note("no checkpoint yet: training starts from the first step")
             return
-        saved = checkpoint.meta
-        with contextlib.suppress(UsageError):  # settings that an older version did not know
-            recipe = Recipe.checked(saved["recipe"], "the checkpoint")
-            saved["recipe"] = recipe.model_dump(mode="json")
-        odd = [name for name, value in self._identity.items() if saved.get(name) != value]
+        arrays, saved = load_bundle(self._path, schema=CheckpointMeta)
+        odd = [name for name, value in self._identity.items() if saved.identity.get(name) != value]
         if odd:
             raise ResumeMismatchError(
                 f"this run was begun with another {' and '.join(odd)}; start a new run"
             )
-        _take_up(self._run, checkpoint.tensors, saved)
+        _take_up(self._run, arrays, saved.progress)
         progress.note(f"resumed at step {self._run.state.step} of {self._run.steps}")
 
 

@@ -31,7 +31,6 @@ from gan_augment.training.schedule import (
     d_weight,
     ema_decay,
     follow,
-    lazy_optimiser,
     rate_multiplier,
 )
 
@@ -121,8 +120,8 @@ def _set_rates(state: TrainState, parts: Parts, progress: float) -> None:
     if recipe.game.balanced:
         balanced = d_weight(float(state.numbers["d_accuracy"]))
     for optimiser, rate in (
-        (state.generator_optimiser, lazy_optimiser(recipe, "generator").rate),
-        (state.discriminator_optimiser, lazy_optimiser(recipe, "discriminator").rate * balanced),
+        (state.generator_optimiser, recipe.generator_optimiser.rate),
+        (state.discriminator_optimiser, recipe.discriminator_optimiser.rate * balanced),
     ):
         for group in optimiser.param_groups:
             group["lr"] = rate * factor

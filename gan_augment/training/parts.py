@@ -23,7 +23,6 @@ from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.layers import initialise
 from gan_augment.recipes import OptimiserSettings, Recipe
 from gan_augment.rng import derived_seed
-from gan_augment.training.schedule import lazy_optimiser
 
 Losses = dict[str, Tensor]
 Arrays = dict[str, NDArray[np.generic]]
@@ -125,12 +124,12 @@ class TrainState:
     @functools.cached_property
     def generator_optimiser(self) -> torch.optim.Optimizer:
         """The generator's; made when it is needed, since torch imports for seconds to make one."""
-        return _new_optimiser(lazy_optimiser(self.recipe, "generator"), self.generator)
+        return _new_optimiser(self.recipe.generator_optimiser, self.generator)
 
     @functools.cached_property
     def discriminator_optimiser(self) -> torch.optim.Optimizer:
         """The discriminator's."""
-        return _new_optimiser(lazy_optimiser(self.recipe, "discriminator"), self.discriminator)
+        return _new_optimiser(self.recipe.discriminator_optimiser, self.discriminator)
 
 
 def row_unit(recipe: Recipe) -> int:

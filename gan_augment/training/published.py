@@ -17,7 +17,6 @@ from gan_augment.networks.style import StyleGenerator
 from gan_augment.recipes import OptimiserSettings
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
-from gan_augment.training.schedule import PATH_EVERY
 from gan_augment.training.step import (
     discriminator_step,
     earlier_d_steps,
@@ -27,6 +26,8 @@ from gan_augment.training.step import (
 )
 
 ADAM_EPSILON = 1e-8
+PATH_EVERY = 4
+"""G steps from one computation of the path length to the next."""
 PATH_RATE = 0.01
 """Rate of the running mean of path lengths."""
 
@@ -79,7 +80,7 @@ def path_length(
     for network in [m for m in state.generator.modules() if isinstance(m, StyleGenerator)]:
         z = torch.from_numpy(rng.standard_normal((half, network.noise_width), dtype=np.float32))
         z = z.to(y.device)
-        label = y % len(network.means)  # 0 in a network for a single class
+        label = y % network.mapping.embed.num_embeddings  # 0 in a network for a single class
         w = network.mapping(z[:, : network.code], label)
         styles = w.expand(len(network.layers), -1, -1)
         images = network.draw(styles, z[:, 2 * network.code + 2 :])

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import nn
 
-from gan_augment.recipes import OptimiserSettings, Recipe, ScheduleSettings
-
-PATH_EVERY = 4
-"""G steps from one computation of StyleGAN's path length to the next."""
+from gan_augment.recipes import Recipe, ScheduleSettings
 
 EMA_HALF_LIFE_IMAGES = 10_000
 EMA_HALF_LIFE_SHARE = 0.05
@@ -35,27 +31,6 @@ def rate_multiplier(schedule: ScheduleSettings, progress: float) -> float:
         return 1.0
     after = max(0.0, (progress - schedule.hold) / (1 - schedule.hold))
     return 1 - after if schedule.name == "linear" else (1 + math.cos(math.pi * after)) / 2
-
-
-def lazy_optimiser(
-    recipe: Recipe, network: Literal["generator", "discriminator"]
-) -> OptimiserSettings:
-    """Return the settings of an optimiser, adapted to a penalty that comes every k-th step.
-
-    With `lazy_rates` and k > 1: c = k / (k + 1) of the rate, betas to the power c. Source: Karras
-    et al. 2020, appendix B.
-    """
-    objective = recipe.objective
-    settings: OptimiserSettings = getattr(recipe, f"{network}_optimiser")
-    every, weight = objective.r1_every, objective.r1 + objective.r2
-    if network == "generator":
-        every, weight = PATH_EVERY, objective.path_length
-    lazy = objective.lazy_rates and weight
-    if not lazy or every == 1:
-        return settings
-    c = every / (every + 1)
-    first, second = settings.betas
-    return settings.model_copy(update={"rate": settings.rate * c, "betas": (first**c, second**c)})
 
 
 def d_steps_at(recipe: Recipe, step: int, accuracy: float) -> int:

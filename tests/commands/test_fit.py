@@ -22,6 +22,7 @@ from gan_augment.commands.fit import fit, plan_fit
 from gan_augment.commands.writing import run_folder
 from gan_augment.errors import (
     DivergedError,
+    ModelFileError,
     NoRareClassError,
     OutputExistsError,
     ResumeMismatchError,
@@ -36,6 +37,7 @@ from gan_augment.recipes import resolve_recipe
 from gan_augment.settings import read_toml
 from gan_augment.training import loop
 from gan_augment.training.callbacks import StopRequested
+from gan_augment.training.checkpoint import saved_step
 from tests.commands.conftest import Notes, StopAt, contents
 
 pytestmark = pytest.mark.slow
@@ -101,12 +103,12 @@ def untrained(monkeypatch):
 # What a run leaves
 
 
-def test_a_run_folder_holds_its_settings_history_model_checkpoints_and_samples(whole):
+def test_a_run_folder_holds_its_settings_history_model_checkpoint_and_samples(whole):
     assert {entry.name for entry in whole.iterdir()} == {
         *("config.toml", "environment.json", "history.jsonl", "samples.png"),
-        *("checkpoints", "model.safetensors"),
+        *("checkpoint.safetensors", "model.safetensors"),
     }
-    assert "step-20.safetensors" in {entry.name for entry in (whole / "checkpoints").iterdir()}
+    assert saved_step(whole / "checkpoint.safetensors") == 20
 
 
 def test_the_samples_are_a_picture_of_every_class(whole):
@@ -211,8 +213,7 @@ def test_overwriting_replaces_a_run_and_keeps_what_is_not_its_own(data, done, wh
     other = QUICK.model_copy(update={"steps": 2, "seed": 1})
     fit(data, done, other, overwrite=True)
     assert (done / "notes.txt").read_text() == "mine"
-    steps = {path.stem for path in (done / "checkpoints").iterdir()}
-    assert steps == {"step-1", "step-2"}
+    assert saved_step(done / "checkpoint.safetensors") == 2
     assert model(done) != model(whole)
 
 
@@ -372,19 +373,15 @@ def test_what_a_finished_run_lost_is_made_again_from_its_last_checkpoint(data, d
     assert events(done, "score") == events(whole, "score")
 
 
-def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(data, run, whole):
-    weights = run / "checkpoints" / "step-12.safetensors"
+def test_a_damaged_checkpoint_is_refused_and_named(data, run):
+    weights = run / "checkpoint.safetensors"
     weights.write_bytes(weights.read_bytes()[:-9])
-    heard = Notes()
-    fit(data, run, resume=True, progress=heard)
-    assert any("step-12.safetensors is damaged" in warning for warning in heard.warnings)
-    assert "resumed at step 10 of 20" in heard.notes
-    assert events(run, "score") == events(whole, "score")
-    assert model(run) == model(whole)
+    with pytest.raises(ModelFileError, match=r"checkpoint.safetensors.*fit again"):
+        fit(data, run, resume=True)
 
 
 def test_a_run_stopped_before_its_first_checkpoint_begins_again(data, run, whole):
-    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoint.safetensors").unlink()
     fit(data, run, resume=True)
     assert model(run) == model(whole)
     assert events(run, "score") == events(whole, "score")
@@ -420,7 +417,7 @@ def test_a_terminated_process_leaves_with_143_and_its_run_ends_as_an_undisturbed
     line = [sys.executable, "-m", "gan_augment_cli", *map(str, arguments), "--out", "cut"]
     with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 300
-        while not (tmp_path / "cut" / "checkpoints" / "step-16.safetensors").exists():
+        while (saved_step(tmp_path / "cut" / "checkpoint.safetensors") or 0) < 16:
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.02)
@@ -466,7 +463,7 @@ def test_a_read_only_place_is_exit_code_74_in_one_line(data, tmp_path, refuse, f
 
 
 @pytest.mark.parametrize("nth", [2, 9])
-def test_a_full_disk_during_training_leaves_whole_checkpoints_to_go_on_from(
+def test_a_full_disk_during_training_leaves_a_whole_checkpoint_to_go_on_from(
     data, run, whole, monkeypatch, refuse, nth
 ):
     with monkeypatch.context():

@@ -27,7 +27,7 @@ from gan_augment.generators import gan as gan_module
 from gan_augment.generators.generator import RunContext, checked_counts
 from gan_augment.kinds.kind import Labelled
 from gan_augment.training.callbacks import StopFlag, StopRequested
-from gan_augment.training.checkpoint import CheckpointStore
+from gan_augment.training.checkpoint import saved_step
 from tests.generators.conftest import toy_images, toy_signals
 
 IDS = ["key", "ticket"]
@@ -167,14 +167,14 @@ class StopAt:
 
 @pytest.mark.slow
 def test_a_run_resumed_after_a_stop_ends_as_an_undisturbed_one(case, tmp_path):
-    data, store = case.make({"many": 60, "few": 12}), CheckpointStore(tmp_path / "checkpoints")
+    data, checkpoint = case.make({"many": 60, "few": 12}), tmp_path / "checkpoint"
     whole, stopping = case.new(steps=45).fit(data, RunContext()), StopAt(20)
     with pytest.raises(StopRequested):
         case.new(steps=45, callbacks=[stopping]).fit(
-            data, RunContext(checkpoints=store, stop=stopping.flag)
+            data, RunContext(checkpoint=checkpoint, stop=stopping.flag)
         )
-    assert 20 <= store.latest().step < 45
-    resume = RunContext(checkpoints=store, resume=True)
+    assert 20 <= saved_step(checkpoint) < 45
+    resume = RunContext(checkpoint=checkpoint, resume=True)
     resumed = case.new(steps=45).fit(data, resume)
     assert resumed.meta_ == whole.meta_
     assert drawn(resumed) == drawn(whole)

@@ -136,7 +136,7 @@ def facts_of(home: Path) -> Facts:
         name = path.relative_to(home).as_posix()
         if not path.is_file() or name.startswith(("photos/", "payments")):
             continue
-        if path.suffix == ".safetensors" and "checkpoints" not in name:
+        if path.suffix == ".safetensors" and "checkpoint" not in name:
             tensors = load_file(path)
             facts["tensors"][name] = {key: figures_of(tensors[key]) for key in sorted(tensors)}
         elif path.suffix == ".png" and "synthetic-" in name:
@@ -145,7 +145,7 @@ def facts_of(home: Path) -> Facts:
             with path.open(encoding="utf-8", newline="") as file:
                 head, *rows = csv.reader(file)
             facts["tables"][name] = [head, len(rows), sorted({len(row) for row in rows})]
-        if "checkpoints" not in name and "report-charts" not in name:
+        if "checkpoint" not in name and "report-charts" not in name:
             folder = name.split("/")[0]
             facts["files"].setdefault(folder, []).append(name)
     facts["result"] = keys_of(json.loads((home / "report" / "result.json").read_text()))
@@ -208,11 +208,12 @@ def _short(value: Any) -> str:
 
 def digests_of(home: Path) -> dict[str, str]:
     """SHA-256 by file of what is made; run times and places are left out."""
-    left_out = {"timings.json", "environment.json", "history.jsonl", "journal.jsonl", "report.html"}
+    left_out = {"timings.json", "environment.json", "history.jsonl", "journal.jsonl"}
+    left_out |= {"checkpoint.safetensors", "report.html"}
     return {
         path.relative_to(home).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(home.rglob("*"))
-        if path.is_file() and path.name not in left_out and "checkpoints" not in path.parts
+        if path.is_file() and path.name not in left_out
     }
 
 

@@ -23,7 +23,6 @@ from gan_augment.training.images import build
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput
 from gan_augment.training.published import path_length, slope_lengths
-from gan_augment.training.schedule import lazy_optimiser
 from tests.training.toy_runs import image_run, small
 
 NAMES = ["dcgan", "pggan", "stylegan", "biggan-lite"]
@@ -83,15 +82,6 @@ def test_dcgan_has_the_layers_of_its_paper():
     kinds = [type(m) for m in d.layers]
     assert kinds[:2] == [nn.Conv2d, nn.LeakyReLU]  # nor at D's input
     assert kinds[2:] == [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU] * 2
-
-
-def test_lazy_rates_are_k_by_k_plus_1_and_betas_to_that_power():
-    objective = {"r1": 10.0, "r1_every": 16, "lazy_rates": True}
-    recipe = Recipe.model_validate({"objective": objective})
-    plain, lazy = recipe.discriminator_optimiser, lazy_optimiser(recipe, "discriminator")
-    assert lazy.rate == pytest.approx(plain.rate * 16 / 17)
-    assert lazy.betas == pytest.approx((0.0, plain.betas[1] ** (16 / 17)))
-    assert lazy_optimiser(recipe, "generator") == recipe.generator_optimiser
 
 
 @pytest.mark.parametrize("level", [0, 1])
@@ -161,17 +151,6 @@ def trained_style(**changes):
     for _ in range(6):
         one_step(run)
     return run
-
-
-def test_without_noise_a_truncation_of_0_gives_one_image_a_class():
-    g = trained_style(generator={"truncation": 0.0}).state.generator.decoder.eval()
-    nn.init.zeros_(g.strength)
-    y = torch.tensor([0, 1] * 4)
-    images = g(torch.randn(8, g.noise_width), y)
-    for label in (0, 1):
-        own = images[y == label]
-        torch.testing.assert_close(own, own[:1].expand_as(own))
-    assert not torch.allclose(images[0], images[1])
 
 
 def test_styles_are_mixed_in_training_alone_and_by_z():

@@ -20,7 +20,6 @@ from gan_augment.data.batches import Batch
 from gan_augment.generators.time_budget import opening_s
 from gan_augment.machine import compute_config
 from gan_augment.networks.growing import faded, pixel_norm
-from gan_augment.networks.style import MEAN_RATE
 from gan_augment.recipes import RECIPES
 from gan_augment.training.images import build
 from gan_augment.training.parts import GeneratorOutput, Parts, TrainState, new_state
@@ -188,16 +187,6 @@ def test_the_mapping_depends_on_the_direction_of_z_and_on_the_class():
     torch.testing.assert_close(g.mapping(3 * code, y), w, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(g.mapping(code.flip(0), y), w, atol=1e-2)
     assert not torch.allclose(g.mapping(code, 1 - y), w, atol=1e-2)
-
-
-def test_a_mean_style_moves_only_towards_its_class():
-    g, z, _ = styles()
-    y = torch.zeros(4, dtype=torch.long)
-    g.means.fill_(1.0)
-    here = g.mapping(z[:, : g.code], y).mean(dim=0).detach()
-    g.train()(z, y)
-    torch.testing.assert_close(g.means[0], 1 + MEAN_RATE * (here - 1))
-    assert g.means[1].eq(1).all()
 
 
 # unrolled
