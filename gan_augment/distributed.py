@@ -45,8 +45,7 @@ class World:
         """Return the value that rank 0 gives, on every rank."""
         values = [value]
         if self.size > 1:
-            with _lost_ranks_named():
-                dist.broadcast_object_list(values, 0)
+            dist.broadcast_object_list(values, 0)
         return values[0]
 
     def first(self, work: Callable[[], Any]) -> Any:
@@ -58,8 +57,7 @@ class World:
         if self.size == 1:
             return
         each: list[dict[str, Any]] = [{} for _ in range(self.size)]
-        with _lost_ranks_named():
-            dist.all_gather_object(each, facts)
+        dist.all_gather_object(each, facts)
         for rank, theirs in enumerate(each):
             if odd := [name for name in each[0] if theirs.get(name) != each[0][name]]:
                 raise UsageError(
@@ -67,19 +65,14 @@ class World:
                     "of a fit need the same command on the same files"
                 )
 
-    def heard(self, signal: int | None) -> int | None:
-        """Return the signal that any rank received, on every rank; None for none."""
+    def heard(self, signal: int | None = None) -> int | None:
+        """Wait for every rank, and return the signal that any rank received; None for none."""
         if self.size == 1:
             return signal
         device = "cuda" if dist.get_backend() == "nccl" else "cpu"
         number = torch.tensor(signal or 0, device=device)
-        with _lost_ranks_named():
-            dist.all_reduce(number, dist.ReduceOp.MAX)
+        dist.all_reduce(number, dist.ReduceOp.MAX)
         return int(number) or None
-
-    def meet(self) -> None:
-        """Wait until every rank is here."""
-        self.heard(None)
 
     def rows(self, batch: int, unit: int) -> int:
         """Return the rows of a batch that one rank draws, in whole units.
@@ -102,8 +95,7 @@ class World:
         if self.size == 1 or not numbers:
             return
         flat = torch.cat([number.float().flatten() for number in numbers])
-        with _lost_ranks_named():
-            dist.all_reduce(flat)
+        dist.all_reduce(flat)
         parts = torch.split(flat / self.size, [number.numel() for number in numbers])
         for number, mean in zip(numbers, parts, strict=True):
             number.copy_(mean.view_as(number))
@@ -139,6 +131,7 @@ def all_ranks() -> Iterator[World]:
     ...     world.size
     1
     """
+    global _world
     if _world is not ALONE or (ranks_started() == 1 and not dist.is_initialized()):
         yield _world
         return
@@ -158,24 +151,20 @@ def all_ranks() -> Iterator[World]:
                 f"the ranks cannot meet at {where} ({str(error)[:120]}); choose another "
                 "MASTER_PORT, or let `torchrun --standalone` choose one"
             ) from None
-    joined = World(dist.get_rank(), dist.get_world_size())
+    _world = World(dist.get_rank(), dist.get_world_size())
     try:
-        with _as_world(joined):
-            yield joined
-        joined.meet()  # rank 0 keeps the store, and leaves last
+        yield _world
+        _world.heard()  # rank 0 keeps the store, and leaves last
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error).lower():
+            raise
+        raise LostRankError(
+            f"another rank is gone ({str(error)[:120]}); start all ranks again, with --resume"
+        ) from None
     finally:
+        _world = ALONE
         if made:
             dist.destroy_process_group()
-
-
-@contextlib.contextmanager
-def _as_world(own: World) -> Iterator[None]:
-    global _world
-    before, _world = _world, own
-    try:
-        yield
-    finally:
-        _world = before
 
 
 @torch.no_grad()
@@ -191,16 +180,3 @@ def average_gradients(weights: Iterable[nn.Parameter]) -> None:
     _world.average([*slopes, used])
     for weight, mean, share in zip(trained, slopes, used.tolist(), strict=True):
         weight.grad = mean if share else None
-
-
-@contextlib.contextmanager
-def _lost_ranks_named() -> Iterator[None]:
-    """Raise LostRankError where the engine reports a broken connection."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not isinstance(error, dist.DistError) and "gloo" not in str(error).lower():
-            raise
-        raise LostRankError(
-            f"another rank is gone ({str(error)[:120]}); start all ranks again, with --resume"
-        ) from None

@@ -24,7 +24,6 @@ from gan_augment.networks.layers import (
     convolution,
     doubled,
     halved,
-    new_embedding,
     spectrally_normalised,
 )
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
@@ -39,7 +38,7 @@ class Scaled(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the scaled weight, float32."""
-        return weight if weight.is_meta else weight * self.scale
+        return weight * self.scale
 
 
 def equalised(module: Module, gain: float = 2**0.5) -> Module:
@@ -143,7 +142,7 @@ class GrowingGenerator(Growing):
         self.set_stages(geometry.stages)
         self.base, self.noise_width = geometry.base, code
         widths = level_widths(geometry, settings)
-        self.embed = new_embedding(classes, embedding)
+        self.embed = nn.Embedding(classes, embedding)
         pixels = geometry.base[0] * geometry.base[1]
         self.start = equalised(nn.Linear(code + embedding, widths[0] * pixels))
         befores = [[widths[0]], *([w, after] for w, after in itertools.pairwise(widths))]

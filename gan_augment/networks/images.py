@@ -22,7 +22,6 @@ from gan_augment.networks.layers import (
     ConditionalDiscriminator,
     convolution,
     doubled,
-    new_embedding,
     shuffled,
     spectrally_normalised,
     transposed_convolution,
@@ -104,7 +103,7 @@ class Decoder(nn.Module):
         self.base, self.noise_width, self.skip_code = geometry.base, code, skip_code
         signal = geometry.signal
         widths = geometry.widths(settings.width, settings.max_width)[::-1]  # coarsest first
-        self.embed = new_embedding(classes, embedding)
+        self.embed = nn.Embedding(classes, embedding)
         self.start = nn.Linear(code + embedding, widths[0] * geometry.base[0] * geometry.base[1])
         modulating = embedding + code * skip_code
         blocks = [DecoderBlock(widths[0], widths[0], modulating, upsample=False, signal=signal)]
@@ -230,7 +229,7 @@ class DCGANGenerator(nn.Module):
         code, embedding = settings.code, settings.embedding
         self.base, self.noise_width = geometry.base, code
         widths = geometry.widths(settings.width, settings.max_width)[::-1]  # coarsest first
-        self.embed = new_embedding(classes, embedding)
+        self.embed = nn.Embedding(classes, embedding)
         self.embed.first_std = 1.0  # type: ignore[assignment]  # as z has
         pixels = geometry.base[0] * geometry.base[1]
         self.start = nn.Linear(code + embedding, widths[0] * pixels, bias=False)

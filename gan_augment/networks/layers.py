@@ -91,8 +91,6 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """(out, in, ...) -> the same shape, spectral norm 1; in float32, whatever is around."""
-        if weight.is_meta:  # only a shape; its product would make torch load its compiler
-            return weight
         with torch.autocast(weight.device.type, enabled=False):
             matrix = weight.flatten(1)  # (out, in * k * k)
             with torch.no_grad():
@@ -156,11 +154,11 @@ class ConditionalDiscriminator(nn.Module):
         if condition != "classes":
             self.linear = normalised(nn.Linear(width, 1))
         if condition == "projection":
-            self.embed = normalised(new_embedding(classes, width))
+            self.embed = normalised(nn.Embedding(classes, width))
         if condition in ("auxiliary", "classes"):
             self.classes = nn.Linear(width, classes)
         if condition == "concatenation":
-            self.embed_map = new_embedding(classes, entries)
+            self.embed_map = nn.Embedding(classes, entries)
 
     def trunk(self, x: Tensor) -> Tensor:
         """Return phi (N, width) of x, with the class if it is joined."""
@@ -192,18 +190,6 @@ class ConditionalDiscriminator(nn.Module):
 def split_verdict(output: Tensor) -> tuple[Tensor, Tensor | None]:
     """Split a discriminator's output into logits (N,) and class logits (N, K) or None."""
     return (output, None) if output.ndim == 1 else (output[:, 0], output[:, 1:])
-
-
-def new_embedding(rows: int, width: int) -> nn.Embedding:
-    """Make an embedding whose weights are yet to be set: (rows, width).
-
-    PyTorch would draw them; on the meta device, where a saved model is checked, that imports its
-    compiler, which took half the time of drawing two images.
-    """
-    made: nn.Embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
-        torch.empty(rows, width), freeze=False
-    )
-    return made
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import equalised, level_widths, pixel_norm
-from gan_augment.networks.layers import convolution, doubled, new_embedding
+from gan_augment.networks.layers import convolution, doubled
 from gan_augment.recipes import GeneratorSettings
 
 MAPPING_LAYERS = 4
@@ -30,7 +30,7 @@ class Mapping(nn.Module):
 
     def __init__(self, classes: int, code: int, embedding: int) -> None:
         super().__init__()
-        self.embed = new_embedding(classes, embedding)
+        self.embed = nn.Embedding(classes, embedding)
         self.embed.first_std = 1.0  # type: ignore[assignment]  # learned at the full rate
         widths = [code + embedding, *[code] * MAPPING_LAYERS]
         gain = 2**0.5 * MAPPING_RATE

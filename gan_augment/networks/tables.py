@@ -13,7 +13,6 @@ from gan_augment.networks.inputs import RowAnchors
 from gan_augment.networks.layers import (
     MODULATION_STD,
     ConditionalDiscriminator,
-    new_embedding,
     spectrally_normalised,
 )
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
@@ -124,24 +123,24 @@ class ResidualRowGenerator(nn.Module):
         mask = torch.zeros(layout.width)
         mask[list(layout.numbers)] = 1
         self.register_buffer("numbers", mask, persistent=False)
-        certainty = torch.ones(layout.width)  # arithmetic here imports a compiler on meta, in 2 s
+        certainty = torch.ones(layout.width)
         for start, stop in layout.choices:
             certainty[start:stop] = CERTAIN
         self.register_buffer("certainty", certainty, persistent=False)
-        self.embed = new_embedding(classes, embedding)
+        self.embed = nn.Embedding(classes, embedding)
         self.body = RowMLP(2 * layout.width + code + embedding, width, normalised=True)
         self.residual = nn.Linear(width, layout.width)
         self.choices = Choices(layout)
 
-    def forward(self, z: Tensor, y: Tensor, anchors: RowAnchors, strength: float = 1.0) -> Tensor:
-        """Draw rows (N, width) from z (N, code), y (N,); `strength` scales the residual."""
+    def forward(self, z: Tensor, y: Tensor, anchors: RowAnchors) -> Tensor:
+        """Draw rows (N, width) from z (N, code) and y (N,)."""
         a, b = anchors.first, anchors.second
         between = torch.lerp(a, b, anchors.position[:, None])
         start = torch.where(self.numbers > 0, between, anchors.levels * self.certainty)
         context = torch.cat([between, b - a, self.embed(y)], dim=1)
         both = torch.cat([torch.cat([context, z], dim=1), torch.cat([context, -z], dim=1)])
         up, down = self.residual(self.body(both)).chunk(2)  # (N, width) each
-        moved: Tensor = self.choices(start + strength * 0.5**0.5 * (up - down))
+        moved: Tensor = self.choices(start + 0.5**0.5 * (up - down))
         return moved
 
 
@@ -152,7 +151,7 @@ class FreeRowGenerator(nn.Module):
         super().__init__()
         code, embedding, width = settings.code, settings.embedding, settings.width
         self.noise_width = code
-        self.embed = new_embedding(classes, embedding)
+        self.embed = nn.Embedding(classes, embedding)
         self.body = RowMLP(code + embedding, width, normalised=True)
         self.row = nn.Linear(width, layout.width)
         self.choices = Choices(layout)

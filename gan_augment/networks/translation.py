@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from gan_augment.networks.ensembles import ByClass
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import GeneratorInput, SourceRows
-from gan_augment.networks.layers import new_embedding
 from gan_augment.recipes import GeneratorSettings
 
 HALVINGS = 2
@@ -91,7 +90,7 @@ class Translator(nn.Module):
         widths = _widths(geometry, settings)
         self.dropping = dropping
         self.noise_width = widths[-1] if dropping else 0
-        self.embed = new_embedding(classes, settings.embedding)
+        self.embed = nn.Embedding(classes, settings.embedding)
         self.told = nn.Linear(settings.embedding, width)
         self.first = nn.Conv2d(channels + masked, width, 3, padding=1)
         self.down = nn.ModuleList(_normalised(a, b, 4, stride=2) for a, b in pairwise(widths))

@@ -8,7 +8,7 @@ code and compared with its row.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -40,12 +40,7 @@ from gan_augment.recipes import Recipe
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
 from gan_augment.training.published import growing_step, path_length, unrolled_step
-from gan_augment.training.step import (
-    adversarial_step,
-    feature_matching,
-    generate,
-    update_generator,
-)
+from gan_augment.training.step import adversarial_step, feature_matching, terms_step
 from gan_augment.training.translation import new_translator, translation_parts
 
 GENERATORS: Mapping[str, type[Decoder | DCGANGenerator | GrowingGenerator | StyleGenerator]] = {
@@ -70,7 +65,7 @@ def build(
 ) -> Parts:
     """Build the parts of a recipe. shape: (height, width, channels) of the images."""
     geometry = Geometry.of(shape)
-    with torch.device("meta"):  # only a number is needed
+    with torch.random.fork_rng(devices=[]):  # constructors draw; only a number is needed
         noise_width = new_generator(recipe, geometry, classes).noise_width
 
     def grown(step: Step) -> Step:
@@ -85,7 +80,6 @@ def build(
             new_discriminator(recipe, geometry, classes),
         ),
         draw=functools.partial(draw_noise, noise_width),
-        make=decode_noise,
         step=grown(unrolled_step if recipe.game.unrolled else adversarial_step),
         augment=augment_images,
         generator_terms=(
@@ -102,7 +96,7 @@ def build(
         draw=functools.partial(draw_mixtures, recipe),
         make=decode_mixtures,
         generator_terms=(reconstruction_term, *free.generator_terms),
-        first_step=grown(reconstruction_step),
+        first_step=grown(terms_step),
         first_share=recipe.objective.reconstruct_only,
     )
 
@@ -141,11 +135,6 @@ def draw_noise(width: int, seed: int, step: int, turn: int, batch: Batch) -> Gen
     rng = rng_for(seed, "noise", step, turn)
     z = rng.standard_normal((len(batch.y), width), dtype=np.float32)
     return GeneratorInput(torch.from_numpy(z).to(batch.y.device), batch.y)
-
-
-def decode_noise(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
-    """Decode the free method's images."""
-    return GeneratorOutput(network(inputs))
 
 
 def draw_mixtures(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
@@ -189,14 +178,6 @@ def reconstruction_term(
     spread = codes[rows].float().square().mean()
     term = objective.reconstruction * error + objective.code_penalty * spread
     return term, {"reconstruction": error.detach()}
-
-
-def reconstruction_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """Update encoder and decoder by the reconstruction error, before the adversary joins."""
-    batch = batches[-1]
-    loss, losses = reconstruction_term(state, parts, batch, generate(state, parts, batch))
-    update_generator(state, loss)
-    return losses
 
 
 def augment_images(parts: Parts, state: TrainState, x: Tensor, which: str, turn: int) -> Tensor:

@@ -107,7 +107,8 @@ def one_step(run: Run) -> Losses:
     ]
     state.generator.train()
     losses = (first or parts.step)(state, parts, batches)
-    run.world.average([*losses.values(), *state.running_numbers])
+    scalars = [number for number in state.numbers.values() if number.ndim == 0]
+    run.world.average([*losses.values(), *scalars])  # a pool stays with its rank
     follow(state.average, state.generator, ema_decay(state.step * recipe.batch, recipe.batch))
     state.step += 1
     return losses
@@ -115,7 +116,7 @@ def one_step(run: Run) -> Losses:
 
 def _set_rates(state: TrainState, parts: Parts, progress: float) -> None:
     recipe = parts.recipe
-    factor = rate_multiplier(recipe.schedule, progress) * state.rate_scale
+    factor = rate_multiplier(recipe.schedule, progress) * 0.5**state.retries
     balanced = 1.0
     if recipe.game.balanced:
         balanced = d_weight(float(state.numbers["d_accuracy"]))
@@ -195,7 +196,7 @@ def _leave(run: Run, losses: Losses, signal: int) -> None:
     if all_finite(run.state, losses):
         run.save(run.state, run.best)
     _tell(run, {"event": "stop", "step": run.state.step, "reason": f"signal {signal}"})
-    run.world.meet()  # whoever leaves first ends the others
+    run.world.heard()  # whoever leaves first ends the others
     raise StopRequested(signal)
 
 

@@ -62,8 +62,10 @@ class Parts:
     loss: AdversarialLoss
     networks: Callable[[], tuple[nn.Module, nn.Module]]
     draw: Callable[[int, int, int, Batch], GeneratorInput]
-    make: Callable[[nn.Module, GeneratorInput], GeneratorOutput]
     step: Step
+    make: Callable[[nn.Module, GeneratorInput], GeneratorOutput] = lambda network, inputs: (
+        GeneratorOutput(network(inputs))
+    )
     augment: Callable[[Parts, TrainState, Tensor, str, int], Tensor] = (
         lambda parts, state, x, which, turn: x
     )
@@ -110,16 +112,6 @@ class TrainState:
     def noise_seed(self) -> int:
         """The seed of batches and noise: different on each rank and after each rollback."""
         return self.seed + 1_000_003 * self.retries + 15_485_863 * self.rank
-
-    @property
-    def running_numbers(self) -> list[Tensor]:
-        """The scalars of `numbers`, which ranks average; a pool stays with its rank."""
-        return [number for number in self.numbers.values() if number.ndim == 0]
-
-    @property
-    def rate_scale(self) -> float:
-        """The factor on learning rates: halved by each rollback."""
-        return float(0.5**self.retries)
 
     @functools.cached_property
     def generator_optimiser(self) -> torch.optim.Optimizer:
@@ -188,40 +180,29 @@ def network_arrays(network: nn.Module) -> Arrays:
     return {name: _array(value) for name, value in network.state_dict().items()}
 
 
-def check_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """ModelFileError where a name, shape or type is not the network's own."""
+def load_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Put arrays into a network.
+
+    Raises ModelFileError, before any change, where a name, shape or type is not the network's own.
+    """
     mine = network.state_dict()
-    if mine.keys() != arrays.keys():
-        odd = sorted(mine.keys() ^ arrays.keys())[:3]
+    saved = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    shapes, theirs = (
+        {name: (value.shape, value.dtype) for name, value in values.items()}
+        for values in (mine, saved)
+    )
+    if odd := sorted({name for name, _ in shapes.items() ^ theirs.items()}):
         raise ModelFileError(
-            f"the saved weights are of another network: {', '.join(odd)} do not match"
+            f"the saved weights are of another network: {', '.join(odd[:3])} do not match"
         )
     for name, value in mine.items():
-        saved = torch.from_numpy(np.array(arrays[name]))
-        if (value.shape, value.dtype) != (saved.shape, saved.dtype):
-            raise ModelFileError(
-                f"saved {name} has shape {tuple(saved.shape)} and type {saved.dtype}; "
-                f"this network has {tuple(value.shape)} and {value.dtype}"
-            )
-
-
-def load_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Put arrays into a network. Raises ModelFileError, before any change, if they are not its."""
-    check_network(network, arrays)
-    for name, value in network.state_dict().items():
-        value.copy_(torch.from_numpy(np.array(arrays[name])))
+        value.copy_(saved[name])
 
 
 def restored_network(
     new: Callable[[], nn.Module], arrays: Mapping[str, NDArray[np.generic]], device: torch.device
 ) -> nn.Module:
-    """Return a network with saved weights, in evaluation mode.
-
-    Raises ModelFileError before any memory is allocated.
-    """
-    with torch.device("meta"):  # shapes only: a forged description may claim any size
-        shapes = new()
-    check_network(shapes, arrays)
+    """Return a network with saved weights, in evaluation mode. Raises ModelFileError."""
     with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
         network = new()
     load_network(network, arrays)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from gan_augment.losses.penalties import (
     zero_centred,
 )
 from gan_augment.networks.ensembles import Discriminators
-from gan_augment.networks.layers import split_verdict
+from gan_augment.networks.layers import ConditionalDiscriminator, split_verdict
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 
@@ -64,6 +64,16 @@ def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> Ge
         return parts.make(state.generator, inputs)
 
 
+def terms_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
+    """Update G by its own terms, before the adversary joins or without one."""
+    batch = batches[-1]
+    output = generate(state, parts, batch)
+    each = [term(state, parts, batch, output) for term in parts.generator_terms]
+    loss = torch.stack([weighted_term for weighted_term, _ in each]).sum()
+    descend(state.generator_optimiser, loss)
+    return {"g_loss": loss.detach()} | {k: v for _, named in each for k, v in named.items()}
+
+
 def discriminator_step(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput, turn: int = 0
 ) -> Losses:
@@ -91,9 +101,11 @@ def discriminator_step(
             real, fake, numbers["real_logit"], numbers["fake_logit"]
         )
     penalty, terms = slope_penalties(state, parts, batch, samples, turn)
-    _descend(state.discriminator_optimiser, total + penalty)
-    if objective.clip:
-        _clip(state.discriminator, objective.clip)
+    descend(state.discriminator_optimiser, total + penalty)
+    if objective.clip:  # as Arjovsky et al. 2017 do after each D step
+        with torch.no_grad():
+            for weight in state.discriminator.parameters():
+                weight.clamp_(-objective.clip, objective.clip)
     _observe_logits(state, parts, real.detach(), fake.detach(), turn)
     means = {"real_logit": real.detach().mean(), "fake_logit": fake.detach().mean()}
     return {"d_loss": loss.detach()} | terms | means
@@ -118,7 +130,7 @@ def generator_step(
     for term in parts.generator_terms:
         weighted, more = term(state, parts, batch, output)
         loss, losses = loss + weighted, losses | more
-    update_generator(state, loss)
+    descend(state.generator_optimiser, loss)
     for weight in weights:
         weight.requires_grad_(True)
     return losses
@@ -143,7 +155,11 @@ def against_d(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOu
     if not weight:
         return output.x.new_zeros((), dtype=torch.float32)
     fake, classes = verdict(state, parts, output.x, batch.y, "improved")
-    loss = generator_loss(parts, _beside(state, parts, batch, fake), fake)
+    real = fake[:0]
+    if parts.loss.generator_sees_reals:
+        with torch.no_grad():
+            real, _ = verdict(state, parts, batch.x, batch.y, "beside improved")
+    loss = generator_loss(parts, real, fake)
     return weight * (loss + _class_term(parts, classes, batch.y))
 
 
@@ -165,21 +181,6 @@ def _class_term(parts: Parts, classes: Tensor | None, y: Tensor) -> Tensor | flo
     return parts.recipe.objective.classes * F.cross_entropy(classes, y)
 
 
-@torch.no_grad()
-def _beside(state: TrainState, parts: Parts, batch: Batch, fake: Tensor) -> Tensor:
-    """D's logits on the reals of a G step where the loss compares with them; else empty ones."""
-    if not parts.loss.generator_sees_reals:
-        return fake[:0]
-    return verdict(state, parts, batch.x, batch.y, "beside improved")[0]
-
-
-class Features(Protocol):
-    """A discriminator that shows its features."""
-
-    def features(self, x: Tensor, y: Tensor) -> Tensor:
-        """phi (N, width) of rows x and their classes y."""
-
-
 def feature_matching(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
@@ -188,7 +189,7 @@ def feature_matching(
     Mean over the classes of the batch and the features, times the recipe's weight.
     Source: Salimans et al. 2016, section 3.1, by class.
     """
-    discriminator = cast(Features, state.discriminator)
+    discriminator = cast(ConditionalDiscriminator, state.discriminator)
     with torch.no_grad():
         real = discriminator.features(batch.x, batch.y)
     gap = discriminator.features(output.x.float(), batch.y) - real
@@ -199,19 +200,7 @@ def feature_matching(
     return parts.recipe.objective.feature_matching * distance, {"matching": distance.detach()}
 
 
-@torch.no_grad()
-def _clip(network: nn.Module, limit: float) -> None:
-    """Every weight within -limit..limit, what Arjovsky et al. 2017 do after each D step."""
-    for weight in network.parameters():
-        weight.clamp_(-limit, limit)
-
-
-def update_generator(state: TrainState, loss: Tensor) -> None:
-    """One step of G's optimiser down a loss."""
-    _descend(state.generator_optimiser, loss)
-
-
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     """One step of an optimiser down a loss, along the mean of its gradients over ranks."""
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -191,7 +191,7 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
 def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Parts:
     """Build the parts of a recipe; `index` of a batch refers to the rows of `anchors`."""
     layout = layout_of(table.encoding)
-    with torch.device("meta"):  # only a number is needed
+    with torch.random.fork_rng(devices=[]):  # constructors draw; only a number is needed
         noise_width = cast(int, new_row_generator(recipe, layout, table.classes).noise_width)
     return Parts(
         recipe=recipe,

@@ -34,11 +34,12 @@ from gan_augment.recipes import Recipe
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 from gan_augment.training.step import (
+    descend,
     discriminator_step,
     earlier_d_steps,
     generate,
     generator_step,
-    update_generator,
+    terms_step,
 )
 
 LEAST_MASK, MOST_MASK = 0.25, 0.6
@@ -220,28 +221,22 @@ def style_term(
     return total, {"content": content.detach(), "style": style.detach()}
 
 
-def terms_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """Update G by its own terms, before the adversary joins."""
-    batch = batches[-1]
-    return _terms_alone(state, parts, batch, generate(state, parts, batch))
-
-
 def autoencoding_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
     """Update a Restyler's encoder and decoder to reproduce a row in its own style."""
     own = batches[-1]
     with parts.compute.autocast():
         images = _restyler(state)(own.x, own.x)
     error = _mean_error(images, own.x)
-    update_generator(state, error)
+    descend(state.generator_optimiser, error)
     return {"reconstruction": error.detach()}
 
 
 def style_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
     """Update a Restyler's decoder; a trained encoder would make all styles equal."""
-    network, batch = _restyler(state), batches[-1]
-    network.encoder.requires_grad_(False)
-    losses = _terms_alone(state, parts, batch, generate(state, parts, batch))
-    network.encoder.requires_grad_(True)
+    encoder = _restyler(state).encoder
+    encoder.requires_grad_(False)
+    losses = terms_step(state, parts, batches)
+    encoder.requires_grad_(True)
     return losses
 
 
@@ -277,14 +272,6 @@ def from_pool(
             shown[row] = pool[label, place]
             pool[label, place] = new[row]
     return shown
-
-
-def _terms_alone(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput) -> Losses:
-    """Update G by the sum of its terms, without the adversary."""
-    each = [term(state, parts, batch, output) for term in parts.generator_terms]
-    loss = torch.stack([weighted_term for weighted_term, _ in each]).sum()
-    update_generator(state, loss)
-    return {"g_loss": loss.detach()} | {k: v for _, named in each for k, v in named.items()}
 
 
 def _drawn(state: TrainState, parts: Parts, rows: Tensor, labels: Tensor) -> Tensor:
