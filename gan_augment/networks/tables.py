@@ -132,15 +132,15 @@ class ResidualRowGenerator(nn.Module):
         self.residual = nn.Linear(width, layout.width)
         self.choices = Choices(layout)
 
-    def forward(self, z: Tensor, y: Tensor, anchors: RowAnchors) -> Tensor:
-        """Draw rows (N, width) from z (N, code) and y (N,)."""
+    def forward(self, z: Tensor, y: Tensor, anchors: RowAnchors, strength: float = 1.0) -> Tensor:
+        """Draw rows (N, width) from z (N, code), y (N,); `strength` scales the residual."""
         a, b = anchors.first, anchors.second
         between = torch.lerp(a, b, anchors.position[:, None])
         start = torch.where(self.numbers > 0, between, anchors.levels * self.certainty)
         context = torch.cat([between, b - a, self.embed(y)], dim=1)
         both = torch.cat([torch.cat([context, z], dim=1), torch.cat([context, -z], dim=1)])
         up, down = self.residual(self.body(both)).chunk(2)  # (N, width) each
-        moved: Tensor = self.choices(start + 0.5**0.5 * (up - down))
+        moved: Tensor = self.choices(start + strength * 0.5**0.5 * (up - down))
         return moved
 
 
