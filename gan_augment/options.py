@@ -164,10 +164,7 @@ class FitOptions(Frozen):
         default=None, description="Time of training, such as 90s, 10m or 1h."
     )
     image_size: ImageSize | None = Field(
-        default=None, description="The size of the model's images, as HEIGHTxWIDTH px."
-    )
-    resize: Literal["squeeze", "crop", "pad"] = Field(
-        default="squeeze", description="How images of another aspect ratio are fitted."
+        default=None, description="The size that images are scaled to, as HEIGHTxWIDTH px."
     )
     window: Count | None = Field(
         default=None,
@@ -190,7 +187,7 @@ class FitOptions(Frozen):
         default="auto", description="The number format of training."
     )
     threads: Processes | None = Field(default=None, description="Threads of the training process.")
-    workers: Processes | None = Field(default=None, description="Processes that read images.")
+    workers: Processes | None = Field(default=None, description="Threads that draw images.")
     skip_bad: bool = Field(
         default=False,
         description="Continue without unreadable files, however many. By default a class may lose "

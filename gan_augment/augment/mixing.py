@@ -13,12 +13,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_augment.errors import UsageError
+from gan_augment.rng import rng_for
 
 __all__ = ["CMO", "Mixup"]
 
 
 class Mixup:
     """Replace each row of a batch by a mixture with another row of it.
+
+    Shapes: x (N, ...), y int64 (N,) or probabilities float (N, K) -> x (N, ...), y float (N, K).
 
     Parameters
     ----------
@@ -34,9 +37,8 @@ class Mixup:
 
     Notes
     -----
-    One weight is drawn for a batch: x = w x_i + (1 - w) x_j, y = w y_i + (1 - w) y_j. Random
-    numbers follow from torch's global generator. Source: Zhang et al. 2018, "mixup: beyond
-    empirical risk minimization", eq. 1.
+    One weight is drawn for a batch: x = w x_i + (1 - w) x_j, y = w y_i + (1 - w) y_j. Source: Zhang
+    et al. 2018, "mixup: beyond empirical risk minimization", eq. 1.
 
     Examples
     --------
@@ -55,21 +57,9 @@ class Mixup:
     def __call__(
         self, x: Tensor, y: Tensor, rng: np.random.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Mix a batch.
+        """Return the mixed rows and their class probabilities.
 
-        Parameters
-        ----------
-        x : Tensor (N, ...)
-            The rows.
-        y : Tensor
-            Labels int64 (N,), or probabilities float (N, K).
-        rng : numpy.random.Generator or None, default=None
-            Draws weight and partners; None follows from torch's global generator.
-
-        Returns
-        -------
-        x, y : Tensor (N, ...), Tensor float (N, K)
-            The mixed rows, and their class probabilities.
+        rng: draws weight and partners; None follows from torch's global generator.
         """
         rng = rng or _of_torch()
         y = probabilities(y, self.classes)
@@ -81,11 +71,12 @@ class Mixup:
 class CMO:
     """Paste boxes of rows of rare classes into the images of a batch.
 
+    Shapes: x (N, C, H, W), y int64 (N,) -> x (N, C, H, W), y float (N, K).
+
     Parameters
     ----------
     counts : (K,)
-        Rows of each class in the training set. Within a batch a row is pasted with a weight of
-        1 / rows of its class.
+        Rows of each class in the training set. A row is pasted with weight 1 / rows of its class.
     probability : float, default=0.5
         Share of the batches that are changed.
 
@@ -96,17 +87,14 @@ class CMO:
 
     Notes
     -----
-    The box has the share 1 - Beta(1, 1) of the pixels and a random centre; the part outside the
-    image is cut off. Labels are mixed by the share of the pixels. The paper leaves out the first
-    and last 3 of 200 epochs. Random numbers follow from torch's global generator. Source: Park et
-    al. 2022, "The majority can help the minority: context-rich minority oversampling for
-    long-tailed classification", algorithm 1.
+    A box has the share 1 - Beta(1, 1) of the pixels, less what lies outside the image; labels are
+    mixed by the share of the pixels. The paper leaves out the first and last 3 of 200 epochs.
+    Source: Park et al. 2022, "The majority can help the minority", algorithm 1.
 
     Examples
     --------
     >>> import torch
-    >>> cmo = CMO([900, 100], probability=1)
-    >>> x, y = cmo(torch.zeros(4, 1, 8, 8), torch.tensor([0, 0, 0, 1]))
+    >>> x, y = CMO([900, 100], 1)(torch.zeros(4, 1, 8, 8), torch.tensor([0, 0, 0, 1]))
     >>> tuple(x.shape), tuple(y.shape)
     ((4, 1, 8, 8), (4, 2))
     """
@@ -124,24 +112,10 @@ class CMO:
         patches: tuple[Tensor, Tensor] | None = None,
         rng: np.random.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Paste into a batch.
+        """Return the images with pasted boxes, and their class probabilities.
 
-        Parameters
-        ----------
-        x : Tensor (N, C, H, W)
-            The images.
-        y : Tensor int64 (N,)
-            Their labels.
-        patches : (Tensor (N, C, H, W), Tensor int64 (N,)) or None, default=None
-            Where boxes come from, such as a batch of a class-balanced loader; None draws rows of
-            the batch itself.
-        rng : numpy.random.Generator or None, default=None
-            Draws boxes and rows; None follows from torch's global generator.
-
-        Returns
-        -------
-        x, y : Tensor (N, C, H, W), Tensor float (N, K)
-            The images, and their class probabilities.
+        patches: (x, y) that boxes come from, such as a batch of a class-balanced loader; None draws
+        rows of the batch itself. rng: None follows from torch's global generator.
         """
         rng, classes = rng or _of_torch(), len(self.counts)
         soft = probabilities(y, classes)
@@ -187,4 +161,4 @@ def probabilities(y: Tensor, classes: int | None) -> Tensor:
 
 def _of_torch() -> np.random.Generator:
     """Return a generator seeded by torch's global one, so that torch.manual_seed repeats it."""
-    return np.random.default_rng(int(torch.randint(2**31, ()).item()))
+    return rng_for(int(torch.randint(2**31, ()).item()), "mixing")

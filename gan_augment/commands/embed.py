@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from gan_augment.commands.writing import Result, check_absent, check_apart
 from gan_augment.data.images.reader import read_images
-from gan_augment.data.images.resize import Resize
 from gan_augment.data.tables import PARQUET_SUFFIXES
 from gan_augment.errors import UsageError
 from gan_augment.kinds.kind import Labelled
@@ -39,8 +38,6 @@ def embed(
     source: str | Path,
     out: str | Path,
     *,
-    resize: Resize = "squeeze",
-    workers: int | None = None,
     skip_bad: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -56,7 +53,7 @@ def embed(
         A folder of classes, a manifest or an `.npz`.
     out
         The `.parquet` file to write.
-    resize, workers, skip_bad
+    skip_bad
         As in `FitOptions`.
     overwrite
         Whether an earlier file is replaced.
@@ -80,14 +77,7 @@ def embed(
     check_absent(out, overwrite=overwrite)
     features = FrozenFeatures(**settings).fit()
     size = features.image_size_
-    read = read_images(
-        source,
-        image_size=size,
-        resize=resize,
-        skip_bad=skip_bad,
-        workers=workers,
-        progress=progress,
-    )
+    read = read_images(source, image_size=size, skip_bad=skip_bad, progress=progress)
     for note in read.notes:
         progress.note(note)
     table = embedded(read.data, features, progress)

@@ -67,7 +67,7 @@ ROWS_A_CLASS = 5
 PHOTO_PX = 100
 """From this side on, pretrained features serve better than drawn images."""
 CLASSES_SHOWN = 50
-_OF_IMAGES, _OF_TABLES = ("image_size", "resize"), ("columns", "most_rows")
+_OF_IMAGES, _OF_TABLES = ("image_size",), ("columns", "most_rows")
 _FOREIGN: dict[KindName, tuple[str, ...]] = {
     "image": _OF_TABLES,
     "signal": (*_OF_IMAGES, *_OF_TABLES),
@@ -191,9 +191,7 @@ class Source:
         return read_images(
             options.unlabelled,
             image_size=self.data.image_shape[:2],
-            resize=options.resize,
             skip_bad=options.skip_bad,
-            workers=options.workers,
             labelled=False,
         ).data
 
@@ -378,8 +376,8 @@ def read_data(
         check_there(source, "a folder of classes of .npy or .wav files, or an .npz")
         return Source(source, read_signals(source, window=options.window, **how), options)
     check_options(source, options, "image")
-    how |= {name: getattr(options, name) for name in ("image_size", "resize", "workers")}
-    return Source(source, read_images(source, columns=more, **how), options)
+    images = read_images(source, image_size=options.image_size, columns=more, **how)
+    return Source(source, images, options)
 
 
 def check_options(source: Path, options: FitOptions, kind: KindName) -> None:

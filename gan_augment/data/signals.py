@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,26 +186,14 @@ def windows_of(values: Values, window: int | None) -> Values:
 def _read_npz(path: Path, window: int | None) -> ReadSignals:
     arrays = read_npz(path)
     x = checked_values(arrays.pop("x"))
-    known: dict[str, Any] = {
-        name: np.asarray(arrays[name]) for name in ("y", "groups", "ids") if name in arrays
-    }
-    for name, values in known.items():
-        if values.shape[:1] != (len(x),):
+    for name in arrays.keys() & {"y", "groups", "ids"}:
+        if np.shape(arrays[name])[:1] != (len(x),):
             raise DataError(
-                f"{path.name} holds {len(x)} signals and {name} of shape {values.shape}; expected "
-                "one value per signal"
+                f"{path.name} holds {len(x)} signals and {name} of shape "
+                f"{np.shape(arrays[name])}; expected one value per signal"
             )
-    if window is not None and window > x.shape[2]:
-        raise DataError(f"{path.name}: each signal has {_too_short(x.shape[2], window)}")
-    if window is not None:
-        known.setdefault("groups", np.arange(len(x)))
-    windows, rows, numbers, notes = _windows(list(x), window)
-    known = {name: values[rows] for name, values in known.items()}
-    if window is not None and "ids" in known:
-        pairs = zip(known["ids"].tolist(), numbers.tolist(), strict=True)
-        known["ids"] = np.array([f"{id_}-{number:06d}" for id_, number in pairs])
-    names = arrays.get("class_names")
-    data = from_signals(windows, **known, class_names=names)
+    _check_length(x.shape[2], window)
+    data, windows, notes = _cut(list(x), window, **arrays)
     return ReadSignals(data, windows, Scan(()), notes, cut=window is not None)
 
 
@@ -217,81 +204,82 @@ def _read_folder(
     if problem := memory_problem(4.0 * size):
         raise DataError(f"the signals need about {problem}; take fewer files")
     progress.phase("reading signals", len(listing.files))
-    found: dict[str, tuple[Values, int | None]] = {}
-    rejected = dict(listing.rejected)
+    recordings, entries, rejected = list[Values](), list[Entry](), dict(listing.rejected)
+    rates: dict[tuple[int, int | None], str] = {}
     for done, (path, label, _) in enumerate(listing.files, 1):
         try:
-            found[path] = _read_file(listing.root / path)
+            values, rate = _read_file(listing.root / path, window)
         except DataError as error:
             rejected[path] = (label, str(error))
-        progress.advance(done)
-    longest = max((values.shape[1] for values, _ in found.values()), default=0)
-    if window is not None and 0 < longest < window:
-        raise DataError(f"the longest recording has {_too_short(longest, window)}")
-    formats = {path: (len(values), rate) for path, (values, rate) in found.items()}
-    usual = next((form for form, _ in Counter(formats.values()).most_common(1)), (1, None))
-    label_of = {path: label for path, label, _ in listing.files}
-    used: dict[str, Values] = {}
-    for path, (values, rate) in found.items():
-        if formats[path] != usual:
-            why = (
-                f"it has {plural(len(values), 'channel')} at {rate} Hz, and most files have "
-                f"{usual[0]} at {usual[1]} Hz; mix, resample (scipy.signal.resample_poly) or leave "
-                "it out"
-            )
-            rejected[path] = (label_of[path], why)
-        elif window is not None and values.shape[1] < window:
-            rejected[path] = (label_of[path], f"it has {_too_short(values.shape[1], window)}")
         else:
-            used[path] = values
-    entries = tuple(
-        Entry(path, label_of[path], "", values.shape[1], 1, usual[0], path, values.nbytes)
-        for path, values in used.items()
-    )
-    scan = Scan(entries, rejected, channels=usual[0])
+            channels, length = values.shape
+            recordings.append(values)
+            entries.append(Entry(path, label, "", length, 1, channels, path, values.nbytes))
+            rates.setdefault((channels, rate), path)
+        progress.advance(done)
+    scan = Scan(tuple(entries), rejected, channels=max((e.channels for e in entries), default=1))
     refuse_bad(scan, skip_bad)
-    lengths = sorted((values.shape[1], path) for path, values in used.items())
-    (short, short_path), (long, long_path) = lengths[0], lengths[-1]
-    if window is None and short != long:
-        raise DataError(
-            f"the signals have {short} ({short_path!r}) to {long} ({long_path!r}) samples; "
-            f"expected one length. Cut windows of at most the smaller: --window {short} (window=)."
+    if len(rates) > 1:
+        found = (
+            f"{plural(c, 'channel')} at {rate} Hz ({path!r})" for (c, rate), path in rates.items()
         )
-    x, rows, numbers, silent = _windows(list(used.values()), window)
-    names = list(used)
-    paths = [names[row] for row in rows]
-    cut = zip(map(Path, paths), numbers.tolist(), strict=True)
-    data = from_signals(
-        x,
-        [label_of[path] for path in paths],
-        groups=None if window is None else paths,
-        ids=paths if window is None else [f"{p.with_suffix('')}-{n:06d}{p.suffix}" for p, n in cut],
-        rate=usual[1],
-    )
+        raise DataError(
+            f"the signals have {', '.join(found)}; expected one number of channels and one rate. "
+            "Mix, resample (scipy.signal.resample_poly) or remove the others."
+        )
+    short, long = (pick(entries, key=lambda entry: entry.width) for pick in (min, max))
+    if window is None and short.width != long.width:
+        raise DataError(
+            f"the signals have {short.width} ({short.path!r}) to {long.width} ({long.path!r}) "
+            "samples; expected one length. Cut windows of at most the smaller: --window "
+            f"{short.width} (window=)."
+        )
+    labels, paths = ([getattr(e, name) for e in entries] for name in ("label", "path"))
+    data, x, silent = _cut(recordings, window, labels, ids=paths, rate=next(iter(rates))[1])
     notes = (*listing.notes, *scan_notes(scan), *silent)
     return ReadSignals(data, x, scan, notes, cut=window is not None)
 
 
-def _windows(
-    recordings: Sequence[Values], window: int | None
-) -> tuple[Values, NDArray[np.int64], NDArray[np.int64], tuple[str, ...]]:
-    """Return windows (N, C, L) that are not silent, with a note on the others.
+def _cut(
+    recordings: Sequence[Values],
+    window: int | None,
+    y: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    ids: ArrayLike | None = None,
+    **more: Any,
+) -> tuple[Labelled, Values, tuple[str, ...]]:
+    """Label the windows of recordings, by default each recording's as one group.
 
-    Also the recording of each window and its number in the recording, int64 (N,) each.
+    Also returns the windows (N, C, L) in their own unit, and a note on silent ones, which are left
+    out. more: further arguments of `from_signals`.
     """
     parts = [windows_of(values, window) for values in recordings]
     x = np.concatenate(parts)
     rows = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    numbers = np.concatenate([np.arange(len(part)) for part in parts])
+    names = None if ids is None else np.asarray(ids)[rows]
+    if window is not None:
+        groups = np.arange(len(parts)) if groups is None else groups
+        numbers = np.concatenate([np.arange(len(part)) for part in parts])
+        if names is not None:
+            pairs = zip(map(Path, names), numbers.tolist(), strict=True)
+            names = np.array([f"{p.with_suffix('')}-{n:06d}{p.suffix}" for p, n in pairs])
     kept = (np.ptp(x, axis=2) != 0).any(axis=1)
     if not kept.any():
         raise DataError("the signals are silent: every window is one value. Record them again.")
-    left_out = len(x) - int(kept.sum())
-    notes = (f"left out {left_out} silent windows of {len(x)}",) if left_out else ()
-    return x[kept], rows[kept], numbers[kept], notes
+    x, rows, left_out = x[kept], rows[kept], len(x) - int(kept.sum())
+    data = from_signals(
+        x,
+        np.asarray(y)[rows],
+        groups=None if groups is None else np.asarray(groups)[rows],
+        ids=None if names is None else names[kept],
+        **more,
+    )
+    notes = (f"left out {left_out} silent windows of {len(kept)}",) if left_out else ()
+    return data, x, notes
 
 
-def _read_file(path: Path) -> tuple[Values, int | None]:
+def _read_file(path: Path, window: int | None) -> tuple[Values, int | None]:
     """Return the samples (C, L) and the rate (Hz, or None) of a file. Raises DataError."""
     rate: int | None = None
     try:
@@ -310,8 +298,13 @@ def _read_file(path: Path) -> tuple[Values, int | None]:
     (values,) = checked_values(values[None])
     if np.ptp(values) == 0:
         raise DataError("it is silent: every sample is one value; record it again or leave it out")
+    _check_length(values.shape[1], window)
     return values, rate
 
 
-def _too_short(length: int, window: int) -> str:
-    return f"{length} samples, fewer than a window of {window}; take windows of at most {length}"
+def _check_length(length: int, window: int | None) -> None:
+    if window is not None and length < window:
+        raise DataError(
+            f"it has {length} samples, fewer than a window of {window}; take windows of at most "
+            f"{length}"
+        )

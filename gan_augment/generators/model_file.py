@@ -203,7 +203,7 @@ class ModelMeta(Frozen):
             if options.target is not None:
                 raise UsageError("the model is of images, and --target names a column of a table")
             if self.scale is None:
-                values |= {"image_size": self.shape[:2]}
+                values["image_size"] = self.shape[:2]
             return options.model_copy(update=values)
         target = self.table.target
         assert target is not None  # a run is fitted to a file

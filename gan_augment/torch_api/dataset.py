@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,11 +15,11 @@ from torch.utils.data import Dataset, TensorDataset
 
 from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
 from gan_augment.errors import NotFittedError, UsageError
-from gan_augment.generators.generator import Generator, advised_share, checked_seed
+from gan_augment.generators.generator import Generator, RunContext, advised_share, checked_seed
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
-from gan_augment.progress import shown_log
+from gan_augment.progress import LogProgress, shown_log
 from gan_augment.torch_api.items import Key, Normalize, check_rows, plain_label
 from gan_augment.torch_api.read import DescribedDataset, describe_dataset
 from gan_augment.torch_api.sampling import BalancedSampler, draw_rows, fitted_model
@@ -31,8 +32,8 @@ class AugmentedDataset(Dataset[Any]):
     """A map-style dataset with its classes topped up: its own items first, then the added ones.
 
     Added items are repeats of real items and generated items, in the type, shape, dtype and range
-    of the dataset's own. This process draws all generated items at once; workers read them from a
-    memory-mapped file and never hold a model.
+    of the dataset's own. This process draws all generated items at once; workers get these rows and
+    never hold a model.
 
     Parameters
     ----------
@@ -132,8 +133,8 @@ class AugmentedDataset(Dataset[Any]):
             described = _named_for(model, described)
         plan = planned(described, top_up, classes, model)
         self._generated, refused = draw_rows(model, plan.generated, self._seed)
-        if self._generated is not None:
-            check_rows(picture, self._generated.mapped().shape[1:])
+        if len(self._generated):
+            check_rows(picture, self._generated.shape[1:])
         plan = plan.refuse(refused, keep_others=True)
         plan.warn_of_refused("items")
         layout = plan.layout(described.labels, self._seed).behind(described.labels)
@@ -160,8 +161,7 @@ class AugmentedDataset(Dataset[Any]):
             items = [form.changed(item, {form.image: change(item[form.image])}) for item in items]
         if real.all():
             return items
-        assert self._generated is not None
-        drawn = form.picture.decode(self._generated.taken(~where[~real]))
+        drawn = form.picture.decode(self._generated[~where[~real]])
         images = drawn if change is None else map(change, drawn)
         made = map(form.new_item, images, self.labels[rows[~real]].tolist())
         left = iter(items)
@@ -176,12 +176,17 @@ class AugmentedDataset(Dataset[Any]):
 
 
 def _fit(augmenter: Any, data: Labelled) -> Generator:
-    """Fit an augmenter, which may take minutes, and return its model."""
+    """Say what is fitted, fit it, and return its model; the log shows how long it takes."""
+    name, how = type(augmenter).__name__, {}
     with shown_log():
-        model = fitted_model(augmenter.fit(data) or augmenter)
+        progress = LogProgress("AugmentedDataset")
+        progress.note(f"fitting {name} on {data.kind.describe(data)}")
+        if "run" in inspect.signature(augmenter.fit).parameters:
+            how["run"] = RunContext(progress=progress)
+        model = fitted_model(augmenter.fit(data, **how) or augmenter)
     if model is None:
         raise NotFittedError(
-            f"after fit, the {type(augmenter).__name__} has no `classes_` {{name: rows}}; expected "
+            f"after fit, the {name} has no `classes_` {{name: rows}}; expected "
             "a model, or an augmenter with `generator_`"
         )
     return model

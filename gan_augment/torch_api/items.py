@@ -36,19 +36,18 @@ _EXPECTED = "a PIL image, an array (H, W, C), (C, L) or (columns,), or a tensor 
 SHARPER = 1.5
 """From this ratio of sides on, sharpness distinguishes items from the model's images."""
 _FEW_CHANNELS = 4
-_DARK = 64  # floats whose maximum is below are 0..255 only if they are whole numbers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
     """Images: PIL images, arrays (H, W, C) or tensors (C, H, W).
 
-    like: a PIL image, or an empty array or tensor, of the items' type. size: (height, width) px,
-    the median where sizes differ (`varies`). white: the value of 255 before normalising, 1 or 255.
+    dtype: of NumPy or torch, or the mode of PIL images as text. size: (height, width) px, the
+    median where sizes differ (`varies`). white: the value of 255 before normalising, 1 or 255.
     moments: the dataset's (mean, std), float64 (C,) or (1,) each.
     """
 
-    like: Any
+    dtype: Any
     channels: int
     size: tuple[int, int]
     varies: bool = False
@@ -59,7 +58,7 @@ class Images:
     def encode(self, value: Any) -> NDArray[np.uint8]:
         """Return one image as uint8 (H, W, C). Raises DataError for values outside the range."""
         if isinstance(value, Image.Image):
-            value = value.convert(self.like.mode)
+            value = value.convert(self.dtype)
         array = _channels_last(value)
         if array.shape[2] != self.channels:
             raise DataError(
@@ -81,30 +80,28 @@ class Images:
         NumPy scales them, since torch would start threads for a batch of small images.
         """
         x: NDArray[Any] = resize_batch(rows, self.size)
-        if isinstance(self.like, Image.Image):
+        if isinstance(self.dtype, str):
             return [Image.fromarray(row[..., 0] if self.channels == 1 else row) for row in x]
-        dtype = as_array(self.like).dtype
         if self.white != 255 or self.moments is not None:
-            real = np.float64 if dtype == np.float64 else np.float32
+            real = np.float64 if "float64" in str(self.dtype) else np.float32
             x = np.divide(x, real(255 / self.white), dtype=real)
             if self.moments is not None:
                 x -= self.moments[0].astype(real)
                 x /= self.moments[1].astype(real)
-        x = x.astype(dtype, copy=False)
-        if isinstance(self.like, Tensor):
+        if isinstance(self.dtype, torch.dtype):
             one = self.channels == 1  # a reshape keeps the strides plain, which torch.stack checks
             x = x.reshape(len(x), 1, *self.size) if one else x.transpose(0, 3, 1, 2)
-        return _values(np.ascontiguousarray(x), self.like)
+        return _values(np.ascontiguousarray(x), self.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
     """Vectors (columns,), which are rows of a table, or signals (C, L).
 
-    like: an empty array or tensor of the items' dtype. shape: of an item.
+    dtype: of NumPy or torch. shape: of an item.
     """
 
-    like: Any
+    dtype: Any
     shape: tuple[int, ...]
     kind: Kind
 
@@ -120,8 +117,7 @@ class Numbers:
 
     def decode(self, rows: NDArray[Any]) -> list[Any]:
         """Return rows (N, ...) as N arrays or tensors; integer dtypes are rounded."""
-        dtype = as_array(self.like).dtype
-        return _values((np.rint(rows) if dtype.kind in "iu" else rows).astype(dtype), self.like)
+        return _values(np.rint(rows) if "int" in str(self.dtype) else rows.copy(), self.dtype)
 
 
 Picture = Images | Numbers
@@ -243,22 +239,22 @@ def _picture(values: Sequence[Any], normalize: Normalize | None, signal: bool) -
             )
         if normalize is not None:
             raise UsageError("normalize is for arrays and tensors, and the items are PIL images")
-        return _images([value.convert(mode) for value in values], None)
+        return _images([value.convert(mode) for value in values], mode, None)
     shape = tuple(getattr(first, "shape", ()))
     if not shape or as_array(first).dtype.kind not in "iuf":
         raise DataError(f"an item holds a {type(first).__name__}; expected {_EXPECTED}")
     if len(shape) == 3 and not signal:
-        return _images(values, normalize)
+        return _images(values, first.dtype, normalize)
     # two axes are channels and length if the first is shorter than any image
     signal |= len(shape) == 2 and shape[0] < SMALLEST_SIDE_PX and shape[1] >= SHORTEST_WINDOW
     if len(shape) != (2 if signal else 1):
         raise DataError(f"an item has shape {shape}; expected {_EXPECTED}")
     if normalize is not None:
         raise UsageError(f"normalize is for images, and an item has shape {shape}")
-    return Numbers(like=_empty(first), shape=shape, kind=SIGNAL if signal else TABLE)
+    return Numbers(dtype=first.dtype, shape=shape, kind=SIGNAL if signal else TABLE)
 
 
-def _images(values: Sequence[Any], normalize: Normalize | None) -> Images:
+def _images(values: Sequence[Any], dtype: Any, normalize: Normalize | None) -> Images:
     """Return the format of images. Raises DataError if axes have the other library's order."""
     arrays = [_channels_last(value) for value in values]
     height, width = np.median([array.shape[:2] for array in arrays], axis=0)
@@ -270,7 +266,7 @@ def _images(values: Sequence[Any], normalize: Normalize | None) -> Images:
         )
     moments = _moments(normalize, channels)
     return Images(
-        like=_empty(values[0]),
+        dtype=dtype,
         channels=channels,
         size=(int(height), int(width)),
         varies=len({array.shape[:2] for array in arrays}) > 1,
@@ -299,11 +295,9 @@ def _white(moments: Moments | None, arrays: Sequence[NDArray[Any]]) -> float:
     if moments is not None:
         return 255.0 if max(part.max() for part in moments) > 1 else 1.0
     least, most = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
-    floats = arrays[0].dtype.kind == "f"
-    whole = not floats or all((a == np.floor(a)).all() for a in arrays)
-    if not (least >= 0 and most <= 255) or (1 < most < _DARK and not whole):
+    if not (least >= 0 and most <= 255):
         raise _out_of_range(np.array([least, most]), "0..1 or 0..255")
-    return 1.0 if floats and most <= 1 else 255.0
+    return 1.0 if arrays[0].dtype.kind == "f" and most <= 1 else 255.0
 
 
 def _channels_last(value: Any) -> NDArray[Any]:
@@ -324,20 +318,11 @@ def as_array(value: Any) -> NDArray[Any]:
     return (x.float() if x.dtype == torch.bfloat16 else x).as_subclass(Tensor).numpy()
 
 
-def _empty(value: Any) -> Any:
-    """Return a small PIL image, or an empty array or tensor, of the same type and dtype."""
-    if isinstance(value, Image.Image):
-        return Image.new(value.mode, (1, 1))
-    if not isinstance(value, Tensor):
-        return np.empty(0, value.dtype)
-    return torch.empty(0, dtype=value.dtype)
-
-
-def _values(array: NDArray[Any], like: Any) -> list[Any]:
-    """Return the rows of an array as arrays, or as tensors of the dtype of `like`."""
-    if not isinstance(like, Tensor):
-        return list(array)
-    return list(torch.from_numpy(array).to(like.dtype).unbind(0))
+def _values(array: NDArray[Any], dtype: Any) -> list[Any]:
+    """Return the rows of an array as arrays, or as tensors, of a dtype of NumPy or torch."""
+    if isinstance(dtype, torch.dtype):
+        return list(torch.from_numpy(array).to(dtype).unbind(0))
+    return list(array.astype(dtype, copy=False))
 
 
 def _out_of_range(values: NDArray[Any], expected: str) -> DataError:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from gan_augment.data.images.reader import TemporaryRows
 from gan_augment.errors import TooFewAcceptedError, UsageError
 from gan_augment.generators import load_model
 from gan_augment.generators.generator import Generator, check_known, is_whole
@@ -19,12 +18,12 @@ from gan_augment.rng import rng_for
 
 def draw_rows(
     model: Generator | None, counts: Mapping[str, int], seed: int
-) -> tuple[TemporaryRows | None, dict[str, str]]:
-    """Draw {class: rows}, in this order, into a file; also return {class: why it was refused}.
+) -> tuple[NDArray[Any], dict[str, str]]:
+    """Draw {class: rows}, in this order; also return {class: why it was refused}.
 
-    Workers and pickled copies map the file and have no model. model: None if `counts` is empty.
+    model: None if `counts` is empty.
     """
-    store, refused, at = None, dict[str, str](), 0
+    drawn, refused = list[NDArray[Any]](), dict[str, str]()
     for name, n in counts.items():
         assert model is not None
         check_known(name, model.classes_)
@@ -32,13 +31,9 @@ def draw_rows(
             samples = model.sample({name: n}, random_state=seed)
         except TooFewAcceptedError as error:
             refused[name] = str(error)
-            continue
-        rows = samples.kind.item_rows(samples)
-        if store is None:
-            store = TemporaryRows((sum(counts.values()), *rows.shape[1:]), rows.dtype)
-        store.rows[at : at + n] = rows
-        at += n
-    return store, refused
+        else:
+            drawn.append(samples.kind.item_rows(samples))
+    return np.concatenate(drawn) if drawn else np.empty(0), refused
 
 
 def fitted_model(augmenter: Any) -> Generator | None:

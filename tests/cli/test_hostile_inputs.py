@@ -107,7 +107,6 @@ CASES: list[tuple[Callable[[Path], object], str, tuple[object, ...], int, str]] 
     (holding("batch = 1000000000000"), "rb.toml", (*FIT, "--recipe", "rb.toml"), 2, "batch"),
     (nothing, "", (*FIT, "--seed", "9" * 30), 2, "^error: --seed 9+"),
     (nothing, "", (*FIT, "--threads", "9" * 12), 2, "^error: --threads 9+"),
-    (nothing, "", (*FIT, "--workers", "9" * 12), 2, "^error: --workers 9+"),
     (nothing, "", (*FIT, "--image-size", LONG), 2, "^error: --image-size"),
     (nothing, "", (*FIT[:2], "--budget", "9" * 400 + "h"), 2, "^error: --budget"),
     (nothing, "", (*TOP_UP, "--to", "9" * 30), 2, "^error: --to"),

@@ -45,7 +45,7 @@ def test_help_shows_at_most_28_options_and_help_all_shows_every_one(command, nam
                     ("--help", "--help-all"))  # fmt: skip
     shown = {flag for flag in shown if not flag.startswith("--no-")}
     assert len(shown) <= 28 + 1, shown  # a help text names one
-    assert {"--precision", "--resize", "--skip-bad"} <= whole
+    assert {"--precision", "--skip-bad"} <= whole
     assert shown < whole
 
 

@@ -46,9 +46,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def embedded(photos: Path, out: Path, **more: bool) -> EmbedResult:
     backbone = "embed_nets:make"
-    return embed(
-        photos, out, backbone=backbone, image_size=16, precision="float32", workers=1, **more
-    )
+    return embed(photos, out, backbone=backbone, image_size=16, precision="float32", **more)
 
 
 def test_a_row_an_image_with_its_label_group_and_path(photos: Path, tmp_path: Path) -> None:

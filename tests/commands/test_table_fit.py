@@ -148,7 +148,6 @@ GIVEN = {
         ("", {"target": None, "columns": {"id": "numeric"}}, UsageError, "target="),
         ("", {"image_size": (8, 8)}, UsageError, "not for tables"),
         ("", {"flips": True}, UsageError, "not for tables"),
-        ("", {"resize": "crop"}, UsageError, "not for tables"),
         ("", {"skip_bad": True}, UsageError, "not for tables"),
         ("", {"recipe": "gaussian"}, UsageError, "is not trained"),
         ("", {"recipe": "gaussian", "steps": None, "budget": 5}, UsageError, "is not trained"),

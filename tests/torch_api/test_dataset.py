@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -188,31 +186,13 @@ def test_a_refused_class_is_filled_with_repeats_and_one_warning(images):
     assert [int(y) for _, y in data] == data.targets.tolist()
 
 
-def test_a_pickle_holds_neither_model_nor_pictures(gan: ImageGAN):
-    images = TensorDataset(torch.rand(20, 1, 8, 8), torch.tensor([0] * 15 + [7] * 5))
-    few, many = (AugmentedDataset(images, gan, classes="7", to=to) for to in (100, 1100))
-    content = pickle.dumps(many)
+def test_a_pickle_holds_the_rows_and_no_model(images, gan: ImageGAN):
+    data = AugmentedDataset(images, gan)
+    content = pickle.dumps(data)
     assert b"ImageGAN" not in content
-    assert len(content) - len(pickle.dumps(few)) < 1000 * 80  # some bytes per item
     again = pickle.loads(content)  # noqa: S301
-    assert torch.equal(again[-1][0], many[-1][0])
-    assert again.counts == many.counts
-
-
-def test_the_temporary_folder_goes_with_the_dataset(images):
-    data = AugmentedDataset(images, Repeats())
-    child = os.fork()
-    if child == 0:
-        del data
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert data[-1][0].shape == (1, 8, 8), "a forked child leaves the folder"
-    folder = data._generated.path.parent
-    twin = copy.copy(data)
-    del data
-    assert folder.is_dir()
-    del twin
-    assert not folder.exists()
+    assert torch.equal(again[-1][0], data[-1][0])
+    assert again.counts == data.counts
 
 
 REFUSED = {

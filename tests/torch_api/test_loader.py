@@ -87,13 +87,22 @@ def test_a_mild_imbalance_is_evened_out_as_the_augmenter_says() -> None:
 
 
 @pytest.mark.slow
-def test_a_fit_of_a_loader_says_how_long_it_takes(images, monkeypatch, capsys) -> None:
+@pytest.mark.parametrize(
+    "augmenter",
+    [
+        GANAugmenter(steps=100, n_jobs=1, random_state=0, options=FitOptions(selection=False)),
+        ImageGAN(steps=100, threads=1, selection=False),
+    ],
+)
+def test_a_fit_says_what_is_trained_and_how_long_it_takes(
+    augmenter, images, monkeypatch, capsys
+) -> None:
     monkeypatch.setattr(logging.root, "handlers", [])
     monkeypatch.setattr(LogProgress, "first_s", 0.0)
-    keep_all = FitOptions(selection=False)
-    augmenter = GANAugmenter(steps=200, n_jobs=1, random_state=0, options=keep_all)
-    augment_loader(DataLoader(images, 8, shuffle=True), augmenter)
-    assert re.search(r"training: \d+ of 200, about \d+ s left", capsys.readouterr().err)
+    AugmentedDataset(images, augmenter)
+    said = capsys.readouterr().err
+    assert f"fitting {type(augmenter).__name__} on 56 images of 3 classes, 8 x 8 px" in said
+    assert re.search(r"training: \d+ of 100, about \d+ s left", said)
     assert not logging.getLogger("gan_augment").handlers
 
 

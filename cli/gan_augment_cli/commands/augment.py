@@ -20,8 +20,7 @@ TranslationOptions = Annotated[
     Any,
     o.Settings(
         o.FIT,
-        "steps budget image_size selection seed device precision threads workers skip_bad",
-        "resize",
+        "steps budget image_size selection seed device precision threads skip_bad",
     ),
 ]
 
@@ -98,7 +97,7 @@ def augment(
     data: o.Data,
     out: o.OutFolder,
     top_up: TopUpOptions,
-    options: Annotated[Any, o.Settings(o.FIT, o.FIT_SHOWN, o.FIT_ADVANCED)],
+    options: Annotated[Any, o.Settings(o.FIT, o.FIT_SHOWN, f"{o.FIT_ADVANCED} workers")],
     model: o.Model = None,
     run: o.Run = None,
     match: Annotated[
@@ -178,9 +177,7 @@ def embed(
     ctx: typer.Context,
     data: o.Data,
     out: Annotated[Path, o.argument("OUT", "The .parquet file to write.")],
-    options: Annotated[
-        Any, o.Settings(o.FIT, "image_size resize device precision workers skip_bad")
-    ],
+    options: Annotated[Any, o.Settings(o.FIT, "image_size device precision skip_bad")],
     backbone: o.Backbone = None,
     convert: Annotated[
         bool, o.option("--convert", "DATA is a .pth file: write its weights as OUT, .safetensors.")
@@ -199,7 +196,7 @@ def embed(
     elif backbone is None:
         raise UsageError("name the pretrained network, such as --backbone lite0.safetensors")
     else:
-        names = ("image_size", "resize", "device", "precision", "workers", "skip_bad")
+        names = ("image_size", "device", "precision", "skip_bad")
         settings: dict[str, Any] = {name: getattr(options, name) for name in names}
         settings |= {"backbone": backbone, "overwrite": overwrite}
         result = outcome.run(ctx, run_embed, data, out, **settings)

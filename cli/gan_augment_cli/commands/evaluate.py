@@ -29,8 +29,8 @@ EvaluationSettings = Annotated[
         "fit.target fit.columns fit.classes learner metric folds arms fit.steps budget "
         "group time fit.recipe fit.image_size fit.seed n_jobs",
         "delta repeats sampler=samplers gan_budget=fit.budget updates gap group_duplicates "
-        "diagnostics fit.resize fit.window fit.flips fit.selection fit.device "
-        "fit.precision fit.workers fit.skip_bad",
+        "diagnostics fit.window fit.flips fit.selection fit.device "
+        "fit.precision fit.skip_bad",
     ),
 ]
 
@@ -131,8 +131,8 @@ def choose(
         o.Settings(
             o.FIT,
             "target columns classes budget image_size window flips seed device precision "
-            "threads workers skip_bad",
-            "unlabelled resize",
+            "threads skip_bad",
+            "unlabelled",
         ),
     ],
     out: Annotated[

@@ -14,7 +14,7 @@ from gan_augment_cli import outcome
 def inspect(
     ctx: typer.Context,
     path: Annotated[Path, o.argument("PATH", "DATA, or the folder of a RUN.")],
-    options: Annotated[Any, o.Settings(o.FIT, "target columns window workers skip_bad")],
+    options: Annotated[Any, o.Settings(o.FIT, "target columns window skip_bad")],
 ) -> None:
     """Describe DATA or a RUN.
 

@@ -1,7 +1,4 @@
-"""Draw contact sheets: for each class, real images above synthetic and refused ones.
-
-Signals are drawn as waves above spectra.
-"""
+"""Draw contact sheets: for each class, real images or waves above synthetic and refused ones."""
 
 from __future__ import annotations
 
@@ -21,9 +18,7 @@ TILE_PX = 48
 GAP_PX, MARGIN_PX, GUTTER_PX, HEADER_PX, STRIP_GAP_PX, CLASS_GAP_PX = 2, 16, 76, 26, 6, 16
 BACKGROUND, INK, FAINT, EMPTY = (255, 255, 255), (24, 24, 27), (113, 113, 122), (244, 244, 245)
 SYNTHETIC, REJECTED = (29, 98, 178), (178, 43, 29)
-SIGNAL_PX, WAVE_PX, SPECTRUM_PX = 112, 48, 26
-FLOOR_DB = -60.0
-"""Floor of a spectrum, relative to the strongest line of its window."""
+SIGNAL_PX, WAVE_PX = 112, 48
 _CHANNELS = (SYNTHETIC, REJECTED, (33, 122, 60), (126, 58, 160))
 _TITLES = (("real", FAINT), ("synthetic", SYNTHETIC), ("refused", REJECTED))
 _GROUND, _AXIS = (250, 250, 250), (222, 222, 226)
@@ -96,41 +91,21 @@ def _draw_strip(
 
 
 def as_pictures(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return images unchanged, and signals float32 -1..1 (n, 1, L, C) as pictures (n, 75, 112, 3).
-
-    The upper part is the wave, from -1 to 1. The lower part is the power from 0 to half the rate,
-    in dB from the strongest line of the window down to -60.
-    """
+    """Return images unchanged, and signals float32 -1..1 (n, 1, L, C) as waves (n, 48, 112, 3)."""
     if pixels.dtype == np.uint8:
         return pixels
-    height = WAVE_PX + 1 + SPECTRUM_PX
-    pictures = np.empty((len(pixels), height, SIGNAL_PX, 3), dtype=np.uint8)
+    pictures = np.empty((len(pixels), WAVE_PX, SIGNAL_PX, 3), dtype=np.uint8)
     for row, window in enumerate(pixels[:, 0]):  # (L, C)
-        picture = Image.new("RGB", (SIGNAL_PX, height), _GROUND)
+        picture = Image.new("RGB", (SIGNAL_PX, WAVE_PX), _GROUND)
         draw = ImageDraw.Draw(picture)
-        for y in (WAVE_PX // 2, WAVE_PX):
-            draw.line((0, y, SIGNAL_PX - 1, y), _AXIS)
-        wave, levels = (1 - np.clip(window, -1, 1)) / 2, spectrum(window) / FLOOR_DB
+        draw.line((0, WAVE_PX // 2, SIGNAL_PX - 1, WAVE_PX // 2), _AXIS)
+        x = np.linspace(0, SIGNAL_PX - 1, len(window)).tolist()
+        y_px = (1 - np.clip(window, -1, 1)) / 2 * (WAVE_PX - 1)  # 1 is the upper edge
         for channel in reversed(range(window.shape[1])):
             colour = _CHANNELS[channel % len(_CHANNELS)]
-            for values, top, deep in ((wave, 0, WAVE_PX), (levels, WAVE_PX + 1, SPECTRUM_PX)):
-                x = np.linspace(0, SIGNAL_PX - 1, len(values))
-                y_px = top + values[:, channel] * (deep - 1)  # 0 is the upper edge, 1 the lower
-                draw.line(list(zip(x.tolist(), y_px.tolist(), strict=True)), colour)
+            draw.line(list(zip(x, y_px[:, channel].tolist(), strict=True)), colour)
         pictures[row] = np.asarray(picture)
     return pictures
-
-
-def spectrum(window: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the power of a window (L, C) at its frequencies, (L // 2 + 1, C), in dB.
-
-    0 dB is the strongest line, `FLOOR_DB` the minimum. The mean is removed; the window is Hann's.
-    """
-    x = window - window.mean(axis=0)
-    power = np.abs(np.fft.rfft(x * np.hanning(len(x))[:, None], axis=0)) ** 2
-    decibels = 10 * np.log10(np.maximum(power / max(float(power.max()), 1e-12), 1e-12))
-    levels: NDArray[np.float64] = np.maximum(decibels, FLOOR_DB)
-    return levels
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

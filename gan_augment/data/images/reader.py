@@ -1,7 +1,7 @@
 """Read labelled images from disk: a folder of classes, a CSV manifest, or an .npz file.
 
-Every file is decoded once, in worker processes with limits, and resized to the model's size. Rows
-larger than memory go to a temporary file, which this process removes.
+Every file is decoded once, by threads, and resized to the model's size. Rows larger than memory go
+to a temporary file, which this process removes.
 """
 
 from __future__ import annotations
@@ -13,20 +13,14 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from gan_augment.data.arrays import label_pixels, read_npz, to_uint8
 from gan_augment.data.groups import digest
 from gan_augment.data.images.decode import decode_files
-from gan_augment.data.images.resize import (
-    Resize,
-    checked_size,
-    model_size,
-    resize_batch,
-)
+from gan_augment.data.images.resize import checked_size, model_size, resize_batch
 from gan_augment.data.images.sources import (
     Entry,
     Listing,
@@ -68,9 +62,7 @@ def read_images(
     source: str | Path,
     *,
     image_size: tuple[int, int] | None = None,
-    resize: Resize = "squeeze",
     skip_bad: bool = False,
-    workers: int | None = None,
     labelled: bool = True,
     columns: Sequence[str] = (),
     progress: Progress | None = None,
@@ -85,9 +77,7 @@ def read_images(
     source
         The folder or file; it is not changed.
     image_size
-        (height, width) in px; None for `resize.model_size`.
-    resize, workers
-        How images of another aspect fit; the number of decoding processes.
+        (height, width) in px, to which every image is scaled; None for `resize.model_size`.
     skip_bad
         Skip unusable files, however many there are.
     labelled
@@ -111,38 +101,32 @@ def read_images(
     >>> read.data.counts, read.data.image_shape
     ({'0': 8, '1': 1}, (8, 8, 1))
     """
-    if resize not in get_args(Resize):
-        raise UsageError(f"resize={resize!r}; expected {', '.join(get_args(Resize))}")
     size = None if image_size is None else checked_size(image_size)
     path, progress = Path(source), progress or Progress()
     check_there(path, "a folder of classes, a .csv or an .npz")
-    if path.suffix.lower() == ".npz" and not path.is_dir() and not columns:
-        return _read_npz(path, size, resize, progress)
-    listing = _listed(path, labelled, columns)
-    size = size or _size_by_headers(listing, workers, progress)
-    return _decoded(listing, size, resize, skip_bad, workers, progress)
-
-
-def _listed(path: Path, labelled: bool, columns: Sequence[str]) -> Listing:
     suffix = "" if path.is_dir() else path.suffix.lower()
     if columns and suffix != ".csv":
         raise UsageError(
             f"{columns[0]!r} names a column, and {str(path)!r} has none; list the images in a "
             f"manifest .csv of path,label,{columns[0]}"
         )
+    if suffix == ".npz":
+        return _read_npz(path, size, progress)
     if suffix == ".csv":
-        return list_manifest(path, columns)
-    if not path.is_dir():
+        listing = list_manifest(path, columns)
+    elif path.is_dir():
+        listing = list_folder(path) if labelled else list_unlabelled(path)
+    else:
         raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
-    return list_folder(path) if labelled else list_unlabelled(path)
+    return _read_files(listing, size or _size_by_headers(listing, progress), skip_bad, progress)
 
 
-def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) -> tuple[int, int]:
+def _size_by_headers(listing: Listing, progress: Progress) -> tuple[int, int]:
     """Return the model's size from at most 4,000 evenly spaced headers."""
     some = listing.files[:: max(1, len(listing.files) // _HEADERS)]
     progress.phase("reading sizes", len(some))
     sizes = []
-    answers = decode_files([listing.root / path for path, *_ in some], None, workers=workers)
+    answers = decode_files([listing.root / path for path, *_ in some], None)
     for done, (facts, _) in enumerate(answers, 1):
         progress.advance(done)
         if "size" in facts:
@@ -150,28 +134,18 @@ def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) 
     return model_size(sizes or [(8, 8)])
 
 
-def _decoded(
-    listing: Listing,
-    size: tuple[int, int],
-    how: Resize,
-    skip_bad: bool,
-    workers: int | None,
-    progress: Progress,
+def _read_files(
+    listing: Listing, size: tuple[int, int], skip_bad: bool, progress: Progress
 ) -> ReadImages:
     """Decode the files of a listing at (height, width) px; raise if too many are bad."""
-    files = listing.files
-    store = _temporary_rows(len(files), size)
-    if store is not None:
-        pixels = store.rows
-        progress.note(f"the pixels are in {str(store.path.parent)!r} while this process runs")
-    else:
-        pixels = np.empty((len(files), *size, _MOST_CHANNELS), np.uint8)
+    files, entries, rejected = listing.files, list[Entry](), dict(listing.rejected)
+    pixels = _rows(len(files), size)
+    if isinstance(pixels, np.memmap):
+        progress.note(f"the pixels are in {str(pixels.filename)!r} while this process runs")
     progress.phase("reading images", len(files))
-    entries: list[Entry] = []
-    rejected = dict(listing.rejected)
-    paths = [listing.root / path for path, *_ in files]
-    answers = zip(files, decode_files(paths, size, how, workers=workers), strict=True)
-    for done, ((path, label, group), (facts, image)) in enumerate(answers, 1):
+    answers = decode_files([listing.root / path for path, *_ in files], size)
+    pairs = zip(files, answers, strict=True)
+    for done, ((path, label, group), (facts, image)) in enumerate(pairs, 1):
         if image is None:
             rejected[path] = (label, str(facts["reason"]))
         else:
@@ -184,12 +158,14 @@ def _decoded(
         progress.advance(done)
     scan = Scan(tuple(entries), rejected, size, max((e.channels for e in entries), default=1))
     refuse_bad(scan, skip_bad)
-    if store is not None:
-        pixels = store.mapped()
     pixels = pixels[: len(entries), ..., : scan.channels]
+    if isinstance(pixels, np.memmap):
+        pixels.flags.writeable = False
+    else:
+        pixels = np.ascontiguousarray(pixels)
     groups = [entry.group for entry in entries]
     data = label_pixels(
-        pixels if store is not None else np.ascontiguousarray(pixels),
+        pixels,
         [entry.label for entry in entries],
         groups=groups if any(groups) else None,
         ids=[entry.path for entry in entries],
@@ -202,32 +178,50 @@ def _decoded(
     return ReadImages(data, scan, (*listing.notes, *scan_notes(scan)), columns)
 
 
-def _temporary_rows(n: int, size: tuple[int, int]) -> TemporaryRows | None:
-    """Return a temporary file for the pixels if three channels exceed `MAP_ABOVE_BYTES`.
+def _rows(n: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return room for n images of four channels, mapped if three exceed `MAP_ABOVE_BYTES`.
 
-    Raises DataError for fewer bytes that exceed the memory when held twice.
+    Raises DataError for fewer bytes that exceed the memory when held twice, WriteFailedError for a
+    full disk.
     """
-    needed = n * size[0] * size[1] * 3
+    needed, shape = n * size[0] * size[1] * 3, (n, *size, _MOST_CHANNELS)
     if needed > min(MAP_ABOVE_BYTES, _MEMORY_SHARE * memory_limit_bytes()):
-        return TemporaryRows((n, *size, _MOST_CHANNELS), np.uint8)
+        return _mapped_rows(shape)
     if problem := memory_problem(2 * needed):
         raise DataError(
             f"{n} images of {size[1]} x {size[0]} px need about {problem}. Take a smaller "
             "--image-size, or fewer images."
         )
-    return None
+    return np.empty(shape, np.uint8)
 
 
-def _read_npz(
-    path: Path, size: tuple[int, int] | None, how: Resize, progress: Progress
-) -> ReadImages:
+def _mapped_rows(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return rows in a file below $TMPDIR, which goes with the last array over them.
+
+    The file has a name, by which joblib's workers map it; forked children do not remove it.
+    """
+    try:
+        with write_errors(Path(tempfile.gettempdir())):
+            folder = Path(tempfile.mkdtemp(prefix="gan-augment-"))
+            rows: NDArray[np.uint8] = np.memmap(folder / "rows", np.uint8, "w+", shape=shape)
+            weakref.finalize(rows, _remove, folder, os.getpid())
+            with (folder / "rows").open("r+b") as file:  # without the space, a write is a SIGBUS
+                os.posix_fallocate(file.fileno(), 0, rows.nbytes)
+            return rows
+    except WriteFailedError as failed:
+        raise WriteFailedError(
+            f"{failed} TMPDIR names another folder for temporary files."
+        ) from failed
+
+
+def _read_npz(path: Path, size: tuple[int, int] | None, progress: Progress) -> ReadImages:
     progress.phase("reading arrays")
     arrays = read_npz(path)
     originals, note = to_uint8(arrays.pop("x"))
     height, width, channels = originals.shape[1:]
     size = size or model_size([(height, width)])
     digests = [digest(image) for image in originals]
-    data = label_pixels(resize_batch(originals, size, how), digests=digests, **arrays)
+    data = label_pixels(resize_batch(originals, size), digests=digests, **arrays)
     facts = {"width": width, "height": height, "channels": channels}
     facts |= {"bytes": originals[0].nbytes, "brightest": int(originals.max())}
     entries = tuple(
@@ -236,59 +230,6 @@ def _read_npz(
     )
     scan = Scan(entries, image_size=size, channels=channels)
     return ReadImages(data, scan, (*filter(None, [note]), *scan_notes(scan)))
-
-
-class TemporaryRows:
-    """An array in a file below $TMPDIR, removed with its last reference in its first process.
-
-    Forked, copied and unpickled objects do not remove it. Raises WriteFailedError if the disk is
-    full.
-
-    Attributes
-    ----------
-    path
-        The .npy file.
-    rows
-        The array, writable until `mapped` is called.
-    """
-
-    _map: NDArray[Any] | None = None
-
-    def __init__(self, shape: tuple[int, ...], dtype: DTypeLike) -> None:
-        try:
-            with write_errors(Path(tempfile.gettempdir())):
-                folder = Path(tempfile.mkdtemp(prefix="gan-augment-"))
-                weakref.finalize(self, _remove, folder, os.getpid())
-                self.path = folder / "rows.npy"
-                self.rows: NDArray[Any] = np.lib.format.open_memmap(
-                    self.path, "w+", np.dtype(dtype), shape
-                )
-                with self.path.open("r+b") as file:  # without the space, a write is a SIGBUS
-                    os.posix_fallocate(file.fileno(), 0, self.path.stat().st_size)
-        except WriteFailedError as failed:
-            raise WriteFailedError(
-                f"{failed} TMPDIR names another folder for temporary files."
-            ) from failed
-
-    def mapped(self) -> NDArray[Any]:
-        """Return all rows as a read-only map, which keeps the file."""
-        self.rows = np.empty(0)
-        mapped: NDArray[Any] = np.load(self.path, mmap_mode="r")
-        mapped.source = self  # type: ignore[attr-defined]
-        return mapped
-
-    def taken(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the rows at the given positions; a process maps the file once."""
-        if self._map is None:
-            self._map = np.load(self.path, mmap_mode="r").view(np.ndarray)
-        taken: NDArray[Any] = self._map[index]
-        return taken
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path}
-
-    def __deepcopy__(self, memo: object) -> TemporaryRows:
-        return self
 
 
 def _remove(folder: Path, owner: int) -> None:

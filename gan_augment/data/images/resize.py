@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,6 @@ from PIL import Image
 from gan_augment.errors import UsageError
 from gan_augment.kinds.image import SMALLEST_SIDE_PX
 
-Resize = Literal["squeeze", "crop", "pad"]
 LONGEST_SIDE_PX = 64
 _STEP_PX = 4  # strides of two, twice
 
@@ -52,54 +50,24 @@ def checked_size(size: Sequence[int]) -> tuple[int, int]:
 
 
 def resize_image(
-    pixels: NDArray[np.uint8],
-    size: tuple[int, int],
-    how: Resize = "squeeze",
-    *,
-    alpha: bool = False,
+    pixels: NDArray[np.uint8], size: tuple[int, int], *, alpha: bool = False
 ) -> NDArray[np.uint8]:
     """Resize an image (H, W, C) uint8 to (height, width) px: bicubic, antialiased, rounded.
 
-    squeeze: scale each side. crop: take the largest centred part of the target's aspect. pad: keep
-    all, centred on the median colour of the border. alpha: channel 4 is opacity, which weights the
-    colours. An image of the target's size is returned unchanged.
+    alpha: channel 4 is opacity, which weights the colours. An image of the target's size is
+    returned unchanged.
     """
-    height, width = pixels.shape[:2]
-    if (height, width) == size:
+    if pixels.shape[:2] == size:
         return pixels
-    if how == "squeeze":
-        return _resampled(pixels, size, alpha)
-    if how == "crop":
-        scale = min(height / size[0], width / size[1])
-        inner = max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
-        top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-        return _resampled(pixels[top : top + inner[0], left : left + inner[1]], size, alpha)
-    scale = min(size[0] / height, size[1] / width)
-    inner = max(round(height * scale), 1), max(round(width * scale), 1)
-    small = _resampled(pixels, inner, alpha)
-    border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])  # (2H + 2W, C)
-    padded = np.empty((*size, pixels.shape[2]), dtype=np.uint8)
-    padded[:] = np.rint(np.median(border, axis=0)).astype(np.uint8)
-    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    padded[top : top + inner[0], left : left + inner[1]] = small
-    return padded
-
-
-def resize_batch(
-    pixels: NDArray[np.uint8], size: tuple[int, int], how: Resize = "squeeze"
-) -> NDArray[np.uint8]:
-    """Resize images (N, H, W, C) uint8 to (height, width) px, each channel separately."""
-    if pixels.shape[1:3] == size:
-        return pixels
-    resized = np.empty((len(pixels), *size, pixels.shape[3]), dtype=np.uint8)
-    for row, image in enumerate(pixels):
-        resized[row] = resize_image(image, size, how)
-    return resized
-
-
-def _resampled(pixels: NDArray[np.uint8], size: tuple[int, int], alpha: bool) -> NDArray[np.uint8]:
     to, bicubic = (size[1], size[0]), Image.Resampling.BICUBIC
     if pixels.shape[2] == 3 or (alpha and pixels.shape[2] == 4):
         return np.asarray(Image.fromarray(pixels).resize(to, bicubic))
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))  # (C, H, W)
     return np.stack([np.asarray(Image.fromarray(p).resize(to, bicubic)) for p in planes], axis=-1)
+
+
+def resize_batch(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize images (N, H, W, C) uint8 to (height, width) px, each channel separately."""
+    if pixels.shape[1:3] == size:
+        return pixels
+    return np.stack([resize_image(image, size) for image in pixels])
