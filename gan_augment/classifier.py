@@ -25,6 +25,7 @@ from gan_augment.kinds.kind import Labelled
 from gan_augment.losses.imbalance import LogitAdjustedLoss
 from gan_augment.machine import threads
 from gan_augment.networks.geometry import unit_range
+from gan_augment.networks.layers import convolution
 from gan_augment.rng import derived_seed, rng_for
 
 Pixels = NDArray[Any]
@@ -198,9 +199,7 @@ def _convolution_layers(shape: tuple[int, int, int], grid: int) -> nn.Sequential
     layers: list[nn.Module] = []
     for wide, stride in zip(_WIDTHS, _STRIDES[halvings], strict=True):
         side = 5 if stride == 4 else 3
-        sides, steps = (1 if flat else side, side), (1 if flat else stride, stride)
-        margins = (sides[0] // 2, side // 2)
-        layers += [nn.Conv2d(channels, wide, sides, steps, margins, bias=False)]
+        layers.append(convolution(channels, wide, side, signal=flat, stride=stride, bias=False))
         layers += [nn.BatchNorm2d(wide), nn.ReLU()]
         channels = wide
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(places), nn.Flatten())

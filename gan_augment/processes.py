@@ -9,7 +9,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -81,13 +81,3 @@ def end_with_parent(parent: int, machine: str) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="end with the parent", daemon=True).start()
-
-
-@contextlib.contextmanager
-def way_on(hint: Callable[[], str]) -> Iterator[None]:
-    """Give a hint how to resume, for as long as the block runs."""
-    ways_on.append(hint)
-    try:
-        yield
-    finally:
-        ways_on.remove(hint)

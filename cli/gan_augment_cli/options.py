@@ -75,8 +75,7 @@ Backbone = Annotated[
     str | None,
     option(
         "--backbone",
-        "A pretrained network: weights of EfficientNet-Lite0 (.safetensors), timm:NAME:FILE, or "
-        "module:name.",
+        "A pretrained network: weights of EfficientNet-Lite0 (.safetensors), or module:name.",
     ),
 ]
 

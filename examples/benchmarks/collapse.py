@@ -32,7 +32,7 @@ from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.errors import DivergedError
 from gan_augment.kinds.kind import Labelled
 from gan_augment.recipes import RECIPES, Recipe
-from gan_augment.training.monitor import Best, Score, SpreadWatch
+from gan_augment.training.monitor import Best, Score
 from gan_augment.training.parts import TrainState, network_arrays
 
 RARE, RARE_ROWS, ROWS = (3, 8, 9), 30, 100
@@ -134,7 +134,7 @@ def trained(data: Labelled, recipe: Recipe, steps: int, seed: int) -> tuple[Any,
 def unwatched(data: Labelled, recipe: Recipe, steps: int, seed: int) -> tuple[Any, Events]:
     """The same run with nobody watching; the generator is the last one."""
     with (
-        mock.patch.object(SpreadWatch, "collapsed", return_value=None),
+        mock.patch("gan_augment.training.loop.collapsed", return_value=None),
         mock.patch.object(Best, "offer", LastOne.offer),
     ):
         return trained(data, recipe, steps, seed)

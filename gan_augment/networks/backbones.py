@@ -1,4 +1,4 @@
-"""Pretrained networks that turn images into features: EfficientNet-Lite0, timm's, a user's own.
+"""Pretrained networks that turn images into features: EfficientNet-Lite0, or a user's own.
 
 All are read from local files; nothing is downloaded.
 """
@@ -37,19 +37,16 @@ _STAGES = (  # expansion, channels, blocks, stride of the first, kernel in px
     (6, 320, 1, 1, 3),
 )
 _STEM, _HEAD = 32, 1280
-_CLASSIFIERS = ("_fc.", "fc.", "head.", "classifier.")  # a last layer that gives no features
 
 
 @dataclass(frozen=True)
 class Backbone:
     """A frozen network, x (N, 3, H, W) -> features (N, D), (N, T, D) or (N, D, h, w).
 
-    image_size: (height, width) px. mean, std: of pixels in 0..1, one per channel or one for all;
-    x = (pixels - mean) / std.
+    mean, std: of pixels in 0..1, one per channel or one for all; x = (pixels - mean) / std.
     """
 
     network: nn.Module
-    image_size: tuple[int, int] = (SIDE_PX, SIDE_PX)
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of ImageNet
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
@@ -124,7 +121,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 def load_backbone(source: nn.Module | str | Path) -> Backbone:
-    """Make a backbone of a module, "module:name", "timm:NAME:FILE" or a file of Lite0's weights.
+    """Make a backbone of a module, "module:name" or a file of Lite0's weights.
 
     A module is copied. Raises MissingPathError, ModelFileError, UsageError.
     """
@@ -134,7 +131,7 @@ def load_backbone(source: nn.Module | str | Path) -> Backbone:
             backbone = _made(source, text)
             network = backbone.network.cpu().float().eval().requires_grad_(False)
             with torch.no_grad(), threads(1):
-                pooled(network(torch.zeros(1, 3, *backbone.image_size)))
+                pooled(network(torch.zeros(1, 3, SIDE_PX, SIDE_PX)))
     except GanAugmentError:
         raise
     except Exception as error:
@@ -177,8 +174,6 @@ def read_pth(path: Path) -> Tensors:
 def _made(source: nn.Module | str | Path, text: str) -> Backbone:
     if isinstance(source, nn.Module):
         return Backbone(copy.deepcopy(source))
-    if text.startswith("timm:"):
-        return _of_timm(text)
     if is_code(text):
         made = import_code(text)
         made = copy.deepcopy(made) if isinstance(made, nn.Module) else made()
@@ -186,35 +181,11 @@ def _made(source: nn.Module | str | Path, text: str) -> Backbone:
             raise UsageError(f"{text} gives {type(made).__name__}; expected a torch.nn.Module")
         return Backbone(made)
     check_there(Path(text), _WHERE_FROM)
-    network = EfficientNetLite0()
-    _fill(network, Path(text), "EfficientNet-Lite0")
-    return Backbone(network, mean=(127 / 255,), std=(128 / 255,))
-
-
-def _of_timm(text: str) -> Backbone:
-    """Return a network of timm with the image size and scale of its training."""
-    _, name, file = [*text.split(":", 2), "", ""][:3]
-    if not name or not file:
-        raise UsageError(f"{text!r}; expected timm:NAME:FILE, FILE being a .safetensors file")
-    check_there(Path(file), f"a .safetensors file of {name}'s weights; nothing is downloaded here")
+    network, weights = EfficientNetLite0(), read_tensors(Path(text))
+    state = {k: torch.from_numpy(v) for k, v in weights.items() if not k.startswith("_fc.")}
     try:
-        import timm
-    except ImportError as error:
-        raise UsageError(f"{text!r} needs pip install 'gan-augment[timm]' ({error})") from None
-    network = timm.create_model(name, pretrained=False, num_classes=0)
-    _fill(network, Path(file), name)
-    wanted = network.pretrained_cfg
-    _, height, width = wanted["input_size"]
-    return Backbone(network, (height, width), tuple(wanted["mean"]), tuple(wanted["std"]))
-
-
-def _fill(network: nn.Module, path: Path, name: str) -> None:
-    """Load the weights of a file; weights of a classifier are ignored."""
-    state = {key: torch.from_numpy(value) for key, value in read_tensors(path).items()}
-    known = network.state_dict().keys()
-    kept = {k: v for k, v in state.items() if k in known or not k.startswith(_CLASSIFIERS)}
-    try:
-        network.load_state_dict(kept, assign=True)
+        network.load_state_dict(state, assign=True)
     except RuntimeError as error:
         why = " ".join(str(error).split())[:300]
-        raise ModelFileError(f"{str(path)!r} holds no weights of {name}: {why}") from None
+        raise ModelFileError(f"{text!r} holds no weights of EfficientNet-Lite0: {why}") from None
+    return Backbone(network, mean=(127 / 255,), std=(128 / 255,))

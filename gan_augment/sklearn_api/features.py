@@ -40,10 +40,10 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     backbone : str, Path or torch.nn.Module
         A .safetensors file of EfficientNet-Lite0's weights; "module:name" of a module or its
-        factory; "timm:NAME:FILE" with a local .safetensors file (extra `[timm]`); or a module,
-        which is copied and gets pixels in ImageNet's scale. The input is float32 (N, 3, H, W).
+        factory; or a module, which is copied. Other networks than Lite0 get pixels in ImageNet's
+        scale. The input is float32 (N, 3, H, W).
     image_size : int, tuple (H, W) or None, default=None
-        Size in px to which images are resized, antialiased. None is the network's training size.
+        Size in px to which images are resized, antialiased. None is 224.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"; "auto" takes a GPU if there is one.
     precision : {"auto", "float32", "bf16"}, default="auto"
@@ -91,10 +91,10 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Load the network; nothing is learned from X."""
         if self.precision not in ("auto", "float32", "bf16"):
             raise UsageError(f"precision={self.precision!r}; expected auto, float32 or bf16")
-        from gan_augment.networks.backbones import load_backbone
+        from gan_augment.networks.backbones import SIDE_PX, load_backbone
 
         self._backbone: Backbone = load_backbone(self.backbone)
-        size: Any = self._backbone.image_size if self.image_size is None else self.image_size
+        size: Any = SIDE_PX if self.image_size is None else self.image_size
         self.image_size_ = checked_size((size, size) if np.ndim(size) == 0 else size)
         self.precision_ = self._machine().precision
         blank = np.zeros((1, *self.image_size_, 3), np.uint8)

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Protocol
 
 from gan_augment.input_files import parsed_json, read_regular
-from gan_augment.processes import way_on
+from gan_augment.processes import ways_on
 from gan_augment.progress import Progress
 from gan_augment.storage.files import write_errors, write_file
 
@@ -46,11 +46,13 @@ class StopRequested(KeyboardInterrupt):
 @contextlib.contextmanager
 def interruptible(hint: Callable[[], str]) -> Iterator[None]:
     """Turn an interruption of the block into StopRequested, with the hint of that moment."""
-    with way_on(hint):
-        try:
-            yield
-        except KeyboardInterrupt as stop:
-            raise StopRequested(int(getattr(stop, "signal", signal.SIGINT)), hint()) from None
+    ways_on.append(hint)
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise StopRequested(int(getattr(stop, "signal", signal.SIGINT)), hint()) from None
+    finally:
+        ways_on.remove(hint)
 
 
 class StopFlag:

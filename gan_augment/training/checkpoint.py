@@ -93,14 +93,14 @@ def _progress(run: Run) -> tuple[Arrays, dict[str, Any]]:
     if good and not np.array_equal(good["counters"], arrays["counters"]):
         arrays |= {f"good/{k}": v for k, v in good.items()}
     scored = {"value": best.value, "parts": dict(best.parts)} if best.arrays else None
-    healthy = dict(run.watch.healthy)
+    healthy = dict(run.healthy)
     return arrays, {"best_step": best.step, "best": scored, "healthy": healthy}
 
 
 def _take_up(run: Run, tensors: Arrays, saved: Mapping[str, Any]) -> None:
     """Restore the progress that `_progress` returned."""
     load_state(run.state, tensors)
-    run.last_good, run.watch.healthy = below(tensors, "good"), dict(saved["healthy"])
+    run.last_good, run.healthy = below(tensors, "good"), dict(saved["healthy"])
     scored = saved["best"] or {"value": math.inf, "parts": {}}
     run.best = Best(**scored, step=saved["best_step"], arrays=below(tensors, "best"))
 

@@ -14,8 +14,8 @@ from gan_augment.training.monitor import (
     Best,
     Score,
     Scorer,
-    SpreadWatch,
     all_finite,
+    collapsed,
     score_steps,
 )
 from gan_augment.training.parts import (
@@ -47,6 +47,7 @@ class Run:
     save(state, best): writes a checkpoint; called after each tenth of a run, when
     `checkpoint_due()` says so, and on a stop.
     last_good: where a rollback goes, the state after the last tenth that found nothing wrong.
+    healthy: {class: its last good spread}, for `collapsed`.
     """
 
     parts: Parts
@@ -59,8 +60,8 @@ class Run:
     save: Callable[[TrainState, Best], None] = lambda state, best: None
     checkpoint_due: Callable[[], bool] = lambda: False
     stop: StopFlag = field(default_factory=StopFlag)
-    watch: SpreadWatch = field(default_factory=SpreadWatch)
     last_good: Arrays = field(default_factory=dict)
+    healthy: dict[str, float] = field(default_factory=dict)
     world: World = field(default_factory=world)
 
 
@@ -81,7 +82,7 @@ def train(run: Run) -> Best:
         observed = scored or state.step % OBSERVE_EVERY_STEPS == 0
         trouble = _observe(run, losses, clock, scored) if observed else None
         if trouble:
-            _roll_back(run, trouble)
+            _roll_back(run, *trouble)
             clock = _Clock(state.step)
             continue
         if scored:
@@ -128,24 +129,21 @@ def _set_rates(state: TrainState, parts: Parts, progress: float) -> None:
             group["lr"] = rate * factor
 
 
-def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble | None:
-    """Record the losses and the score; return what is wrong with the run, or None."""
+def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> tuple[str, str] | None:
+    """Record the losses and the score; return what is wrong and what may cure it, or None."""
     if not all_finite(run.state, losses):
-        return _Trouble(
-            "a loss or a weight was not a finite number",
-            "Try --precision float32 (precision='float32') or lower rates.",
-        )
+        cure = "Try --precision float32 (precision='float32') or lower rates."
+        return "a loss or a weight was not a finite number", cure
     _tell_step(run, losses, clock)
-    lost = run.watch.collapsed(_score(run, run.scorer)) if scored and run.scorer else None
+    lost = collapsed(_score(run, run.scorer), run.healthy) if scored and run.scorer else None
     if lost is None:
         return None
     name, spread = lost
-    had = run.watch.healthy[name]
-    return _Trouble(
+    reason = (
         f"class {name!r} lost its variety (its samples differ {spread:.2f} times as much as its "
-        f"real rows do, {had:.2f} times before)",
-        "Fewer steps, lower rates or more rows of the class may cure it.",
+        f"real rows do, {run.healthy[name]:.2f} times before)"
     )
+    return reason, "Fewer steps, lower rates or more rows of the class may cure it."
 
 
 def _score(run: Run, scorer: Scorer) -> Score:
@@ -167,28 +165,19 @@ def _score(run: Run, scorer: Scorer) -> Score:
     return score
 
 
-@dataclass(frozen=True)
-class _Trouble:
-    """Why a run goes back. cure: what to try where going back does not help."""
-
-    reason: str
-    cure: str
-
-
-def _roll_back(run: Run, trouble: _Trouble) -> None:
+def _roll_back(run: Run, reason: str, cure: str) -> None:
     """Back to the last good state with other noise and half the rates; three times at most."""
     state, failed_at, retries = run.state, run.state.step, run.state.retries + 1
     load_state(state, run.last_good)
     state.retries = retries
-    event = {"step": state.step, "failed_at": failed_at, "reason": trouble.reason}
+    event = {"step": state.step, "failed_at": failed_at, "reason": reason}
     if retries <= ROLLBACKS_ALLOWED:
         _tell(run, {"event": "rollback", "retries": retries, **event})
         return
     _tell(run, {"event": "stop", **event})
     raise DivergedError(
         f"training stopped at step {failed_at}, after {ROLLBACKS_ALLOWED} rollbacks with halved "
-        f"rates: {trouble.reason}. The best scored generator, if there is one, is kept. "
-        f"{trouble.cure}"
+        f"rates: {reason}. The best scored generator, if there is one, is kept. {cure}"
     )
 
 

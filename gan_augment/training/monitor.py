@@ -57,36 +57,26 @@ class Best:
         return True
 
 
-class SpreadWatch:
-    """Detects a class that loses its variety; one that never had any, as early on, is ignored.
+def collapsed(score: Score, healthy: dict[str, float]) -> tuple[str, float] | None:
+    """Return the class that lost most variety and its spread: .5 before, below .3 now.
 
-    healthy: {class: its last spread of .5 or more}.
+    A class that never had any, as early on, is ignored. healthy: {class: its last spread of .5 or
+    more}, which is brought up to date.
 
-    >>> watch = SpreadWatch()
+    >>> healthy = {}
     >>> for spread in (0.1, 0.8, 0.4, 0.2):
-    ...     print(watch.collapsed(Score(1.0, spread={"crack": spread})))
+    ...     print(collapsed(Score(1.0, spread={"crack": spread}), healthy))
     None
     None
     None
     ('crack', 0.2)
     """
-
-    def __init__(self) -> None:
-        self.healthy: dict[str, float] = {}
-
-    def collapsed(self, score: Score) -> tuple[str, float] | None:
-        """Return the class that lost most variety and its spread: .5 before, below .3 now."""
-        lost = {
-            name: spread
-            for name, spread in score.spread.items()
-            if spread < COLLAPSE_SPREAD and name in self.healthy
-        }
-        if lost:
-            return min(lost.items(), key=lambda item: item[1])
-        self.healthy |= {
-            k: spread for k, spread in score.spread.items() if spread >= HEALTHY_SPREAD
-        }
-        return None
+    spreads = score.spread
+    lost = [name for name in healthy if spreads.get(name, math.inf) < COLLAPSE_SPREAD]
+    if lost:
+        return min(((name, spreads[name]) for name in lost), key=lambda item: item[1])
+    healthy |= {name: spread for name, spread in spreads.items() if spread >= HEALTHY_SPREAD}
+    return None
 
 
 def score_steps(steps: int, first_steps: int) -> set[int]:

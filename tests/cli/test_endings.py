@@ -106,12 +106,12 @@ def test_a_terminal_shows_one_line_that_is_redrawn(capsys):
 LATE = """
 import hashlib, sys, time, types
 from gan_augment_cli import __main__
-from gan_augment.processes import way_on
+from gan_augment.processes import ways_on
 
 def main():
-    with way_on(lambda: "go on with --resume"):
-        print("ready", flush=True)
-        {call}
+    ways_on.append(lambda: "go on with --resume")
+    print("ready", flush=True)
+    {call}
 
 sys.modules["gan_augment_cli.app"] = types.SimpleNamespace(main=main)
 __main__.main()

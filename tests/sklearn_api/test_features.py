@@ -151,8 +151,6 @@ WEIGHTS = "EfficientNet-Lite0"
         ({"image_size": 4}, UsageError, "each from 8 to 1024 px"),
         ({"device": "tpu"}, UsageError, "is unknown"),
         ({"backbone": "none.safetensors"}, MissingPathError, "Nothing is downloaded"),
-        ({"backbone": "timm:resnet18:none.safetensors"}, MissingPathError, "nothing is downloaded"),
-        ({"backbone": "timm:resnet18"}, UsageError, "expected timm:NAME:FILE"),
         ({"backbone": "other.safetensors"}, ModelFileError, f"no weights of {WEIGHTS}"),
         ({"backbone": "cut.safetensors"}, ModelFileError, "cannot be used"),
     ],
