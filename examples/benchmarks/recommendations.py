@@ -210,6 +210,7 @@ def summary(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for choice in CHOICES
     }
     over_all = {choice: contrast(values, shared=0.0) for choice, values in means.items()}
+    said = [line for line in lines if line["recommended"] != "none, default"]
     best = max(CHOICES[1:], key=lambda choice: over_all[choice].mean)
     return {
         "data sets": len(means["recommended"]),
@@ -217,6 +218,8 @@ def summary(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "lowest gain of a data set": {c: round(float(min(v)), 4) for c, v in means.items()},
         "lowest gain of a split": round(min(gains(lines, "recommended")), 4),
         "best fixed choice": best,
+        "splits with a remedy": f"{len(said)} of {len(lines)}",
+        "mean gain there": {c: round(float(np.mean(gains(said, c))), 4) for c in CHOICES},
         "mean gain above 0": bool(over_all["recommended"].interval()[0] > 0),
         "never below -1 point": bool(min(means["recommended"]) >= -0.01),
         "within .5 points of the best fixed choice": bool(
@@ -264,7 +267,15 @@ def markdown(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     lowest = [f"{100 * told['lowest gain of a data set'][choice]:+.1f}" for choice in CHOICES]
     out += [f"| **lowest** | | | | {' | '.join(lowest)} | |", "", "| asked | met |", "|---|---|"]
     asked = [what for what, met in told.items() if isinstance(met, bool)]
-    return [*out, *(f"| {what} | {'yes' if told[what] else 'no'} |" for what in asked)]
+    out += [f"| {what} | {'yes' if told[what] else 'no'} |" for what in asked]
+    there = [f"{100 * value:+.1f}" for value in told["mean gain there"].values()]
+    return [
+        *out,
+        "",
+        f"A remedy was recommended in {told['splits with a remedy']} splits. There, recommended, "
+        f"corrected, SMOTE and generated rows gain {', '.join(there)} points. In the other splits "
+        'no gain was shown with an error of .05 for all remedies together, and "as it is" is kept.',
+    ]
 
 
 def _mean(lines: Sequence[Mapping[str, Any]], choice: str, metric: str) -> str:
@@ -296,14 +307,18 @@ def main() -> None:
         for seed in range(FEW_SPLITS if few else given.splits):
             if any((line["data"], line["seed"]) == (name, seed) for line in lines):
                 continue
-            line = {"data": name, "seed": seed, **one_split(task_of(given.data, seed))}
-            print(json.dumps(line), flush=True)
-            lines.append(line)
-            ordered = [one for own in by_data(lines).values() for one in own]
-            told = {"summary": summary(ordered), "splits": ordered}
-            write_file(given.out, (json.dumps(told, indent=1) + "\n").encode())
-            text = "\n".join(markdown(ordered)) + "\n"
-            write_file(given.out.with_suffix(".md"), text.encode())
+            lines.append({"data": name, "seed": seed, **one_split(task_of(given.data, seed))})
+            print(json.dumps(lines[-1]), flush=True)
+            written(lines, given.out)
+    written(lines, given.out)
+
+
+def written(lines: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """Write the result and its table."""
+    ordered = [one for own in by_data(lines).values() for one in own]
+    told = {"summary": summary(ordered), "splits": ordered}
+    write_file(out, (json.dumps(told, indent=1) + "\n").encode())
+    write_file(out.with_suffix(".md"), ("\n".join(markdown(ordered)) + "\n").encode())
 
 
 if __name__ == "__main__":
