@@ -120,7 +120,8 @@ def line_of(command: str, source: list[str], out: Path, minute: float) -> list[s
     """The command line of one case."""
     budget = ["--budget", f"{60 * minute:g}s"]
     if command in ("augment", "translate"):
-        ends = [source[0], str(out / "made"), *source[1:], "--run", str(out / "run")]
+        made = out / ("made" if Path(source[0]).is_dir() else "made.csv")
+        ends = [source[0], str(made), *source[1:], "--run", str(out / "run")]
         classes = sorted(path.name for path in Path(source[0]).glob("class-*"))
         way = ["--from", classes[0], "--to", classes[-1]] if command == "translate" else []
         return [command, *ends, *way, *budget]

@@ -43,6 +43,8 @@ LEAST_GAN_S = 60.0
 """Least time of a generator fit for images, whatever the budget of the evaluation."""
 LARGER = 1.25
 """Approximate duration of a fit on topped-up rows, relative to one on real rows."""
+PROBE_UPDATES = 200
+"""Updates of a network that are timed."""
 _PACKAGES = ("gan-augment", "torch", "numpy", "scipy", "scikit-learn", "imbalanced-learn", "pandas")
 
 
@@ -206,15 +208,27 @@ def prepare(
     if header is not None:
         _check_same(header["asked"], design.requested)
     (progress or Progress()).phase("timing a few fits")
-    plan = _timed(design, None if header is None else header["steps"])
-    if header is None and options.budget:
-        _check_budget(options.budget, time.monotonic() - started_s + plan.split_s)
+    plan = _learner_timed(design)
+    if header is None and _from_budget(design):  # refused before a generator is timed: seconds
+        _check_budget(options, started_s, replace(plan, generator_s=LEAST_GAN_S))
+    plan = _generator_timed(plan, None if header is None else header["steps"])
+    if header is None:
+        _check_budget(options, started_s, plan)
     return replace(plan, notes=(*notes, *protocol.notes))
 
 
-def _check_budget(budget_s: float, least_s: float) -> None:
-    """Raise UsageError for a budget that cannot hold one split. least_s: preparation included."""
-    if least_s > budget_s:
+def _from_budget(design: Design) -> bool:
+    """Return whether the budget of the evaluation sets the steps of its generators."""
+    if not design.keeps_generators or design.data.kind.tabular:
+        return False
+    own = design.options.fit.budget or design.generator.budget_s
+    return own is None and design.generator.steps is None
+
+
+def _check_budget(options: EvaluationOptions, started_s: float, plan: Plan) -> None:
+    """Raise UsageError for a budget that cannot hold the preparation and one split."""
+    budget_s, least_s = options.budget, time.monotonic() - started_s + plan.split_s
+    if budget_s and least_s > budget_s:
         least = math.ceil(least_s / 60 + 0.5)
         raise UsageError(
             f"a budget of {duration(budget_s)} cannot hold one split; give --budget {least}m "
@@ -236,31 +250,42 @@ def _ignores_seed(design: Design) -> bool:
     return first == other
 
 
-def _timed(design: Design, steps: int | None) -> Plan:
-    """Time a learner fit and set the generators' steps. steps: those of a resumed journal."""
-    options, part = design.options, design.part(design.protocol.splits[0])
+def _learner_timed(design: Design) -> Plan:
+    """Time a learner fit; of a network, a few updates."""
+    options, part, learner = design.options, design.part(design.protocol.splits[0]), design.learner
+    scale = 1.0
+    if learner.updates is not None:
+        timed = min(learner.updates, PROBE_UPDATES)
+        scale = learner.updates / timed
+        learner = learner_of(options.learner, design.data, updates=timed)
     for _ in range(2):  # the first fit of a process includes imports
         began_s = time.perf_counter()
         with one_thread():
-            fitted = design.learner.fit(Training(part.train, part.train), options.fit.seed)
+            fitted = learner.fit(Training(part.train, part.train), options.fit.seed)
+            fit_s = time.perf_counter() - began_s
             scores = fitted.scores(part.test)
-        learner_s = time.perf_counter() - began_s
-        if learner_s > 1:
+        scores_s = time.perf_counter() - began_s - fit_s
+        if fit_s + scores_s > 1:
             break
     if scores.values is None and options.metric in OF_RANKS:
         raise UsageError(
-            f"{options.metric} needs probabilities, and {design.learner.name} has no "
+            f"{options.metric} needs probabilities, and {learner.name} has no "
             "predict_proba; take another metric, or wrap the learner in CalibratedClassifierCV"
         )
-    plan = Plan(design, learner_s, 0.0, effective_n_jobs(options.n_jobs))
+    return Plan(design, scale * fit_s + scores_s, 0.0, effective_n_jobs(options.n_jobs))
+
+
+def _generator_timed(plan: Plan, steps: int | None) -> Plan:
+    """Time a generator fit and set its steps. steps: those of a resumed journal."""
+    design, options = plan.design, plan.design.options
     if not design.keeps_generators:
         return plan
     gan = design.generator
-    forecast = gan.forecast(part.train)
+    forecast = gan.forecast(design.part(design.protocol.splits[0]).train)
     steps = steps or gan.steps
     within_s = options.fit.budget or gan.budget_s
     if steps is None and forecast.steps:
-        if within_s is None and not design.data.kind.tabular:
+        if _from_budget(design):
             left_s, fits = (options.budget or IMAGE_BUDGET_S) - plan.seconds, plan.fits
             at_once = min(plan.n_jobs, fits["generators"]) / fits["generators"]
             within_s = max(LEAST_GAN_S, left_s * at_once)

@@ -161,13 +161,21 @@ class GAN(ABC):
             raise diverged
         return self
 
-    def forecast(self, data: Labelled, schema: TableSchema | None = None) -> Forecast:
-        """Estimate how long a fit on `data` takes: prepare one and time a few steps."""
+    def forecast(
+        self, data: Labelled, schema: TableSchema | None = None, scorer_s: float | None = None
+    ) -> Forecast:
+        """Estimate how long a fit on `data` takes: prepare one and time a few steps.
+
+        scorer_s: seconds that it takes to make a scorer; None makes one to find out.
+        """
         self._checked(data)
         recipe, began_s = self._recipe(), time.monotonic()
         problem = self._problem(data, recipe, self._compute(data), None, schema)
         prepared_s = time.monotonic() - began_s
-        _, scorer_s, rest = self._timed(problem, Progress(), PROBE_S / 2)
+        step_s = self._step_s(problem, PROBE_S / 2)
+        if scorer_s is None:
+            _, scorer_s = self._timed_scorer(problem, Progress())
+        rest = self._rest(problem, step_s, scorer_s)
         return replace(rest, fixed_s=prepared_s + scorer_s + rest.fixed_s)
 
     def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Labelled:
@@ -368,7 +376,9 @@ class GAN(ABC):
         if not ranks.leads:
             return self._scorer(problem, progress), ranks.share()
         progress.phase("timing a few steps")
-        scorer, _, rest = self._timed(problem, progress, min(PROBE_S, budget_s / 20))
+        step_s = self._step_s(problem, min(PROBE_S, budget_s / 20))
+        scorer, scorer_s = self._timed_scorer(problem, progress)
+        rest = self._rest(problem, step_s, scorer_s)
         fixed_s = time.monotonic() - run.started_s + rest.fixed_s
         steps = max(0, int((budget_s - fixed_s) / rest.step_s))
         useful = self._useful_steps(recipe)
@@ -384,20 +394,22 @@ class GAN(ABC):
         """The steps of a fit without a budget."""
         return 0 if self.untrained else self.steps or self._recipe().steps
 
-    def _timed(
-        self, problem: Problem, progress: Progress, probe_s: float
-    ) -> tuple[ImageScorer | None, float, Forecast]:
-        """Time a few steps and make the scorer.
+    def _step_s(self, problem: Problem, probe_s: float) -> float:
+        """Return the seconds of a step, timed for `probe_s`."""
+        return 0.0 if self.untrained else step_seconds(problem.parts, problem.batches, probe_s)
 
-        Returns the scorer, the seconds that it took, and the forecast of a fit from there on.
-        """
-        step_s = 0.0 if self.untrained else step_seconds(problem.parts, problem.batches, probe_s)
+    def _timed_scorer(
+        self, problem: Problem, progress: Progress
+    ) -> tuple[ImageScorer | None, float]:
+        """Make the scorer; return it and the seconds that it took."""
         began_s = time.monotonic()
-        scorer = self._scorer(problem, progress)
-        scorer_s = time.monotonic() - began_s
+        return self._scorer(problem, progress), time.monotonic() - began_s
+
+    def _rest(self, problem: Problem, step_s: float, scorer_s: float) -> Forecast:
+        """Forecast a fit from the finished scorer on."""
         more_s, share = self._more(problem, step_s, scorer_s)
         more_s += opening_s(problem.parts.recipe, step_s)
-        return scorer, scorer_s, Forecast(self._own_steps, more_s, step_s * (1 + share))
+        return Forecast(self._own_steps, more_s, step_s * (1 + share))
 
     def _train(self, training: Run, run: RunContext, sha256: str) -> DivergedError | None:
         """Train from the start or the checkpoint; then the average is the best generator.

@@ -11,6 +11,7 @@ from gan_augment.distributed import World, world
 from gan_augment.errors import DivergedError
 from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
 from gan_augment.training.monitor import (
+    COLLAPSE_SCORE,
     Best,
     Score,
     Scorer,
@@ -135,8 +136,11 @@ def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> tuple[str
         cure = "Try --precision float32 (precision='float32') or lower rates."
         return "a loss or a weight was not a finite number", cure
     _tell_step(run, losses, clock)
-    lost = collapsed(_score(run, run.scorer), run.healthy) if scored and run.scorer else None
-    if lost is None:
+    if not (scored and run.scorer):
+        return None
+    best, score = run.best.value, _score(run, run.scorer)
+    lost = collapsed(score, run.healthy)
+    if lost is None or score.value <= COLLAPSE_SCORE * max(best, 0.0):
         return None
     name, spread = lost
     reason = (

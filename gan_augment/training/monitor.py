@@ -14,6 +14,9 @@ from gan_augment.training.parts import Arrays, TrainState, network_arrays
 
 SCORES_A_RUN = 10
 COLLAPSE_SPREAD = 0.3
+COLLAPSE_SCORE = 2.0
+"""A class has collapsed only where the held-out score is so many times the best one as well: the
+spread of textures may stay low while the score improves."""
 HEALTHY_SPREAD = 0.5
 """Spread that counts as varied: a class that wavers around .3 is weak, not collapsing."""
 

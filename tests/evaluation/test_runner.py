@@ -156,7 +156,9 @@ def test_the_plan_counts_the_fits_that_the_journal_tells(tmp_path: Path) -> None
 def test_a_budget_that_cannot_hold_one_split_is_refused_before_the_first_fit_with_one_figure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(planning, "_timed", lambda design, *_: Plan(design, 60.0, 0.0, n_jobs=1))
+    monkeypatch.setattr(
+        planning, "_learner_timed", lambda design: Plan(design, 60.0, 0.0, n_jobs=1)
+    )
     with pytest.raises(UsageError, match="cannot hold one split") as refused:
         evaluate(table(), changed(SHORT, budget=100))
     assert re.findall(r"budget='(\w+)'", str(refused.value)) == ["7m"]  # 60 s x 1.25 x 5 arms

@@ -201,21 +201,25 @@ def test_weights_of_another_network_are_refused(toy_run):
 
 
 class Spreads:
-    """A scorer with the given spreads of the class 'crack', one per score; scores keep falling."""
+    """A scorer with the given spreads of the class 'crack', one per score.
 
-    def __init__(self, *spreads: float) -> None:
-        self.left = list(spreads)
-        self.value = 100.0
+    Scores keep falling, but for `collapsed` times the last one where the spread is below .3.
+    """
+
+    def __init__(self, *spreads: float, collapsed: float = 2.1) -> None:
+        self.left, self.collapsed, self.value = list(spreads), collapsed, 100.0
 
     def score(self, generator) -> Score:
         spread = self.left.pop(0) if len(self.left) > 1 else self.left[0]
-        self.value -= 1
-        return Score(self.value, eligible=spread >= 0.3, spread={"crack": spread, "dent": 0.8})
+        low = spread < 0.3
+        value = self.collapsed * self.value if low else self.value - 1
+        self.value = self.value if low else value
+        return Score(value, eligible=not low, spread={"crack": spread, "dent": 0.8})
 
 
-def watched(toy_run, *spreads: float):
+def watched(toy_run, *spreads: float, **scores: float):
     run, events = toy_run(50, objective={"reconstruct_only": 0.0}), Events()  # scores at 5, 10, ...
-    run.scorer, run.callbacks = Spreads(*spreads), [events]
+    run.scorer, run.callbacks = Spreads(*spreads, **scores), [events]
     return run, events
 
 
@@ -231,8 +235,11 @@ def test_a_class_that_loses_its_variety_sends_the_run_back_to_the_last_good_scor
     assert saved == list(range(5, 55, 5))  # each once: the collapsed state of step 15 never
 
 
-def test_a_generator_that_never_had_variety_is_not_sent_back(toy_run):
-    run, events = watched(toy_run, 0.1, 0.2, 0.4, 0.2, 0.1)
+@pytest.mark.parametrize(
+    ("spreads", "worse"), [((0.1, 0.2, 0.4, 0.2, 0.1), 2.1), ((0.7, 0.2, 0.1), 1.9)]
+)
+def test_low_variety_from_the_start_or_with_a_good_score_is_no_collapse(toy_run, spreads, worse):
+    run, events = watched(toy_run, *spreads, collapsed=worse)
     train(run)
     assert (events.of("rollback"), run.state.retries) == ([], 0)
 
