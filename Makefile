@@ -26,9 +26,9 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(RUN) pytest -q -n 2 --dist worksteal
 
-# What is long and rarely breaks: browser, examples, notebook.
+# What is long and rarely breaks: browser, examples, notebook, the benchmark on tables.
 campaign: $(VENV)/installed-dev
-	$(RUN) pytest -q -m campaign
+	$(RUN) pytest -q -m campaign tests examples/benchmarks/test_tables_protocol.py
 
 # Kills, torn writes, full and read-only disks, two starts at one place, odd options: a sample, or the full counts.
 faults: $(VENV)/installed-dev

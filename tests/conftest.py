@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -113,6 +114,27 @@ def full_scorers_in_module() -> Iterator[None]:
     """Train scorers as outside of tests, for module fixtures; request it in every test."""
     with _full_scorers():
         yield
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`refuse(function, number, nth)`: the n-th call of an os function fails with this errno.
+
+    on: so does every later call.
+    """
+
+    def install(function: str, number: int, nth: int = 1, *, on: bool = False) -> None:
+        real, calls = getattr(os, function), count(1)
+
+        def failing(*args: object, **kwargs: object) -> object:
+            call = next(calls)
+            if call == nth or (on and call > nth):
+                raise OSError(number, os.strerror(number))
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(os, function, failing)
+
+    return install
 
 
 @pytest.fixture(scope="session")

@@ -435,27 +435,9 @@ def test_a_terminated_process_leaves_with_143_and_its_run_ends_as_an_undisturbed
 # A disk that refuses
 
 
-@pytest.fixture
-def refuse(monkeypatch):
-    """From the n-th call on, an os function fails with an error number."""
-
-    def install(function: str, number: int, nth: int = 1) -> None:
-        real, calls = getattr(os, function), []
-
-        def failing(*args, **kwargs):
-            calls.append(args)
-            if len(calls) >= nth:
-                raise OSError(number, os.strerror(number))
-            return real(*args, **kwargs)
-
-        monkeypatch.setattr(os, function, failing)
-
-    return install
-
-
 @pytest.mark.parametrize("function", ["mkdir", "open"])
 def test_a_read_only_place_is_exit_code_74_in_one_line(data, tmp_path, refuse, function):
-    refuse(function, errno.EROFS)
+    refuse(function, errno.EROFS, on=True)
     with pytest.raises(WriteFailedError, match="read-only") as caught:
         fit(data, tmp_path / "run", QUICK)
     assert (caught.value.exit_code, "\n" in str(caught.value)) == (74, False)
@@ -466,7 +448,7 @@ def test_a_full_disk_during_training_leaves_a_whole_checkpoint_to_go_on_from(
     data, run, whole, monkeypatch, refuse, nth
 ):
     with monkeypatch.context():
-        refuse("fsync", errno.ENOSPC, nth)
+        refuse("fsync", errno.ENOSPC, nth, on=True)
         with pytest.raises(WriteFailedError, match=r"[Ff]ree") as caught:
             fit(data, run, resume=True)
         monkeypatch.undo()

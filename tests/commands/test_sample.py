@@ -1,7 +1,6 @@
 """Exactly the images asked for, the same bytes whoever draws them."""
 
 import errno
-import os
 
 import numpy as np
 import pytest
@@ -137,22 +136,11 @@ def test_a_refused_class_leaves_no_file_and_the_others_are_written(run, tmp_path
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 @pytest.mark.parametrize("nth", [1, 2, 4, 6])
-def test_a_full_disk_leaves_nothing_and_the_same_call_succeeds(
-    run, tmp_path, monkeypatch, number, nth
-):
-    real, calls = os.write, []
-
-    def failing(*args):
-        calls.append(args)
-        if len(calls) == nth:
-            raise OSError(number, os.strerror(number))
-        return real(*args)
-
+def test_a_full_disk_leaves_nothing_and_the_same_call_succeeds(run, tmp_path, refuse, number, nth):
     sample(run, tmp_path / "whole", counts={"odd": 5})
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", failing)
-        with pytest.raises(WriteFailedError):
-            sample(run, tmp_path / "out", counts={"odd": 5})
+    refuse("write", number, nth)
+    with pytest.raises(WriteFailedError):
+        sample(run, tmp_path / "out", counts={"odd": 5})
     assert [path.name for path in tmp_path.iterdir()] == ["whole"]
     sample(run, tmp_path / "out", counts={"odd": 5})
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")

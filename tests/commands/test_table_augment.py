@@ -215,23 +215,14 @@ def test_other_columns_classes_and_kinds_of_model_are_refused(
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 @pytest.mark.parametrize("nth", [1, 2, 3, 5, 6])
 def test_a_disk_that_refuses_any_write_leaves_the_earlier_output(
-    table_run, table_file, tmp_path, monkeypatch, number, nth
+    table_run, table_file, tmp_path, refuse, number, nth
 ):
     out = tmp_path / "out.csv"
     augment(table_file, out, model=table_run, top_up=HALF)
     before = files(tmp_path)
-    real, calls = os.write, []
-
-    def failing(*args):
-        calls.append(args)
-        if len(calls) == nth:
-            raise OSError(number, os.strerror(number))
-        return real(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", failing)
-        with pytest.raises(WriteFailedError) as caught:
-            augment(table_file, out, model=table_run, mark=True, overwrite=True)
+    refuse("write", number, nth)
+    with pytest.raises(WriteFailedError) as caught:
+        augment(table_file, out, model=table_run, mark=True, overwrite=True)
     assert "\n" not in str(caught.value)
     assert files(tmp_path) == before
     augment(table_file, out, model=table_run, mark=True, overwrite=True)

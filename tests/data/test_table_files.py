@@ -330,25 +330,16 @@ def test_parquet_keeps_values_schema_metadata_and_row_groups(typed_parquet, tmp_
 @pytest.mark.parametrize("nth", [1, 3, 5])
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_disk_that_refuses_a_write_leaves_the_earlier_files(
-    typed_parquet, tmp_path, monkeypatch, number, nth, kind
+    typed_parquet, tmp_path, refuse, number, nth, kind
 ):
     path, out = tmp_path / f"data.{kind}", tmp_path / f"out.{kind}"
     if kind == "csv":
         path.write_text("a,b\n1,x\n2,y\n")
     append(path, out)
     before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
-    real, calls = os.write, []
-
-    def failing(*args):
-        calls.append(args)
-        if len(calls) == nth:
-            raise OSError(number, os.strerror(number))
-        return real(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", failing)
-        with pytest.raises(WriteFailedError, match="could not write"):
-            append(path, out)
+    refuse("write", number, nth)
+    with pytest.raises(WriteFailedError, match="could not write"):
+        append(path, out)
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
 
 

@@ -25,24 +25,6 @@ def names(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
 
 
-@pytest.fixture
-def refuse(monkeypatch):
-    """Make the n-th call of an os function fail with the given error number."""
-
-    def install(function: str, number: int, nth: int = 1) -> None:
-        real, calls = getattr(os, function), []
-
-        def failing(*args, **kwargs):
-            calls.append(args)
-            if len(calls) == nth:
-                raise OSError(number, os.strerror(number))
-            return real(*args, **kwargs)
-
-        monkeypatch.setattr(os, function, failing)
-
-    return install
-
-
 def test_a_written_file_holds_the_bytes_and_leaves_nothing_else(tmp_path, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda d, content: real(d, content[:30_000]))  # a part at once

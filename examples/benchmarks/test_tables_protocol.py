@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 import tables_figures as figures
 import tables_protocol as protocol
 from tables_ours import IDEAS, Rows
 
+pytestmark = pytest.mark.campaign
 INFO = protocol.TableInfo("toy", ["colour"], ["rare"], 60)
 
 
@@ -128,7 +129,6 @@ def test_rare_classes_are_cut_to_a_size_and_the_rest_is_whole() -> None:
     assert protocol.cut_rare(train, ["rare"], 30, 0) is None
 
 
-@pytest.mark.slow
 def test_every_arm_of_a_cell_is_judged_at_both_decisions() -> None:
     X, y = toy(rare=24)
     train, test = protocol.split(X[y != "alone"], y[y != "alone"], 0)
