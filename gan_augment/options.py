@@ -140,13 +140,6 @@ class FitOptions(Frozen):
         description="Kinds of columns that are not to be inferred, as zip=categorical,visit=id, or "
         "a TOML file with a table [columns]. Kinds: categorical, numeric, datetime, id.",
     )
-    most_rows: int = Field(
-        default=1_000_000,
-        strict=True,
-        ge=1_000,
-        le=MOST,
-        description="The rows to read of a larger Parquet file, including all of small classes.",
-    )
     classes: str | tuple[str, ...] = Field(
         default="rare", description="The classes to top up: rare, all, or names with commas."
     )

@@ -25,7 +25,7 @@ COMMANDS = ("augment", "choose", "fit", "sample", "translate", "evaluate", "insp
 """The commands that a table of a config file may be named after."""
 
 PANELS = {
-    "Data": "data path run result target columns most_rows classes image_size window flips "
+    "Data": "data path run result target columns classes image_size window flips "
     "skip_bad unlabelled group time gap group_duplicates source",
     "Training": "recipe recipes steps budget gan_budget selection seed device "
     "precision model seconds table backbone convert",
@@ -84,7 +84,7 @@ FIT_SHOWN = (
     "target columns classes recipe steps budget image_size window flips selection seed "
     "device precision threads skip_bad"
 )
-FIT_ADVANCED = "most_rows unlabelled"
+FIT_ADVANCED = "unlabelled"
 DEFAULT_BUDGET_S = 300.0
 """Time of a fit of images without --steps and --budget, as 5m in the help."""
 

@@ -1,8 +1,7 @@
-"""Scaling: speed of ranks, fits after kills, large tables, costs by size.
+"""Scaling: speed of ranks, fits after kills, costs by size.
 
     python examples/benchmarks/scale.py speed [--recipes anchored,free]
     python examples/benchmarks/scale.py kills [--count 20]
-    python examples/benchmarks/scale.py topup
     python examples/benchmarks/scale.py costs
 
 Each writes its own part of `scale.json` beside it (or --out FILE). Ranks have one thread each. A
@@ -12,12 +11,10 @@ busy machine halves a rate; seconds of the processor, told beside those of the c
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import platform
 import random
-import shutil
 import signal
 import statistics
 import subprocess
@@ -30,16 +27,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SIDE, BATCH, ROWS = 32, 128, 600
 WARM_UP, STEPS, ROUNDS = 2, 10, 3
 FIT_STEPS = 400
-TOPUP_ROWS = (1_000_000, 2_000_000, 5_000_000, 10_000_000)
-COMMAND = [sys.executable, "-m", "gan_augment_cli"]
 
 
 def torchrun(ranks: int, restarts: int = 0) -> list[str]:
@@ -256,86 +249,6 @@ def model(run: Path) -> bytes:
     return (run / "model" / "tensors.safetensors").read_bytes()
 
 
-def topup() -> dict[str, Any]:
-    """Top up Parquet files of one to ten million rows: seconds, and the most memory at any time."""
-    told: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        for rows in TOPUP_ROWS:
-            payments(folder / "rows.parquet", rows)
-            out = folder / "out.parquet"
-            words = ["augment", "rows.parquet", "out.parquet", "--target", "kind", "--quiet"]
-            words += ["--run", "run", "--most-rows", "500000"]
-            spent = measured([*COMMAND, *words], folder)
-            added = pq.ParquetFile(out).metadata.num_rows - rows
-            told[f"{rows:,} rows"] = spent | {"rows added": added}
-            print(rows, told[f"{rows:,} rows"])
-            for name in ("out.parquet", "out.parquet.manifest.csv", "rows.parquet"):
-                (folder / name).unlink()
-            shutil.rmtree(folder / "run")
-    for clock in ("wall_s", "cpu_s"):
-        seconds = [one[clock] for one in told.values() if clock in one]
-        slope, start = np.polyfit(TOPUP_ROWS, seconds, 1)
-        line = start + slope * np.array(TOPUP_ROWS)
-        told[f"a line of {clock}"] = {
-            "at no row": round(start, 2),
-            "a million rows": round(slope * 1e6, 2),
-            "farthest from it": round(float(np.abs(np.array(seconds) / line - 1).max()), 3),
-        }
-    return told
-
-
-def payments(path: Path, rows: int) -> None:
-    """Write a Parquet file of eight columns and a class, one row in a thousand of the rare one."""
-    rng, writer = np.random.default_rng(0), None
-    for start in range(0, rows, 250_000):
-        n = min(250_000, rows - start)
-        kind = np.where(rng.random(n) < 0.001, "fraud", "fine")
-        columns = {
-            "number": np.arange(start, start + n),
-            "amount": np.round(rng.gamma(2.0, 50.0, n) + 80 * (kind == "fraud"), 2),
-            "hour": rng.integers(0, 24, n),
-            "age": rng.normal(40, 12, n),
-            "country": rng.choice(["DE", "ES", "FR", "IT"], n),
-            "shop": rng.choice([f"shop-{i}" for i in range(40)], n),
-            "first": rng.normal(size=n),
-            "second": rng.normal(size=n),
-            "kind": kind,
-        }
-        table = pa.table(columns)
-        writer = writer or pq.ParquetWriter(path, table.schema)
-        writer.write_table(table)
-    assert writer is not None
-    writer.close()
-
-
-def digest(out: Path) -> str:
-    """The sha256 of all rows of Parquet in order, or of the names and bytes of all images."""
-    total = hashlib.sha256()
-    if out.suffix or any(out.glob("part-*")):
-        for file in [out] if out.suffix else sorted(out.glob("part-*")):
-            frame = pd.read_parquet(file)
-            total.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-        return total.hexdigest()
-    for file in sorted(out.rglob("*.png")):
-        total.update(str(file.relative_to(out)).encode() + file.read_bytes())
-    return total.hexdigest()
-
-
-def measured(command: list[str], folder: Path) -> dict[str, float]:
-    """Run a command: seconds of the clock and of the processor, and its most memory."""
-    began_s = time.monotonic()
-    process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} ended with {status}")
-    return {
-        "wall_s": round(time.monotonic() - began_s, 1),
-        "cpu_s": round(used.ru_utime + used.ru_stime, 1),
-        "MiB": round(used.ru_maxrss / 1024),
-    }
-
-
 def costs() -> dict[str, Any]:
     """Seconds of one thread of each command at four sizes, and the power of the size in them."""
     from gan_augment import TabularGAN, evaluate
@@ -437,7 +350,6 @@ def gloo_rate() -> dict[str, float]:
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "speed": lambda chosen: speed(chosen.recipes.split(",")),
     "kills": lambda chosen: kills(chosen.count, chosen.signals.split(",")),
-    "topup": lambda chosen: topup(),
     "costs": lambda chosen: costs(),
 }
 

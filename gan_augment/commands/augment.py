@@ -301,7 +301,7 @@ def _read(
     progress: Progress,
 ) -> Source:
     """Read the data; raise if it cannot be written to `out`, or does not suit the model."""
-    read = read_data(source, options, progress, sampled=True)
+    read = read_data(source, options, progress)
     if read.kind.tabular:
         check_out(out, read.read.source)
         if mark:

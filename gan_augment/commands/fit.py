@@ -203,7 +203,7 @@ def fit(
 def _assist(source: str | Path | Source, ranks: World) -> None:
     """Train together with rank 0, which writes the run."""
     if options := ranks.share():
-        data = read_data(source, options, sampled=True)
+        data = read_data(source, options)
         with interruptible(lambda: ""), stop_on_signals() as stop:
             run = RunContext(stop=stop, fingerprint=data.sha256)
             data.generator().fit(data.data, run, **data.fit_arguments())
@@ -248,7 +248,7 @@ def _prepared(
     begun = options
     if resume:
         begun, options = _begun_with(run, options)
-    data = read_data(source, options, progress, sampled=True)
+    data = read_data(source, options, progress)
     if resume:
         _check_settings(run, begun, options, data.counts)  # names of classes are known now
         kept = {name: getattr(options, name) for name in _FREE}

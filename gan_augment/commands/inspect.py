@@ -211,7 +211,7 @@ def _columns(schema: TableSchema, rows: int) -> tuple[dict[str, Any], list[str]]
     n = 4 * width * rows
     memory = f"{n / 2**20:,.1f} MiB" if n >= 2**20 else f"{n / 2**10:,.1f} KiB"
     columns = [
-        {**c.model_dump(mode="json", include=_OF_COLUMNS), "levels": len(c.levels)}
+        {**c.model_dump(mode="json", include=_OF_COLUMNS), "categories": len(c.categories)}
         for c in schema.columns
     ]
     target = None if schema.target is None else str(schema.target.name)

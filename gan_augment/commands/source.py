@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,11 +66,10 @@ ROWS_A_CLASS = 5
 PHOTO_PX = 100
 """From this side on, pretrained features serve better than drawn images."""
 CLASSES_SHOWN = 50
-_OF_IMAGES, _OF_TABLES = ("image_size",), ("columns", "most_rows")
 _FOREIGN: dict[KindName, tuple[str, ...]] = {
-    "image": _OF_TABLES,
-    "signal": (*_OF_IMAGES, *_OF_TABLES),
-    "table": (*_OF_IMAGES, "flips", "skip_bad", "window"),
+    "image": ("columns",),
+    "signal": ("image_size", "columns"),
+    "table": ("image_size", "flips", "skip_bad", "window"),
 }
 """Options that are refused for each kind of data."""
 
@@ -116,15 +114,9 @@ class Source:
         return schema
 
     @property
-    def _whole(self) -> Any:
-        """Return counts and fingerprint of a large table that was read in part, or None."""
-        return getattr(self.read, "whole", None)
-
-    @property
     def counts(self) -> Mapping[str, int]:
-        """Rows per class, including rows of a large table that were not read."""
-        counts: Mapping[str, int] = self._whole.counts if self._whole else self.data.counts
-        return counts
+        """Rows per class."""
+        return self.data.counts
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -171,9 +163,7 @@ class Source:
     @cached_property
     def sha256(self) -> str:
         """The fingerprint of the data."""
-        known = self.kind.sha256(self.data, self.unlabelled)
-        both = f"{known} {self._whole.sha256}" if self._whole else ""
-        return sha256(both.encode()).hexdigest() if both else known
+        return self.kind.sha256(self.data, self.unlabelled)
 
     @cached_property
     def unlabelled(self) -> Labelled | None:
@@ -343,15 +333,12 @@ def read_data(
     options: FitOptions,
     progress: Progress | None = None,
     *,
-    sampled: bool = False,
     more: Sequence[str] = (),
 ) -> Source:
     """Read labelled images or signals, or with `options.target` a table.
 
-    A `Source` is read already, and only gets the options. sampled: True to read at most
-    `options.most_rows` rows of a Parquet file, chosen by `read_table`. more: further columns of a
-    manifest of images. Raises DataError for unusable data, UsageError for options of another kind
-    of data.
+    A `Source` is read already, and only gets the options. more: further columns of a manifest of
+    images. Raises DataError for unusable data, UsageError for options of another kind of data.
     """
     if isinstance(source, Source):
         return source if source.options == options else replace(source, options=options)
@@ -363,9 +350,7 @@ def read_data(
 
         check_options(source, options, "table")
         progress.phase("reading the table")
-        most = options.most_rows if sampled else None
-        table = read_table(source, options.target, options.columns, most_rows=most)
-        return Source(source, table, options)
+        return Source(source, read_table(source, options.target, options.columns), options)
     how: dict[str, Any] = {"skip_bad": options.skip_bad, "progress": progress}
     if options.window is not None or holds_signals(source):
         check_options(source, options, "signal")

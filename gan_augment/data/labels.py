@@ -6,6 +6,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,6 +75,15 @@ def check_classes(distinct: Sequence[object], where: str, n: int) -> None:
         )
 
 
+def check_flat(labels: NDArray[Any]) -> None:
+    """Raise DataError unless labels have the shape (N,)."""
+    if labels.ndim != 1:
+        cure = "y.argmax(axis=1)" if labels.ndim == 2 and labels.shape[1] > 1 else "y.ravel()"
+        raise DataError(
+            f"labels have shape {labels.shape}; expected (N,), one per row. Pass {cure}."
+        )
+
+
 def encode_labels(
     y: ArrayLike, class_names: Sequence[str] | None = None
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -88,11 +98,7 @@ def encode_labels(
     (array([1, 0, 1]), ('9', '10'))
     """
     values = np.asarray(y)
-    if values.ndim != 1:
-        cure = "y.argmax(axis=1)" if values.ndim == 2 and values.shape[1] > 1 else "y.ravel()"
-        raise DataError(
-            f"labels have shape {values.shape}; expected (N,), one per row. Pass {cure}."
-        )
+    check_flat(values)
     if values.dtype.kind not in "OUiubf":
         raise DataError(
             f"labels are {values.dtype}; expected strings, integers, booleans or floats, such as "

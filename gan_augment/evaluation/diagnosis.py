@@ -312,11 +312,11 @@ def _strip(pixels: NDArray[Any], *, synthetic: bool) -> str:
 def _histogram(column: Column, real: Plain, generated: Plain) -> dict[str, Any]:
     """Return bins or levels, and the share of each in both sets; missing cells are in no bin."""
     both = [real, generated]
-    if column.has_levels:
-        n = len(column.levels)
+    if column.kind == "categorical":
+        n = len(column.categories)
         counts = [np.bincount(np.where(c < 0, n, c), minlength=n + 1) for c in both]
         often = np.sort(np.argsort(-counts[0][:n], kind="stable")[:MOST_LEVELS])
-        levels = [str(column.levels[code]) for code in often]
+        levels = [str(column.categories[code]) for code in often]
         if any(c.sum() > c[often].sum() for c in counts):
             levels.append("others or missing")
         counts = [np.append(c[often], c.sum() - c[often].sum())[: len(levels)] for c in counts]
@@ -326,7 +326,7 @@ def _histogram(column: Column, real: Plain, generated: Plain) -> dict[str, Any]:
         edges = np.histogram_bin_edges(np.concatenate(known), BINS)
         counts = [np.histogram(cells, edges)[0] for cells in known]
         axis = {"edges": [float(edge + column.origin) for edge in edges]}
-        if column.unit is not None:  # moments
+        if column.unit is not None:  # dates
             axis = {"levels": [str(cell) for cell in restored(np.round(edges[:-1]), column)]}
     pairs = zip(("real", "generated"), both, counts, strict=True)
     return axis | {side: (n / max(1, len(cells))).round(4).tolist() for side, cells, n in pairs}

@@ -56,7 +56,7 @@ def table_encoder(real: Labelled, schema: TableSchema) -> Callable[[Labelled], N
             encoded: NDArray[Any] = encoder.transform(cells(table))
         return encoded.astype(np.float64, copy=False)
 
-    coded = np.array([column.has_levels for column in schema.learned], dtype=bool)
+    coded = np.array([column.kind == "categorical" for column in schema.learned], dtype=bool)
     filled = SimpleImputer(strategy="median", keep_empty_features=True)
     levels = OneHotEncoder(
         max_categories=MOST_LEVELS, handle_unknown="infrequent_if_exist", sparse_output=False

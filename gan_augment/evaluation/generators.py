@@ -339,7 +339,7 @@ def _keys(data: Labelled, schema: TableSchema | None) -> list[Any]:
     known = plain_columns(data.frame, schema.learned)
     for number, column in enumerate(schema.learned):
         values = known[column.name].astype(np.float64)
-        if column.has_levels:
+        if column.kind == "categorical":
             there = data.frame[column.name].notna().to_numpy(dtype=bool)
             values[(values < 0) & there] = -2  # a level never seen
         cells[:, number] = values

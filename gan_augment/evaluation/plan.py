@@ -21,7 +21,7 @@ from gan_augment.data.groups import (
     near_duplicates,
     same_rows,
 )
-from gan_augment.data.tables.reader import moments, set_aside
+from gan_augment.data.tables.reader import row_times, set_aside
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.data.topup_plan import choose_classes, plan_topup
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError, plural
@@ -355,7 +355,7 @@ def _with_groups_and_times(
         series = pd.Series(options.time, name="time")
         if len(series) != len(data):
             raise UsageError(f"time has {len(series)} values; expected {len(data)}, one per row")
-        times = moments(series)
+        times = row_times(series)
     if options.group is not None and "group" not in names:
         codes = group_codes(options.group, len(data))
         data = replace(data, groups=join_groups(len(data), [], codes))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gan_augment import machine
-from gan_augment.data.tables.encoding import LevelColumn, NumericColumn, TableEncoding
+from gan_augment.data.tables.encoding import CategoryColumn, NumericColumn, TableEncoding
 from gan_augment.data.tables.schema import Name
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.machine import ComputeConfig
@@ -70,12 +70,12 @@ class RowSampler:
     ) -> RowSampler:
         """Read a saved sampler."""
         assert meta.table is not None
-        columns: dict[Name, NumericColumn | LevelColumn] = {}
+        columns: dict[Name, NumericColumn | CategoryColumn] = {}
         for number, described in enumerate(meta.table.learned):
             saved: dict[str, Any] = dict(below(arrays, f"columns/{number}"))
-            for name in saved.keys() & {"levels", "missing", "spikes"}:
+            for name in saved.keys() & {"categories", "missing", "spikes"}:
                 saved[name] = saved[name].tolist()
-            column = NumericColumn if described.has_numbers else LevelColumn
+            column = NumericColumn if described.has_numbers else CategoryColumn
             columns[described.name] = column(**saved)
         encoding, own = TableEncoding(columns), dict[str, Any](below(arrays, "anchors"))
         network = restored_network(

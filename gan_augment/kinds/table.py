@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,8 +11,6 @@ from numpy.typing import NDArray
 
 from gan_augment.errors import DataError, plural
 from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind, check_model_classes
-
-_NUMBERS = str.maketrans("iu", "ff")
 
 
 class TableKind(Kind):
@@ -95,10 +94,24 @@ class TableKind(Kind):
         return [str(value) for value in pd.util.hash_pandas_object(data.frame, index=False)]
 
     def sha256(self, data: Labelled, unlabelled: Labelled | None = None) -> str:
-        """Return the fingerprint of cells, labels, ids, groups and class names."""
-        from gan_augment.data.tables.columns import table_sha256
+        """Return the fingerprint of names, dtypes, cells, labels, ids, groups and class names.
 
-        return table_sha256(data, unlabelled)
+        The index of the frame does not count.
+        """
+        import pandas as pd
+
+        total = hashlib.sha256(repr((len(data), data.names)).encode())
+        for number, (name, dtype) in enumerate(data.frame.dtypes.items()):
+            total.update(repr((name, str(dtype))).encode("utf-8", "surrogatepass"))
+            column = data.frame.iloc[:, number]
+            total.update(pd.util.hash_pandas_object(column, index=False).to_numpy().data)
+        total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
+        total.update("\0".join(data.ids.tolist()).encode())
+        if data.groups is not None:
+            total.update(b"\0groups" + np.ascontiguousarray(data.groups.astype("<i8")).tobytes())
+        if unlabelled is not None:
+            total.update(b"\0unlabelled" + self.sha256(unlabelled).encode())
+        return total.hexdigest()
 
     def schema(self, data: Labelled, overrides: Any = None) -> Any:
         """Return the columns as inferred from the rows; overrides: chosen kinds of columns."""
@@ -117,7 +130,8 @@ class TableKind(Kind):
     def check_model(self, data: Labelled, meta: Any, schema: Any = None) -> None:
         """Raise DataError if the model has other classes, columns or types.
 
-        All numbers are of one type: CSV and Parquet files may give the same cells other dtypes.
+        All numbers are of one type, and so are all dates: CSV and Parquet files give the same cells
+        other dtypes.
         """
         check_model_classes(data, meta)
         mine, theirs = (
@@ -125,8 +139,8 @@ class TableKind(Kind):
         )
         for name in [*theirs, *mine]:
             both = [columns.get(name) for columns in (mine, theirs)]
-            types = {one and one.pandas_dtype.kind.translate(_NUMBERS) for one in both}
-            if len(types) > 1:
+            types = {one and ("M" if one.unit else one.pandas_dtype.kind) for one in both}
+            if len(types) > 1 and not types <= set("iuf"):
                 here, there = (one.dtype if one else "not there" for one in both)
                 raise DataError(
                     f"column {name!r} is {here} in the data and {there} in the model; fit a model "

@@ -21,7 +21,6 @@ from gan_augment.data.tables.containers import (
     plain_container,
     rows_like,
     take,
-    template_of,
 )
 from gan_augment.data.tables.inference import ReadTarget, column_names, read_target
 from gan_augment.data.tables.schema import Column, Overrides, TableSchema
@@ -86,7 +85,7 @@ class ParsedInput:
             warn(
                 f"id columns are not learned, and new rows get new ids: {schema.ids}. A "
                 "classifier can recognise added rows by their ids: drop these columns before "
-                "GANAugmenter, or list columns of levels in categorical_features"
+                "GANAugmenter, or list columns of categories in categorical_features"
             )
         return schema.model_copy(update={"target": self.target})
 
@@ -115,7 +114,7 @@ class ParsedInput:
     def _like_x(self, data: Labelled) -> Any:
         """Return rows in the container, shape, dtype and scale of X."""
         if data.kind.tabular:
-            return rows_like(template_of(self.x), data.frame)
+            return rows_like(self.x, data.frame)
         dtype, values = self.x.dtype, data.values if data.kind is SIGNAL else data.pixels
         if data.kind is IMAGE and (dtype.kind == "b" or (dtype.kind == "f" and self.x.max() <= 1)):
             values = values / 255.0
@@ -248,7 +247,11 @@ def _read_labels(y: Any, n: int) -> tuple[ReadTarget, ClassLabels, Any]:
             )
     target = read_target(as_series(column, n), separate=True)
     dtype = column.dtype if isinstance(column, np.ndarray) else None
-    return target, ClassLabels(target.class_names, np.array(target.column.levels, dtype=dtype)), y
+    return (
+        target,
+        ClassLabels(target.class_names, np.array(target.column.categories, dtype=dtype)),
+        y,
+    )
 
 
 def _read_images(

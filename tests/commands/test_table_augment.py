@@ -131,13 +131,24 @@ def test_parquet_keeps_its_schema_and_its_rows(parquet_file, tmp_path):
     assert result.run == tmp_path / "run"
 
 
-def test_a_model_of_a_csv_serves_a_parquet_file_of_the_same_columns(
-    table_run, parquet_file, tmp_path
+def test_models_of_csv_and_parquet_files_serve_each_other_whatever_the_dates_and_the_order(
+    table_run, table_file, tmp_path
 ):
-    augment(parquet_file, tmp_path / "out.parquet", model=table_run)
+    frame = read_csv(table_file)[0]
+    frame["day"] = pd.to_datetime(frame["day"]).dt.date
+    data = tmp_path / "dates.parquet"
+    frame[frame.columns[::-1]].to_parquet(data, index=False)
+    augment(data, tmp_path / "out.parquet", model=table_run)
     table = pq.read_table(tmp_path / "out.parquet")
-    assert table.schema.equals(pq.read_schema(parquet_file), check_metadata=True)
+    assert table.schema.equals(pq.read_schema(data), check_metadata=True)
     assert len(table) == 96
+    days = set(pd.date_range("2020-01-01", "2020-03-01").date)
+    assert set(table["day"].to_pylist()) <= days
+    augment(data, tmp_path / "again.parquet", options=QUICK, run=tmp_path / "run")
+    augment(table_file, tmp_path / "out.csv", model=tmp_path / "run")
+    made = read_csv(tmp_path / "out.csv")[0]
+    assert made.dtypes.equals(read_csv(table_file)[0].dtypes)
+    assert set(pd.to_datetime(made["day"], format="%Y-%m-%d").dt.date) <= days
 
 
 def test_the_data_is_never_written_over(table_run, table_file, tmp_path):

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from gan_augment.data.tables.columns import joined, output_frame, plain, plain_columns, restored
-from gan_augment.data.tables.containers import normalised
+from gan_augment.data.tables.containers import plain_series
 from gan_augment.data.tables.inference import infer_column, infer_schema
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Column, ColumnKind, TableSchema
@@ -24,19 +23,15 @@ from gan_augment.errors import DataError, UsageError
 
 WHOLE = [3, 1, 2, 3, -4]
 REAL = [0.25, 1.5, -3.75, 1.5, 0.0]
-MOMENTS = ["2024-01-31 10:00:00", "1969-12-31 23:59:59", None, "2024-03-31 01:30:00"]
+DATES = ["2024-01-31 10:00:00", "1969-12-31 23:59:59", None, "2024-03-31 01:30:00"]
 WORDS = ["b", None, "a", "é", "b"]
 N = 40
 RNG = np.random.Generator(np.random.Philox(0))
 KEYS = [f"word {i}" for i in range(N)]
 
 
-def arrow(values: list[Any], kind: pa.DataType) -> pd.Series:
-    return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(values, type=kind)))
-
-
-def moments(unit: str, zone: str | None = None) -> pd.Series:
-    index = pd.DatetimeIndex(pd.to_datetime(MOMENTS)).as_unit(unit)
+def dates(unit: str, zone: str | None = None) -> pd.Series:
+    index = pd.DatetimeIndex(pd.to_datetime(DATES)).as_unit(unit)
     return pd.Series(index if zone is None else index.tz_localize("UTC").tz_convert(zone))
 
 
@@ -57,11 +52,11 @@ CELLS: list[tuple[str, ColumnKind, pd.Series]] = [
     ("whole floats", "numeric", pd.Series([1.0, np.nan, 3.0])),
     ("thirds", "numeric", pd.Series([1 / 3, 2 / 3, 7.1])),
     ("float32 of decimals", "numeric", pd.Series([0.1, 0.25, 12.34], dtype="float32")),
-    *((f"M8[{unit}]", "datetime", moments(unit)) for unit in ("s", "ms", "us", "ns")),
-    ("in a zone", "datetime", moments("ns", "Europe/Berlin")),
-    ("fixed offset", "datetime", moments("us", "UTC+02:00")),
-    ("bool", "boolean", pd.Series([True, False, True])),
-    ("boolean", "boolean", pd.Series([True, None, False], dtype="boolean")),
+    *((f"M8[{unit}]", "datetime", dates(unit)) for unit in ("s", "ms", "us", "ns")),
+    ("in a zone", "datetime", dates("ns", "Europe/Berlin")),
+    ("fixed offset", "datetime", dates("us", "UTC+02:00")),
+    ("bool", "categorical", pd.Series([True, False, True])),
+    ("boolean", "categorical", pd.Series([True, None, False], dtype="boolean")),
     *((f"text {kind}", "categorical", pd.Series(WORDS, dtype=kind)) for kind in (None, "string")),
     ("object text", "categorical", objects("b", np.nan, "a")),
     ("category", "categorical", pd.Series(WORDS, dtype="category")),
@@ -87,7 +82,7 @@ CELLS: list[tuple[str, ColumnKind, pd.Series]] = [
     ("int64 forced", "categorical", pd.Series([7, 5, 7])),
     ("one int8", "constant", pd.Series([7, 7], dtype="int8")),
     (
-        "one moment",
+        "one date",
         "constant",
         pd.Series(pd.to_datetime(["2024-01-01"] * 2).tz_localize("Asia/Tokyo")),
     ),
@@ -124,20 +119,14 @@ def test_cells_come_back_in_their_dtype(name: str, kind: str, series: pd.Series)
         (objects(dt.date(2024, 1, 31), None), "datetime64[us]"),
         (objects(pd.Timestamp("2024-01-01"), pd.NaT), "datetime64[us]"),
         (objects(None, None), "float64"),
-        (arrow([3, None], pa.int16()), "Int16"),
-        (arrow([True, None], pa.bool_()), "boolean"),
-        (arrow([0.5, None], pa.float32()), "float32"),
-        (arrow(["a", None], pa.large_string()), str(pd.Series(["a"]).dtype)),
-        (arrow([dt.date(2024, 1, 31), None], pa.date32()), "datetime64[ms]"),
-        (arrow([None, None], pa.null()), "float64"),
         (pd.Series(pd.Categorical(["a"], pd.Index(["a"], dtype=object))), "category"),
     ],
 )
-def test_objects_and_arrows_types_become_plain_dtypes(series: pd.Series, dtype: str) -> None:
-    plain_series = normalised(series)
-    found = str(plain_series.dtype)
+def test_objects_become_plain_dtypes(series: pd.Series, dtype: str) -> None:
+    cells = plain_series(series)
+    found = str(cells.dtype)
     assert found == dtype or (found.startswith("datetime64[") and dtype.startswith("datetime64["))
-    assert plain_series.isna().tolist() == series.isna().tolist()
+    assert cells.isna().tolist() == series.isna().tolist()
 
 
 def test_generated_numbers_are_written_as_the_training_data_has_them() -> None:
@@ -150,7 +139,7 @@ def test_generated_numbers_are_written_as_the_training_data_has_them() -> None:
         assert not np.signbit(restored([-0.001], infer_column(pd.Series(cells), "x"))).any()
 
 
-def test_moments_too_fine_for_a_float_stay_within_their_range() -> None:
+def test_dates_too_fine_for_a_float_stay_within_their_range() -> None:
     cells = pd.Series(np.array(["1700-01-01T00:00:00.123456789", "2200-01-01"], dtype="M8[ns]"))
     column = column_of(cells)
     back = restored(plain(cells, column), column)
@@ -160,13 +149,13 @@ def test_moments_too_fine_for_a_float_stay_within_their_range() -> None:
 def test_a_column_is_read_whatever_dtype_its_cells_have_by_now() -> None:
     column = infer_column(pd.Series([1, 2, 3], dtype="int64"), "x")
     assert plain(pd.Series([2, None], dtype="Int8"), column)[0] == 2
-    level = infer_column(pd.Series([1, 2, 1]), "x", "categorical")
-    assert plain(pd.Series([2.0, np.nan]), level).tolist() == [1, -1]
-    moment = infer_column(pd.Series(pd.to_datetime(["2024-01-01", "2024-01-05"])), "x")
-    assert moment.unit == "D"
-    assert plain(objects(dt.date(2024, 1, 3)), moment).tolist() == [2]
-    levels = infer_column(pd.Series(["a", "b", "a"]), "x")
-    assert plain(pd.Series(["b", "new", None]), levels).tolist() == [1, -1, -1]
+    codes = infer_column(pd.Series([1, 2, 1]), "x", "categorical")
+    assert plain(pd.Series([2.0, np.nan]), codes).tolist() == [1, -1]
+    date = infer_column(pd.Series(pd.to_datetime(["2024-01-01", "2024-01-05"])), "x")
+    assert date.unit == "D"
+    assert plain(objects(dt.date(2024, 1, 3)), date).tolist() == [2]
+    words = infer_column(pd.Series(["a", "b", "a"]), "x")
+    assert plain(pd.Series(["b", "new", None]), words).tolist() == [1, -1, -1]
     for cells in (pd.Series(["a", "b"]), pd.Series(pd.to_datetime(["2024-01-01"]))):
         with pytest.raises(DataError, match="learned as numeric"):
             plain(cells, column)
@@ -229,9 +218,9 @@ def test_one_cell_that_is_no_date_makes_a_column_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("cells", "name", "kind"),
     [
-        ([True, False], "x", "boolean"),
-        (pd.Series([True, None], dtype="boolean"), "x", "boolean"),
-        (pd.Series([True, False, None], dtype=object), "x", "boolean"),
+        ([True, False], "x", "categorical"),
+        (pd.Series([True, None], dtype="boolean"), "x", "categorical"),
+        (pd.Series([True, False, None], dtype=object), "x", "categorical"),
         (["yes", "no"], "x", "categorical"),
         ([0, 1, 0], "x", "numeric"),
         (np.arange(N) + 7, "x", "id"),
@@ -291,7 +280,7 @@ def test_spikes_are_values_of_a_twentieth_of_the_cells() -> None:
     cells = np.concatenate([np.zeros(30), np.full(5, 9.5), np.arange(65) + 0.5, [np.nan] * 50])
     column = column_of(cells)
     assert column.spikes == (0.0, 9.5)
-    assert "often 0 (30%), 9.5 (6%)" in column.why
+    assert "often 0, 9.5" in column.why
     assert column_of([0] * 9 + [1, 2, 3]).spikes == ()
     days = pd.Series(pd.date_range("2024-01-02", periods=60))
     days = pd.concat([days, pd.Series(pd.to_datetime(["2024-01-11"] * 9))], ignore_index=True)
@@ -299,17 +288,17 @@ def test_spikes_are_values_of_a_twentieth_of_the_cells() -> None:
     assert (plain(days, column_of(days)) == 9).sum() == 10
 
 
-def test_the_resolution_of_moments_is_found() -> None:
-    moments = ["2024-01-01", "2024-01-01 05:00", "2024-01-01 05:30", "2024-01-01 05:30:01"]
-    moments += ["2024-01-01 05:30:01.5", "2024-01-01 05:30:01.000005"]
-    for text, unit in zip(moments, ("D", "h", "m", "s", "ms", "us"), strict=True):
+def test_the_resolution_of_dates_is_found() -> None:
+    dates = ["2024-01-01", "2024-01-01 05:00", "2024-01-01 05:30", "2024-01-01 05:30:01"]
+    dates += ["2024-01-01 05:30:01.5", "2024-01-01 05:30:01.000005"]
+    for text, unit in zip(dates, ("D", "h", "m", "s", "ms", "us"), strict=True):
         assert column_of(pd.Series([pd.Timestamp("2020-01-01"), pd.Timestamp(text)])).unit == unit
 
 
-def test_levels_keep_their_order() -> None:
+def test_categories_keep_their_order() -> None:
     column = column_of(pd.Categorical(["mid", "lo"], categories=["lo", "mid", "hi"], ordered=True))
-    assert (column.levels, column.ordered) == (("lo", "mid"), True)
-    assert column.categories == ("lo", "mid", "hi")
+    assert (column.categories, column.ordered) == (("lo", "mid"), True)
+    assert column.dtype_categories == ("lo", "mid", "hi")
 
 
 def test_remarks_name_other_kinds() -> None:
@@ -355,15 +344,12 @@ def test_other_ids_are_left_empty_or_refused() -> None:
 @pytest.mark.parametrize(
     ("cells", "forced", "check"),
     [
-        ([1, 2, 1], "categorical", lambda c: c.levels == (1, 2)),
-        ([0.5, 2.5, np.nan], "categorical", lambda c: c.levels == (0.5, 2.5)),
-        (KEYS, "categorical", lambda c: len(c.levels) == N),
-        ([0, 1, 1], "boolean", lambda c: c.levels == (0, 1)),
-        (["n", "y", "n"], "boolean", lambda c: c.levels == ("n", "y")),
+        ([1, 2, 1], "categorical", lambda c: c.categories == (1, 2)),
+        ([0.5, 2.5, np.nan], "categorical", lambda c: c.categories == (0.5, 2.5)),
+        (KEYS, "categorical", lambda c: len(c.categories) == N),
         ([True, False], "numeric", lambda c: (c.low, c.high) == (0, 1)),
         (np.arange(N), "numeric", lambda c: c.high == N - 1),
         ([5, 5], "numeric", lambda c: (c.low, c.high) == (5, 5)),
-        ([5, 5], "constant", lambda c: c.levels == (5,)),
     ],
 )
 def test_a_kind_can_be_forced_where_it_makes_sense(cells: Any, forced: str, check: Any) -> None:
@@ -384,8 +370,6 @@ def test_a_kind_can_be_forced_where_it_makes_sense(cells: Any, forced: str, chec
         (pd.to_datetime(["2024-01-31", "2024-02-01"]), "categorical", "text first"),
         ([1, 2], "datetime", "cannot be datetime"),
         (pd.Categorical([1, 2]), "numeric", "cannot be numeric"),
-        ([1, 2, 3], "boolean", "at most two"),
-        ([1, 2], "constant", "not constant"),
         ([None, None], "categorical", "every cell"),
         ([-(2**62), 2**62], "numeric", "too large"),
         # cells
@@ -395,7 +379,7 @@ def test_a_kind_can_be_forced_where_it_makes_sense(cells: Any, forced: str, chec
         (pd.Series([[1], [2]]), None, "list.*convert it first"),
         (pd.Series([{"a": 1}, None]), None, "dict"),
         (pd.Series([1.0, 0.0], dtype="Sparse[float64]"), None, "Sparse"),
-        (pd.Series([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64()))), None, "ndarray"),
+        (pd.Series([1.5], dtype="double[pyarrow]"), None, "double.*convert_dtypes"),
         (pd.Series([(1, 2), "a"]), None, "str, tuple"),
         (pd.Series([1, "1"]), None, "int, str"),
         ([10**30, 1], None, "type int"),
@@ -403,7 +387,6 @@ def test_a_kind_can_be_forced_where_it_makes_sense(cells: Any, forced: str, chec
         (pd.Series([b"a", b"b"]), None, "bytes"),
         (pd.cut(pd.Series([1.0, 5.0]), 2), None, "Interval"),
         (pd.Series([Decimal("1.5"), None]), None, "Decimal.*convert it first"),
-        (pd.Series([Decimal(1)], dtype=pd.ArrowDtype(pa.decimal128(3, 2))), None, "Decimal"),
         (pd.to_timedelta(["1h", "2h"]), None, "timedelta.*convert it first"),
         (pd.Series([dt.time(1), dt.time(2)]), None, "time"),
         (pd.Series(pd.PeriodIndex(["2024-01"], freq="M")), None, "period.*convert it first"),

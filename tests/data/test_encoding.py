@@ -1,4 +1,4 @@
-"""Rows as vectors and back; the nearest rows of a class, and the level that most of them hold."""
+"""Rows as vectors and back; the nearest rows of a class, and their most frequent category."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sklearn.neighbors import NearestNeighbors
 
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import (
+    CategoryColumn,
     NumericColumn,
     TableEncoding,
-    embed_levels,
+    embed_categories,
     encoded_width,
     fit_encoding,
     fit_numeric,
-    nearest_level,
 )
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.errors import DataError
@@ -80,7 +80,7 @@ def test_rows_come_back_from_their_vectors():
     assert_same_cells(encoding.decode(rows), cells)
     noise = np.random.default_rng(0).normal(0, 30, (500, encoding.width)).astype(np.float32)
     back = encoding.decode(noise)
-    for name in ("few", "flag", "many", "some"):  # any vector is a level seen in training
+    for name in ("few", "flag", "many", "some"):  # any vector is a category seen in training
         assert set(back[name]) <= set(cells[name])
 
 
@@ -161,10 +161,10 @@ def test_spikes_and_missing_cells_come_back_exactly():
     np.testing.assert_array_equal(column.decode(rows), [2.0, 1.0, NAN])
 
 
-@pytest.mark.parametrize(("levels", "one_hot"), [(32, True), (33, False)])
-def test_more_than_32_levels_become_short_vectors(levels, one_hot):
+@pytest.mark.parametrize(("categories", "one_hot"), [(32, True), (33, False)])
+def test_more_than_32_categories_become_short_vectors(categories, one_hot):
     rng = np.random.default_rng(0)
-    many = [f"level {i}" for i in [*range(levels), *rng.integers(0, levels, 300)]]
+    many = [f"level {i}" for i in [*range(categories), *rng.integers(0, categories, 300)]]
     labels = rng.integers(0, 2, len(many))
     frame = pd.DataFrame({"many": many, "x": rng.normal(size=len(many)) + labels})
     encoding, cells = encoded(frame, labels)
@@ -174,19 +174,20 @@ def test_more_than_32_levels_become_short_vectors(levels, one_hot):
     np.testing.assert_array_equal(encoding.decode(encoding.encode(cells))["many"], cells["many"])
 
 
-def test_the_nearest_level_of_a_vector_of_a_level_is_itself():
+def test_the_nearest_category_of_a_vector_of_a_category_is_itself():
+    def decoded(vectors: np.ndarray) -> list[int]:
+        return CategoryColumn(len(vectors), False, vectors).decode(vectors).tolist()
+
     rng = np.random.default_rng(0)
-    levels = np.concatenate([np.zeros(50_000, int), 1 + np.arange(40), 1 + np.arange(40)])
-    context = [(levels > 20).astype(int), levels % 9, rng.integers(0, 9, len(levels))]
-    vectors = embed_levels(levels, 41, context)
-    np.testing.assert_array_equal(nearest_level(vectors, vectors), np.arange(41))
-    far = vectors * 1e4  # where float32 is coarse
-    np.testing.assert_array_equal(nearest_level(far, far), np.arange(41))
-    apart = embed_levels(np.arange(50) % 40, 40, [])  # without a context, too
-    np.testing.assert_array_equal(nearest_level(apart, apart), np.arange(40))
+    entry = np.concatenate([np.zeros(50_000, int), 1 + np.arange(40), 1 + np.arange(40)])
+    context = [(entry > 20).astype(int), entry % 9, rng.integers(0, 9, len(entry))]
+    vectors = embed_categories(entry, 41, context)
+    alone = embed_categories(np.arange(50) % 40, 40, [])  # without a context, too
+    for found in (vectors, vectors * 1e4, alone):  # float32 is coarse far out
+        assert decoded(found) == list(range(len(found)))
 
 
-def test_labels_do_not_enter_the_vectors_of_levels():
+def test_labels_do_not_enter_the_vectors_of_categories():
     frame = mixed()
     found = [
         encoded(frame, labels)[0].columns["many"].embedding
@@ -206,7 +207,7 @@ def test_the_first_coordinate_is_the_first_of_a_correspondence_analysis(monkeypa
     expected = np.outer(mass, profile)
     u, _, _ = np.linalg.svd((table - expected) / np.sqrt(expected))
     standard = u[:, 0] / np.sqrt(mass)  # unit variance over the rows
-    found = embed_levels(entry, 6, [label])[:, 0]
+    found = embed_categories(entry, 6, [label])[:, 0]
     sign = np.sign(found[0] * standard[0])
     np.testing.assert_allclose(found, sign * standard, rtol=1e-4)
 
@@ -218,10 +219,10 @@ def test_a_table_of_ids_alone_is_refused_in_words():
         fit_encoding({}, schema, np.zeros(3, dtype=np.int64), 0)
 
 
-def test_too_many_levels_are_refused_before_memory_is_taken(monkeypatch):
-    monkeypatch.setattr("gan_augment.data.tables.encoding.MOST_LEVELS", 50)
+def test_too_many_categories_are_refused_before_memory_is_taken(monkeypatch):
+    monkeypatch.setattr("gan_augment.data.tables.encoding.MOST_CATEGORIES", 50)
     frame = mixed()
-    with pytest.raises(DataError, match=r"59 levels.*'many': 'id'"):
+    with pytest.raises(DataError, match=r"59 categories.*'many': 'id'"):
         encoded(frame, np.arange(len(frame)) % 2)
 
 
@@ -295,8 +296,8 @@ def test_no_neighbour_is_of_another_class():
     assert (gap.of(1), gap.of(3)) == ((2, 2), (4, 4))  # classes without rows
 
 
-def test_two_levels_are_as_far_apart_as_one_standard_deviation():
-    # one number, one choice: row 1 holds another level, row 2 the same level at 0.99, row 3 at 1.01
+def test_two_categories_are_as_far_apart_as_one_standard_deviation():
+    # one number, one choice: row 1 holds another category, row 2 the same at 0.99, row 3 at 1.01
     rows = np.array([[0, 1, 0], [0, 0, 1], [0.99, 1, 0], [1.01, 1, 0]], dtype=np.float32)
     anchors = anchor_rows(rows, np.zeros(4, np.int64), 3, choices=[(1, 3)])
     assert anchors.neighbours[0].tolist() == [2, 1, 3]

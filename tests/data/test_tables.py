@@ -15,9 +15,9 @@ import pytest
 from pandas.testing import assert_frame_equal
 from scipy.sparse import csr_array
 
-from gan_augment.data.tables.columns import joined, output_frame, plain, table_sha256
-from gan_augment.data.tables.containers import rows_like, template_of
-from gan_augment.data.tables.reader import ReadTable, moments, read_frame, read_table, set_aside
+from gan_augment.data.tables.columns import joined, output_frame, plain
+from gan_augment.data.tables.containers import rows_like
+from gan_augment.data.tables.reader import ReadTable, read_frame, read_table, row_times, set_aside
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
 from gan_augment.kinds.kind import Labelled
@@ -41,7 +41,7 @@ def again(read: ReadTable, like: Any = None) -> Any:
     values = {c.name: plain(read.table.frame[c.name], c) for c in schema.learned}
     features = output_frame(values, schema, len(read.table))
     rows = joined(features, read.table.labels, schema)
-    return rows if like is None else rows_like(template_of(like), rows)
+    return rows if like is None else rows_like(like, rows)
 
 
 def test_a_frame_becomes_features_and_labels() -> None:
@@ -149,7 +149,7 @@ def test_the_order_of_an_ordered_dictionary_is_kept() -> None:
     )
     table = pa.table({"x": pa.chunked_array([values, values]), "y": [0, 1, 1, 0, 1, 1]})
     read = read_frame(table, "y")
-    assert read.schema.columns[0].levels == ("low", "high")
+    assert read.schema.columns[0].categories == ("low", "high")
     out = again(read, table)
     assert out.schema.field("x").type == kind
     assert out.column("x").to_pylist() == ["high", "low", None] * 2
@@ -162,7 +162,7 @@ def test_a_parquet_file_is_read_with_its_types(tmp_path: Path) -> None:
     kinds = {column.name: column.kind for column in read.schema.columns}
     assert kinds["day"] == kinds["time"] == "datetime"
     assert kinds["level"] == "categorical"
-    assert kinds["flag"] == "boolean"
+    assert kinds["flag"] == "categorical"
     assert read.source is not None
     assert read.source.rows == 3
     assert again(read).dtypes.equals(pd.concat([read.table.frame, again(read)["y"]], axis=1).dtypes)
@@ -291,8 +291,8 @@ def test_python_and_the_command_line_infer_the_same_columns(tmp_path: Path) -> N
 
 def test_the_hash_is_of_the_content() -> None:
     frame = a_frame()
-    base = table_sha256(read_frame(frame, "y").table)
-    assert table_sha256(read_frame(frame.reset_index(drop=True), "y").table) == base
+    base = TABLE.sha256(read_frame(frame, "y").table)
+    assert TABLE.sha256(read_frame(frame.reset_index(drop=True), "y").table) == base
     other = frame.copy()
     other.loc["case 3", "size"] = 9.25
     changes = [
@@ -303,7 +303,7 @@ def test_the_hash_is_of_the_content() -> None:
         frame.assign(y=["common", "rare", *["common"] * 4]),
         frame[["colour", "size", "y"]],
     ]
-    hashes = [table_sha256(read_frame(change, "y").table) for change in changes]
+    hashes = [TABLE.sha256(read_frame(change, "y").table) for change in changes]
     assert len({base, *hashes}) == len(changes) + 1
 
 
@@ -336,7 +336,7 @@ def test_a_group_and_a_time_are_no_features_and_a_missing_group_stands_alone() -
     ],
 )
 def test_rows_are_ordered_by_numbers_and_moments(times: object) -> None:
-    found = moments(pd.Series(times, name="when"))
+    found = row_times(pd.Series(times, name="when"))
     assert found[1] == found.min() < found[0]
 
 
@@ -349,7 +349,7 @@ def test_rows_are_ordered_by_numbers_and_moments(times: object) -> None:
 )
 def test_times_that_order_no_rows_are_refused(times: list[Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        moments(pd.Series(times, name="when"))
+        row_times(pd.Series(times, name="when"))
 
 
 def test_a_misspelt_column_and_a_table_of_nothing_else_are_refused() -> None:

@@ -80,7 +80,6 @@ def toy_table() -> ReadTable:
             "words": holed(rng.choice(["x", "y"], n)).astype(object),
             "many": rng.choice([f"level {i}" for i in range(40)], n),
             "graded": pd.Series(rng.choice(["low", "high"], n)).astype(grades),
-            "arrow": holed(rng.integers(0, 30, n)).astype("int64[pyarrow]"),
             "arrow text": pd.Series(rng.choice(["p", "q"], n)).astype("string[pyarrow]"),
             "zoned": pd.Timestamp("2024-03-01", tz="Europe/Berlin") + hours,
             "moment": holed(pd.Timestamp("2024-03-01") + hours),

@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from gan_augment import TabularGAN
-from gan_augment.data.tables.columns import joined, output_frame, plain, restored, table_sha256
+from gan_augment.data.tables.columns import joined, output_frame, plain, restored
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.errors import DataError, GanAugmentError
 from gan_augment.generators.generator import RunContext
+from gan_augment.kinds.table import TABLE
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 DRAWN = 40
@@ -34,7 +34,7 @@ ZONES = ("UTC", "Europe/Berlin", "America/Havana", "Asia/Kathmandu", "Australia/
 words = st.text(max_size=4) | st.sampled_from(["a", "b", "c", "1", "True", "nan", "2024-01-01", ""])
 doubles = st.floats(allow_nan=False, allow_infinity=False)
 tidy = st.integers(-(10**4), 10**4).map(lambda n: n / 100)
-moments = st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))
+datetimes = st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))
 zoned = st.datetimes(timezones=st.sampled_from([Z(zone) for zone in ZONES]), allow_imaginary=False)
 decimals = st.decimals(-1000, 1000, places=2, allow_nan=False)
 scalars = [words, st.integers(-(10**25), 10**25), st.booleans(), tidy, decimals, st.dates(), zoned]
@@ -48,10 +48,6 @@ def whole(dtype: str) -> st.SearchStrategy[int]:
 
 def typed(dtype: Any) -> Build:
     return lambda cells: pd.Series(cells, dtype=dtype)
-
-
-def arrow(kind: pa.DataType) -> Build:
-    return lambda cells: pd.Series(pd.arrays.ArrowExtensionArray(pa.array(cells, type=kind)))
 
 
 def in_unit(unit: str, zone: str | None = None) -> Build:
@@ -87,12 +83,9 @@ COLUMNS: list[tuple[st.SearchStrategy[Any], bool, Build]] = [
     (st.sampled_from([1.0, 2.0, np.inf]), False, typed("float64")),
     (words, True, category),
     (st.integers(-3, 3), True, category),
-    *((moments, True, in_unit(unit)) for unit in ("s", "us", "ns")),
-    *((moments, True, in_unit("us", zone)) for zone in ZONES),
-    (moments.map(dt.datetime.date), True, in_unit("s")),
-    (words, True, arrow(pa.string())),
-    (st.dates(), True, arrow(pa.date32())),
-    (moments, True, arrow(pa.timestamp("ms", tz="Europe/Berlin"))),
+    *((datetimes, True, in_unit(unit)) for unit in ("s", "us", "ns")),
+    *((datetimes, True, in_unit("us", zone)) for zone in ZONES),
+    (datetimes.map(dt.datetime.date), True, in_unit("s")),
 ]
 
 
@@ -149,7 +142,7 @@ def check_reading(frame: pd.DataFrame) -> None:
         return
     schema = TableSchema.model_validate(json.loads(json.dumps(read.schema.model_dump())))
     assert len(schema.lines()) == len(frame.columns) + 1
-    assert len(table_sha256(read.table)) == 64
+    assert len(TABLE.sha256(read.table)) == 64
     values = {}
     for column in schema.learned:
         cells = read.table.frame[column.name]
@@ -158,7 +151,7 @@ def check_reading(frame: pd.DataFrame) -> None:
         assert back.dtype == cells.dtype == column.pandas_dtype
         assert (back.isna() == cells.isna()).all()
         near = column.decimals == 0 and column.low is not None and column.high is not None
-        if column.levels or (near and column.high - column.low < 2**53):
+        if column.categories or (near and column.high - column.low < 2**53):
             assert_series_equal(back, cells, check_exact=True)
     rows = joined(output_frame(values, schema, len(frame)), read.table.labels, schema)
     assert rows.columns.tolist() == frame.columns.tolist()
@@ -171,7 +164,7 @@ def check_column(column: Column, new: pd.Series, seen: pd.Series) -> None:
     cells, known = new.dropna(), seen.dropna()
     if not seen.isna().any() and (column.kind != "id" or column.last is not None):
         assert len(cells) == len(new)
-    if column.kind in ("categorical", "boolean", "constant"):
+    if column.kind in ("categorical", "constant"):
         levels = [(type(cell), cell) for cell in known.tolist()]
         assert all((type(cell), cell) in levels for cell in cells.tolist())
     elif column.kind != "id" and len(cells):

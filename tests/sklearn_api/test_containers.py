@@ -68,7 +68,6 @@ def frame() -> pd.DataFrame:
             "day": days,
             "zoned": days.dt.tz_localize("Europe/Paris"),
             "sparse": pd.arrays.SparseArray(np.tile([0, 0, 2], N // 3), fill_value=0),
-            "arrow": pd.array([1.5, None] * (N // 2), dtype="double[pyarrow]"),
             "date": [dt.date(2024, 1, 1 + i % 28) for i in range(N)],
         }
     )

@@ -63,7 +63,7 @@ FLAT = PIXELS.reshape(N, 64)
         (np.zeros((N, 2, 2, 2, 2)), {}, "5 dimension"),
         ([], {}, r"0 sample\(s\)"),
         (X[:, :0], {}, r"0 feature\(s\)"),
-        ([[1.0]] * 23 + [[1.0, 2.0]], {}, "1 to 2 values"),
+        ([[1.0]] * 23 + [[1.0, 2.0]], {}, "different lengths"),
         (X + 1j, {}, "Complex data not supported"),
         (np.ones((N, 2)), {}, "no column can be learned"),
         (pl.DataFrame(X).lazy(), {}, "LazyFrame"),

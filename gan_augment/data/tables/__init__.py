@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gan_augment.errors import DataError
+from gan_augment.errors import UsageError
 
-CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq")
-TABLE_SUFFIXES = CSV_SUFFIXES + PARQUET_SUFFIXES
-MOST_COLUMNS = 50_000
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *PARQUET_SUFFIXES)
 
 
-def check_width(columns: int, where: str = "the table") -> None:
-    """Raise DataError for a table of too many columns."""
-    if columns > MOST_COLUMNS:
-        raise DataError(
-            f"{where} has {columns:,} columns; {MOST_COLUMNS:,} are the limit. Leave some out."
+def is_parquet(path: Path, what: str = "") -> bool:
+    """Return whether a table is Parquet, not CSV. Raises UsageError for the suffix of neither."""
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        known = ", ".join(TABLE_SUFFIXES)
+        raise UsageError(
+            f"{what}{str(path)!r}: unsupported table format; expected a file of {known}"
         )
+    return path.suffix.lower() in PARQUET_SUFFIXES
 
 
 def manifest_path(out: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,32 +11,50 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.data.tables.containers import normalised
+from gan_augment.data.tables.containers import plain_series
 from gan_augment.data.tables.schema import Column, Name, Scalar, TableSchema
 from gan_augment.errors import DataError
-from gan_augment.kinds.kind import Labelled
 
-Family = Literal["integer", "float", "boolean", "datetime", "levels"]
+Family = Literal["integer", "float", "boolean", "datetime", "category"]
 Plain = NDArray[np.float64] | NDArray[np.int32]
 EXACT = 2**53  # whole numbers up to here are float64s
 
 _FAMILIES: dict[str, Family] = {"i": "integer", "u": "integer", "f": "float", "b": "boolean"}
-_FAMILIES |= {"M": "datetime", "O": "levels"}
+_FAMILIES |= {"M": "datetime", "O": "category"}
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The cells of one column in canonical form.
-
-    values: (N,) int64, float64, bool or datetime64 in UTC, by family; of levels int64 codes into
-    `levels`. Where `missing`, (N,), is true, values are arbitrary.
-    """
+    """The cells of one column of a plain dtype; "category" is the family of all text."""
 
     series: pd.Series
-    family: Family
-    missing: NDArray[np.bool_]
-    values: NDArray[Any]
-    levels: tuple[Scalar, ...] = ()
+
+    @property
+    def family(self) -> Family:
+        """Return the type that all cells have."""
+        return _FAMILIES[self.series.dtype.kind]
+
+    @cached_property
+    def missing(self) -> NDArray[np.bool_]:
+        """Return where cells are missing, (N,)."""
+        cells = self.values if self.family == "float" else self.series
+        return np.asarray(pd.isna(cells), dtype=bool)
+
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        """Return the cells (N,) as int64, float64, bool, datetime64 in UTC, or codes of categories.
+
+        Values of missing cells are arbitrary.
+        """
+        series: Any = self.series
+        if self.family == "category":
+            return self.coded[0]
+        if self.family == "datetime":
+            zoned = isinstance(series.dtype, pd.DatetimeTZDtype)
+            return np.asarray(series.dt.tz_convert(None) if zoned else series)
+        stored: Any = {"float": np.float64, "boolean": np.bool_}.get(self.family, np.int64)
+        gap = np.nan if self.family == "float" else stored(0)
+        return np.asarray(series.to_numpy(dtype=stored, na_value=gap))
 
     @property
     def known(self) -> NDArray[Any]:
@@ -47,76 +64,52 @@ class Cells:
     @cached_property
     def coded(self) -> tuple[NDArray[np.int64], tuple[Scalar, ...]]:
         """Return codes (N,), -1 where missing, and the distinct cells in their order."""
-        if self.family == "levels":
-            return self.values, self.levels
         if self.family == "datetime":
             raise DataError(
                 f"column {self.series.name!r} holds dates and cannot be categorical; make them "
                 "text first: astype(str)"
             )
-        codes = np.full(len(self.values), -1, dtype=np.int64)
-        distinct, codes[~self.missing] = np.unique(self.known, return_inverse=True)
-        return codes, tuple(distinct.tolist())
+        cells = self.series.astype("category").cat.remove_unused_categories().cat
+        return cells.codes.to_numpy().astype(np.int64), tuple(cells.categories.tolist())
 
 
 def read_cells(series: pd.Series) -> Cells:
     """Read the cells of a column. Raises DataError for a dtype or a cell that is not supported."""
-    series = normalised(series)
-    dtype: Any = series.dtype
-    missing = series.isna().to_numpy(dtype=bool)
-    family = _FAMILIES[dtype.kind]
-    if family == "levels":
-        coded = series.astype("category").cat  # text is sorted
-        codes, distinct = coded.codes.to_numpy().astype(np.int64), coded.categories
-        used = np.unique(codes[codes >= 0])
-        places = np.full(len(distinct) + 1, -1)
-        places[used] = np.arange(len(used))
-        return Cells(series, family, missing, places[codes], tuple(distinct[used].tolist()))
-    if family == "datetime":
-        zoned = isinstance(dtype, pd.DatetimeTZDtype)
-        moments = series.dt.tz_convert("UTC").dt.tz_localize(None) if zoned else series
-        return Cells(series, family, missing, moments.to_numpy())
-    if family == "float":
-        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        return Cells(series, family, np.isnan(values), values)
-    stored: Any = np.bool_ if family == "boolean" else np.int64
-    return Cells(series, family, missing, series.to_numpy(dtype=stored, na_value=stored(0)))
+    return Cells(plain_series(series))
 
 
-def moments_of(series: pd.Series, pattern: str) -> pd.Series:
-    """Read text as moments by strptime's pattern; cells that do not follow it are missing."""
-    moments: pd.Series = pd.to_datetime(series, format=pattern, errors="coerce")
-    zoned = isinstance(moments.dtype, pd.DatetimeTZDtype)
-    return moments.dt.tz_localize(None) if zoned else moments
+def datetimes_of(series: pd.Series, pattern: str) -> pd.Series:
+    """Read text as datetimes by strptime's pattern; cells that do not follow it are missing."""
+    read: pd.Series = pd.to_datetime(series.astype(object), format=pattern, errors="coerce")
+    return read.dt.tz_localize(None)
 
 
 def plain(series: pd.Series, column: Column) -> Plain:
     """Return the cells (N,) of a learned column as a model sees them.
 
-    numeric, datetime: float64 distances from `column.origin`, NaN where missing. categorical,
-    boolean: int32 codes into `levels`, -1 where missing or never seen.
+    numeric, datetime: float64 distances from `column.origin`, NaN where missing. categorical:
+    int32 codes into `categories`, -1 where missing or never seen.
     Raises DataError where the series holds other cells than the column did.
     """
     assert column.learned, f"column {column.name!r} is {column.kind}: it is not learned"
     cells = read_cells(series)
-    if column.pattern and cells.family == "levels":
-        cells = read_cells(moments_of(cells.series.astype(object), column.pattern))
-    if column.has_levels:
+    if column.pattern and cells.family == "category":
+        cells = Cells(datetimes_of(cells.series, column.pattern))
+    if column.kind == "categorical":
         codes, own = cells.coded
-        index = {level: code for code, level in enumerate(column.levels)}
-        return np.array([*(index.get(level, -1) for level in own), -1], dtype=np.int32)[codes]
-    moments, gone = cells.family == "datetime", bool(cells.missing.all())
-    if not gone and (cells.family == "levels" or moments != (column.unit is not None)):
+        index = {category: code for code, category in enumerate(column.categories)}
+        return np.array([*(index.get(one, -1) for one in own), -1], dtype=np.int32)[codes]
+    if cells.missing.all():
+        return np.full(len(series), np.nan)
+    values, dates = cells.values, column.unit is not None
+    if cells.family == "category" or dates != (cells.family == "datetime"):
         raise DataError(
             f"column {column.name!r} was learned as {column.kind} ({column.dtype}) and holds "
             f"{series.dtype} here; convert it to {column.dtype}"
         )
-    values = cells.values
-    if moments:  # floors to the column's unit
+    if dates:  # floors to the column's unit
         values = values.astype(f"M8[{column.unit}]").astype(np.int64)
-    elif values.dtype == np.bool_:
-        values = values.astype(np.int64)
-    distance = (values - column.origin).astype(np.float64)
+    distance: NDArray[np.float64] = (values - column.origin).astype(np.float64)
     distance[cells.missing] = np.nan
     return distance
 
@@ -140,27 +133,29 @@ def restored(values: ArrayLike, column: Column) -> pd.Series:
     """
     array, dtype = np.asarray(values), column.pandas_dtype
     if not column.learned:
-        array = np.full(len(array), 0 if column.levels or column.unit else -1)
+        array = np.full(len(array), 0 if column.categories or column.unit else -1)
     if not column.has_numbers and column.unit is None:
         gap = [np.nan if dtype == np.dtype(object) else None] if (array < 0).any() else []
-        known = [*column.levels, *gap]
-        cells = pd.Series(known, dtype=dtype).take(array)
+        cells = pd.Series([*column.categories, *gap], dtype=dtype).take(array)
         return cells.reset_index(drop=True).rename(column.name)
     missing = np.isnan(array)
     numbers = _rounded(np.where(missing, 0.0, array), column)
-    series = pd.Series(numbers, name=column.name)
-    if column.unit is not None:
-        unit = "s" if column.unit in ("D", "h", "m") else column.unit  # pandas' coarsest unit
-        ticks = numbers.astype(np.int64).view(f"M8[{column.unit}]")
-        series = pd.Series(ticks.astype(f"M8[{unit}]"), name=column.name)
-        if column.pattern:
-            series = series.dt.strftime(column.pattern)
-        elif isinstance(dtype, pd.DatetimeTZDtype):
-            series = series.dt.tz_localize("UTC")
-    series = series.astype(dtype)
+    if column.unit is None:
+        series = pd.Series(numbers).astype(dtype)
+    else:
+        series = _dates(pd.Series(numbers.astype(np.int64).view(f"M8[{column.unit}]")), column)
     if missing.any():
         series[missing] = np.nan
-    return series
+    return series.rename(column.name)
+
+
+def _dates(dates: pd.Series, column: Column) -> pd.Series:
+    """Return datetimes in UTC as a column has them: text by its pattern, or of its dtype."""
+    if column.pattern:
+        dates = dates.dt.strftime(column.pattern)
+    elif isinstance(column.pandas_dtype, pd.DatetimeTZDtype):
+        dates = dates.dt.tz_localize("UTC")
+    return dates.astype(column.pandas_dtype)
 
 
 def output_frame(
@@ -173,11 +168,26 @@ def output_frame(
     """
     series = {
         column.name: _new_ids(column, column.pandas_dtype, ["synthetic"] * n, first)
-        if column.is_id
+        if column.kind == "id"
         else restored(values[column.name] if column.learned else np.zeros(n), column)
         for column in schema.columns
     }
     return pd.DataFrame(series, copy=False)
+
+
+def as_columns_of(frame: pd.DataFrame, made: TableSchema, schema: TableSchema) -> pd.DataFrame:
+    """Return rows `made` by another schema in the column order and the dates of `schema`.
+
+    A CSV file writes dates as text, a Parquet file may hold datetimes: either model serves both.
+    """
+    columns = {column.name: column for column in made.columns}
+    out = frame[list(schema.names)].copy(deep=False)
+    for column in schema.columns:
+        was, cells = columns[column.name], frame[column.name]
+        if was.unit is not None and (was.pattern, was.dtype) != (column.pattern, column.dtype):
+            dates = datetimes_of(cells, was.pattern) if was.pattern else Cells(cells).values
+            out[column.name] = _dates(pd.Series(dates), column).set_axis(frame.index)
+    return out
 
 
 def joined(frame: pd.DataFrame, labels: NDArray[np.int64], schema: TableSchema) -> pd.DataFrame:
@@ -204,30 +214,10 @@ def with_new_ids(
     text.
     """
     frame = frame.copy(deep=False)
-    for column in (column for column in schema.columns if column.is_id):
+    for column in (column for column in schema.columns if column.kind == "id"):
         cells = _new_ids(column, like[column.name].dtype, origins, first)
         frame[column.name] = cells.set_axis(frame.index)
     return frame
-
-
-def table_sha256(table: Labelled, unlabelled: Labelled | None = None) -> str:
-    """Return the fingerprint of a table, in hexadecimal.
-
-    It covers names, dtypes, cells, labels, ids, groups and class names in their order, but not the
-    frame's index.
-    """
-    total = hashlib.sha256(repr((len(table), table.names)).encode())
-    for number, name in enumerate(table.frame.columns):
-        column = table.frame.iloc[:, number]
-        total.update(repr((name, str(column.dtype))).encode("utf-8", "surrogatepass"))
-        total.update(pd.util.hash_pandas_object(column, index=False).to_numpy().data)
-    total.update(np.ascontiguousarray(table.labels.astype("<i8")).data)
-    total.update("\0".join(table.ids.tolist()).encode())
-    if table.groups is not None:
-        total.update(b"\0groups" + np.ascontiguousarray(table.groups.astype("<i8")).tobytes())
-    if unlabelled is not None:
-        total.update(b"\0unlabelled" + table_sha256(unlabelled).encode())
-    return total.hexdigest()
 
 
 def _rounded(values: NDArray[np.float64], column: Column) -> NDArray[np.float64 | np.int64]:

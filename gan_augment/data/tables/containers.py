@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gan_augment.data.labels import check_flat
 from gan_augment.errors import DataError
 
 MOST_DENSE_BYTES = 256 << 20
@@ -22,36 +22,45 @@ MOST_DENSE_BYTES = 256 << 20
 _KINDS = "biufM"  # NumPy's letters of the plain dtypes
 _OBJECTS = {"integer": "Int64", "integer-na": "Int64", "floating": "float64"}
 _OBJECTS |= {"mixed-integer-float": "float64", "boolean": "boolean", "empty": "float64"}
+_NULLABLE = {
+    pa.type_for_alias(name.lower()): pd.api.types.pandas_dtype(name)
+    for name in ("boolean", *(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)))
+}
+"""pandas' nullable dtypes of Arrow's booleans and whole numbers."""
 
 
 def as_frame(x: Any) -> pd.DataFrame:
     """Read a table (N, columns) as a pandas frame of plain dtypes; the data is not changed.
 
-    x: an eager frame that narwhals knows (pandas, polars, Arrow, ...), a list of rows, an array
-    (columns are called 0 to C - 1), or a sparse matrix of at most 256 MiB when dense. Raises
-    DataError for anything else.
+    x: a pandas or polars frame, an Arrow table, a list of rows, an array (columns are called 0 to
+    C - 1), or a sparse matrix of at most 256 MiB when dense. Raises DataError for anything else.
     """
     if isinstance(x, list | tuple):
-        x = _frame_of_rows(x)
+        x = np.asarray(x, dtype=object)
+        if x.ndim == 1:
+            raise DataError(
+                "the list holds single values, or rows of different lengths; expected the same "
+                "number of values in each row"
+            )
     if isinstance(x, np.ndarray):
         x = _frame_of_array(x)
     elif hasattr(x, "toarray"):
         _check_dense_size(x.shape[0] * x.shape[1] * x.dtype.itemsize)
         x = pd.DataFrame(x.toarray())
     elif not isinstance(x, pd.DataFrame):
-        try:
-            x = arrow_frame(nw.from_native(x, eager_only=True).to_arrow())
-        except TypeError:
+        x = x.to_arrow() if hasattr(x, "to_arrow") else x  # polars
+        if not isinstance(x, pa.Table):
             raise DataError(
                 f"the table is a {type(x).__name__}; expected a pandas or polars frame, an Arrow "
                 "table or an array of shape (N, columns). Collect a lazy frame: x.collect()"
-            ) from None
+            )
+        x = arrow_frame(x)
     sparse = {name: one for name, one in x.dtypes.items() if isinstance(one, pd.SparseDtype)}
     if sparse:
         _check_dense_size(sum(len(x) * dtype.subtype.itemsize for dtype in sparse.values()))
         x = x.astype({name: dtype.subtype for name, dtype in sparse.items()})
     columns = [x.iloc[:, i] for i in range(len(x.columns))]
-    plain = [normalised(column) for column in columns]
+    plain = [plain_series(column) for column in columns]
     if all(new is old for new, old in zip(plain, columns, strict=True)):
         return x
     frame = pd.DataFrame(dict(enumerate(plain)), index=x.index, copy=False)
@@ -60,28 +69,23 @@ def as_frame(x: Any) -> pd.DataFrame:
 
 def as_series(y: Any, n: int) -> pd.Series:
     """Read labels (n,) in any container as a series, matched by position, never by index."""
-    if isinstance(y, pd.Series):
-        series = y
-    elif isinstance(y, list | tuple | np.ndarray):
-        shape = np.shape(y) if isinstance(y, np.ndarray) else (n,)
-        if len(shape) != 1:
-            cure = "y.argmax(axis=1)" if len(shape) == 2 and shape[1] > 1 else "y.ravel()"
-            raise DataError(f"labels have shape {shape}; expected (N,), one per row. Pass {cure}.")
-        series = pd.Series(y if isinstance(y, np.ndarray) else list(y))
-    else:
-        try:
-            native = nw.from_native(y, series_only=True)
-        except TypeError:
+    if isinstance(y, np.ndarray):
+        check_flat(y)
+    if isinstance(y, list | tuple | np.ndarray):
+        y = pd.Series(y)
+    elif not isinstance(y, pd.Series):
+        cells = y.to_arrow() if hasattr(y, "to_arrow") else y  # polars
+        if not isinstance(cells, pa.Array | pa.ChunkedArray):
             raise DataError(
                 f"labels are a {type(y).__name__}; expected a list, array or series, one per row"
-            ) from None
-        series = arrow_frame(pa.table({"y": native.to_arrow()}))["y"].rename(native.name or None)
-    if len(series) != n:
-        raise DataError(f"{n} rows and {len(series)} labels; expected one label per row")
-    return series
+            )
+        y = arrow_frame(pa.table({"y": cells}))["y"].rename(getattr(y, "name", None) or None)
+    if len(y) != n:
+        raise DataError(f"{n} rows and {len(y)} labels; expected one label per row")
+    return y
 
 
-def normalised(series: pd.Series) -> pd.Series:
+def plain_series(series: pd.Series) -> pd.Series:
     """Return the cells in a plain dtype; the series itself where it has one.
 
     Objects become the type that all of them share; text among them keeps its dtype, with NaN for
@@ -90,20 +94,16 @@ def normalised(series: pd.Series) -> pd.Series:
     dtype: Any = series.dtype
     if dtype == np.dtype(object):
         return _from_objects(series)
-    if isinstance(dtype, pd.ArrowDtype):
-        cells = arrow_frame(pa.table({"x": pa.array(series.array)}))["x"]
-        return normalised(pd.Series(cells.array, index=series.index, name=series.name))
     if isinstance(dtype, pd.CategoricalDtype):
-        levels = pd.Index(dtype.categories.tolist())
-        odd = [level for level in levels if not isinstance(level, str | bool | int | float)]
+        known = pd.Index(dtype.categories.tolist())
+        odd = [one for one in known if not isinstance(one, str | bool | int | float)]
         if odd:
             raise _unsupported(series, f"categories of type {type(odd[0]).__name__}")
-        if levels.dtype == dtype.categories.dtype:
+        if known.dtype == dtype.categories.dtype:
             return series
-        cells = pd.Categorical.from_codes(series.cat.codes.to_numpy(), levels, dtype.ordered)
-        return pd.Series(cells, index=series.index, name=series.name)
-    known = dtype.kind in _KINDS or isinstance(dtype, pd.StringDtype)
-    if not known or isinstance(dtype, pd.SparseDtype):
+        return series.astype(pd.CategoricalDtype(known, dtype.ordered))
+    plain = dtype.kind in _KINDS or isinstance(dtype, pd.StringDtype)
+    if not plain or isinstance(dtype, pd.SparseDtype | pd.ArrowDtype):
         raise _unsupported(series, str(dtype))
     if dtype.kind == "u" and (series >= 2**63).any():
         raise _unsupported(series, f"{dtype} beyond 2^63")
@@ -120,7 +120,7 @@ def arrow_frame(table: pa.Table) -> pd.DataFrame:
     table = table.cast(pa.schema(fields)).unify_dictionaries()
     try:
         frame: pd.DataFrame = table.to_pandas(
-            types_mapper=_nullable, ignore_metadata=True, date_as_object=False
+            types_mapper=_NULLABLE.get, ignore_metadata=True, date_as_object=False
         )
     except ValueError as error:
         raise DataError(f"a column of the table is damaged: {error}") from None
@@ -152,13 +152,12 @@ def take(rows: Any, index: NDArray[np.int64]) -> Any:
     """Take rows of any container; pandas objects get a default index."""
     if isinstance(rows, list | tuple):
         return type(rows)(rows[i] for i in index.tolist())
-    if isinstance(rows, np.ndarray):
-        return rows[index]
     if hasattr(rows, "iloc"):
         return rows.iloc[index].reset_index(drop=True)
     if hasattr(rows, "tocsr"):
         return rows.tocsr()[index].asformat(rows.format)
-    return nw.from_native(rows, allow_series=True)[index.tolist()].to_native()
+    arrow = isinstance(rows, pa.Table | pa.Array | pa.ChunkedArray)
+    return rows.take(index) if arrow else rows[index]
 
 
 def concatenate(x: Any, rows: Any) -> Any:
@@ -175,46 +174,26 @@ def concatenate(x: Any, rows: Any) -> Any:
         from scipy import sparse
 
         return sparse.vstack([x, rows], format=x.format, dtype=x.dtype)
-    return nw.concat([nw.from_native(x), nw.from_native(rows)]).to_native()
+    return pa.concat_tables([x, rows]) if isinstance(x, pa.Table) else x.vstack(rows)
 
 
-def template_of(x: Any) -> Any:
-    """Return X without its rows, as a pattern for new rows."""
-    return take(x, np.empty(0, dtype=np.int64))
-
-
-def rows_like(template: Any, frame: pd.DataFrame) -> Any:
-    """Return new rows in the container and the dtypes of a template."""
-    if template is None:
-        return frame
-    if isinstance(template, list | tuple):
+def rows_like(x: Any, frame: pd.DataFrame) -> Any:
+    """Return new rows in the container and the dtypes of X."""
+    if isinstance(x, list | tuple):
         return frame.to_numpy(dtype=object, na_value=np.nan).tolist()  # Python scalars
-    if isinstance(template, np.ndarray):
-        if template.dtype == object:
+    if isinstance(x, np.ndarray):
+        if x.dtype == object:
             return frame.to_numpy(dtype=object, na_value=np.nan)
-        text = template.dtype.kind == "U"  # of any length
-        return frame.to_numpy().astype("U" if text else template.dtype, copy=False)
-    if hasattr(template, "iloc"):
-        return frame.astype(template.dtypes.to_dict())
-    if hasattr(template, "tocsr"):
-        return type(template)(frame.to_numpy().astype(template.dtype, copy=False))
+        text = x.dtype.kind == "U"  # of any length
+        return frame.to_numpy().astype("U" if text else x.dtype, copy=False)
+    if hasattr(x, "iloc"):
+        return frame.astype(x.dtypes.to_dict())
+    if hasattr(x, "tocsr"):
+        return type(x)(frame.to_numpy().astype(x.dtype, copy=False))
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    if isinstance(template, pa.Table):
-        return table.cast(template.schema.remove_metadata())
-    native: Any = nw.from_arrow(
-        table, backend=nw.from_native(template, eager_only=True).implementation
-    ).to_native()
-    return native.cast(dict(template.schema)) if hasattr(native, "cast") else native
-
-
-def _frame_of_rows(x: Any) -> Any:
-    lengths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in x}
-    if len(lengths) > 1:
-        raise DataError(
-            f"the rows of X are of different lengths: they hold {min(lengths)} to {max(lengths)} "
-            "values; expected the same number in each"
-        )
-    return pd.DataFrame([list(row) for row in x]) if lengths - {0} else np.asarray(x)
+    if isinstance(x, pa.Table):
+        return table.cast(x.schema.remove_metadata())
+    return type(x)(table).cast(dict(x.schema))
 
 
 def _frame_of_array(x: NDArray[Any]) -> pd.DataFrame:
@@ -234,9 +213,9 @@ def _from_objects(series: pd.Series) -> pd.Series:
             "".join(series.dropna()).encode()
             return series.where(series.notna(), np.nan) if series.hasnans else series
         if found in ("date", "datetime", "datetime64"):
-            moments: pd.Series = pd.to_datetime(series)
-            if moments.dtype.kind == "M":
-                return moments
+            dates: pd.Series = pd.to_datetime(series)
+            if dates.dtype.kind == "M":
+                return dates
         elif found in _OBJECTS:
             return series.astype(_OBJECTS[found])
     except (ValueError, OverflowError, TypeError):  # several zones, beyond 64 bits, no UTF-8
@@ -245,20 +224,11 @@ def _from_objects(series: pd.Series) -> pd.Series:
     raise _unsupported(series, f"objects of type {', '.join(types[:5])}")
 
 
-def _nullable(kind: pa.DataType) -> Any:
-    """Return the nullable dtype of whole numbers and booleans; None for pandas' default."""
-    if pa.types.is_boolean(kind):
-        return pd.BooleanDtype()
-    if pa.types.is_integer(kind):
-        return pd.api.types.pandas_dtype(str(kind).replace("i", "I").replace("u", "U"))
-    return None
-
-
 def _unsupported(series: pd.Series, what: str) -> DataError:
     return DataError(
         f"column {series.name!r} holds {what}, which is not supported; convert it first: to "
-        "numbers with astype(float), to dates with pandas.to_datetime, to text with astype(str). "
-        "Or drop it."
+        "numbers with astype(float), to dates with pandas.to_datetime, to text with astype(str), "
+        "Arrow's dtypes with convert_dtypes(dtype_backend='numpy_nullable'). Or drop it."
     )
 
 

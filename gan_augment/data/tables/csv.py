@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
-from gan_augment.data.tables import check_width
 from gan_augment.data.tables.columns import read_cells
 from gan_augment.errors import DataError
 from gan_augment.input_files import regular_file
@@ -66,28 +65,28 @@ class Dialect(Frozen, extra="ignore"):
         >>> Dialect().frame_lines(pd.DataFrame({"a": ["x,1", None], "b": [0.5, 2]}), "true")
         b'"x,1",0.5,true\\n,2,true\\n'
         """
-        columns = [self._texts(frame.iloc[:, i]) for i in range(len(frame.columns))]
-        return self.lines([*cells, *more] for cells in zip(*columns, strict=True))
+        columns = [_written(frame.iloc[:, i]) for i in range(len(frame.columns))]
+        columns += [np.full(len(frame), cell) for cell in more]
+        text: str = pd.DataFrame(dict(enumerate(columns)), copy=False).to_csv(
+            index=False,
+            header=False,
+            sep=self.delimiter,
+            lineterminator=self.terminator,
+            na_rep=self.missing,
+            float_format=self._number,
+        )
+        return text.encode()
 
-    def _texts(self, series: pd.Series) -> list[str]:
-        cells = read_cells(series)
-        values, texts = cells.values, []
-        if cells.family == "datetime":
-            days = (cells.known.astype("M8[D]") == cells.known).all()
-            whole = (cells.known.astype("M8[s]") == cells.known).all()
-            pattern = "%Y-%m-%d" if days else f"%Y-%m-%d %H:%M:%S{'' if whole else '.%f'}"
-            texts = pd.Series(values).dt.strftime(pattern).tolist()
-        elif cells.family == "float":
-            plain = isinstance(cells.series.dtype, np.dtype)  # float32 has fewer digits
-            numbers = (cells.series.to_numpy() if plain else values) + 0  # no -0
-            texts = [np.format_float_positional(number, trim="-") for number in numbers]
-            texts = [text.replace(".", self.decimal) for text in texts]
-        elif cells.family == "levels":
-            texts = list(map(str, series.tolist()))
-        else:
-            texts = list(map(str, values.tolist()))
-        gone = cells.missing.tolist()
-        return [self.missing if no else text for text, no in zip(texts, gone, strict=True)]
+    def _number(self, number: float) -> str:
+        return np.format_float_positional(number, trim="-").replace(".", self.decimal)
+
+
+def _written(series: pd.Series) -> Any:
+    """Return cells as `to_csv` formats them: floats of NumPy without -0, and dates in UTC."""
+    cells, plain = read_cells(series), isinstance(series.dtype, np.dtype)
+    if cells.family == "float":
+        return (series.to_numpy() if plain else cells.values) + 0  # float32 has fewer digits
+    return cells.values if cells.family == "datetime" else cells.series.array
 
 
 def read_csv(path: Path) -> tuple[pd.DataFrame, Dialect]:
@@ -150,7 +149,6 @@ def _read_text(path: Path) -> tuple[pa.Table, Dialect]:
             start = file.read(1 << 20)
             text = start.decode("utf-8-sig", "replace")
             delimiter, width = sniff(text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text)
-            check_width(width, repr(str(path)))
             if not width:
                 raise DataError(f"{str(path)!r} is empty; expected column names, then the rows.")
             file.seek(0)

@@ -1,8 +1,8 @@
 """Rows of a table as vectors for the networks, and back.
 
 A numeric column becomes a normal score, plus a one-hot state if some cells are missing or spikes. A
-column of at most 32 levels becomes a one-hot; more levels become a short embedding, decoded to the
-nearest level.
+column of at most 32 categories becomes a one-hot; more become a short embedding, decoded to the
+nearest category.
 """
 
 from __future__ import annotations
@@ -18,18 +18,17 @@ from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.errors import DataError
 from gan_augment.rng import rng_for
 
-MOST_LEVELS_ONE_HOT = 32
-MOST_LEVELS = 100_000
+MOST_ONE_HOT = 32
+MOST_CATEGORIES = 100_000
 MOST_ROWS_RANKED = 10_000
 MOST_KNOTS = 1_000
 LABEL_POWER = 0.5  # as training draws labels: rare classes get more weight than their rows
-SIZE = 8  # entries of the embedding of a level
+SIZE = 8  # entries of the embedding of a category
 ROWS_TO_KNOW = 10
 NOISE = 0.01
 CONTEXT_BINS = 8
 MOST_COUNTED = 1 << 23
 """Cells of the contingency table of a column; 400 MB of memory."""
-DISTANCES_AT_ONCE = 1 << 22
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
@@ -39,7 +38,7 @@ Cells = Mapping[Name, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """A learned column of numbers; octiles are the entries that are contexts of levels.
+    """A learned column of numbers; octiles are the entries that are contexts of categories.
 
     values, scores: (K,) ascending knots and their normal scores. spikes: frequent values. missing:
     whether some cells are NaN.
@@ -99,13 +98,13 @@ class NumericColumn:
 
 
 @dataclass(frozen=True)
-class LevelColumn:
-    """A learned column of levels, as codes 0..levels - 1, -1 for missing (one more entry).
+class CategoryColumn:
+    """A learned column of categories, as codes 0..categories - 1, -1 for missing (one more entry).
 
-    embedding: (levels + missing, d), or None for a one-hot.
+    embedding: (categories + missing, d), or None for a one-hot.
     """
 
-    levels: int
+    categories: int
     missing: bool
     embedding: Matrix | None = None
     numbers: ClassVar[int] = 0
@@ -118,8 +117,8 @@ class LevelColumn:
 
     @property
     def entries(self) -> int:
-        """Return the number of levels, plus one for missing cells."""
-        return self.levels + self.missing
+        """Return the number of categories, plus one for missing cells."""
+        return self.categories + self.missing
 
     @property
     def width(self) -> int:
@@ -140,16 +139,18 @@ class LevelColumn:
         return out
 
     def decode(self, encoded: Matrix) -> Codes:
-        """Decode (N, width) as codes (N,): the largest entry, or the nearest level."""
+        """Decode (N, width) as codes (N,): the largest entry, or the nearest category."""
         if self.embedding is None:
             entry = encoded.argmax(axis=1)
         else:
-            entry = nearest_level(encoded, self.embedding)
-        missing = self.missing & (entry == self.levels)
+            from scipy.spatial import KDTree
+
+            entry = KDTree(self.embedding).query(np.nan_to_num(encoded))[1]
+        missing = self.missing & (entry == self.categories)
         return np.where(missing, -1, entry).astype(np.int32)
 
 
-EncodedColumn = NumericColumn | LevelColumn
+EncodedColumn = NumericColumn | CategoryColumn
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class TableEncoding:
 
     @property
     def choices(self) -> tuple[tuple[int, int], ...]:
-        """Return [start, stop) of every one-hot of levels or states."""
+        """Return [start, stop) of every one-hot of categories or states."""
         return tuple(
             (start + column.numbers, stop)
             for start, stop, column in self._spans()
@@ -250,7 +251,7 @@ def fit_encoding(
 ) -> TableEncoding:
     """Fit the encoding of the learned columns; cells as returned by `columns.plain`, labels (N,).
 
-    Raises DataError for a table without learned columns, or a column of over 100,000 levels.
+    Raises DataError for a table without learned columns, or a column of over 100,000 categories.
     """
     if not schema.learned:
         raise DataError(
@@ -261,21 +262,22 @@ def fit_encoding(
     weights = counts[labels].astype(np.float64) ** (LABEL_POWER - 1)
     columns: dict[Name, EncodedColumn] = {}
     for column in schema.learned:
-        name, levels, own = column.name, len(column.levels), cells[column.name]
+        name, categories, own = column.name, len(column.categories), cells[column.name]
         if column.has_numbers:
             rng = rng_for(seed, "encoding", str(name))
             spikes = [float(spike - column.origin) for spike in column.spikes]
             columns[name] = fit_numeric(own.astype(float), weights, rng, spikes)
-        elif levels > MOST_LEVELS:
+        elif categories > MOST_CATEGORIES:
             raise DataError(
-                f"column {name!r} has {levels} levels, more than {MOST_LEVELS}: leave it out as an "
-                f"id, --columns {name}=id (columns={{{name!r}: 'id'}}), or group its levels first."
+                f"column {name!r} has {categories} categories, more than {MOST_CATEGORIES}: leave "
+                f"it out as an id, --columns {name}=id (columns={{{name!r}: 'id'}}), or group them."
             )
         else:
-            columns[name] = LevelColumn(levels, bool((own < 0).any()))  # type: ignore[operator]
-    few = {name: one for name, one in columns.items() if one.entries <= MOST_LEVELS_ONE_HOT}
+            missing = bool((own < 0).any())  # type: ignore[operator]
+            columns[name] = CategoryColumn(categories, missing)
+    few = {name: one for name, one in columns.items() if one.entries <= MOST_ONE_HOT}
     for name, many in columns.items():
-        if name not in few and isinstance(many, LevelColumn):
+        if name not in few and isinstance(many, CategoryColumn):
             most = MOST_COUNTED // many.entries
             bins = np.cumsum([1 + one.entries for one in few.values()])
             context = [
@@ -283,7 +285,7 @@ def fit_encoding(
                 for (other, one), counted in zip(few.items(), bins, strict=True)
                 if counted <= most
             ]
-            embedding = embed_levels(many.entry_of(cells[name]), many.entries, context)
+            embedding = embed_categories(many.entry_of(cells[name]), many.entries, context)
             columns[name] = replace(many, embedding=embedding)
     return TableEncoding(columns)
 
@@ -296,21 +298,21 @@ def encoded_width(schema: TableSchema) -> int:
         if column.has_numbers:
             width += NumericColumn(none, none, column.spikes, missing).width
         else:
-            entries = len(column.levels) + missing
-            width += entries if entries <= MOST_LEVELS_ONE_HOT else SIZE
+            entries = len(column.categories) + missing
+            width += entries if entries <= MOST_ONE_HOT else SIZE
     return width
 
 
-def embed_levels(
+def embed_categories(
     entry: NDArray[np.integer], entries: int, context: Sequence[NDArray[np.integer]]
 ) -> NDArray[np.float32]:
-    """Embed levels by correspondence analysis, float32 (entries, 8).
+    """Embed categories by correspondence analysis, float32 (entries, 8).
 
-    entry: int (N,), the level of each row. context: int (N,) columns of few values each, never the
-    labels, which would leak held-out rows. The embedding is the leading left singular vectors of
-    the standardised residuals of the contingency table, scaled to unit variance over the rows. A
-    level of n rows is shrunk by n / (n + 10). Noise of 0.01 separates levels with equal contexts.
-    Memory: entries x values of all contexts. Source: Greenacre 1984, "Theory and applications of
+    entry: int (N,), the category of each row. context: int (N,) columns of few values each, never
+    the labels, which would leak held-out rows. The embedding is the leading left singular vectors
+    of the standardised residuals of the contingency table, scaled to unit variance over the rows. A
+    category of n rows is shrunk by n / (n + 10). Noise of 0.01 separates equal contexts. Memory:
+    entries x values of all contexts. Source: Greenacre 1984, "Theory and applications of
     correspondence analysis", eq. 4.1.7.
     """
     vectors = NOISE * rng_for(0, "levels", entries).standard_normal((entries, SIZE))
@@ -336,21 +338,3 @@ def embed_levels(
     known = (seen / (seen + ROWS_TO_KNOW))[:, None] * coordinates / np.maximum(spread, 1e-12)
     vectors[:, :size] += known
     return vectors.astype(np.float32)
-
-
-def nearest_level(
-    vectors: NDArray[np.float32], embedding: NDArray[np.float32]
-) -> NDArray[np.int64]:
-    """Return the entry (N,) at the smallest Euclidean distance from each vector (N, d).
-
-    Uses float64: rare levels lie far out, where float32 would confuse them.
-    """
-    nearest = np.empty(len(vectors), dtype=np.int64)
-    points = embedding.astype(np.float64)
-    squares = (points**2).sum(axis=1)
-    at_once = max(1, DISTANCES_AT_ONCE // len(points))
-    for start in range(0, len(vectors), at_once):
-        part = 2 * vectors[start : start + at_once].astype(np.float64)
-        with np.errstate(all="ignore"):
-            nearest[start : start + at_once] = (squares - part @ points.T).argmin(axis=1)
-    return nearest

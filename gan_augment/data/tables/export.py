@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES, manifest_path
+from gan_augment.data.tables import is_parquet, manifest_path
 from gan_augment.data.tables.csv import Dialect
 from gan_augment.data.topup_plan import AddedOrigin
 from gan_augment.errors import DataError, UsageError
@@ -120,39 +120,34 @@ def _parquet_rows(
         schema = pq.read_schema(original.path)
     whole = schema.append(pa.field(MARK, pa.string())) if mark else schema
 
-    def write(columns: list[pa.Array], origin: str) -> None:
-        marks = [pa.array([origin] * len(columns[0]))] if mark else []
-        table = pa.table([*columns, *marks], schema=whole)
+    def write(table: pa.Table, origin: str) -> None:
+        if mark:
+            table = table.append_column(MARK, pa.array([origin] * len(table), pa.string()))
         writer.write_table(table, len(table) or 1)
 
     def add(part: NewRows) -> None:
-        columns = []
-        for number, field in enumerate(schema):
-            try:
-                columns.append(pa.Array.from_pandas(part.frame.iloc[:, number]).cast(field.type))
-            except (pa.ArrowException, TypeError, ValueError) as error:
-                reason = " ".join(str(error).split())[:200]
-                raise DataError(
-                    f"new cells of column {field.name!r} do not fit its type {field.type}: "
-                    f"{reason}. Fit a model to this very file."
-                ) from None
-        write(columns, part.mark)
+        frame = part.frame.set_axis(schema.names, axis=1)
+        try:
+            table = pa.Table.from_pandas(frame, schema, preserve_index=False)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(
+                f"new cells do not fit the columns of the file: {reason}. Fit a model to this very "
+                "file."
+            ) from None
+        write(table, part.mark)
 
     with pq.ParquetWriter(file, whole) as writer:
         if original is not None:
             with pq.ParquetFile(original.path) as rows:
                 for group in range(rows.num_row_groups):
-                    write(rows.read_row_group(group).columns, "real")
+                    write(rows.read_row_group(group), "real")
         yield add
 
 
 def check_out(out: Path, source: TableFile | None = None) -> None:
     """Raise UsageError for an `out` that is not a table, or not in the format of `source`."""
-    suffix = out.suffix.lower()
-    if suffix not in TABLE_SUFFIXES:
-        known = ", ".join(TABLE_SUFFIXES)
-        raise UsageError(f"OUT {str(out)!r} is not a table; expected a file of {known}")
-    parquet = suffix in PARQUET_SUFFIXES
+    parquet = is_parquet(out, "OUT ")
     if source is not None and parquet != (source.dialect is None):
         raise UsageError(
             f"OUT {str(out)!r} and DATA {str(source.path)!r} have different formats, but rows "
@@ -197,13 +192,12 @@ def write_table(
     if original:
         original.check_unchanged()
     first, done, manifest_lines = original.rows if original else 0, 0, Dialect().lines
-    suffix = out.suffix.lower()
-    dialect = dialect or Dialect(delimiter="\t" if suffix == ".tsv" else ",")
+    dialect = dialect or Dialect(delimiter="\t" if out.suffix.lower() == ".tsv" else ",")
     with new_file(manifest_path(out)) as manifest:
         with new_file(out) as table:
             rows = (
                 _parquet_rows(table, example, original, mark)
-                if suffix in PARQUET_SUFFIXES
+                if is_parquet(out)
                 else _csv_rows(table, dialect, example, original, mark)
             )
             manifest.write(manifest_lines([MANIFEST_COLUMNS]))

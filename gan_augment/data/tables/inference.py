@@ -1,9 +1,9 @@
 """Infer the schema of a frame: the kind of every column, and its description.
 
-The rules, first match wins: `constant` has one value in every row, or none; `boolean` is a dtype;
-`datetime` is a dtype, or text by one of `PATTERNS`; floats are `numeric` and categories
-`categorical`; `id` names rows instead of describing them (`_why_ids`); whole numbers are `numeric`,
-but `categorical` where few values are far apart (`_are_codes`); text is `categorical`.
+The rules, first match wins: `constant` has one value in every row, or none; `datetime` is a dtype,
+or text by one of `PATTERNS`; floats are `numeric`, booleans and pandas' categories `categorical`;
+`id` names rows instead of describing them (`_why_ids`); whole numbers are `numeric`, but
+`categorical` where few values are far apart (`_are_codes`); text is `categorical`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from gan_augment.data.labels import check_classes, encode_labels
-from gan_augment.data.tables import check_width
-from gan_augment.data.tables.columns import EXACT, Cells, moments_of, read_cells
+from gan_augment.data.tables.columns import EXACT, Cells, Family, datetimes_of, read_cells
 from gan_augment.data.tables.schema import (
     LEARNED,
     Column,
@@ -31,14 +30,14 @@ from gan_augment.data.tables.schema import (
     Unit,
     matching_name,
 )
-from gan_augment.errors import DataError, UsageError, plural
+from gan_augment.errors import DataError, UsageError
 
 Facts = dict[str, Any]
 
 FEWEST_ROWS_OF_AN_ID = 20
 DISTINCT_SHARE_OF_AN_ID = 0.95
-MANY_LEVELS = 50
-MANY_LEVELS_SHARE = 0.5
+MANY_CATEGORIES = 50
+MANY_CATEGORIES_SHARE = 0.5
 FEW_NUMBERS = 10
 MOST_CODES = 20
 LEAST_ROWS_OF_A_CODE = 5
@@ -62,13 +61,18 @@ _ID_NAME = re.compile(
     r"|.*[_\-. ](id|uuid|guid))|.*[a-z](Id|ID|Uuid|UUID)",
 )
 _ADDED = re.compile(r"(?:synthetic|repeat)-(\d{6,18})")
+_FAMILIES: dict[ColumnKind, tuple[Family, ...]] = {
+    "numeric": ("integer", "float", "boolean"),
+    "datetime": ("datetime",),
+}
+"""The cells that each kind needs, if it does not take all."""
 
 
 @dataclass(frozen=True)
 class ReadTarget:
     """Labels of rows, and how they are written. notes: sentences for the user.
 
-    labels: int64 (N,) indices into class_names. column: its levels are the labels in the data.
+    labels: int64 (N,) indices into class_names. column: its categories are the labels in the data.
     """
 
     labels: NDArray[np.int64]
@@ -104,15 +108,16 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Tab
 
 def infer_column(series: pd.Series, name: Name, forced: str | None = None) -> Column:
     """Describe a column of at least one row. Raises DataError; UsageError for an unknown kind."""
-    if forced not in (None, *_FACTS):
-        known = ", ".join(_FACTS)
-        raise UsageError(f"column {name!r} cannot be {forced!r}; the kinds are {known}")
+    if forced not in (None, *LEARNED, "id"):
+        raise UsageError(
+            f"column {name!r} cannot be {forced!r}; the kinds are {', '.join(LEARNED)}, id"
+        )
     cells = read_cells(series)
     dtype, pattern, remark = cells.series.dtype, "", ""
     if forced in (None, "datetime"):
         pattern, remark = date_pattern(cells)
     if pattern:
-        cells = read_cells(moments_of(cells.series.astype(object), pattern))
+        cells = Cells(datetimes_of(cells.series, pattern))
     if cells.family == "float" and (np.abs(cells.values) > LARGEST).any():
         rows = np.flatnonzero(np.abs(cells.values) > LARGEST)
         raise DataError(
@@ -122,32 +127,32 @@ def infer_column(series: pd.Series, name: Name, forced: str | None = None) -> Co
         )
     kind, reason = _kind_of(cells, name)
     if forced:
-        kind, reason = forced, "asked for"
+        kind, reason = cast(ColumnKind, forced), "asked for"
     if cells.missing.all() and kind in LEARNED:
         raise DataError(
             f"every cell of column {name!r} is missing, so it cannot be {kind}; drop it, or leave "
             "its kind to be inferred"
         )
-    facts = _FACTS[kind](cells, name)
-    if kind == "boolean" and len(facts["levels"]) > 2:
+    if cells.family not in _FAMILIES.get(kind, (cells.family,)):
         raise DataError(
-            f"column {name!r} has {len(facts['levels'])} values and cannot be boolean; expected at "
-            "most two. Call it categorical."
+            f"column {name!r} is {dtype} and cannot be {kind}; convert it first, with "
+            "pandas.to_numeric or pandas.to_datetime"
         )
+    facts = _FACTS[kind](cells, name)
     why = "; ".join(filter(None, [reason, facts.pop("why", ""), remark]))
     return _column(cells, name, dtype, facts | {"kind": kind, "why": why, "pattern": pattern})
 
 
 def date_pattern(cells: Cells) -> tuple[str, str]:
-    """Return the pattern by which text writes moments, and a remark if two patterns fit."""
-    texts = cells.levels
-    written = not isinstance(cells.series.dtype, pd.CategoricalDtype) and texts
-    if not (written and _DATED.match(str(texts[0]))):
+    """Return the pattern by which text writes dates, and a remark if two patterns fit."""
+    if cells.family != "category" or isinstance(cells.series.dtype, pd.CategoricalDtype):
         return "", ""
-    distinct, fits = pd.Series(texts, dtype=object), []
+    texts, fits = cells.coded[1], []
+    if not texts or not _DATED.match(str(texts[0])):
+        return "", ""
     for pattern in PATTERNS:
         try:
-            pd.to_datetime(distinct, format=pattern)
+            pd.to_datetime(pd.Series(texts, dtype=object), format=pattern)
         except (ValueError, OverflowError):
             continue
         fits.append(pattern)
@@ -171,13 +176,13 @@ def read_target(series: pd.Series, *, separate: bool = False) -> ReadTarget:
             f"(empty, NA, NaN or None; the first: row {int(cells.missing.argmax())}); expected "
             "one in every row. Drop those rows, or rename a class of that name."
         )
-    codes, levels = cells.coded
-    check_classes(levels, where, len(series))
-    labels, names = encode_labels(np.fromiter(levels, dtype=object, count=len(levels)))
-    by_class = dict(zip(labels.tolist(), levels, strict=True))
+    codes, known = cells.coded
+    check_classes(known, where, len(series))
+    labels, names = encode_labels(np.fromiter(known, dtype=object, count=len(known)))
+    by_class = dict(zip(labels.tolist(), known, strict=True))
     facts = {
         "kind": "categorical",
-        "levels": tuple(by_class[label] for label in range(len(names))),
+        "categories": tuple(by_class[label] for label in range(len(names))),
         "why": f"{len(names):,} classes",
     }
     notes: tuple[str, ...] = ()
@@ -189,7 +194,6 @@ def read_target(series: pd.Series, *, separate: bool = False) -> ReadTarget:
 def column_names(frame: pd.DataFrame) -> list[Name]:
     """Return a frame's column names as str or int. Raises DataError for others, and for copies."""
     columns = frame.columns
-    check_width(len(columns))
     if columns.nlevels > 1:
         raise DataError(
             f"the columns have {columns.nlevels} levels of names; expected one. Join them: "
@@ -214,7 +218,8 @@ def column_names(frame: pd.DataFrame) -> list[Name]:
 
 def _column(cells: Cells, name: Name, dtype: Any, facts: Facts) -> Column:
     if isinstance(dtype, pd.CategoricalDtype):
-        facts |= {"categories": tuple(dtype.categories.tolist()), "ordered": bool(dtype.ordered)}
+        own = tuple(dtype.categories.tolist())
+        facts |= {"dtype_categories": own, "ordered": bool(dtype.ordered)}
     return Column(name=name, dtype=str(dtype), missing=int(cells.missing.sum()), **facts)
 
 
@@ -225,16 +230,17 @@ def _kind_of(cells: Cells, name: Name) -> tuple[ColumnKind, str]:
         return "constant", "every cell is missing"
     if len(known) == len(cells.values) and (known == known[0]).all():
         return "constant", "one value in every row"
-    if cells.family == "boolean" or cells.family == "datetime":
-        return cells.family, ""
+    if cells.family == "datetime":
+        return "datetime", ""
     if cells.family == "float":
         return "numeric", ""
-    ordered = isinstance(cells.series.dtype, pd.CategoricalDtype)
-    if why := "" if ordered else _why_ids(cells, name):
+    if cells.family == "boolean" or isinstance(cells.series.dtype, pd.CategoricalDtype):
+        return "categorical", ""
+    if why := _why_ids(cells, name):
         return "id", why
     if cells.family == "integer" and _are_codes(known):
         return "categorical", "whole numbers far apart, so codes (if not: --columns name=numeric)"
-    return ("categorical" if cells.family == "levels" else "numeric"), ""
+    return ("categorical" if cells.family == "category" else "numeric"), ""
 
 
 def _are_codes(known: NDArray[Any]) -> bool:
@@ -249,8 +255,7 @@ def _are_codes(known: NDArray[Any]) -> bool:
 
 def _why_ids(cells: Cells, name: Name) -> str:
     """Return why whole numbers or text are ids; "" where they are not."""
-    n, known = len(cells.known), cells.known
-    distinct = len(cells.levels) if cells.family == "levels" else len(np.unique(known))
+    n, known, distinct = len(cells.known), cells.known, len(np.unique(cells.known))
     named = isinstance(name, str) and _ID_NAME.fullmatch(name) is not None
     if named and n == distinct >= 2:
         return f"the name says so, and all {n:,} differ"
@@ -268,106 +273,90 @@ def _large(known: NDArray[Any]) -> bool:
 
 
 def _numeric(cells: Cells, name: Name) -> Facts:
-    if cells.family not in ("integer", "float", "boolean"):
-        raise DataError(
-            f"column {name!r} is {cells.series.dtype} and cannot be numeric; convert it first, for "
-            "example with pandas.to_numeric"
-        )
-    if cells.family == "integer" and _large(cells.known):
+    known = cells.known
+    if cells.family == "integer" and _large(known):
         raise DataError(
             f"column {name!r} holds whole numbers too large to be exact; make it an id, or convert "
             "it with astype(float)"
         )
-    known = cells.known if cells.family != "boolean" else cells.known.astype(np.int64)
     dtype: Any = getattr(cells.series.dtype, "numpy_dtype", cells.series.dtype)
-    facts, distinct, shares = _number_facts(known, dtype)
-    decimals = facts["decimals"]
-    words = f"{distinct:,} distinct {'whole ' if decimals == 0 else ''}numbers"
-    if decimals:
-        words += f" of up to {decimals} decimals"
+    facts, distinct = _number_facts(known + 0 if cells.family == "boolean" else known, dtype)
+    words = f"{distinct:,} distinct {'whole ' if facts['decimals'] == 0 else ''}numbers"
+    if facts["decimals"]:
+        words += f" of up to {facts['decimals']} decimals"
     if 2 < distinct <= FEW_NUMBERS and cells.family == "integer":
         words += " (if they are codes: --columns name=categorical)"
-    spikes = ", ".join(f"{v:g} ({s:.0%})" for v, s in zip(facts["spikes"], shares, strict=True))
+    spikes = ", ".join(f"{value:g}" for value in facts["spikes"])
     return facts | {"why": words + (f"; often {spikes}" if spikes else "")}
 
 
 def _datetime(cells: Cells, name: Name) -> Facts:
-    """Describe moments in the coarsest unit that holds all of them."""
-    if cells.family != "datetime":
-        raise DataError(
-            f"column {name!r} is {cells.series.dtype} and cannot be datetime; convert it first, "
-            "for example with pandas.to_datetime"
-        )
+    """Describe dates in the coarsest unit that holds all of them."""
     known = cells.known
     units: tuple[Unit, ...] = get_args(Unit)
     unit = next(unit for unit in units if (known.astype(f"M8[{unit}]") == known).all())
-    facts, distinct, _ = _number_facts(known.astype(f"M8[{unit}]").astype(np.int64), known.dtype)
+    facts, distinct = _number_facts(known.astype(f"M8[{unit}]").astype(np.int64), known.dtype)
     words = {"D": "days", "h": "hours", "m": "minutes", "s": "seconds"}.get(unit, unit)
-    return facts | {"unit": unit, "why": f"{distinct:,} distinct moments, to whole {words}"}
+    return facts | {"unit": unit, "why": f"{distinct:,} distinct dates, to whole {words}"}
 
 
 def _categorical(cells: Cells, name: Name) -> Facts:
-    levels, known = cells.coded[1], len(cells.known)
-    words = plural(len(levels), "level")
-    if len(levels) > max(MANY_LEVELS, MANY_LEVELS_SHARE * known):
+    categories, known = cells.coded[1], len(cells.known)
+    words = f"{len(categories):,} " + ("category" if len(categories) == 1 else "categories")
+    if len(categories) > max(MANY_CATEGORIES, MANY_CATEGORIES_SHARE * known):
         words += f" in {known:,} rows, so most are rare: an id?"
-    if len(levels) == 1 and cells.missing.any():
+    if len(categories) == 1 and cells.missing.any():
         words += ", and missing cells"
-    return {"levels": levels, "why": words}
+    return {"categories": categories, "why": words}
 
 
 def _id(cells: Cells, name: Name) -> Facts:
     """Return the number after which new ids begin; none for ids that are left empty."""
-    if cells.series.dtype == np.dtype(bool):
+    dtype = cells.series.dtype
+    if dtype == np.dtype(bool):
         raise DataError(
             f"column {name!r} is boolean and has no room for missing cells, so it cannot be an id; "
             "drop it, or make it text with astype(str)"
         )
-    if cells.family == "integer" and len(cells.known):
+    if not len(cells.known) or isinstance(dtype, pd.CategoricalDtype):
+        return {}
+    if cells.family == "integer":
         return {"last": int(cells.known.max())}
-    if cells.levels and not isinstance(cells.series.dtype, pd.CategoricalDtype):
-        matches = (_ADDED.fullmatch(str(level)) for level in cells.levels)
+    if cells.family == "category":
+        matches = (_ADDED.fullmatch(text) for text in map(str, cells.coded[1]))
         return {"last": max((int(match[1]) for match in matches if match), default=0)}
     return {}
 
 
 def _constant(cells: Cells, name: Name) -> Facts:
-    known = cells.known
-    if not len(known):
+    if not len(cells.known):
         return {}
-    if cells.missing.any() or (known != known[0]).any():
-        raise DataError(
-            f"column {name!r} has several values or missing cells, so it is not constant; call it "
-            "an id to leave it out of learning, or drop it"
-        )
     if cells.family == "datetime":
         return _datetime(cells, name) | {"why": ""}
-    return {"levels": cells.coded[1]}
+    return {"categories": cells.coded[1]}
 
 
 _FACTS: dict[ColumnKind, Callable[[Cells, Name], Facts]] = {
     "numeric": _numeric,
     "datetime": _datetime,
     "categorical": _categorical,
-    "boolean": _categorical,
     "id": _id,
     "constant": _constant,
 }
 
 
-def _number_facts(known: NDArray[Any], dtype: Any) -> tuple[Facts, int, tuple[float, ...]]:
-    """Return the facts of known cells (N,), N >= 1, the distinct values, and the spikes' shares."""
+def _number_facts(known: NDArray[Any], dtype: Any) -> tuple[Facts, int]:
+    """Return the facts of known cells (N,), N >= 1, and the number of distinct values."""
     values, counts = np.unique(known, return_counts=True)
     decimals = decimals_of(values, dtype) if known.dtype.kind == "f" else 0
-    shares = counts / counts.sum()
-    often = (shares >= SPIKE_SHARE) & (len(values) > FEWEST_DISTINCT_WITH_SPIKES)
+    often = counts / counts.sum() >= SPIKE_SHARE
+    often &= len(values) > FEWEST_DISTINCT_WITH_SPIKES
     low, high = values[0].item(), values[-1].item()
     whole = decimals == 0 and max(-low, high) <= EXACT
     spikes = tuple(int(one) if whole else one for one in values[often].tolist())
     if whole:
         low, high = int(low), int(high)
-    facts = {"decimals": decimals, "low": low, "high": high, "spikes": spikes}
-    return facts, len(values), tuple(shares[often].tolist())
+    return {"decimals": decimals, "low": low, "high": high, "spikes": spikes}, len(values)
 
 
 def decimals_of(values: NDArray[np.float64], dtype: np.dtype[Any]) -> int | None:

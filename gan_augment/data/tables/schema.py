@@ -1,4 +1,4 @@
-"""Schema of a table: kind, dtype, range and levels of each column, as JSON and as lines of text.
+"""Schema of a table: kind, dtype and range of each column, as JSON and as lines of text.
 
 `inference.py` finds the facts, `columns.py` applies them to cells.
 """
@@ -14,15 +14,14 @@ import numpy as np
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.settings import Frozen
 
-ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "id", "constant"]
+ColumnKind = Literal["numeric", "datetime", "categorical", "id", "constant"]
 Unit = Literal["D", "h", "m", "s", "ms", "us", "ns"]
 Name = str | int
 Scalar = str | bool | int | float
 Overrides = Mapping[Name, str]
 """{column: kind}, for columns whose kind is not inferred."""
 NUMBERS = ("numeric", "datetime")
-LEVELS = ("categorical", "boolean")
-LEARNED = (*NUMBERS, *LEVELS)
+LEARNED = (*NUMBERS, "categorical")
 _HEADING = ("column", "kind", "type", "missing", "values", "why")
 
 
@@ -33,9 +32,9 @@ class Column(Frozen):
     the kind. unit: time unit of datetimes since 1970 in UTC; None for other cells. pattern: format
     of datetimes in text, as for strptime; "" for other cells. low, high: the range. spikes: values
     that hold at least 5 % of the known cells. decimals: digits after the point, at most 12, or None
-    without a limit. levels: the values seen, in order; the one value of a constant. categories,
-    ordered: those of a pandas category, unused ones included. last: for ids, the number after which
-    new ids begin, or None to leave new cells empty.
+    without a limit. categories: the values seen, in order; the one value of a constant.
+    dtype_categories, ordered: those of a pandas category, unused ones included. last: for ids, the
+    number after which new ids begin, or None to leave new cells empty.
     """
 
     name: Name
@@ -49,8 +48,8 @@ class Column(Frozen):
     high: int | float | None = None
     spikes: tuple[int | float, ...] = ()
     decimals: int | None = None
-    levels: tuple[Scalar, ...] = ()
-    categories: tuple[Scalar, ...] | None = None
+    categories: tuple[Scalar, ...] = ()
+    dtype_categories: tuple[Scalar, ...] = ()
     ordered: bool = False
     last: int | None = None
 
@@ -65,18 +64,8 @@ class Column(Frozen):
         return self.kind in NUMBERS
 
     @property
-    def has_levels(self) -> bool:
-        """Return whether the column is learned as levels: categorical or boolean."""
-        return self.kind in LEVELS
-
-    @property
-    def is_id(self) -> bool:
-        """Return whether the column holds ids, which are refilled in new rows."""
-        return self.kind == "id"
-
-    @property
     def origin(self) -> int:
-        """Return what `columns.plain` subtracts: the first moment if the range fits into 64 bits.
+        """Return what `columns.plain` subtracts: the first date if the range fits into 64 bits.
 
         >>> Column(name="a", kind="datetime", dtype="M8[s]", unit="D", low=9, high=12).origin
         9
@@ -91,7 +80,7 @@ class Column(Frozen):
         import pandas as pd
 
         if self.dtype == "category":
-            return pd.CategoricalDtype(list(self.categories or ()), ordered=self.ordered)
+            return pd.CategoricalDtype(list(self.dtype_categories), ordered=self.ordered)
         dtype = pd.api.types.pandas_dtype(self.dtype)
         if isinstance(dtype, np.dtype) and dtype.kind not in "biufMO":  # S2000000000 takes memory
             raise TypeError(f"{self.dtype!r} is not the dtype of a column")
@@ -99,7 +88,7 @@ class Column(Frozen):
 
     @property
     def values_in_words(self) -> str:
-        """Return the levels, or the range.
+        """Return the categories, or the range.
 
         >>> Column(name="a", kind="numeric", dtype="int64", low=1, high=90).values_in_words
         '1 to 90'
@@ -107,19 +96,19 @@ class Column(Frozen):
         if self.low is not None and self.high is not None:
             ends = (self.low, self.high)
             if self.unit is not None:
-                moments = (str(np.datetime64(int(end), self.unit)) for end in ends)
-                return " to ".join(moment.replace("T", " ") for moment in moments)
+                dates = (str(np.datetime64(int(end), self.unit)) for end in ends)
+                return " to ".join(date.replace("T", " ") for date in dates)
             return " to ".join(str(end) if isinstance(end, int) else f"{end:.6g}" for end in ends)
-        count = f"{len(self.levels)} levels: " if len(self.levels) > 1 else ""
-        more = ", ..." if len(self.levels) > 6 else ""
-        return f"{count}{', '.join(map(str, self.levels[:6]))}{more}"
+        known = self.categories
+        count = f"{len(known)} categories: " if len(known) > 1 else ""
+        return f"{count}{', '.join(map(str, known[:6]))}{', ...' if len(known) > 6 else ''}"
 
 
 class TableSchema(Frozen):
     """The feature columns in the order of the frame, and the target if it is known.
 
-    target: its levels are the labels, by class index; called "target" for labels without a name.
-    position: the target's position among the columns of the input, or None for separate labels.
+    target: its categories are the labels, by class index; called "target" without a name. position:
+    the target's place among the columns of the input, or None for separate labels.
     """
 
     columns: tuple[Column, ...]
@@ -139,7 +128,7 @@ class TableSchema(Frozen):
     @property
     def ids(self) -> str:
         """Return the first id columns and why they are ids, in words; "" for none."""
-        ids = [f"{column.name!r} ({column.why})" for column in self.columns if column.is_id]
+        ids = [f"{c.name!r} ({c.why})" for c in self.columns if c.kind == "id"]
         return ", ".join(ids[:5])
 
     def lines(self) -> list[str]:
