@@ -19,14 +19,7 @@ import numpy as np
 
 from gan_augment.commands.sample import table_rows
 from gan_augment.commands.source import Source, read_data, read_meta
-from gan_augment.commands.writing import (
-    Output,
-    Result,
-    check_apart,
-    check_file_apart,
-    draw_images,
-    output,
-)
+from gan_augment.commands.writing import Result, check_apart, draw_images, output
 from gan_augment.data.images.png_folder import (
     LONGEST_BYTES,
     MANIFEST,
@@ -36,6 +29,8 @@ from gan_augment.data.images.png_folder import (
     folded,
     safe_name,
     safe_names,
+    with_sources,
+    write_manifest,
 )
 from gan_augment.data.tables import TABLE_SUFFIXES, manifest_path
 from gan_augment.data.tables.columns import joined
@@ -43,7 +38,7 @@ from gan_augment.data.tables.export import MARK, check_mark, check_out, write_ta
 from gan_augment.data.topup_plan import ORIGINS, TopUpPlan, plan_topup, refusals_in_words
 from gan_augment.errors import UsageError
 from gan_augment.generators import load_model
-from gan_augment.generators.model_file import TRIED_IMAGES, ModelMeta
+from gan_augment.generators.model_file import ModelMeta
 from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.progress import Progress
@@ -58,15 +53,10 @@ __all__ = ["AugmentPlan", "AugmentResult", "augment", "plan_augment"]
 
 LARGER = 1.5
 """Originals that exceed the model's size by this factor look sharper than generated images."""
-_SHORT = (
-    "a fit under {:,} steps tries no generated images, so real ones are repeated and nothing is "
-    "trained: take more --steps, or --synthetic-share 0.5 to generate anyway"
-)
 _DECIDED = "the trial at the end of the fit decides: without a gain real images are repeated"
 _OURS = re.compile(r"(synthetic|repeat)-[0-9]{6}", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
 class AugmentResult(Result):
     """The content of the topped-up output.
 
@@ -125,40 +115,35 @@ class AugmentPlan:
 
 @dataclass
 class _TopUp:
-    """A top-up in progress. plan: changes when the model refuses a class."""
+    """A top-up in progress. ends: changes when the model refuses a class. advice: see `_advice`."""
 
     data: Source
-    plan: TopUpPlan
+    top_up: TopUp
     progress: Progress
+    ends: TopUpPlan = field(init=False)
+    advice: str = ""
     warnings: list[str] = field(default_factory=list)
 
-    def warn(self, text: str) -> None:
-        """Give a warning, now and in the result."""
-        self.warnings.append(text)
-        self.progress.warn(text)
+    def plan(self, known: Source | ModelMeta) -> None:
+        """Plan at the share that the data or a model advises, and without classes it refuses.
 
-    def use(self, meta: ModelMeta | None, top_up: TopUp, *, alike: bool) -> None:
-        """Plan again with the model's advised share and refusals, and warn of what they mean.
-
-        alike: whether all images get one size.
+        advice: says why "auto" means that nothing is generated, "" if it does not mean that.
         """
-        self.plan = _plan(self.data, top_up, meta)
-        if advice := _advice(self.data, top_up, meta):
-            self.warn(advice)
-        if meta and not alike and self.data.kind is IMAGE and self.plan.generated:
-            median, (height, width, _) = self.data.read.scan.sizes.get("median"), meta.shape
-            if median and max(median[0] / height, median[1] / width) > LARGER:
-                self.warn(
-                    f"the originals are {median[1]} x {median[0]} px (median), the synthetic "
-                    f"images {width} x {height} px: a classifier may learn the difference in "
-                    "sharpness. Pass --match (match=True), or train at a larger --image-size."
-                )
-        if self.plan.refused:
-            self.warn(refusals_in_words(self.plan.refused, self.data.kind.unit))
+        data, advised = self.data, known.advised_share
+        how = (data.topped_up, data.kind.recipes, advised)
+        self.ends = plan_topup(data.counts, self.top_up, *how).refuse(known.refuses)
+        asked = advised == 0 and self.top_up.synthetic_share == "auto"
+        self.advice = known.advice() if asked else ""
+
+    def warn(self, text: str) -> None:
+        """Give a warning, now and in the result; "" is none."""
+        if text:
+            self.warnings.append(text)
+            self.progress.warn(text)
 
     def refuse(self, refused: Mapping[str, str]) -> None:
         """Fill refused classes with repeats; rows of other classes are written already and stay."""
-        self.plan = self.plan.refuse(refused, keep_others=True)
+        self.ends = self.ends.refuse(refused, keep_others=True)
         self.warn(refusals_in_words(refused, self.data.kind.unit))
 
 
@@ -199,29 +184,39 @@ def augment(
         DataError, UsageError, OutputExistsError, WriteFailedError, and the errors of `fit`.
     """
     source, out, progress = Path(data), Path(out), progress or Progress()
-    top_up, options = top_up or TopUp(), options or FitOptions()
-    meta = read_meta(model) if model else None
-    options = meta.options(options) if meta else options
+    options, meta = _asked(source, out, options, model)
     table = options.target is not None
-    _check_call(source, out, table=table, match=match, mark=mark)
-    with output(out, table=table, overwrite=overwrite) as held:
-        read = _read(source, out, options, meta, match=match, mark=mark, progress=progress)
-        job = _TopUp(read, _plan(read, top_up), progress)  # refused before anything is trained
-        check_room(out.parent, 0, 2 if table else sum(read.counts.values()) + job.plan.added)
+    with output(out, table=table, overwrite=overwrite) as part:
+        job = _planned(source, out, options, meta, top_up, progress, match=match, mark=mark)
+        read = job.data
+        check_room(out.parent, 0, 2 if table else sum(read.counts.values()) + job.ends.added)
         trained = Path(model) if model else None
-        if trained is None and job.plan.generated:
+        if trained is None and job.ends.generated:
             from gan_augment.commands.fit import fitted_for
 
             trained = fitted_for(read, run, progress, overwrite=overwrite)
         gan: Any = load_model(trained, threads=1) if trained else None
-        job.use(gan.meta_ if gan else None, top_up, alike=match)
+        if gan:
+            job.plan(gan.meta_)
+        for warning in (job.advice, "" if match else _sharper(job, gan)):
+            job.warn(warning)
+        if job.ends.refused:
+            job.warn(refusals_in_words(job.ends.refused, read.kind.unit))
+        name = trained.name if trained else ""
         if table:
-            _write_file(held, job, trained, gan, mark=mark)
+            _write_table(part / out.name, job, name, gan, mark=mark)
         else:
-            _write_folder(held, job, trained, gan, match=match)
-    manifest, unit = (manifest_path(out), "rows") if table else (out / MANIFEST, "files")
-    facts = job.plan.counts, dict(job.plan.refused), tuple(job.warnings), read.read.notes
-    return AugmentResult(out, trained, manifest, *facts, unit)
+            _write_folder(part, job, name, gan, match=match)
+    return AugmentResult(
+        out=out,
+        run=trained,
+        manifest=manifest_path(out) if table else out / MANIFEST,
+        counts=job.ends.counts,
+        refused=job.ends.refused,
+        warnings=tuple(job.warnings),
+        notes=read.read.notes,
+        unit="rows" if table else "files",
+    )
 
 
 def plan_augment(
@@ -238,108 +233,119 @@ def plan_augment(
     No row is drawn, so that refusals during drawing are unknown, and so is what the trial of a fit
     will advise. Raises what `augment` raises before it writes.
     """
-    source, out, top_up = Path(data), Path(out), top_up or TopUp()
-    meta = read_meta(model) if model else None
-    options = meta.options(options or FitOptions()) if meta else options or FitOptions()
-    _check_call(source, out, table=options.target is not None, match=False, mark=False)
-    read = _read(source, out, options, meta, match=False, mark=False, progress=Progress())
-    ends = _plan(read, top_up, meta)
-    if meta is None and ends.generated:
+    source, out = Path(data), Path(out)
+    options, meta = _asked(source, out, options, model)
+    job = _planned(source, out, options, meta, top_up, Progress())
+    if meta is None and job.ends.generated:
         from gan_augment.commands.fit import plan_fit
 
-        tried = not read.kind.tabular and options.selection and top_up.synthetic_share == "auto"
-        return AugmentPlan(ends, plan_fit(read, options, run), _DECIDED if tried else "")
-    note = _advice(read, top_up, meta)
-    if ends.refused:
-        note = refusals_in_words(ends.refused, read.kind.unit)
-    return AugmentPlan(ends, None, note)
+        image, auto = not job.data.kind.tabular, job.top_up.synthetic_share == "auto"
+        note = _DECIDED if image and auto and options.selection else ""
+        return AugmentPlan(job.ends, plan_fit(job.data, options, run), note)
+    if refused := job.ends.refused:
+        return AugmentPlan(job.ends, None, refusals_in_words(refused, job.data.kind.unit))
+    return AugmentPlan(job.ends, None, job.advice)
 
 
-def _plan(data: Source, top_up: TopUp, meta: ModelMeta | None = None) -> TopUpPlan:
-    """Plan the top-up; with a model, at the share it advises and without classes it refuses."""
-    advised = meta.advised_share if meta else data.advised_share
-    plan = plan_topup(data.counts, top_up, data.topped_up, data.kind.recipes, advised)
-    return plan.refuse(meta.refuses if meta else data.refuses)
+def _asked(
+    source: Path, out: Path, options: FitOptions | None, model: str | Path | None
+) -> tuple[FitOptions, ModelMeta | None]:
+    """Return the options, those that the model decides among them, and its description.
 
-
-def _advice(data: Source, top_up: TopUp, meta: ModelMeta | None = None) -> str:
-    """Say why "auto" means that no image is generated, "" if it does not mean that."""
-    advised = meta.advised_share if meta else data.advised_share
-    if data.kind.tabular or top_up.synthetic_share != "auto" or advised != 0:
-        return ""
-    least_steps = -(-TRIED_IMAGES // data.recipe().batch)
-    return meta.advice() if meta else _SHORT.format(least_steps)
-
-
-def _check_call(source: Path, out: Path, *, table: bool, match: bool, mark: bool) -> None:
-    """Raise UsageError for an output that does not suit the data, or options of another kind."""
-    if table:
-        if match:
-            raise UsageError("--match is for images, and the data is a table")
+    Raises UsageError for an output that does not suit the data.
+    """
+    options, meta = options or FitOptions(), read_meta(model) if model else None
+    options = meta.options(options) if meta else options
+    check_apart(source, out)
+    if options.target is not None:
         check_out(out)
-        check_file_apart(source, out)
-        return
-    if mark:
-        raise UsageError("mark is for tables: name the --target COLUMN")
-    if out.suffix.lower() in TABLE_SUFFIXES and not out.is_dir():
+    elif out.suffix.lower() in TABLE_SUFFIXES and not out.is_dir():
         raise UsageError(
             f"OUT {str(out)!r} has the name of a table, and {str(source)!r} is read as images, "
             f"which are written to a folder: name one, such as {str(out.with_suffix(''))!r}, "
             "or name the --target COLUMN of a table."
         )
-    check_apart(source, out)
+    return options, meta
 
 
-def _read(
+def _planned(
     source: Path,
     out: Path,
     options: FitOptions,
     meta: ModelMeta | None,
-    *,
-    match: bool,
-    mark: bool,
+    top_up: TopUp | None,
     progress: Progress,
+<<<<<<< HEAD
 ) -> Source:
     """Read the data; raise if it cannot be written to `out`, or does not suit the model."""
     read = read_data(source, options, progress)
+=======
+    *,
+    match: bool = False,
+    mark: bool = False,
+) -> _TopUp:
+    """Read the data and plan; raise if it cannot be written to `out`, or does not suit the model.
+
+    The command that suits photos better is the first note.
+    """
+    read = read_data(source, options, progress, sampled=True)
+    if match and read.kind is not IMAGE:
+        raise UsageError(f"--match is for images, and the data is {read.kind.unit}")
+    if mark and not read.kind.tabular:
+        raise UsageError("mark is for tables: name the --target COLUMN")
+>>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
     if read.kind.tabular:
         check_out(out, read.read.source)
         if mark:
             check_mark([*read.read.schema.names, str(options.target)])
     elif read.kind is IMAGE:
         check_png_channels(read.data.image_shape[2])
-    elif match:
-        raise UsageError(f"--match is for images, and the data is {read.kind.unit}")
     if meta:
         read.kind.check_model(read.data, meta, read.schema)
     for note in (*read.for_photos, *(read.read.notes if meta else ())):
         progress.note(note)
-    return read
+    job = _TopUp(read, top_up or TopUp(), progress)
+    job.plan(meta or read)
+    return job
+
+
+def _sharper(job: _TopUp, gan: ImageGAN | None) -> str:
+    """Warn of originals that are sharper than generated images; return "" if there are none."""
+    if gan is None or job.data.kind is not IMAGE or not job.ends.generated:
+        return ""
+    median, (height, width, _) = job.data.read.scan.sizes.get("median"), gan.meta_.shape
+    if not median or max(median[0] / height, median[1] / width) <= LARGER:
+        return ""
+    return (
+        f"the originals are {median[1]} x {median[0]} px (median), the synthetic images {width} x "
+        f"{height} px: a classifier may learn the difference in sharpness. Pass --match "
+        "(match=True), or train at a larger --image-size."
+    )
 
 
 def _write_folder(
-    held: Output, job: _TopUp, run: Path | None, gan: ImageGAN | None, *, match: bool
+    part: Path, job: _TopUp, model: str, gan: ImageGAN | None, *, match: bool
 ) -> None:
     """Write synthetic images first, since a refusal changes the repeats; then the originals."""
-    (ids, content), model = job.data.originals(match=match), run.name if run else ""
+    ids, content = job.data.originals(match=match)
     names = file_names(ids, job.data.data.labels.tolist())
     rows = _folder_rows(job, names, model)
-    paths: dict[str, list[str]] = {name: [] for name in job.plan.generated}
+    paths: dict[str, list[str]] = {name: [] for name in job.ends.generated}
     for row, original in rows:
         if original is None:
             paths[row.label].append(row.path)
     if gan is not None and paths:
         options = job.data.options
         how: dict[str, Any] = {"seed": options.seed, "workers": options.workers}
-        if refused := draw_images(gan, held.part, paths, progress=job.progress, **how):
+        if refused := draw_images(gan, part, paths, progress=job.progress, **how):
             job.refuse(refused)
             rows = _folder_rows(job, names, model)
     copies = [(row, original) for row, original in rows if original is not None]
     job.progress.phase("copying originals", len(copies))
     for done, (row, original) in enumerate(copies, 1):
-        write_file(held.part / row.path, content(original), sync=False)
+        write_file(part / row.path, content(original), sync=False)
         job.progress.advance(done)
-    held.finish_folder([row for row, _ in rows])
+    write_manifest(part / MANIFEST, with_sources(part, [row for row, _ in rows]))
 
 
 def _folder_rows(
@@ -350,8 +356,8 @@ def _folder_rows(
     Class by class: originals, repeats, generated rows. names: the file name of each original.
     """
     data = job.data.data
-    layout = job.plan.layout(data.labels, job.data.options.seed).behind(data.labels)
-    folders, suffix = safe_names(job.plan), job.data.suffix
+    layout = job.ends.layout(data.labels, job.data.options.seed).behind(data.labels)
+    folders, suffix = safe_names(job.ends), data.kind.suffix(data.meta.rate)
     rows: list[tuple[ManifestRow, int | None]] = []
     numbers: dict[tuple[str, str], Iterator[int]] = defaultdict(itertools.count)
     for place in np.argsort(layout.label, kind="stable").tolist():
@@ -369,27 +375,25 @@ def _folder_rows(
     return rows
 
 
-def _write_file(
-    held: Output, job: _TopUp, run: Path | None, gan: TabularGAN | None, *, mark: bool
+def _write_table(
+    file: Path, job: _TopUp, model: str, gan: TabularGAN | None, *, mark: bool
 ) -> None:
     """Write the original byte for byte (Parquet: value for value), then new rows in its format."""
-    read, data = job.data.read, job.data.data
-    how: dict[str, Any] = {"seed": job.data.options.seed, "model": run.name if run else ""}
-    blocks = job.plan.blocks(data.labels, job.data.options.seed)
-    if mark and held.path.suffix.lower() not in (".parquet", ".pq"):
+    read, data, seed = job.data.read, job.data.data, job.data.options.seed
+    blocks = job.ends.blocks(data.labels, seed)
+    if mark and read.source.dialect is not None:
         job.progress.note(f"every line of the original gets one more cell, {MARK!r}")
-    job.progress.phase("writing rows", job.plan.added)
+    job.progress.phase("writing rows", job.ends.added)
     write_table(
-        held.part / held.path.name,
+        file,
         read.source.dialect,
-        joined(read.table.frame.iloc[:1], read.table.labels[:1], read.schema),
-        table_rows(gan, blocks, data.names, read.schema, data=data, **how),
+        joined(data.frame.iloc[:1], data.labels[:1], read.schema),
+        table_rows(gan, blocks, data.names, read.schema, data=data, seed=seed, model=model),
         original=read.source,
         mark=mark,
-        rows_to_come=job.plan.added,
+        rows_to_come=job.ends.added,
         advance=job.progress.advance,
     )
-    held.finish_table()
 
 
 def file_names(ids: Sequence[str], labels: Sequence[int]) -> list[str]:

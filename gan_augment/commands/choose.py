@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,7 @@ from gan_augment.recipes import (
     CANDIDATES,
     RECIPES,
     Recipe,
-    check_unlabelled,
     resolve_recipe,
-    takes_unlabelled,
 )
 from gan_augment.settings import to_toml
 from gan_augment.storage.files import write_file
@@ -35,19 +32,16 @@ from gan_augment.training.callbacks import interruptible, stop_on_signals
 CHOICE, RECIPE = "choice.json", "recipe.toml"
 
 
-@dataclass(frozen=True)
 class ChoiceResult(Result):
     """The chosen recipe, the reason, and the folder. found: the content of choice.json.
 
-    winner: None where the fits were too short to decide. unlabelled: whether the winner uses rows
-    without a class.
+    winner: None where the fits were too short to decide.
     """
 
     out: Path
     winner: str | None
     why: str
-    found: Mapping[str, Any]
-    unlabelled: bool = False
+    found: dict[str, Any]
 
     def lines(self) -> list[str]:
         """Return the table of trials and the winner for people."""
@@ -94,16 +88,15 @@ def choose(
     budget_s = options.budget or 1200.0
     options = options.model_copy(update={"budget": budget_s})
     folder = folder_to_write(data, out, "choices", progress=progress)
-    chosen, kind = _inputs(data, options, recipes, progress)
-    how = kind.fit_arguments()
+    chosen, kind = _recipes(recipes, options), read_data(data, options, progress)
     with run_folder(folder, resume=False, overwrite=overwrite, ours=_is_choice):
         for line in _lines(kind, chosen, folder):
             progress.note(line)
         with interruptible(lambda: "start again; nothing was kept"), stop_on_signals() as stop:
-            usual = kind.options.model_copy(update={"recipe": "auto"})
-            gan = replace(kind, options=usual).generator()
             run = RunContext(progress=progress, stop=stop, started_s=started_s)
-            found, models = choose_recipe(gan, kind.data, chosen, run, budget_s, **how)
+            found, models = choose_recipe(
+                kind.generator(), kind.data, chosen, run, budget_s, schema=kind.schema
+            )
             found |= {"budget_s": budget_s, "data": str(data), **kind.facts()}
         if not kind.data.kind.tabular:
             write_file(folder / SAMPLES, _samples(kind, found, models))
@@ -114,8 +107,7 @@ def choose(
         else:
             (folder / RECIPE).unlink(missing_ok=True)  # of the choice that is replaced
         write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
-    more = winner is not None and takes_unlabelled(winner)
-    return ChoiceResult(folder, found["winner"], found["why"], found, unlabelled=more)
+    return ChoiceResult(out=folder, winner=found["winner"], why=found["why"], found=found)
 
 
 def plan_choice(
@@ -128,23 +120,10 @@ def plan_choice(
     """Return what `choose` would try, in lines for people and as values. Writes nothing."""
     options = options or FitOptions()
     folder = folder_to_write(data, out, "choices")
-    chosen, kind = _inputs(data, options, recipes, Progress())
+    chosen, kind = _recipes(recipes, options), read_data(data, options)
     held_out(kind.data, kind.topped_up, options.seed)
     values = {"recipes": [*chosen], "folder": str(folder)}
     return _lines(kind, chosen, folder), values | {"topped_up": [*kind.topped_up], **kind.facts()}
-
-
-def _inputs(
-    data: str | Path, options: FitOptions, recipes: str | Sequence[str], progress: Progress
-) -> tuple[dict[str, Recipe], Source]:
-    """Return the recipes by name, and the data, unlabelled rows as for the first that uses them."""
-    chosen = _recipes(recipes, options)
-    if options.unlabelled is not None:
-        taker = next((one for one in chosen.values() if takes_unlabelled(one)), None)
-        if taker is None:
-            check_unlabelled(next(iter(chosen.values())))
-        options = options.model_copy(update={"recipe": taker})
-    return chosen, read_data(data, options, progress)
 
 
 def _lines(kind: Source, chosen: Mapping[str, Recipe], folder: Path) -> list[str]:
@@ -162,6 +141,8 @@ def _recipes(recipes: str | Sequence[str], options: FitOptions) -> dict[str, Rec
     UsageError for such a recipe, and for fewer than two recipes.
     """
     kind = options.data_kind
+    if options.unlabelled is not None:
+        raise UsageError("--unlabelled: choose compares recipes on labelled rows; fit takes it")
     if recipes == "all" or list(recipes) == ["all"]:
         names: Sequence[str] = [n for n, r in RECIPES[kind].items() if not r.generator.from_rows]
     else:

@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gan_augment.commands.embed import embedded
 from gan_augment.commands.report import WrittenReport
 from gan_augment.commands.source import read_data
@@ -136,8 +134,12 @@ def _read(
     if features is not None:
         frozen, options = _embedding(features, options)
         fit = options.fit.model_copy(update={"image_size": frozen.image_size_})
-    named = (options.group,) if isinstance(options.group, str) and fit.target is None else ()
-    kinds = [read_data(data, fit, progress, more=named)]
+    if isinstance(options.group, str) and fit.target is None:
+        raise UsageError(
+            f"--group {options.group} names a column of a table; images are grouped by the column "
+            "`group` of a manifest .csv of path,label,group"
+        )
+    kinds = [read_data(data, fit, progress)]
     images = kinds[0].kind is IMAGE
     if features is not None and not images:
         raise UsageError(f"--backbone is for images, and the data is {kinds[0].kind.unit}")
@@ -147,10 +149,7 @@ def _read(
     if test is not None:
         if images:
             fit = fit.model_copy(update={"image_size": kinds[0].data.image_shape[:2]})
-        kinds.append(read_data(Path(test), fit, progress, more=named))
-    if named:  # the values of a manifest's column, for all rows
-        values = [value for kind in kinds for value in kind.read.columns[named[0]]]
-        options = options.model_copy(update={"group": np.array(values)})
+        kinds.append(read_data(Path(test), fit, progress))
     rows: list[Labelled] = [kind.data for kind in kinds]
     photos = None
     if frozen is not None:

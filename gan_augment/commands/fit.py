@@ -6,7 +6,7 @@ import json
 import platform
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from gan_augment.commands.writing import (
     MODEL,
     RUN_FILES,
     Result,
-    earlier_folders,
+    default_folders,
     folder_to_write,
     is_run,
     remove_named,
@@ -53,6 +53,8 @@ __all__ = ["FitPlan", "FitResult", "fit", "fitted_for", "plan_fit"]
 _VERSIONS = ("gan-augment", "torch", "numpy", "pandas", "pillow", "scikit-learn")
 _FREE = ("workers", "skip_bad", "device")
 """Settings that a resumed fit may change."""
+_RESOLVED = ("steps", "precision", "threads")
+"""Settings that training decides, unless they are given."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,6 @@ class FitPlan:
         ]
 
 
-@dataclass(frozen=True)
 class FitResult(Result):
     """The result of a fit.
 
@@ -244,17 +245,57 @@ def _prepared(
     *,
     resume: bool,
 ) -> FitPlan:
-    """Read the data and plan the fit; a resumed one takes the settings of the run."""
+    """Read the data and plan the fit; a resumed one takes the settings of the run.
+
+    Raises ResumeMismatchError for other settings; one at its default is not requested, and a budget
+    is spent already.
+    """
     begun = options
     if resume:
+<<<<<<< HEAD
         begun, options = _begun_with(run, options)
     data = read_data(source, options, progress)
     if resume:
         _check_settings(run, begun, options, data.counts)  # names of classes are known now
         kept = {name: getattr(options, name) for name in _FREE}
         data = replace(data, options=begun.model_copy(update=kept))
+=======
+        begun, usual = _begun(run), FitOptions(budget=options.budget)
+        asked = {name: value for name, value in options if value != getattr(usual, name)}
+        options = begun.model_copy(update=asked)
+        begun = begun.model_copy(update={name: getattr(options, name) for name in _FREE})
+    data = read_data(source, begun, progress, sampled=True)
+    if differ := _differing(begun, options, data) if resume else ():
+        before, after = (
+            ", ".join(f"{n} = {getattr(getattr(s, n), 'name', getattr(s, n))!r}" for n in differ)
+            for s in (begun, options)
+        )
+        raise ResumeMismatchError(
+            f"{str(run)!r} was begun with {before}, not {after}; leave that out, or start a new "
+            "run."
+        )
+>>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
     _ = data.topped_up, data.unlabelled  # what is unknown is refused before anything is written
     return FitPlan(run, data, recipe=data.recipe(), machine=data.machine())
+
+
+def _begun(run: Path) -> FitOptions:
+    """Return the options that a run was begun with, and what training has decided."""
+    values, file = read_toml(run / CONFIG), str(run / CONFIG)
+    pinned = values["resolved"] if "steps" in values["fit"] else {}  # else nothing was trained
+    recipe = Recipe.checked(values["recipe"], file)
+    return FitOptions.checked({**values["fit"], **pinned, "recipe": recipe}, file)
+
+
+def _differing(begun: FitOptions, asked: FitOptions, data: Source) -> list[str]:
+    """Return the names of the settings that differ in what they mean for the data."""
+    now: dict[str, Any] = {
+        "recipe": with_options(resolve_recipe(asked.recipe, begun.data_kind), begun)
+    }
+    if {*choose_classes(asked.classes, data.counts)} == {*begun.classes}:
+        now["classes"] = begun.classes
+    asked = asked.model_copy(update=now)
+    return [n for n, value in asked if n not in _FREE and value != getattr(begun, n)]
 
 
 def fitted_for(
@@ -265,7 +306,7 @@ def fitted_for(
     An earlier run of the same data and options is continued, or taken if it is finished: `run`, or
     the last of the default folders.
     """
-    there = earlier_folders(read.path) if run is None else [Path(run)]
+    there = default_folders(read.path) if run is None else [Path(run)]
     folder = next((one for one in reversed(there) if _is_same(one, read)), None)
     if folder is not None:
         return fit(read, folder, read.options, resume=True, progress=progress).run
@@ -274,19 +315,16 @@ def fitted_for(
 
 def _is_same(run: Path, read: Source) -> bool:
     """Return whether a folder holds a run of this data that was begun with these options."""
-    if not is_run(run):
+    if not is_run(run) or read_toml(run / CONFIG).get("data_sha256") != read.sha256:
         return False
-    values, asked = read_toml(run / CONFIG), read.options
     try:
-        recipe = Recipe.checked(values["recipe"], str(run / CONFIG))
-        begun = FitOptions.checked({**values["fit"], "recipe": recipe}, str(run / CONFIG))
+        begun = _begun(run)
     except UsageError:  # of another version
         return False
-    now = {name: getattr(begun, name) for name in _FREE} | {"classes": read.topped_up}
-    now["steps"] = begun.steps if asked.steps is None else asked.steps
-    now["recipe"] = read.recipe()
-    same_data = values.get("data_sha256") == read.sha256
-    return same_data and begun == asked.model_copy(update=now)
+    usual, asked = FitOptions(), read.options
+    known = [name for name in _RESOLVED if getattr(asked, name) == getattr(usual, name)]
+    now = {name: getattr(begun, name) for name in known} | {"recipe": read.recipe()}
+    return not _differing(begun, asked.model_copy(update=now), read)
 
 
 def _train(
@@ -380,39 +418,3 @@ def _write_settings(plan: FitPlan, steps: int | None, *, config: bool = True) ->
         "versions": {name: installed_version(name) or "not installed" for name in _VERSIONS},
     }
     write_file(plan.run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
-
-
-def _begun_with(run: Path, requested: FitOptions) -> tuple[FitOptions, FitOptions]:
-    """Return the settings of a run to resume, and the same with what is requested otherwise.
-
-    A setting at its default is not requested. A budget is spent already: the steps are known.
-    """
-    file = str(run / CONFIG)
-    values = read_toml(run / CONFIG)
-    pinned = values["resolved"] if "steps" in values["fit"] else {}  # else nothing was trained
-    recipe = Recipe.checked(values["recipe"], file)
-    begun = FitOptions.checked({**values["fit"], **pinned, "recipe": recipe}, file)
-    usual = FitOptions(budget=requested.budget)
-    asked = {n: v for n, v in requested if v != getattr(usual, n)}
-    asked_for = begun.model_copy(update=asked)
-    _check_settings(run, begun, asked_for)
-    return begun, asked_for
-
-
-def _check_settings(
-    run: Path, begun: FitOptions, asked: FitOptions, counts: Mapping[str, int] | None = None
-) -> None:
-    """Raise ResumeMismatchError that names every setting that differs; classes with `counts`."""
-    now = {"recipe": with_options(resolve_recipe(asked.recipe, begun.data_kind), begun)}
-    same = counts is None or {*choose_classes(asked.classes, counts)} == {*begun.classes}
-    asked = asked.model_copy(update=now | ({"classes": begun.classes} if same else {}))
-    differ = [n for n, value in asked if n not in _FREE and value != getattr(begun, n)]
-    if differ:
-        before, after = (
-            ", ".join(f"{n} = {getattr(getattr(s, n), 'name', getattr(s, n))!r}" for n in differ)
-            for s in (begun, asked)
-        )
-        raise ResumeMismatchError(
-            f"{str(run)!r} was begun with {before}, not {after}; leave that out, or start a new "
-            "run."
-        )

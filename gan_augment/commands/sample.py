@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,13 @@ import numpy as np
 from pydantic import ValidationError
 
 from gan_augment.commands.source import read_meta
+<<<<<<< HEAD
 from gan_augment.commands.writing import FILE_FORMAT, Output, Result, output, write_drawn
 from gan_augment.data.tables.columns import as_columns_of, joined, with_new_ids
+=======
+from gan_augment.commands.writing import FILE_FORMAT, Result, output, write_drawn
+from gan_augment.data.tables.columns import joined, with_new_ids
+>>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
 from gan_augment.data.tables.csv import Dialect
 from gan_augment.data.tables.export import NewRows, check_out, write_table
 from gan_augment.data.topup_plan import Block, check_planned, choose_classes, plan_topup
@@ -37,7 +41,6 @@ ROWS_AT_ONCE = 16_384
 """Rows of a table that are drawn together: whole blocks of its sampler."""
 
 
-@dataclass(frozen=True)
 class SampleResult(Result):
     """What was drawn. counts: {class: rows}. unit: the plural noun for rows."""
 
@@ -48,21 +51,14 @@ class SampleResult(Result):
     seconds: float
     unit: str = "images"
 
-    @property
-    def rate(self) -> float:
-        """Return the rows generated and written per second, loading included."""
-        return sum(self.counts.values()) / max(self.seconds, 1e-9)
-
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON, with the total under the name of the unit."""
-        total = {self.unit: sum(self.counts.values()), f"{self.unit}_per_s": round(self.rate, 1)}
-        return {**super().to_dict(), **total, "seconds": round(self.seconds, 3)}
+        return {**super().to_dict(), self.unit: sum(self.counts.values())}
 
     def lines(self) -> list[str]:
         """Return the summary for people."""
         rows = [f"  {name}: {n}" for name, n in self.counts.items()]
-        rate = f"{self.seconds:.1f} s, {self.rate:.0f} {self.unit}/s"
-        return [f"{sum(self.counts.values())} synthetic {self.unit}, {rate}", *rows]
+        return [f"{sum(self.counts.values())} synthetic {self.unit}, {self.seconds:.1f} s", *rows]
 
 
 def sample(
@@ -106,23 +102,23 @@ def sample(
     """
     run, out, progress = Path(run), Path(out), progress or Progress()
     meta, started_s = read_meta(run), time.monotonic()
-    target_counts = plan_sample(run, counts=counts, classes=classes)
-    check_planned(sum(target_counts.values()))
+    wanted = plan_sample(run, counts=counts, classes=classes)
+    check_planned(sum(wanted.values()))
     table = kind_named(meta.kind).tabular
     if table:
         check_out(out)
     elif mark:
         raise UsageError(f"--mark is for tables, and this run is of {meta.unit}")
-    total = sum(target_counts.values())
-    with output(out, table=table, overwrite=overwrite) as held:
-        check_room(out.parent, 0, 2 if table else total)
+    with output(out, table=table, overwrite=overwrite) as part:
+        check_room(out.parent, 0, 2 if table else sum(wanted.values()))
         gan: Any = load_model(run, threads=1)
+        how: dict[str, Any] = {"seed": seed, "progress": progress}
         if table:
-            _write_table(held, gan, run, target_counts, seed, mark, progress)
+            _write_table(part / out.name, gan, run, wanted, mark=mark, **how)
         else:
-            how: dict[str, Any] = {"seed": seed, "workers": workers, "progress": progress}
-            write_drawn(held, gan, run, target_counts, **how)
-    return SampleResult(out, run, target_counts, seed, time.monotonic() - started_s, meta.unit)
+            write_drawn(part, gan, run.name, wanted, workers=workers, **how)
+    seconds = round(time.monotonic() - started_s, 3)
+    return SampleResult(out=out, run=run, counts=wanted, seed=seed, seconds=seconds, unit=meta.unit)
 
 
 def plan_sample(
@@ -163,10 +159,11 @@ def wanted_rows(counts: Mapping[str, int], known: Mapping[str, int], unit: str) 
 
 
 def _write_table(
-    held: Output,
+    file: Path,
     gan: TabularGAN,
     run: Path,
     counts: Mapping[str, int],
+    *,
     seed: int,
     mark: bool,
     progress: Progress,
@@ -178,7 +175,7 @@ def _write_table(
     blocks = (Block(names.index(name), "synthetic", rows) for name, rows in generated)
     progress.phase("sampling", total)
     write_table(
-        held.part / held.path.name,
+        file,
         _dialect(run),
         joined(first, np.zeros(1, int), gan.schema_),
         table_rows(gan, blocks, names, gan.schema_, seed=seed, model=run.name),
@@ -186,7 +183,6 @@ def _write_table(
         rows_to_come=total,
         advance=progress.advance,
     )
-    held.finish_table()
 
 
 def table_rows(
@@ -212,12 +208,16 @@ def table_rows(
             if block.origin == "repeat":
                 assert data is not None
                 frame = data.frame.iloc[rows].reset_index(drop=True)
-                source = data.ids[rows].tolist()
+                source, origins = data.ids[rows].tolist(), ["repeat"] * len(rows)
             else:
                 assert gan is not None
                 frame = gan.rows(name, start, start + len(rows), seed).frame
+<<<<<<< HEAD
                 frame = as_columns_of(frame, gan.schema_, schema)
             origins = ["repeat" if block.origin == "repeat" else "synthetic"] * len(rows)
+=======
+                origins = ["synthetic"] * len(rows)
+>>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
             like = frame if data is None else data.frame
             frame = with_new_ids(frame, schema, like, done, origins)
             whole = joined(frame, np.full(len(rows), block.label), schema)

@@ -67,11 +67,21 @@ PHOTO_PX = 100
 """From this side on, pretrained features serve better than drawn images."""
 CLASSES_SHOWN = 50
 _FOREIGN: dict[KindName, tuple[str, ...]] = {
+<<<<<<< HEAD
     "image": ("columns",),
     "signal": ("image_size", "columns"),
     "table": ("image_size", "flips", "skip_bad", "window"),
+=======
+    "image": _OF_TABLES,
+    "signal": (*_OF_IMAGES, *_OF_TABLES, "unlabelled"),
+    "table": (*_OF_IMAGES, "flips", "skip_bad", "window"),
+>>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
 }
 """Options that are refused for each kind of data."""
+_SHORT = (
+    "a fit under {:,} steps tries no generated images, so real ones are repeated and nothing is "
+    "trained: take more --steps, or --synthetic-share 0.5 to generate anyway"
+)
 
 
 @dataclass(frozen=True)
@@ -96,11 +106,6 @@ class Source:
     def kind(self) -> Kind:
         """The kind of the rows."""
         return self.data.kind
-
-    @property
-    def suffix(self) -> str:
-        """The suffix of written files."""
-        return self.kind.suffix(self.data.meta.rate)
 
     @property
     def samples(self) -> str:
@@ -140,6 +145,10 @@ class Source:
         short = steps is not None and steps * recipe.batch < TRIED_IMAGES
         return 0.0 if short and recipe.generator.trained else None
 
+    def advice(self) -> str:
+        """Say why nothing is generated where `advised_share` is 0."""
+        return _SHORT.format(-(-TRIED_IMAGES // self.recipe().batch))
+
     @property
     def refuses(self) -> dict[str, str]:
         """Return {class: why} of the classes with too few images for a selection."""
@@ -173,8 +182,6 @@ class Source:
         options = self.options
         if options.unlabelled is None:
             return None
-        if self.kind is SIGNAL:
-            raise UsageError("--unlabelled is for images and tables, and the data is signals")
         check_unlabelled(self.recipe())
         if options.target is not None:
             return read_unlabelled(options.unlabelled, options.target)
@@ -258,7 +265,8 @@ class Source:
         if rows is None:
             return ids, lambda row: _copied(root / ids[row])
         names = [safe_name(id_) for id_ in ids] if archive else ids
-        end, rate = self.suffix, data.meta.rate
+        rate = data.meta.rate
+        end = self.kind.suffix(rate)
         names = [name if name.lower().endswith(end) else f"{name}{end}" for name in names]
         if self.kind is SIGNAL:
             return names, lambda row: file_bytes(rows[row], rate)
@@ -311,10 +319,8 @@ class Source:
             labels += [name] * (len(shown) + len(samples))
             origins += ["real"] * len(shown) + ["synthetic"] * len(samples)
         frame = pd.concat(parts, ignore_index=True)
-        for place, (name, cells) in enumerate((("class", labels), ("origin", origins))):
-            while name in frame.columns:
-                name += "_"
-            frame.insert(place, name, cells)
+        frame.insert(0, "class", labels, allow_duplicates=True)
+        frame.insert(1, "origin", origins, allow_duplicates=True)
         how = dialect or Dialect()
         return bytes(how.lines([list(map(str, frame.columns))]) + how.frame_lines(frame))
 
@@ -333,12 +339,23 @@ def read_data(
     options: FitOptions,
     progress: Progress | None = None,
     *,
+<<<<<<< HEAD
     more: Sequence[str] = (),
 ) -> Source:
     """Read labelled images or signals, or with `options.target` a table.
 
     A `Source` is read already, and only gets the options. more: further columns of a manifest of
     images. Raises DataError for unusable data, UsageError for options of another kind of data.
+=======
+    sampled: bool = False,
+) -> Source:
+    """Read labelled images or signals, or with `options.target` a table.
+
+    A `Source` is read already, and only gets the options. sampled: True to read at most
+    `options.most_rows` rows of a Parquet file, chosen by `read_table`.
+
+    Raises DataError for unusable data, UsageError for options of another kind of data.
+>>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
     """
     if isinstance(source, Source):
         return source if source.options == options else replace(source, options=options)
@@ -354,15 +371,10 @@ def read_data(
     how: dict[str, Any] = {"skip_bad": options.skip_bad, "progress": progress}
     if options.window is not None or holds_signals(source):
         check_options(source, options, "signal")
-        if more:
-            raise UsageError(
-                f"{more[0]!r} names a column, and {str(source)!r} is signals, which have none"
-            )
         check_there(source, "a folder of classes of .npy or .wav files, or an .npz")
         return Source(source, read_signals(source, window=options.window, **how), options)
     check_options(source, options, "image")
-    images = read_images(source, image_size=options.image_size, columns=more, **how)
-    return Source(source, images, options)
+    return Source(source, read_images(source, image_size=options.image_size, **how), options)
 
 
 def check_options(source: Path, options: FitOptions, kind: KindName) -> None:

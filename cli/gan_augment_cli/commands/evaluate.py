@@ -132,7 +132,6 @@ def choose(
             o.FIT,
             "target columns classes budget image_size window flips seed device precision "
             "threads skip_bad",
-            "unlabelled",
         ),
     ],
     out: Annotated[
@@ -163,6 +162,5 @@ def choose(
     words = ["gan-augment", "fit", str(data)]
     words += ["--target", options.target] if options.target else []
     words += ["--recipe", str(result.out / "recipe.toml")]
-    words += ["--unlabelled", options.unlabelled] if result.unlabelled else []
     then = shlex.join(words) if result.winner else ""
     outcome.show(ctx, result.to_dict(), result.lines(), result.out, then)
