@@ -275,11 +275,6 @@ def _planned(
     meta: ModelMeta | None,
     top_up: TopUp | None,
     progress: Progress,
-<<<<<<< HEAD
-) -> Source:
-    """Read the data; raise if it cannot be written to `out`, or does not suit the model."""
-    read = read_data(source, options, progress)
-=======
     *,
     match: bool = False,
     mark: bool = False,
@@ -288,12 +283,11 @@ def _planned(
 
     The command that suits photos better is the first note.
     """
-    read = read_data(source, options, progress, sampled=True)
+    read = read_data(source, options, progress)
     if match and read.kind is not IMAGE:
         raise UsageError(f"--match is for images, and the data is {read.kind.unit}")
     if mark and not read.kind.tabular:
         raise UsageError("mark is for tables: name the --target COLUMN")
->>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
     if read.kind.tabular:
         check_out(out, read.read.source)
         if mark:

@@ -252,19 +252,11 @@ def _prepared(
     """
     begun = options
     if resume:
-<<<<<<< HEAD
-        begun, options = _begun_with(run, options)
-    data = read_data(source, options, progress)
-    if resume:
-        _check_settings(run, begun, options, data.counts)  # names of classes are known now
-        kept = {name: getattr(options, name) for name in _FREE}
-        data = replace(data, options=begun.model_copy(update=kept))
-=======
         begun, usual = _begun(run), FitOptions(budget=options.budget)
         asked = {name: value for name, value in options if value != getattr(usual, name)}
         options = begun.model_copy(update=asked)
         begun = begun.model_copy(update={name: getattr(options, name) for name in _FREE})
-    data = read_data(source, begun, progress, sampled=True)
+    data = read_data(source, begun, progress)
     if differ := _differing(begun, options, data) if resume else ():
         before, after = (
             ", ".join(f"{n} = {getattr(getattr(s, n), 'name', getattr(s, n))!r}" for n in differ)
@@ -274,7 +266,6 @@ def _prepared(
             f"{str(run)!r} was begun with {before}, not {after}; leave that out, or start a new "
             "run."
         )
->>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
     _ = data.topped_up, data.unlabelled  # what is unknown is refused before anything is written
     return FitPlan(run, data, recipe=data.recipe(), machine=data.machine())
 

@@ -11,13 +11,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from gan_augment.commands.source import read_meta
-<<<<<<< HEAD
-from gan_augment.commands.writing import FILE_FORMAT, Output, Result, output, write_drawn
-from gan_augment.data.tables.columns import as_columns_of, joined, with_new_ids
-=======
 from gan_augment.commands.writing import FILE_FORMAT, Result, output, write_drawn
-from gan_augment.data.tables.columns import joined, with_new_ids
->>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
+from gan_augment.data.tables.columns import as_columns_of, joined, with_new_ids
 from gan_augment.data.tables.csv import Dialect
 from gan_augment.data.tables.export import NewRows, check_out, write_table
 from gan_augment.data.topup_plan import Block, check_planned, choose_classes, plan_topup
@@ -212,12 +207,8 @@ def table_rows(
             else:
                 assert gan is not None
                 frame = gan.rows(name, start, start + len(rows), seed).frame
-<<<<<<< HEAD
                 frame = as_columns_of(frame, gan.schema_, schema)
-            origins = ["repeat" if block.origin == "repeat" else "synthetic"] * len(rows)
-=======
                 origins = ["synthetic"] * len(rows)
->>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
             like = frame if data is None else data.frame
             frame = with_new_ids(frame, schema, like, done, origins)
             whole = joined(frame, np.full(len(rows), block.label), schema)

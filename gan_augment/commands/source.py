@@ -67,15 +67,9 @@ PHOTO_PX = 100
 """From this side on, pretrained features serve better than drawn images."""
 CLASSES_SHOWN = 50
 _FOREIGN: dict[KindName, tuple[str, ...]] = {
-<<<<<<< HEAD
     "image": ("columns",),
-    "signal": ("image_size", "columns"),
+    "signal": ("image_size", "columns", "unlabelled"),
     "table": ("image_size", "flips", "skip_bad", "window"),
-=======
-    "image": _OF_TABLES,
-    "signal": (*_OF_IMAGES, *_OF_TABLES, "unlabelled"),
-    "table": (*_OF_IMAGES, "flips", "skip_bad", "window"),
->>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
 }
 """Options that are refused for each kind of data."""
 _SHORT = (
@@ -335,27 +329,12 @@ def _copied(path: Path) -> bytes:
 
 
 def read_data(
-    source: str | Path | Source,
-    options: FitOptions,
-    progress: Progress | None = None,
-    *,
-<<<<<<< HEAD
-    more: Sequence[str] = (),
+    source: str | Path | Source, options: FitOptions, progress: Progress | None = None
 ) -> Source:
     """Read labelled images or signals, or with `options.target` a table.
 
-    A `Source` is read already, and only gets the options. more: further columns of a manifest of
-    images. Raises DataError for unusable data, UsageError for options of another kind of data.
-=======
-    sampled: bool = False,
-) -> Source:
-    """Read labelled images or signals, or with `options.target` a table.
-
-    A `Source` is read already, and only gets the options. sampled: True to read at most
-    `options.most_rows` rows of a Parquet file, chosen by `read_table`.
-
-    Raises DataError for unusable data, UsageError for options of another kind of data.
->>>>>>> f176cca2 (Outputs appear when their block ends, results are pydantic models, and a resumed fit compares its settings once)
+    A `Source` is read already, and only gets the options. Raises DataError for unusable data,
+    UsageError for options of another kind of data.
     """
     if isinstance(source, Source):
         return source if source.options == options else replace(source, options=options)
