@@ -134,11 +134,6 @@ def _read(
     if features is not None:
         frozen, options = _embedding(features, options)
         fit = options.fit.model_copy(update={"image_size": frozen.image_size_})
-    if isinstance(options.group, str) and fit.target is None:
-        raise UsageError(
-            f"--group {options.group} names a column of a table; images are grouped by the column "
-            "`group` of a manifest .csv of path,label,group"
-        )
     kinds = [read_data(data, fit, progress)]
     images = kinds[0].kind is IMAGE
     if features is not None and not images:

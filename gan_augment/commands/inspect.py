@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_augment.commands.source import (
-    model_sha256,
-    read_data,
-    read_meta,
-)
+from gan_augment.commands.source import model_sha256, read_data, read_meta
 from gan_augment.data.images.sources import Scan, refuse_bad
 from gan_augment.data.tables.encoding import encoded_width
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import UnreadableFilesError, plural
-from gan_augment.generators.model_file import ModelMeta
 from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
@@ -25,106 +20,31 @@ from gan_augment.progress import Progress
 if TYPE_CHECKING:
     from gan_augment.data.tables.schema import TableSchema
 
-__all__ = ["DataReport", "RunReport", "inspect_data", "inspect_run"]
+__all__ = ["Report", "inspect_data", "inspect_run"]
 
 _FILES_LISTED = 20
 _OF_COLUMNS = {"name", "kind", "dtype", "missing", "why"}
 
 
 @dataclass(frozen=True)
-class DataReport:
-    """The result of one pass over the data.
+class Report:
+    """What `inspect` found. values: for JSON. text: the same in lines for people."""
 
-    counts: {class: rows}. facts: entries for JSON that depend on the kind of data. details: the
-    same in lines for people. problem: why a fit would stop, or None. advice: what to do instead.
-    """
-
-    source: str
-    unit: str
-    counts: dict[str, int]
-    facts: dict[str, Any]
-    details: list[str]
-    notes: tuple[str, ...]
-    problem: str | None = None
-    advice: tuple[str, ...] = ()
-
-    @property
-    def rare(self) -> tuple[str, ...]:
-        """Return the classes selected by `--classes rare`."""
-        return rare_classes(self.counts)
+    values: dict[str, Any]
+    text: list[str]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report, ready for JSON."""
-        head = {"source": self.source, "classes": self.counts, "rare": list(self.rare)}
-        why = {"why": explain_rare(self.counts), "problem": self.problem}
-        notes = {"notes": list(self.notes), "advice": list(self.advice)}
-        return {**head, **why, **self.facts, **notes}
+        return self.values
 
     def lines(self) -> list[str]:
         """Return the report for people."""
-        rows, classes = sum(self.counts.values()), len(self.counts)
-        return [
-            *self.advice,
-            f"{self.source}: {rows} {self.unit} of {classes} classes",
-            *_class_lines(self.counts, self.rare, "rare"),
-            explain_rare(self.counts),
-            *self.details,
-            *(f"note: {note}" for note in self.notes),
-            *([f"a fit stops here: {self.problem}"] if self.problem else []),
-        ]
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """The description of a trained model."""
-
-    run: str
-    sha256: str
-    facts: ModelMeta
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Return what a user must know before sharing the model."""
-        facts, notes = self.facts, []
-        if n := facts.anchors:
-            rows = "1 training row" if n == 1 else f"{n} training rows"
-            how = "as they are" if facts.recipe.generator.from_rows else "in encoded form"
-            notes.append(
-                f"this model contains {rows} {how} and can draw {facts.unit} close to them: "
-                "share it only with those who may see the training data"
-            )
-        if n := facts.compared:
-            notes.append(
-                f"the model contains features of {n} training rows, compared by its selection"
-            )
-        return tuple(notes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the description, ready for JSON."""
-        values: dict[str, Any] = {"run": self.run, "model_sha256": self.sha256}
-        values["advised_share"] = self.facts.advised_share
-        stored = json.loads(self.facts.model_dump_json(exclude={"format"}))  # NaN becomes null
-        return {**values, **stored, "warnings": list(self.warnings)}
-
-    def lines(self) -> list[str]:
-        """Return the description for people."""
-        facts = self.facts
-        return [
-            f"{self.run}: {facts.kind} model of {len(facts.classes)} classes",
-            *_class_lines(facts.classes, facts.topped_up, "topped up"),
-            *facts.data_lines(),
-            f"recipe: {facts.recipe.name}, {facts.recipe.generator.kind} generator, "
-            f"{facts.steps} steps, seed {facts.seed}, {facts.precision}, threads {facts.threads}",
-            *facts.kept_lines(),
-            f"data sha256: {facts.data_sha256}",
-            f"model sha256: {self.sha256}",
-            *(f"note: {warning}" for warning in self.warnings),
-        ]
+        return self.text
 
 
 def inspect_data(
     source: str | Path, options: FitOptions | None = None, progress: Progress | None = None
-) -> DataReport:
+) -> Report:
     """Report the content of a folder of classes, a manifest, an `.npz` or a table.
 
     Unusable files are listed; the report says whether a fit would stop for them.
@@ -149,8 +69,8 @@ def inspect_data(
     ...     path = Path(folder) / "parts.npz"
     ...     np.savez(path, x=np.random.default_rng(0).random((24, 8, 8)), y=[0] * 20 + [1] * 4)
     ...     report = inspect_data(path)
-    >>> report.rare, report.facts["image_size"]
-    (('1',), [8, 8])
+    >>> report.to_dict()["rare"], report.to_dict()["image_size"]
+    (['1'], [8, 8])
     """
     options = options or FitOptions()
     skip_bad = options.skip_bad
@@ -174,17 +94,54 @@ def inspect_data(
                 refuse_bad(scan, skip_bad)
         except UnreadableFilesError as error:
             problem = str(error)
-    about = facts, details, read.read.notes, problem, read.for_photos
-    return DataReport(str(source), read.kind.unit, dict(read.counts), *about)
+    counts, notes, advice = dict(read.counts), read.read.notes, read.for_photos
+    rare, why = rare_classes(counts), explain_rare(counts)
+    values = {"source": str(source), "classes": counts, "rare": list(rare), "why": why}
+    values |= {"problem": problem, **facts, "notes": list(notes), "advice": list(advice)}
+    lines = [
+        *advice,
+        f"{source}: {sum(counts.values())} {read.kind.unit} of {len(counts)} classes",
+        *_class_lines(counts, rare, "rare"),
+        why,
+        *details,
+        *(f"note: {note}" for note in notes),
+        *([f"a fit stops here: {problem}"] if problem else []),
+    ]
+    return Report(values, lines)
 
 
-def inspect_run(run: str | Path) -> RunReport:
+def inspect_run(run: str | Path) -> Report:
     """Describe a trained run: classes, sizes, recipe, data hash, scores, training rows inside.
 
     run: the folder of the run, or a saved model. Raises ModelFileError if there is no model, or its
     description is damaged.
     """
-    return RunReport(str(run), model_sha256(run), read_meta(run))
+    meta, sha256, warnings = read_meta(run), model_sha256(run), list[str]()
+    if n := meta.anchors:
+        rows = "1 training row" if n == 1 else f"{n} training rows"
+        how = "as they are" if meta.recipe.generator.from_rows else "in encoded form"
+        warnings.append(
+            f"this model contains {rows} {how} and can draw {meta.unit} close to them: share it "
+            "only with those who may see the training data"
+        )
+    if n := meta.compared:
+        warnings.append(
+            f"the model contains features of {n} training rows, compared by its selection"
+        )
+    stored = json.loads(meta.model_dump_json(exclude={"format"}))  # NaN becomes null
+    values = {"run": str(run), "model_sha256": sha256, "advised_share": meta.advised_share}
+    lines = [
+        f"{run}: {meta.kind} model of {len(meta.classes)} classes",
+        *_class_lines(meta.classes, meta.topped_up, "topped up"),
+        *meta.data_lines(),
+        f"recipe: {meta.recipe.name}, {meta.recipe.generator.kind} generator, "
+        f"{meta.steps} steps, seed {meta.seed}, {meta.precision}, threads {meta.threads}",
+        *meta.kept_lines(),
+        f"data sha256: {meta.data_sha256}",
+        f"model sha256: {sha256}",
+        *(f"note: {warning}" for warning in warnings),
+    ]
+    return Report({**values, **stored, "warnings": warnings}, lines)
 
 
 def _class_lines(counts: Mapping[str, int], marked: tuple[str, ...], mark: str) -> list[str]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import Counter
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,9 @@ import pytest
 
 from gan_augment.commands.source import read_meta
 from gan_augment.data.images.png_folder import read_manifest
+from gan_augment.evaluation.plan import LARGER
 from gan_augment.generators import choose as chooser
+from gan_augment.generators.gan import GAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.generators.time_budget import Forecast
 from tests.commands.test_embed import NETWORK
@@ -139,7 +144,12 @@ def test_rows_are_drawn_as_announced(both, table_run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("table", [False, True])
-def test_an_evaluation_makes_the_fits_announced(both, data_folder, table_file, tmp_path, table):
+def test_an_evaluation_makes_the_fits_and_takes_the_time_announced(
+    both, data_folder, table_file, tmp_path, table, monkeypatch
+):
+    ticks = SimpleNamespace(perf_counter=count().__next__, monotonic=time.monotonic)
+    monkeypatch.setattr("gan_augment.evaluation.plan.time", ticks)  # a learner's fit takes 1 s
+    monkeypatch.setattr(GAN, "forecast", lambda *_: Forecast(2, 3.0, 0.5))  # a generator's 4 s
     data = (data_folder, "--updates", 2, "--classes", "odd")
     if table:
         data = (table_file, "--target", "fraud", "--learner", "logistic")
@@ -149,6 +159,7 @@ def test_an_evaluation_makes_the_fits_announced(both, data_folder, table_file, t
     kinds, cells = Counter(line["kind"] for line in lines), [li for li in lines if "fold" in li]
     plan = plan["plan"]
     assert {"generators": kinds["generator"], "learners": kinds["arm"]} == plan["fits"]
+    assert plan["seconds"] == kinds["generator"] * 4 + kinds["arm"] * LARGER
     assert len({line["fold"] for line in cells}) == plan["folds"]
     assert len({line["repeat"] for line in cells}) == plan["repeats"]
     assert {line["arm"] for line in cells if line["kind"] == "arm"} == set(plan["arms"])

@@ -24,9 +24,10 @@ from gan_augment.errors import (
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.model_file import TRIED_IMAGES
 from gan_augment.options import FitOptions, TopUp
+from gan_augment.progress import Progress
 from gan_augment.storage.bundle import load_bundle, save_bundle
 from gan_augment.training.callbacks import StopRequested
-from tests.commands.conftest import contents, files
+from tests.commands.conftest import Notes, contents, files
 
 HALF = TopUp(synthetic_share=0.5, companions=False)
 
@@ -284,6 +285,31 @@ def test_a_fit_too_short_for_a_trial_is_not_begun_and_its_minimum_is_one_number(
     root = Path(__file__).parents[2]
     for document in ("README.md", "docs/faq.md", "docs/amount.md"):
         assert "1,920 steps" in (root / document).read_text(encoding="utf-8")
+
+
+def test_the_warning_about_a_short_budget_names_the_steps_of_the_plan(
+    data_folder, tmp_path, monkeypatch
+):
+    class Heard(Progress):
+        def warn(self, text):
+            raise InterruptedError(text)  # nothing is trained
+
+    monkeypatch.setattr("gan_augment.generators.gan.step_seconds", lambda *_: 0.01)
+    options = FitOptions(budget=9.0, classes=("odd",), device="cpu", threads=1)
+    with pytest.raises(InterruptedError, match=r"fewer than 1,920 are hardly useful"):
+        augment(
+            data_folder, tmp_path / "out", options=options, run=tmp_path / "run", progress=Heard()
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_augmenting_photos_names_the_command_for_pretrained_features_first(make_classes, tmp_path):
+    quick = FitOptions(steps=2, device="cpu", threads=1, classes=("b",))
+    for side, sent in ((100, True), (96, False)):
+        photos, heard = make_classes(tmp_path / f"{side} px", {"a": 3, "b": 2}, side), Notes()
+        augment(photos, tmp_path / f"out {side}", options=quick, progress=heard)
+        command = f"gan-augment evaluate '{photos}' --backbone lite0.safetensors"
+        assert any(command in note for note in heard.notes[:1]) == sent
 
 
 def test_a_class_too_small_for_a_selection_is_planned_as_repeats_and_not_fitted_for(

@@ -3,11 +3,11 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
 from gan_augment.commands.inspect import inspect_data, inspect_run
+from gan_augment.commands.source import read_meta
 from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.options import FitOptions
 
@@ -15,7 +15,7 @@ from gan_augment.options import FitOptions
 def test_a_data_report_counts_classes_and_explains_the_rare_one(data_folder):
     report = inspect_data(data_folder)
     text = "\n".join(report.lines())
-    assert report.rare == ("bad_part",)
+    assert report.to_dict()["rare"] == ["bad_part"]
     assert report.to_dict()["classes"] == {"bad_part": 5, "good": 30, "odd": 12}
     assert "rare: bad_part (5); fewer than 7.833 rows" in text
     assert "8 x 8" in text
@@ -31,9 +31,9 @@ def test_unusable_files_are_listed_with_the_reason_and_what_a_fit_would_say(tmp_
         (tmp_path / "bad_part" / name).write_bytes(b"no image")
     report = inspect_data(tmp_path)
     assert set(report.to_dict()["rejected"]) == {"bad_part/x.png", "bad_part/y.png"}
-    assert "skip_bad=True" in (report.problem or "")
+    assert "skip_bad=True" in report.to_dict()["problem"]
     assert any(line.startswith("  bad_part/x.png: ") for line in report.lines())
-    assert inspect_data(tmp_path, FitOptions(skip_bad=True)).problem is None
+    assert inspect_data(tmp_path, FitOptions(skip_bad=True)).to_dict()["problem"] is None
 
 
 def test_photos_are_sent_to_pretrained_features_first(make_classes, tmp_path):
@@ -142,12 +142,11 @@ def test_a_run_report_says_what_was_kept_and_what_is_inside(table_run):
 
 @pytest.mark.parametrize("value", [None, -0.84271])
 def test_a_run_report_says_the_score_once(table_run, value):
-    report = inspect_run(table_run)
+    meta = read_meta(table_run)
     reason = "no class has enough rows" if value is None else "step 5 (0.843) was best"
-    score = report.facts.score.model_copy(update={"value": value})
-    facts = report.facts.model_copy(update={"chosen": "step 5", "reason": reason, "score": score})
-    kept = [line for line in replace(report, facts=facts).lines() if line.startswith("kept")]
-    assert kept == [f"kept: step 5; {reason}"]
+    score = meta.score.model_copy(update={"value": value})
+    facts = meta.model_copy(update={"chosen": "step 5", "reason": reason, "score": score})
+    assert facts.kept_lines() == [f"kept: step 5; {reason}"]
 
 
 @pytest.mark.slow

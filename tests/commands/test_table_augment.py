@@ -72,6 +72,16 @@ def test_ids_go_on_through_all_new_rows(table_run, table_file, tmp_path):
     assert ids[60:] == list(range(160, 196))
 
 
+def test_ids_of_text_tell_repeats_from_synthetic_rows(tmp_path):
+    rows = [f"p{i:03d}x,{i % 7}.5,{'yes' if i < 12 else 'no'}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["patient,amount,fraud", *rows]))
+    augment(tmp_path / "t.csv", tmp_path / "out.csv", run=tmp_path / "run", options=QUICK)
+    ids = read_csv(tmp_path / "out.csv")[0]["patient"].tolist()
+    origins = [row["origin"] for row in manifest(tmp_path / "out.csv")[1:-1]]
+    assert {"repeat", "synthetic"} == set(origins)
+    assert ids[60:] == [f"{origin}-{i:06d}" for i, origin in enumerate(origins, 1)]
+
+
 def test_the_manifest_tells_where_every_new_row_is_from(table_run, table_file, tmp_path):
     out = tmp_path / "out.csv"
     augment(table_file, out, model=table_run, top_up=HALF)
