@@ -96,8 +96,14 @@ def inspect_data(
             problem = str(error)
     counts, notes, advice = dict(read.counts), read.read.notes, read.for_photos
     rare, why = rare_classes(counts), explain_rare(counts)
-    values = {"source": str(source), "classes": counts, "rare": list(rare), "why": why}
-    values |= {"problem": problem, **facts, "notes": list(notes), "advice": list(advice)}
+    values: dict[str, Any] = {"source": str(source), "classes": counts, "rare": list(rare)}
+    values |= {
+        "why": why,
+        "problem": problem,
+        **facts,
+        "notes": list(notes),
+        "advice": list(advice),
+    }
     lines = [
         *advice,
         f"{source}: {sum(counts.values())} {read.kind.unit} of {len(counts)} classes",
