@@ -141,6 +141,30 @@ class _TopUp:
             self.warnings.append(text)
             self.progress.warn(text)
 
+    def fitted(self, run: str | Path | None, *, overwrite: bool) -> Path | None:
+        """Fit a model where rows are to be generated, and return its run."""
+        from gan_augment.commands.fit import fitted_for
+
+        if not self.ends.generated:
+            return None
+        return fitted_for(self.data, run, self.progress, overwrite=overwrite)
+
+    def settle(self, meta: ModelMeta | None, *, alike: bool) -> None:
+        """Plan again with a model, and warn of what that means. alike: all images get one size."""
+        if meta:
+            self.plan(meta)
+        self.warn(self.advice)
+        if meta and not alike and self.data.kind is IMAGE and self.ends.generated:
+            median, (height, width, _) = self.data.read.scan.sizes.get("median"), meta.shape
+            if median and max(median[0] / height, median[1] / width) > LARGER:
+                self.warn(
+                    f"the originals are {median[1]} x {median[0]} px (median), the synthetic "
+                    f"images {width} x {height} px: a classifier may learn the difference in "
+                    "sharpness. Pass --match (match=True), or train at a larger --image-size."
+                )
+        if self.ends.refused:
+            self.warn(refusals_in_words(self.ends.refused, self.data.kind.unit))
+
     def refuse(self, refused: Mapping[str, str]) -> None:
         """Fill refused classes with repeats; rows of other classes are written already and stay."""
         self.ends = self.ends.refuse(refused, keep_others=True)
@@ -188,20 +212,10 @@ def augment(
     table = options.target is not None
     with output(out, table=table, overwrite=overwrite) as part:
         job = _planned(source, out, options, meta, top_up, progress, match=match, mark=mark)
-        read = job.data
-        check_room(out.parent, 0, 2 if table else sum(read.counts.values()) + job.ends.added)
-        trained = Path(model) if model else None
-        if trained is None and job.ends.generated:
-            from gan_augment.commands.fit import fitted_for
-
-            trained = fitted_for(read, run, progress, overwrite=overwrite)
+        check_room(out.parent, 0, 2 if table else sum(job.data.counts.values()) + job.ends.added)
+        trained = Path(model) if model else job.fitted(run, overwrite=overwrite)
         gan: Any = load_model(trained, threads=1) if trained else None
-        if gan:
-            job.plan(gan.meta_)
-        for warning in (job.advice, "" if match else _sharper(job, gan)):
-            job.warn(warning)
-        if job.ends.refused:
-            job.warn(refusals_in_words(job.ends.refused, read.kind.unit))
+        job.settle(gan.meta_ if gan else None, alike=match)
         name = trained.name if trained else ""
         if table:
             _write_table(part / out.name, job, name, gan, mark=mark)
@@ -214,7 +228,7 @@ def augment(
         counts=job.ends.counts,
         refused=job.ends.refused,
         warnings=tuple(job.warnings),
-        notes=read.read.notes,
+        notes=job.data.read.notes,
         unit="rows" if table else "files",
     )
 
@@ -301,20 +315,6 @@ def _planned(
     job = _TopUp(read, top_up or TopUp(), progress)
     job.plan(meta or read)
     return job
-
-
-def _sharper(job: _TopUp, gan: ImageGAN | None) -> str:
-    """Warn of originals that are sharper than generated images; return "" if there are none."""
-    if gan is None or job.data.kind is not IMAGE or not job.ends.generated:
-        return ""
-    median, (height, width, _) = job.data.read.scan.sizes.get("median"), gan.meta_.shape
-    if not median or max(median[0] / height, median[1] / width) <= LARGER:
-        return ""
-    return (
-        f"the originals are {median[1]} x {median[0]} px (median), the synthetic images {width} x "
-        f"{height} px: a classifier may learn the difference in sharpness. Pass --match "
-        "(match=True), or train at a larger --image-size."
-    )
 
 
 def _write_folder(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_augment.commands.source import model_sha256, read_data, read_meta
+from gan_augment.commands.source import Source, model_sha256, read_data, read_meta
 from gan_augment.data.images.sources import Scan, refuse_bad
 from gan_augment.data.tables.encoding import encoded_width
 from gan_augment.data.topup_plan import explain_rare, rare_classes
@@ -72,38 +72,24 @@ def inspect_data(
     >>> report.to_dict()["rare"], report.to_dict()["image_size"]
     (['1'], [8, 8])
     """
-    options = options or FitOptions()
-    skip_bad = options.skip_bad
+    options, lenient = options or FitOptions(), {}
     if options.target is None:
-        options = options.model_copy(update={"skip_bad": True})  # so that all bad files are listed
-    read = read_data(source, options, progress)
-    facts, details, problem = read.facts(), [read.line()], None
+        lenient = {"skip_bad": True}  # so that all bad files are listed
+    read = read_data(source, options.model_copy(update=lenient), progress)
+    problem = None
     if read.schema is not None:
         facts, details = _columns(read.schema, len(read.data))
     else:
-        scan: Scan = read.read.scan
-        if read.kind is IMAGE:
-            height, width = scan.image_size
-            sizes = ", ".join(f"{name} {w} x {h}" for name, (h, w) in scan.sizes.items())
-            channels = plural(scan.channels, "channel")
-            facts, details = scan.to_dict(), [f"sizes (width x height, px): {sizes}"]
-            details.append(f"trained at {width} x {height} px with {channels}")
-        details += _rejected_lines(scan)
+        facts, details = _files(read)
         try:
-            if scan.rejected:
-                refuse_bad(scan, skip_bad)
+            refuse_bad(read.read.scan, options.skip_bad)
         except UnreadableFilesError as error:
             problem = str(error)
     counts, notes, advice = dict(read.counts), read.read.notes, read.for_photos
     rare, why = rare_classes(counts), explain_rare(counts)
     values: dict[str, Any] = {"source": str(source), "classes": counts, "rare": list(rare)}
-    values |= {
-        "why": why,
-        "problem": problem,
-        **facts,
-        "notes": list(notes),
-        "advice": list(advice),
-    }
+    values |= {"why": why, "problem": problem, **facts}
+    values |= {"notes": list(notes), "advice": list(advice)}
     lines = [
         *advice,
         f"{source}: {sum(counts.values())} {read.kind.unit} of {len(counts)} classes",
@@ -159,13 +145,22 @@ def _class_lines(counts: Mapping[str, int], marked: tuple[str, ...], mark: str) 
     ]
 
 
-def _rejected_lines(scan: Scan) -> list[str]:
-    if not (n := len(scan.rejected)):
-        return []
-    first = list(scan.rejected.items())[:_FILES_LISTED]
-    listed = [f"  {path}: {reason}" for path, (_, reason) in first]
-    more = [f"  and {n - _FILES_LISTED} more"] if n > _FILES_LISTED else []
-    return [f"{n} file{'s' * (n != 1)} cannot be used:", *listed, *more]
+def _files(read: Source) -> tuple[dict[str, Any], list[str]]:
+    """Return the sizes of images or signals, and the files that cannot be used."""
+    scan: Scan = read.read.scan
+    facts, lines = read.facts(), [read.line()]
+    if read.kind is IMAGE:
+        height, width = scan.image_size
+        sizes = ", ".join(f"{name} {w} x {h}" for name, (h, w) in scan.sizes.items())
+        channels = plural(scan.channels, "channel")
+        facts, lines = scan.to_dict(), [f"sizes (width x height, px): {sizes}"]
+        lines.append(f"trained at {width} x {height} px with {channels}")
+    if n := len(scan.rejected):
+        lines.append(f"{n} file{'s' * (n != 1)} cannot be used:")
+        first = list(scan.rejected.items())[:_FILES_LISTED]
+        lines += [f"  {path}: {reason}" for path, (_, reason) in first]
+        lines += [f"  and {n - _FILES_LISTED} more"] if n > _FILES_LISTED else []
+    return facts, lines
 
 
 def _columns(schema: TableSchema, rows: int) -> tuple[dict[str, Any], list[str]]:
