@@ -82,7 +82,8 @@ def inspect_data(
     else:
         facts, details = _files(read)
         try:
-            refuse_bad(read.read.scan, options.skip_bad)
+            if read.read.scan.rejected:
+                refuse_bad(read.read.scan, options.skip_bad)
         except UnreadableFilesError as error:
             problem = str(error)
     counts, notes, advice = dict(read.counts), read.read.notes, read.for_photos
