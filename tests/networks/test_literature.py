@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from gan_augment.data.batches import Batch
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.time_budget import step_seconds
 from gan_augment.kinds.image import IMAGE
@@ -18,7 +19,7 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import equalised, faded
 from gan_augment.networks.images import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.style import ModulatedConvolution
-from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
+from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.images import build
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput
@@ -26,7 +27,9 @@ from gan_augment.training.published import path_length, slope_lengths
 from tests.training.toy_runs import image_run, small
 
 NAMES = ["dcgan", "pggan", "stylegan", "biggan-lite"]
-SHAPES = [(28, 28, 1), (8, 8, 3), (20, 12, 4), (33, 17, 1)]
+SHAPES = [(28, 28, 1), (8, 8, 3), (20, 12, 4), (33, 17, 2)]
+CASES = [(name, shape) for shape in SHAPES for name in RECIPES["image"]]
+CASES += [(n, (1, 100, 2)) for n, r in RECIPES["image"].items() if not r.generator.from_rows]
 
 
 def networks(recipe: Recipe, shape=(16, 16, 1), classes: int = 3):
@@ -35,14 +38,18 @@ def networks(recipe: Recipe, shape=(16, 16, 1), classes: int = 3):
     return g.decoder, d
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", NAMES)
-def test_every_image_shape_passes_through_the_networks(name, shape):
-    g, d = networks(small(name), shape)
-    y = torch.tensor([0, 2, 1, 1])
-    images = g(torch.randn(4, g.noise_width), y)
-    assert tuple(images.shape) == (4, shape[2], *Geometry.of(shape).padded)
-    assert tuple(d(images, y).shape) == (4,)
+@pytest.mark.parametrize(("name", "shape"), CASES)
+def test_images_and_signals_of_every_shape_pass_through_the_networks(name, shape):
+    recipe = small(name)
+    parts = build(recipe, shape, 3, compute_config("cpu", "float32", 1))
+    g, d = parts.new_networks(0)
+    channels = shape[2] * (2 if name == "pix2pix" else 1)  # both images of a pair
+    y = torch.tensor([0, 0, 1, 1, 2, 2, 0, 0])
+    batch = Batch(torch.rand(8, channels, *Geometry.of(shape).padded), y, np.arange(8))
+    made = parts.make(g, parts.draw(0, 0, 0, batch)).x
+    assert made.shape == batch.x.shape
+    assert torch.isfinite(made).all()
+    assert len(d.eval()(made, y)) == 8
 
 
 @pytest.mark.parametrize("condition", ["concatenation", "none", "auxiliary"])

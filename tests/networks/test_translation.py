@@ -8,20 +8,14 @@ import torch
 from torch.nn import functional as F
 
 from gan_augment.machine import compute_config
-from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.translation import (
     FrequencyMixer,
     adain,
     lowered,
 )
-from gan_augment.recipes import GeneratorSettings
 from gan_augment.training.images import build
 from tests.training.toy_runs import small
-
-SMALL = GeneratorSettings(kind="translation", embedding=4, width=8, max_width=16)
-NAMES = ["stargan", "cyclegan", "pix2pix", "adain", "fourier", "inpaint", "srgan"]
-SHAPES = [(8, 8, 1), (20, 12, 3), (33, 17, 4)]
 
 
 def noise(seed: int, *shape: int) -> torch.Tensor:
@@ -35,36 +29,17 @@ def networks(name: str, shape=(8, 8, 1), classes: int = 2, **generator):
     return build(recipe, shape, classes, compute).new_networks(0)
 
 
-def rows_for(name: str, shape: tuple[int, int, int], n: int = 3) -> SourceRows:
-    """Rows that the generator of a recipe may start from."""
-    channels, (height, width) = shape[2], Geometry.of(shape).padded
-    rows = noise(0, n, channels, height, width)
-    if name == "srgan":
-        return SourceRows(lowered(rows, 2))
-    masks = torch.zeros(n, 1, height, width)
+def rows_for(name: str) -> SourceRows:
+    """Three rows of 8 px that the generator of a recipe may start from."""
+    masks = torch.zeros(3, 1, 8, 8)
     masks[:, :, 2:5, 1:4] = 1
-    return SourceRows(
-        rows,
-        styles=rows.flip(0) if name in ("adain", "fourier") else None,
-        masks=masks if name == "inpaint" else None,
-    )
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", NAMES)
-def test_rows_of_every_shape_become_images_of_that_shape(name, shape):
-    g, _ = networks(name, shape)
-    source = rows_for(name, shape)
-    images = g(GeneratorInput(torch.randn(3, g.noise_width), torch.tensor([0, 1, 1]), source))
-    side = 2 if name == "srgan" else 1
-    assert images.shape == (*source.rows.shape[:2], *(side * k for k in source.rows.shape[2:]))
-    assert torch.isfinite(images).all()
+    return SourceRows(noise(0, 3, 1, 8, 8), masks=masks if name == "inpaint" else None)
 
 
 @pytest.mark.parametrize("name", ["stargan", "pix2pix", "inpaint"])
 def test_no_norm_takes_the_class_out_again(name):
     g, _ = networks(name, classes=3)
-    z, source = torch.ones(3, g.noise_width), rows_for(name, (8, 8, 1))
+    z, source = torch.ones(3, g.noise_width), rows_for(name)
     images = [g.eval()(GeneratorInput(z, torch.full((3,), y), source)) for y in range(3)]
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert (images[one] - images[other]).abs().amax(dim=(1, 2, 3)).min() > 1e-3
@@ -72,7 +47,7 @@ def test_no_norm_takes_the_class_out_again(name):
 
 def test_by_class_a_row_is_drawn_by_the_network_of_the_class_asked_for():
     g, _ = networks("cyclegan")
-    source = rows_for("cyclegan", (8, 8, 1))
+    source = rows_for("cyclegan")
     both = g(GeneratorInput(torch.zeros(3, 0), torch.tensor([0, 1, 1]), source))
     members = g.network.members
     one, other = (network(source.rows, torch.zeros(3, dtype=torch.long)) for network in members)
@@ -136,7 +111,7 @@ def test_lowered_pixels_are_means_of_those_that_they_stand_for():
 def test_dropped_channels_are_the_noise_also_when_sampling_and_z_says_which(name):
     g, _ = networks(name)
     g.eval()
-    source, y = rows_for(name, (8, 8, 1)), torch.tensor([0, 1, 1])
+    source, y = rows_for(name), torch.tensor([0, 1, 1])
     z = torch.ones(3, g.noise_width)
     other = z.clone()
     other[:, : g.noise_width // 2] = -1
