@@ -3,7 +3,7 @@
     python examples/12_photos.py OUT
 
 The photos are drawn, and so that nothing is downloaded the network is a fixed one of random
-weights; put a file of real ones in its place, such as `FrozenFeatures("lite0.safetensors")`.
+weights; put a file of real ones in its place, such as `FrozenFeatures("lite0.pth")`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ PANELS = {
     "Data": "data path run result target columns classes image_size window flips "
     "skip_bad unlabelled group time gap group_duplicates source",
     "Training": "recipe recipes steps budget gan_budget selection seed device "
-    "precision model seconds table backbone convert",
+    "precision model seconds table backbone",
     "Top-up": "counts to synthetic_share companions match",
     "Evaluation": "test learner metric delta folds repeats arms updates diagnostics fail_on",
     "Running": "threads workers n_jobs resume config dry_run verbose help help_all",
@@ -75,7 +75,7 @@ Backbone = Annotated[
     str | None,
     option(
         "--backbone",
-        "A pretrained network: weights of EfficientNet-Lite0 (.safetensors), or module:name.",
+        "A pretrained network: weights of EfficientNet-Lite0 (.pth), or module:name.",
     ),
 ]
 

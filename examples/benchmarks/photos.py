@@ -1,6 +1,6 @@
 """A folder of 1,000 JPEGs to a verdict on a pretrained network's features.
 
-    python examples/benchmarks/photos.py --backbone lite0.safetensors --work FOLDER
+    python examples/benchmarks/photos.py --backbone lite0.pth --work FOLDER
 
 The photos are drawn: 300 x 260 px, four classes of 480, 440, 40 and 40, smooth noise under a
 grating whose direction tells the class. `gan-augment evaluate FOLDER --backbone FILE` is run as a

@@ -1,4 +1,4 @@
-"""`embed`: write images as a table of features. `convert_weights`: convert weights for it."""
+"""`embed`: write images as a table of features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gan_augment.errors import UsageError
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
 from gan_augment.progress import Progress
-from gan_augment.storage.files import new_file, write_file
+from gan_augment.storage.files import new_file
 
 if TYPE_CHECKING:
     from gan_augment.sklearn_api.features import FrozenFeatures
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EmbedResult(Result):
-    """What was written: `rows` images of `features` columns, or `rows` tensors of weights."""
+    """What was written: `rows` images of `features` columns."""
 
     out: Path
     rows: int
@@ -109,16 +109,3 @@ def embedded(data: Labelled, features: FrozenFeatures, progress: Progress) -> La
     rows = features.embed(data, progress)
     frame = pd.DataFrame(rows, columns=features.get_feature_names_out())
     return TABLE.of(frame, data.labels, data.ids, data.groups, data.class_names)
-
-
-def convert_weights(source: str | Path, out: str | Path, *, overwrite: bool = False) -> EmbedResult:
-    """Write the tensors of a .pth file as .safetensors, without running code in the file."""
-    from gan_augment.networks.backbones import read_pth
-    from gan_augment.storage.bundle import tensors_bytes
-
-    out = Path(out)
-    if out.suffix != ".safetensors":
-        raise UsageError(f"OUT {str(out)!r}: weights are written as .safetensors; name such a file")
-    tensors = read_pth(Path(source))
-    write_file(out, tensors_bytes(tensors), replace=overwrite)
-    return EmbedResult(out, len(tensors), 0, f"{len(tensors)} tensors; use it as --backbone {out}")

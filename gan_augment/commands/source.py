@@ -157,7 +157,7 @@ class Source:
         size = self.read.scan.sizes.get("median") if self.kind is IMAGE else None
         if size is None or max(size) < PHOTO_PX:
             return ()
-        command = ["gan-augment", "evaluate", str(self.path), "--backbone", "lite0.safetensors"]
+        command = ["gan-augment", "evaluate", str(self.path), "--backbone", "lite0.pth"]
         return (
             f"photos of {size[1]} x {size[0]} px: features of a pretrained network come first "
             f"(docs/photos.md): {shlex.join(command)}",

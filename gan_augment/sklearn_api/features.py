@@ -39,7 +39,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     backbone : str, Path or torch.nn.Module
-        A .safetensors file of EfficientNet-Lite0's weights; "module:name" of a module or its
+        EfficientNet-Lite0's weights, .pth or .safetensors; "module:name" of a module or its
         factory; or a module, which is copied. Other networks than Lite0 get pixels in ImageNet's
         scale. The input is float32 (N, 3, H, W).
     image_size : int, tuple (H, W) or None, default=None
@@ -76,7 +76,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        backbone: str | Path | nn.Module = "lite0.safetensors",
+        backbone: str | Path | nn.Module = "lite0.pth",
         *,
         image_size: int | tuple[int, int] | None = None,
         device: str = "auto",

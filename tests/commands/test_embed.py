@@ -1,4 +1,4 @@
-"""`embed` and `convert_weights`: what they write, and what they refuse."""
+"""`embed`: what it writes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gan_augment import EvaluationOptions, FitOptions, FrozenFeatures, UsageError
-from gan_augment.commands.embed import EmbedResult, convert_weights, embed
+from gan_augment.commands.embed import EmbedResult, embed
 from gan_augment.commands.evaluate import evaluate, plan_evaluation
 from gan_augment.errors import OutputExistsError
 from gan_augment.networks.backbones import EfficientNetLite0
@@ -74,18 +74,15 @@ def test_an_output_is_replaced_on_request_only(photos: Path, tmp_path: Path) -> 
         embedded(photos, tmp_path / "rows.csv")
 
 
-def test_the_command_converts_weights_and_embeds_with_them(photos: Path, tmp_path: Path) -> None:
+def test_the_command_embeds_with_the_published_weights(photos: Path, tmp_path: Path) -> None:
     def command(*words: object) -> str:
         done = CliRunner().invoke(app, [str(word) for word in words], prog_name="gan-augment")
         assert done.exit_code == 0, done.stderr
         return done.stdout
 
     torch.save(EfficientNetLite0().state_dict(), tmp_path / "lite0.pth")
-    weights, rows = tmp_path / "lite0.safetensors", tmp_path / "rows.parquet"
-    assert command("embed", tmp_path / "lite0.pth", weights, "--convert").endswith(f"{weights}\n")
-    with pytest.raises(OutputExistsError):
-        convert_weights(tmp_path / "lite0.pth", weights)
-    words = ("--backbone", weights, "--image-size", 32, "--quiet")
+    rows = tmp_path / "rows.parquet"
+    words = ("--backbone", tmp_path / "lite0.pth", "--image-size", 32, "--quiet")
     assert command("embed", photos, rows, *words) == f"{rows}\n"
     assert pd.read_parquet(rows).shape == (11, 1283)
 
@@ -93,7 +90,7 @@ def test_the_command_converts_weights_and_embeds_with_them(photos: Path, tmp_pat
 def test_the_command_asks_for_a_network(photos: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["embed", str(photos), str(tmp_path / "rows.parquet")])
     assert done.exit_code == 2
-    assert "--backbone lite0.safetensors" in done.stderr
+    assert "--backbone lite0.pth" in done.stderr
 
 
 @pytest.mark.slow

@@ -131,7 +131,7 @@ def test_photos_are_sent_to_pretrained_features_first(tmp_path: Path) -> None:
     progress = Stopping(at="fitting")
     with pytest.raises(StopRequested):
         evaluate(photos, tmp_path / "rep", options, force=True, progress=progress)
-    assert "--backbone lite0.safetensors" in progress.notes[0]
+    assert "--backbone lite0.pth" in progress.notes[0]
 
 
 @pytest.mark.slow

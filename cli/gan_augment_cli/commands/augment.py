@@ -179,27 +179,20 @@ def embed(
     out: Annotated[Path, o.argument("OUT", "The .parquet file to write.")],
     options: Annotated[Any, o.Settings(o.FIT, "image_size device precision skip_bad")],
     backbone: o.Backbone = None,
-    convert: Annotated[
-        bool, o.option("--convert", "DATA is a .pth file: write its weights as OUT, .safetensors.")
-    ] = False,
     overwrite: o.Overwrite = False,
 ) -> None:
     """Write images as features of a pretrained network, for photos and other tools.
 
     One row per image: label, group, id, feature_0, ....
     """
-    from gan_augment.commands.embed import convert_weights
     from gan_augment.commands.embed import embed as run_embed
 
-    if convert:
-        result = convert_weights(data, out, overwrite=overwrite)
-    elif backbone is None:
-        raise UsageError("name the pretrained network, such as --backbone lite0.safetensors")
-    else:
-        names = ("image_size", "device", "precision", "skip_bad")
-        settings: dict[str, Any] = {name: getattr(options, name) for name in names}
-        settings |= {"backbone": backbone, "overwrite": overwrite}
-        result = outcome.run(ctx, run_embed, data, out, **settings)
+    if backbone is None:
+        raise UsageError("name the pretrained network, such as --backbone lite0.pth")
+    names = ("image_size", "device", "precision", "skip_bad")
+    settings: dict[str, Any] = {name: getattr(options, name) for name in names}
+    settings |= {"backbone": backbone, "overwrite": overwrite}
+    result = outcome.run(ctx, run_embed, data, out, **settings)
     columns = "--target label --group group --columns id=id"
-    following = "" if convert else f"gan-augment evaluate {shlex.quote(str(out))} {columns}"
+    following = f"gan-augment evaluate {shlex.quote(str(out))} {columns}"
     outcome.show(ctx, result.to_dict(), result.lines(), out, following)
