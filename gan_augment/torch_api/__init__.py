@@ -7,8 +7,7 @@ training loop.
 
 from gan_augment.augment.mixing import CMO, Mixup
 from gan_augment.losses.imbalance import LogitAdjustedLoss, corrected_logits
-from gan_augment.torch_api.dataset import AugmentedDataset
-from gan_augment.torch_api.loader import augment_loader
+from gan_augment.torch_api.dataset import AugmentedDataset, augment_loader
 
 __all__ = [
     "CMO",

@@ -1,4 +1,4 @@
-"""`AugmentedDataset`: a labelled dataset, topped up."""
+"""`AugmentedDataset`: a labelled dataset, topped up; `augment_loader`: a loader over one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    SubsetRandomSampler,
+    TensorDataset,
+)
 
 from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
 from gan_augment.errors import NotFittedError, UsageError
@@ -21,9 +27,16 @@ from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
 from gan_augment.progress import LogProgress, shown_log
 from gan_augment.torch_api.items import Key, Normalize, check_rows, plain_label
-from gan_augment.torch_api.read import DescribedDataset, describe_dataset
-from gan_augment.torch_api.sampling import BalancedSampler, draw_rows, fitted_model
+from gan_augment.torch_api.read import DescribedDataset, describe_dataset, map_style
+from gan_augment.torch_api.sampling import (
+    BalancedSampler,
+    checked_length,
+    draw_rows,
+    fitted_model,
+)
 
+_OURS = {"self", "dataset", "shuffle", "sampler", "batch_sampler"}
+"""Settings of a loader that `augment_loader` replaces."""
 Transform = Callable[[Any], Any]
 Classes = str | int | Sequence[object] | None
 
@@ -167,12 +180,78 @@ class AugmentedDataset(Dataset[Any]):
         left = iter(items)
         return [next(left) if one else next(made) for one in real.tolist()]
 
-    def sampler(self, length: int | None = None, *, shuffle: bool = True) -> BalancedSampler:
+    def sampler(self, length: int | None = None) -> BalancedSampler:
         """Return a sampler for `DataLoader(self, sampler=...)` that counts passes as epochs.
 
         length: items per epoch, each class its share; None takes all.
         """
-        return BalancedSampler(self, length, shuffle=shuffle, seed=self._seed)
+        return BalancedSampler(self, length, seed=self._seed)
+
+
+def augment_loader(
+    loader: DataLoader[Any],
+    augmenter: Any,
+    *,
+    length: int | Literal["all"] | None = None,
+    **settings: Any,
+) -> DataLoader[Any]:
+    """Return a DataLoader like `loader` whose epochs hold the classes in the requested balance.
+
+    Its dataset is an `AugmentedDataset` of M items; all other settings of the loader stay. An epoch
+    draws `length` items without replacement, of each class its share. The draws follow from
+    (random_state, epoch); passes count as epochs unless `loader.sampler.set_epoch(n)` is called.
+
+    Parameters
+    ----------
+    loader
+        A plain DataLoader of a map-style dataset.
+    augmenter
+        As of `AugmentedDataset`.
+    length
+        Draws per epoch. None takes the loader's number, "all" takes M.
+    **settings
+        Parameters of `AugmentedDataset`.
+
+    Raises
+    ------
+    UsageError, DataError
+        For an IterableDataset, a subclass of DataLoader, a `batch_sampler`, and a loader that draws
+        otherwise than by `shuffle=True` or by a SubsetRandomSampler, whose rows alone are taken.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.utils.data import TensorDataset
+    >>> from gan_augment import Repeats
+    >>> data = TensorDataset(torch.rand(100, 1, 8, 8), torch.tensor([0] * 80 + [1] * 20))
+    >>> loader = DataLoader(data, batch_size=20, shuffle=True)
+    >>> loader = augment_loader(loader, Repeats(), companions=False)
+    >>> [len(labels) for _, labels in loader]
+    [20, 20, 20, 20, 20]
+    >>> torch.cat([labels for _, labels in loader]).bincount()
+    tensor([50, 50])
+    """
+    if not isinstance(loader, DataLoader):
+        raise UsageError(
+            f"a {type(loader).__name__} was given; expected a torch DataLoader. For a dataset use "
+            "AugmentedDataset(dataset, augmenter)."
+        )
+    map_style(loader)
+    own_batches = loader.batch_size is None and loader.batch_sampler is not None
+    sampler: Any = loader.batch_sampler if own_batches else loader.sampler
+    if type(loader) is not DataLoader or type(sampler) not in (RandomSampler, SubsetRandomSampler):
+        raise UsageError(
+            f"a {type(loader).__name__} that draws by a {type(sampler).__name__} cannot draw added "
+            "items, and one for validation must not. For training pass shuffle=True, or build "
+            "AugmentedDataset(loader.dataset, augmenter) and a DataLoader of your own over it, "
+            "with sampler=dataset.sampler() or your own: dataset.targets holds each item's label."
+        )
+    asked = len(sampler) if length is None else length
+    number = None if asked == "all" else checked_length(asked)  # before a fit of minutes
+    dataset = AugmentedDataset(loader, augmenter, **settings)
+    kept = sorted(set(inspect.signature(DataLoader.__init__).parameters) - _OURS)
+    how: dict[str, Any] = {name: getattr(loader, name) for name in kept}
+    return DataLoader(dataset, sampler=dataset.sampler(number), **how)
 
 
 def _fit(augmenter: Any, data: Labelled) -> Generator:

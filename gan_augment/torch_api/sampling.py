@@ -54,9 +54,9 @@ def fitted_model(augmenter: Any) -> Generator | None:
 
 
 def balanced_draw(
-    labels: NDArray[np.int64], seed: int, epoch: int, length: int, shuffle: bool = True
+    labels: NDArray[np.int64], seed: int, epoch: int, length: int
 ) -> NDArray[np.int64]:
-    """Return the items int64 (length,) of an epoch, shuffled or ascending.
+    """Return the items int64 (length,) of an epoch, in random order.
 
     labels: int64 (M,), the class index of every item. Each class gets its share of `length`, exact
     up to rounding (largest remainder), at random without replacement; beyond M, whole passes come
@@ -79,7 +79,7 @@ def balanced_draw(
         for own, share in zip(items_of, shares.tolist(), strict=True)
     ]
     items = np.concatenate([*[np.arange(len(labels))] * whole, *parts])
-    return np.array(rng.permutation(items) if shuffle else np.sort(items), dtype=np.int64)
+    return np.array(rng.permutation(items), dtype=np.int64)
 
 
 def checked_length(length: object) -> int:
@@ -92,25 +92,12 @@ def checked_length(length: object) -> int:
 class BalancedSampler(Sampler[int]):
     """Draw `length` items per epoch, each class its share, and count passes as epochs.
 
-    dataset: has `labels`. rank, ranks: of several processes, each takes every `ranks`-th draw of
-    one balanced epoch, which is rounded up to equal parts. epoch: number of the next pass. The
-    draws depend on (seed, epoch) only.
+    dataset: has `labels`. epoch: number of the next pass. The draws depend on (seed, epoch) only.
     """
 
-    def __init__(
-        self,
-        dataset: Any,
-        length: int | None = None,
-        *,
-        shuffle: bool = True,
-        seed: int = 0,
-        rank: int = 0,
-        ranks: int = 1,
-    ) -> None:
-        length = len(dataset) if length is None else checked_length(length)
-        self.dataset, self.num_samples = dataset, -(-length // ranks)
-        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
-        self.rank, self.ranks = rank, ranks
+    def __init__(self, dataset: Any, length: int | None = None, *, seed: int = 0) -> None:
+        self.dataset, self.seed, self.epoch = dataset, seed, 0
+        self.num_samples = len(dataset) if length is None else checked_length(length)
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next pass epoch `epoch`, for a resumed run; later passes count on."""
@@ -118,9 +105,7 @@ class BalancedSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         epoch, self.epoch = self.epoch, self.epoch + 1
-        total = self.num_samples * self.ranks
-        items = balanced_draw(self.dataset.labels, self.seed, epoch, total, self.shuffle)
-        return iter(items[self.rank :: self.ranks].tolist())
+        return iter(balanced_draw(self.dataset.labels, self.seed, epoch, len(self)).tolist())
 
     def __len__(self) -> int:
         return self.num_samples

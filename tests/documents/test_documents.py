@@ -64,6 +64,12 @@ def test_every_page_of_the_documentation_is_in_its_index_and_in_the_readme() -> 
     assert [page for page in pages if f"docs/{page}" not in readme] == []
 
 
+def test_the_remedies_of_the_readme_train() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", text_of("README.md"), re.MULTILINE | re.DOTALL)
+    (remedies,) = [block for block in blocks if "LogitAdjustedLoss" in block]
+    exec(remedies, {})  # noqa: S102
+
+
 def test_how_to_read_the_report_quotes_a_committed_verdict_and_explains_every_part() -> None:
     page = text_of("docs/report.md")
     quoted = " ".join(re.findall(r"^> (.*)$", page, flags=re.MULTILINE))
