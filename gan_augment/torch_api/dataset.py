@@ -205,12 +205,10 @@ def augment_loader(
     ----------
     loader
         A plain DataLoader of a map-style dataset.
-    augmenter
-        As of `AugmentedDataset`.
+    augmenter, **settings
+        Parameters of `AugmentedDataset`.
     length
         Draws per epoch. None takes the loader's number, "all" takes M.
-    **settings
-        Parameters of `AugmentedDataset`.
 
     Raises
     ------
@@ -226,8 +224,6 @@ def augment_loader(
     >>> data = TensorDataset(torch.rand(100, 1, 8, 8), torch.tensor([0] * 80 + [1] * 20))
     >>> loader = DataLoader(data, batch_size=20, shuffle=True)
     >>> loader = augment_loader(loader, Repeats(), companions=False)
-    >>> [len(labels) for _, labels in loader]
-    [20, 20, 20, 20, 20]
     >>> torch.cat([labels for _, labels in loader]).bincount()
     tensor([50, 50])
     """

@@ -82,10 +82,8 @@ def read_images(
         Skip unusable files, however many there are.
     labelled
         False for a folder of images without classes, at any depth.
-    columns
-        Further columns of a manifest to return.
-    progress
-        Receives phases and counts.
+    columns, progress
+        Further columns of a manifest to return; receives phases and counts.
 
     Raises
     ------
