@@ -22,7 +22,6 @@ from gan_augment.augment.classical import change_signals
 from gan_augment.augment.mixing import CMO, Mixup
 from gan_augment.errors import DataError
 from gan_augment.kinds.kind import Labelled
-from gan_augment.losses.imbalance import LogitAdjustedLoss
 from gan_augment.machine import threads
 from gan_augment.networks.geometry import unit_range
 from gan_augment.networks.layers import convolution
@@ -31,6 +30,9 @@ from gan_augment.rng import derived_seed, rng_for
 Pixels = NDArray[Any]
 Augmentation = Callable[[Pixels, np.random.Generator], Pixels]
 """(uint8 (N, H, W, C), generator) -> uint8 (N, H, W, C); never changes what it is given."""
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(logits (N, K), labels int64 (N,) or probabilities (N, K)) -> the loss, ()."""
 
 _WIDTHS = (32, 64, 64)
 FEATURES = 128
@@ -114,18 +116,16 @@ def train_classifier(
     batch: int = 64,
     augment: Augmentation | None = shift_and_light,
     balanced: bool = True,
-    weights: NDArray[np.float32] | None = None,
-    balanced_softmax: bool = False,
+    loss_of: Loss = F.cross_entropy,
     mix: Mix | None = None,
     on_step: Callable[[int], None] = lambda done: None,
 ) -> SmallCNN:
     """Train a classifier by exactly `steps` updates of `batch` images; same arguments, same bytes.
 
     balanced: draw all classes equally often, not all rows. augment: applied to every batch.
-    weights: float32 (K,) > 0, weight of each class in the loss, a weighted mean over the batch.
-    balanced_softmax: train by `LogitAdjustedLoss`, for a decision between even classes. mix: train
-    on batches of `Mixup`, or of `CMO` with patches from class-balanced draws: half of the batches,
-    but not in the first and last 3 of 200 epochs. Class weights do not go with the latter two.
+    loss_of(logits, y): the loss of a batch, such as `LogitAdjustedLoss`; y are int64 labels (N,),
+    or probabilities (N, K) with mix. mix: train on batches of `Mixup`, or of `CMO` with patches
+    from class-balanced draws: half of the batches, but not in the first and last 3 of 200 epochs.
     on_step: receives the number of finished updates. Raises DataError for one row.
 
     >>> import numpy as np
@@ -138,16 +138,14 @@ def train_classifier(
     """
     if len(data) < 2:
         raise DataError(f"a classifier needs two images or more; given {len(data)}. Add images.")
-    of_class = None if weights is None else torch.from_numpy(weights).float()
-    draw = _balanced_rows(data.labels) if balanced else _shuffled_rows(len(data))
     draw_patches = _balanced_rows(data.labels)
+    draw = draw_patches if balanced else _shuffled_rows(len(data))
     counts = np.bincount(data.labels, minlength=len(data.names))
-    fair = LogitAdjustedLoss(counts) if balanced_softmax else None
     mixup, cmo = Mixup(classes=len(counts)), CMO(counts, probability=1)
+    change = augment or (lambda pixels, rng: pixels)
 
     def batch_of(rows: NDArray[np.int64], stream: str, step: int) -> tuple[Tensor, Tensor]:
-        pixels = data.pixels[rows]
-        x = unit_range(augment(pixels, rng_for(seed, stream, step)) if augment else pixels)
+        x = unit_range(change(data.pixels[rows], rng_for(seed, stream, step)))
         return x, torch.from_numpy(data.labels[rows])
 
     network = _new_network(data, derived_seed(seed, "judge-weights"))
@@ -162,8 +160,7 @@ def train_classifier(
                 others = draw_patches(derived_seed(seed, "judge-patches"), step, batch)
                 x, y = cmo(x, y, batch_of(others, "judge-augment-patches", step), rng)
             optimiser.param_groups[0]["lr"] = RATE * _rate_factor(step, steps)
-            logits = network(x)
-            loss: Tensor = fair(logits, y) if fair else F.cross_entropy(logits, y, of_class)
+            loss = loss_of(network(x), y)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

@@ -333,18 +333,28 @@ def _network_scores(predict: Predictor, known: Labels, name: str, data: Labelled
 
 def small_cnn(training: Training, seed: int, updates: int) -> SmallCNN:
     """Train the default network for images on the rows."""
+    import torch
+
+    from gan_augment.losses.imbalance import LogitAdjustedLoss
+
     data, method = training.data, training.method
     augment: Augmentation = change_signals if data.kind is SIGNAL else small_changes
     if method == "trivial_augment":
         augment = partial(augment_batch, trivial_pipeline(data.image_shape))
+    loss: torch.nn.Module
+    if method.endswith("balanced_softmax"):
+        loss = LogitAdjustedLoss(np.bincount(data.labels, minlength=len(data.names)))
+    else:
+        weights = training.weights
+        of_class = None if weights is None else torch.from_numpy(weights).float()
+        loss = torch.nn.CrossEntropyLoss(of_class)
     return train_classifier(
         data,
         steps=updates,
         seed=seed,
         augment=augment,
         balanced=False,
-        weights=training.weights,
-        balanced_softmax=method.endswith("balanced_softmax"),
+        loss_of=loss,
         mix="mixup" if method.startswith("mixup") else "cmo" if method == "cmo" else None,
     )
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import CrossEntropyLoss
 
 from gan_augment import classifier as small_cnn
 from gan_augment.augment.mixing import paste
@@ -11,6 +12,7 @@ from gan_augment.errors import DataError
 from gan_augment.evaluation.learners import EVEN_PARTS
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
+from gan_augment.losses.imbalance import LogitAdjustedLoss
 
 
 def stripes(
@@ -108,8 +110,8 @@ def test_patches_come_from_every_class_equally_often() -> None:
 def test_weights_move_the_classifier_towards_a_class_and_equal_ones_change_nothing() -> None:
     data = stripes((30, 6))
     plain, even, towards = (
-        train_classifier(data, steps=5, seed=0, batch=12, balanced=False, weights=w)
-        for w in (None, np.ones(2, np.float32), np.array([1, 9], np.float32))
+        train_classifier(data, steps=5, seed=0, batch=12, balanced=False, loss_of=loss)
+        for loss in (CrossEntropyLoss(w) for w in (None, torch.ones(2), torch.tensor([1.0, 9.0])))
     )
     assert plain.logits(data.pixels).tobytes() == even.logits(data.pixels).tobytes()
     gap = np.array([1, -1])
@@ -136,7 +138,13 @@ def test_shifts_keep_shape_and_caller_and_move_at_least_one_pixel() -> None:
 def test_the_first_update_of_balanced_softmax_is_that_of_its_equation() -> None:
     data = stripes((6, 2))
     trained = train_classifier(
-        data, steps=1, seed=0, batch=8, balanced=False, balanced_softmax=True, augment=None
+        data,
+        steps=1,
+        seed=0,
+        batch=8,
+        balanced=False,
+        loss_of=LogitAdjustedLoss([6, 2]),
+        augment=None,
     )
     # the head begins at 0: the gradient of -log(n_y e^0 / sum n e^0) by a bias is p - y, of a
     # share p = n / N; AdamW's first step goes against its sign, and is 0 where shares are hit
