@@ -49,7 +49,7 @@ FAULTS = {
     ("training/translation.py", "training/test_translation.py"): (
         ("return parts.recipe.objective.cycle * error", "return error"),
         ("elif rng.random() < 0.5:", "elif rng.random() < 0.9:"),
-        ("network.encoder.requires_grad_(False)", "network.encoder.requires_grad_(True)"),
+        ("encoder.requires_grad_(False)", "encoder.requires_grad_(True)"),
     ),
     ("networks/translation.py", "training/test_translation.py"): (
         ("h = F.relu(self.first(x) + told)", "h = F.relu(self.first(x))"),
@@ -87,11 +87,10 @@ FAULTS = {
         ("unit_of_rows(data.groups, len(data)).tolist()", "unit_of_rows(None, len(data)).tolist()"),
     ),
     ("classifier.py", "training/test_classifier_network.py"): (
-        ("torch.from_numpy(shares).float().log() if", "torch.from_numpy(shares * 0).float() if"),
-        ("return x, 1 - area / (height * width)", "return x, area / (height * width)"),
+        ("rng.integers(len(rows_of), size=batch)", "np.zeros(batch, np.int64)"),
     ),
     # the traps of published recipes
-    ("training/published.py", "training/test_traps.py"): (
+    ("training/published.py", "training/test_literature.py"): (
         ("replace(b, x=seen(b.x),", "replace(b, x=b.x,"),
         ("objective.path_length * PATH_EVERY * term", "objective.path_length * term"),
         ("{name: buffer.clone() for", "{name: buffer for"),
@@ -100,23 +99,19 @@ FAULTS = {
             "generator_step(state, parts, batch, output)",
         ),
     ),
-    ("training/step.py", "training/test_traps.py"): (
+    ("training/step.py", "training/test_literature.py"): (
         ("""== "auxiliary" and objective.fake_classes:""", """== "auxiliary":"""),
         ("(loss + _class_term(parts, classes, batch.y))", "loss"),
         ("objective.drift * real.square().mean()", "objective.drift * fake.square().mean()"),
         ("""uniform("gradient_penalty", len(real))""", """uniform("gradient_penalty", 1)"""),
     ),
-    ("networks/ensembles.py", "networks/test_literature.py"): (
-        ("torch.full((classes, n), 1 / n))", "torch.full((classes, n), 1 / n), persistent=False)"),
-    ),
-    ("networks/growing.py", "training/test_traps.py"): (
+    ("networks/growing.py", "training/test_literature.py"): (
         ("x.square().mean(dim=1, keepdim=True)", "x.square().sum(dim=1, keepdim=True)"),
     ),
-    ("networks/style.py", "training/test_traps.py"): (
+    ("networks/style.py", "training/test_literature.py"): (
         ("torch.cat([pixel_norm(z),", "torch.cat([z,"),
-        ("MEAN_RATE * (count > 0).float().expand_as(here)", "MEAN_RATE"),
     ),
-    ("networks/images.py", "training/test_traps.py"): (
+    ("networks/images.py", "training/test_literature.py"): (
         ("[nn.BatchNorm2d(after)]", "[nn.BatchNorm2d(after, 0.8)]"),
     ),
     # top-up plans and encoded tables

@@ -1,7 +1,6 @@
-"""The trap of each published recipe: a fact that a plausible mistake breaks.
+"""Published recipes: their networks, and the trap of each, which a plausible mistake breaks.
 
-The networks and losses of the papers are tested in `networks/test_literature.py` and `losses/`,
-games in `test_games.py`.
+Losses are tested in `losses/`, games in `test_games.py`.
 """
 
 from __future__ import annotations
@@ -17,13 +16,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from gan_augment.data.batches import Batch
-from gan_augment.generators.time_budget import opening_s
+from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.generators.time_budget import opening_s, step_seconds
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import compute_config
-from gan_augment.networks.growing import faded, pixel_norm
-from gan_augment.recipes import RECIPES
+from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.growing import equalised, faded, pixel_norm
+from gan_augment.networks.images import DCGANDiscriminator, DCGANGenerator
+from gan_augment.networks.style import ModulatedConvolution
+from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.images import build
+from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput, Parts, TrainState, new_state
-from gan_augment.training.published import unrolled_loss, unrolled_step
+from gan_augment.training.published import path_length, slope_lengths, unrolled_loss, unrolled_step
 from gan_augment.training.schedule import d_steps_at
 from gan_augment.training.step import (
     discriminator_step,
@@ -31,7 +37,7 @@ from gan_augment.training.step import (
     generator_step,
     slope_penalties,
 )
-from tests.training.toy_runs import small
+from tests.training.toy_runs import image_run, small
 
 UNMOVED = {"initial_probability": 0.0}
 """Settings of a D that sees images without augmentation."""
@@ -247,3 +253,188 @@ def test_a_budget_of_wgan_counts_its_long_steps(steps):
     taken_s = sum(0.1 * (d_steps_at(recipe, step, 0.5) + 1) for step in range(steps))
     mean_s = plain + (0.1 * 101 - plain) / 500
     assert opening_s(recipe, mean_s) + steps * mean_s == pytest.approx(taken_s, rel=0.05)
+
+
+# networks of the literature: layers, weights, fades and styles
+
+
+NAMES = ["dcgan", "pggan", "stylegan", "biggan-lite"]
+SHAPES = [(28, 28, 1), (8, 8, 3), (20, 12, 4), (33, 17, 2)]
+CASES = [(name, shape) for shape in SHAPES for name in RECIPES["image"]]
+CASES += [(n, (1, 100, 2)) for n, r in RECIPES["image"].items() if not r.generator.from_rows]
+
+
+def networks(recipe: Recipe, shape=(16, 16, 1), classes: int = 3):
+    """G's decoder and D with their first weights."""
+    g, d = build(recipe, shape, classes, compute_config("cpu", "float32", 1)).new_networks(0)
+    return g.decoder, d
+
+
+@pytest.mark.parametrize(("name", "shape"), CASES)
+def test_images_and_signals_of_every_shape_pass_through_the_networks(name, shape):
+    recipe = small(name)
+    parts = build(recipe, shape, 3, compute_config("cpu", "float32", 1))
+    g, d = parts.new_networks(0)
+    channels = shape[2] * (2 if name == "pix2pix" else 1)  # both images of a pair
+    y = torch.tensor([0, 0, 1, 1, 2, 2, 0, 0])
+    batch = Batch(torch.rand(8, channels, *Geometry.of(shape).padded), y, np.arange(8))
+    made = parts.make(g, parts.draw(0, 0, 0, batch)).x
+    assert made.shape == batch.x.shape
+    assert torch.isfinite(made).all()
+    assert len(d.eval()(made, y)) == 8
+
+
+@pytest.mark.parametrize("condition", ["concatenation", "none", "auxiliary"])
+@pytest.mark.parametrize("name", ["dcgan", "pggan"])
+def test_discriminators_of_the_literature_take_every_condition(name, condition):
+    _, d = networks(small(name, discriminator={"condition": condition}))
+    logits = d(torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 2, 0]))
+    assert tuple(logits.shape) == ((4, 4) if condition == "auxiliary" else (4,))
+
+
+def toy_images() -> Labelled:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 60, (24, 8, 8, 1), dtype=np.uint8)
+    pixels[19:, 2:6, 2:6] += 180
+    ids = np.array([f"row-{i:02d}" for i in range(24)])
+    return IMAGE.of(pixels, np.repeat([0, 1], [19, 5]), ids, class_names=("dark", "square"))
+
+
+@pytest.mark.parametrize("name", [*NAMES, "egan"])
+def test_a_saved_model_draws_the_same_samples_and_few_are_a_prefix_of_many(name, tmp_path):
+    gan = ImageGAN(recipe=small(name), steps=2, selection=False, threads=1).fit(toy_images())
+    gan.save(tmp_path / "model")
+    few = gan.sample({"square": 10}, random_state=1).pixels
+    many = ImageGAN.load(tmp_path / "model").sample({"square": 100}, random_state=1).pixels
+    assert np.array_equal(few, many[:10])
+
+
+def test_dcgan_has_the_layers_of_its_paper():
+    g = DCGANGenerator(Geometry.of((32, 32, 3)), 2, GeneratorSettings(width=16, max_width=64))
+    ups = [m for m in g.modules() if isinstance(m, nn.ConvTranspose2d)]
+    shapes = [(m.in_channels, m.out_channels, m.kernel_size, m.stride) for m in ups]
+    each = ((4, 4), (2, 2))
+    assert shapes == [(64, 32, *each), (32, 16, *each), (16, 3, *each)]
+    assert isinstance(list(g.layers)[-1], nn.ConvTranspose2d)  # no norm at G's output
+    settings = DiscriminatorSettings(width=16, max_width=64, spectral_norm=False)
+    d = DCGANDiscriminator(Geometry.of((32, 32, 3)), 2, settings)
+    kinds = [type(m) for m in d.layers]
+    assert kinds[:2] == [nn.Conv2d, nn.LeakyReLU]  # nor at D's input
+    assert kinds[2:] == [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU] * 2
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_what_begins_to_fade_in_changes_nothing(level):
+    g, d = networks(small("pggan"), (16, 16, 1))
+    z, y, x = torch.randn(4, 8), torch.tensor([0, 1, 2, 0]), torch.rand(4, 1, 16, 16)
+    told = []
+    for alpha in (0.0, 1e-6):
+        for network in (g, d):
+            network.level.fill_(level + alpha)
+        now = faded(x, level + alpha, 2)
+        told.append((g(z, y), d(now, y), now))
+    for old, new in zip(*told, strict=True):
+        torch.testing.assert_close(old, new, rtol=1e-4, atol=1e-4)
+
+
+def test_half_faded_reals_are_the_mean_of_both_sides():
+    x = torch.zeros(1, 1, 8, 8)
+    x[..., 0, 0] = 4.0  # down and up again: 1 in each of the four
+    assert faded(x, 0.5, 1)[0, 0, :2, :2].tolist() == [[2.5, 0.5], [0.5, 0.5]]
+
+
+def test_equalised_weights_of_n_0_1_are_scaled_by_sqrt_2_over_fan_in():
+    layer = equalised(nn.Conv2d(8, 4, 3))
+    kept = layer.parametrizations.weight.original
+    torch.testing.assert_close(layer.weight, kept * (2 / 72) ** 0.5)
+    g, _ = networks(small("pggan", generator={"width": 32, "max_width": 32}))
+    kept = g.levels[0].layers[0].parametrizations.weight.original
+    assert kept.std().item() == pytest.approx(1, abs=0.1)
+
+
+def test_a_run_grows_forgets_its_moments_and_samples_at_its_level():
+    run = image_run(**small("pggan").model_dump() | {"steps": 10})
+    levels, moments = [], []
+    for _ in range(10):
+        one_step(run)
+        levels.append(float(run.state.average.decoder.level))
+        slots = run.state.generator_optimiser.state.values()
+        moments.append(max(int(slot["step"]) for slot in slots))
+    assert levels == pytest.approx([0, 0, 0, 0.2, 0.6] + [1] * 5)
+    assert moments == [1, 2, 3, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_budget_is_timed_at_the_full_side():
+    run, levels = image_run(**small("pggan").model_dump()), []
+
+    def step(state, parts, batches):
+        losses = run.parts.step(state, parts, batches)
+        levels.append(float(state.generator.decoder.level))
+        return losses
+
+    step_seconds(replace(run.parts, step=step), run.batches, probe_s=0.1)
+    assert set(levels) == {1.0}
+
+
+def test_a_demodulated_convolution_is_a_convolution_by_rows_of_norm_1():
+    layer, x, w = ModulatedConvolution(8, 4, code=6), torch.randn(5, 8, 6, 6), torch.randn(5, 6)
+    s, d = layer.scales(w)
+    rows = layer.convolution.weight * s[:, None, :, None, None] * d[:, :, None, None, None]
+    assert rows.flatten(2).norm(dim=2).flatten().tolist() == pytest.approx([1.0] * 20, abs=1e-3)
+    each = torch.cat([nn.functional.conv2d(x[i : i + 1], rows[i], padding=1) for i in range(5)])
+    torch.testing.assert_close(layer(x, w), each, rtol=1e-4, atol=1e-5)
+
+
+def trained_style(**changes):
+    run = image_run(**small("stylegan", **changes).model_dump() | {"steps": 10})
+    for _ in range(6):
+        one_step(run)
+    return run
+
+
+def test_styles_are_mixed_in_training_alone_and_by_z():
+    g = trained_style(generator={"style_mixing": 1.0}).state.generator.decoder
+    z, y = torch.randn(4, g.noise_width), torch.zeros(4, dtype=torch.long)
+    other = z.clone()
+    other[:, g.code : 2 * g.code] += 3
+    torch.testing.assert_close(g.train()(z, y), g(z, y))
+    assert not torch.allclose(g(z, y), g(other, y))
+    torch.testing.assert_close(g.eval()(z, y), g(other, y))
+
+
+def test_a_linear_maps_path_length_is_worked_by_hand():
+    w = torch.tensor([[1.0, 2.0], [0.5, -1.0]], requires_grad=True)
+    matrix = torch.tensor([[1.0, 0.0, 2.0, 0.0], [0.0, 3.0, 0.0, 4.0]])  # (2, 4 pixels)
+    images = (w @ matrix).view(2, 1, 2, 2)
+    lengths = slope_lengths(images, w, torch.ones(2, 1, 2, 2))
+    assert lengths.tolist() == pytest.approx([(3**2 + 7**2) ** 0.5 / 2] * 2)
+
+
+def test_path_lengths_come_every_fourth_step_with_four_times_the_weight():
+    run = trained_style()
+    batch, terms = run.batches.at(0, 0), []
+    for step in range(9):
+        run.state.step = step
+        term, _ = path_length(run.state, run.parts, batch, GeneratorOutput(batch.x))
+        terms.append(term.item())
+    assert [step for step, term in enumerate(terms) if term] == [0, 4, 8]
+    assert float(run.state.numbers["path_length"]) > 0
+
+
+def test_biggans_code_reaches_every_block():
+    g, _ = networks(small("biggan-lite"))
+    nn.init.zeros_(g.start.weight)
+    one, other = g.eval()(torch.randn(2, 8), torch.zeros(2, dtype=torch.long))
+    assert not torch.allclose(one, other)
+
+
+def test_dcgans_first_weights_have_the_moments_of_its_paper():
+    for network in networks(small("dcgan", generator={"width": 64, "max_width": 64})):
+        for module in network.modules():
+            weight = getattr(module, "weight", None)
+            if isinstance(module, nn.BatchNorm2d):
+                assert weight.mean().item() == pytest.approx(1, abs=0.03)
+                assert 0.005 < weight.std().item() < 0.035
+            elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                assert weight.mean().item() == pytest.approx(0, abs=0.005)
+                assert weight.std().item() == pytest.approx(0.02, rel=0.2)
