@@ -67,13 +67,12 @@ PROBE_S = 2.0
 class Problem:
     """The parts and batches of one fit.
 
-    rows: the training rows of `data`. more: what the scorer and the sampler of the kind need.
+    more: what the scorer and the sampler of the kind need.
     """
 
     data: Labelled
     parts: Parts
     batches: Batches
-    rows: NDArray[np.int64]
     more: Any
 
 
@@ -133,12 +132,12 @@ class GAN(ABC):
         if run is None and schema and schema.ids:  # a command notes them
             warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
         run, seed = run or RunContext(), checked_seed(self.random_state)
-        recipe, compute = self._recipe(), self._compute(data)
         sha256 = run.fingerprint or data.kind.sha256(data, unlabelled)
+        recipe, precision = self._recipe().model_dump(mode="json"), self._compute(data).precision
         own = dict.fromkeys(("callbacks", "device", "threads"))  # may differ between ranks
-        known = {"recipe": recipe.model_dump(mode="json"), "precision": compute.precision}
+        known = {"recipe": recipe, "precision": precision}
         ranks.agree(data=sha256, settings=self._settings() | own | known)
-        problem = self._problem(data, recipe, compute, unlabelled, schema)
+        problem = self._problem(data, unlabelled, schema)
         scorer, steps = self._planned(problem, run, ranks)
         training = Run(
             parts=problem.parts,
@@ -169,8 +168,8 @@ class GAN(ABC):
         scorer_s: seconds that it takes to make a scorer; None makes one to find out.
         """
         self._checked(data)
-        recipe, began_s = self._recipe(), time.monotonic()
-        problem = self._problem(data, recipe, self._compute(data), None, schema)
+        began_s = time.monotonic()
+        problem = self._problem(data, None, schema)
         prepared_s = time.monotonic() - began_s
         step_s = self._step_s(problem, PROBE_S / 2)
         if scorer_s is None:
@@ -223,6 +222,11 @@ class GAN(ABC):
         rows, labels, ids, sources = [], [], [], []
         for name, start, stop in spans:
             label = self._label(name)
+            if stop > start and not self.classes_[name]:
+                raise DataError(
+                    f"class {name!r} has no training row to start from; add rows of it and fit "
+                    "again"
+                )
             drawn, starts = self._drawn(label, name, start, stop, seed, first_id)
             rows.append(drawn)
             labels.append(np.full(len(drawn), label, np.int64))
@@ -311,12 +315,7 @@ class GAN(ABC):
 
     @abstractmethod
     def _problem(
-        self,
-        data: Labelled,
-        recipe: Recipe,
-        compute: ComputeConfig,
-        unlabelled: Labelled | None,
-        schema: TableSchema | None,
+        self, data: Labelled, unlabelled: Labelled | None, schema: TableSchema | None
     ) -> Problem:
         """Prepare the parts and batches of a fit."""
 

@@ -140,15 +140,11 @@ class ImageGAN(GAN):
         return resolve_recipe(self.recipe)
 
     def _problem(
-        self,
-        data: Labelled,
-        recipe: Recipe,
-        compute: ComputeConfig,
-        unlabelled: Labelled | None,
-        schema: TableSchema | None,
+        self, data: Labelled, unlabelled: Labelled | None, schema: TableSchema | None
     ) -> Problem:
+        recipe = self._recipe()
         data = checked_data(recipe, data)
-        parts = build(recipe, data.image_shape, len(data.names), compute)
+        parts = build(recipe, data.image_shape, len(data.names), self._compute(data))
         if unlabelled is not None:
             check_unlabelled(recipe)
             if unlabelled.image_shape != data.image_shape:
@@ -158,11 +154,11 @@ class ImageGAN(GAN):
                 )
         more = None if unlabelled is None else unlabelled.pixels
         rows, held_out = hold_out(data, seed=self.random_state)
-        return Problem(data, parts, training_batches(data, parts, rows, more), rows, held_out)
+        return Problem(data, parts, training_batches(data, parts, rows, more), (rows, held_out))
 
     def _scorer(self, problem: Problem, progress: Progress) -> ImageScorer:
         data, topped_up = problem.data, choose_classes(self.classes, problem.data.counts)
-        rows, held_out, seed = problem.rows, problem.more, self.random_state
+        (rows, held_out), seed = problem.more, self.random_state
         with machine.threads(1):  # so that scores do not depend on the number of threads
             return ImageScorer(data, rows, held_out, problem.parts, topped_up, seed, progress)
 
@@ -174,7 +170,7 @@ class ImageGAN(GAN):
     def _finish(
         self, problem: Problem, training: Run, facts: dict[str, Any], progress: Progress
     ) -> None:
-        data, rows, seed = problem.data, problem.rows, training.state.seed
+        data, (rows, _), seed = problem.data, problem.more, training.state.seed
         self._sampler = _sampler_of(data, rows, training)
         if self.selection:
             progress.phase("choosing which samples are kept", FOLDS)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import machine
-from gan_augment.errors import DataError, TooFewAcceptedError
+from gan_augment.errors import TooFewAcceptedError
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.generators.selection import Selection, rows_by_label
 from gan_augment.generators.source_rows import BLOCK, SourcePool
@@ -128,7 +128,7 @@ class ImageSampler:
     ) -> tuple[Pixels, NDArray[np.str_] | None]:
         """Draw samples [start, stop) of a class and the ids of the rows they start from.
 
-        Raises TooFewAcceptedError for a class that is refused, DataError if nothing anchors it.
+        Raises TooFewAcceptedError for a class that is refused.
         """
         parts = [np.empty((0, *self.geometry.shape), pixel_dtype(self.geometry.shape))]
         ids = [np.empty(0, dtype=np.str_)]
@@ -169,10 +169,7 @@ class ImageSampler:
     def block(
         self, label: int, name: str, number: int, seed: int, stream: str = "sample"
     ) -> Pixels:
-        """Draw candidates [64 number, 64 number + 64) of a class.
-
-        Raises DataError where no training row anchors the class.
-        """
+        """Draw candidates [64 number, 64 number + 64) of a class."""
         inputs, size = self._inputs(label, name, number, seed, stream), self.geometry.shape[:2]
         at_once = BLOCK if size[0] * size[1] <= LARGE_PX else AT_ONCE
         parts = []
@@ -225,11 +222,6 @@ class ImageSampler:
         y = torch.full((BLOCK,), label, device=device)
         if self.codes is None:
             return GeneratorInput(z, y, source)
-        if label not in self.codes:
-            raise DataError(
-                f"class {name!r} has no training row to start from, and an anchored model needs "
-                "one. Add images of it and fit again."
-            )
         lenders = self._lenders[label]
         borrowed = self.settings.borrowed if lenders else 0.0
         weight = mixture_weights(self.settings, BLOCK, rng, borrowed=borrowed)

@@ -23,7 +23,6 @@ from gan_augment.rng import rng_for
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
 from gan_augment.training.tables import (
     AnchorRows,
-    EncodedTable,
     layout_of,
     new_row_generator,
 )
@@ -50,19 +49,6 @@ class RowSampler:
     anchors: AnchorRows
     compute: ComputeConfig
     settings: GeneratorSettings
-
-    @classmethod
-    def of(
-        cls,
-        network: nn.Module,
-        anchors: AnchorRows,
-        table: EncodedTable,
-        settings: GeneratorSettings,
-    ) -> RowSampler:
-        """Make the sampler of a trained network."""
-        if settings.free:
-            anchors = AnchorRows(anchors.rows[:0], anchors.labels[:0], anchors.neighbours[:0])
-        return cls(network, table.encoding, anchors, table.compute, settings)
 
     @classmethod
     def load(

@@ -18,7 +18,7 @@ from torch import nn
 from gan_augment import machine
 from gan_augment.classifier import SmallCNN, new_layers, train_classifier
 from gan_augment.data.groups import judging_folds
-from gan_augment.errors import DataError, TooFewAcceptedError
+from gan_augment.errors import TooFewAcceptedError
 from gan_augment.generators.model_file import (
     LEAST_ROWS,
     ClassSelection,
@@ -146,14 +146,9 @@ class Selection:
         return replace(self, classifiers=self.classifiers[one], rows=self.rows[one], record=record)
 
     def check_served(self, name: str) -> None:
-        """Raise TooFewAcceptedError where a class is refused, DataError where it has no row."""
+        """Raise TooFewAcceptedError where a class is refused."""
         record = self.record.classes.get(name)
-        if record is None:
-            raise DataError(
-                f"class {name!r} had no training row, so selection has no threshold for it. Add "
-                "images of it and fit again."
-            )
-        if record.refused:
+        if record is not None and record.refused:
             raise TooFewAcceptedError(record.refused)
 
     def arrays(self) -> Arrays:

@@ -26,6 +26,7 @@ from gan_augment.recipes import Recipe, check_unlabelled, table_recipe
 from gan_augment.training.callbacks import Callback  # noqa: F401  (pdoc)
 from gan_augment.training.loop import Run
 from gan_augment.training.tables import (
+    AnchorRows,
     EncodedTable,
     anchor_batches,
     build_table,
@@ -99,10 +100,6 @@ class TabularGAN(GAN):
     def _drawn(
         self, label: int, name: str, start: int, stop: int, seed: int, first_id: int
     ) -> tuple[DataFrame, None]:
-        if stop > start and not self.classes_[name]:
-            raise DataError(
-                f"class {name!r} has no training row to start from. Add rows of it and fit again."
-            )
         workers = self.threads or available_cores()
         cells = self._sampler.cells(label, name, start, stop, seed, workers)
         return output_frame(cells, self.schema_, max(stop - start, 0), first_id), None
@@ -111,14 +108,10 @@ class TabularGAN(GAN):
         return table_recipe(self.recipe, self.steps, self.budget_s)
 
     def _problem(
-        self,
-        data: Labelled,
-        recipe: Recipe,
-        compute: ComputeConfig,
-        unlabelled: Labelled | None,
-        schema: TableSchema | None,
+        self, data: Labelled, unlabelled: Labelled | None, schema: TableSchema | None
     ) -> Problem:
         schema, seed, more = schema or infer_schema(data.frame), self.random_state, None
+        recipe, compute = self._recipe(), self._compute(data)
         with machine.threads(compute.threads):
             table = encoded_table(data, schema, compute, seed)
             anchors = class_anchors(table, recipe, seed)
@@ -127,13 +120,16 @@ class TabularGAN(GAN):
                 more = table.encoding.encode(_cells(unlabelled, schema))
             batches = anchor_batches(recipe, table, anchors, more)
             parts = build_table(recipe, table, anchors)
-        return Problem(data, parts, batches, np.arange(len(data)), (schema, table, anchors))
+        return Problem(data, parts, batches, (schema, table, anchors))
 
     def _finish(
         self, problem: Problem, training: Run, facts: dict[str, Any], progress: Progress
     ) -> None:
         settings, (schema, table, anchors) = problem.parts.recipe.generator, problem.more
-        self._sampler = RowSampler.of(training.state.average, anchors, table, settings)
+        if settings.free:
+            anchors = AnchorRows(anchors.rows[:0], anchors.labels[:0], anchors.neighbours[:0])
+        network, encoding = training.state.average, table.encoding
+        self._sampler = RowSampler(network, encoding, anchors, table.compute, settings)
         chosen, reason = f"step {training.steps}", "the generator after the last step"
         if not training.steps:
             chosen = "interpolation" if settings.trained else settings.kind
