@@ -190,24 +190,23 @@ def choose_recipe(
     began_s = time.monotonic()
     measure, models = held_out_score(train, held, topped_up, schema), dict[str, Any]()
     scorer_s = time.monotonic() - began_s  # the scorer of a fit trains the same classifier
+    more = {"selection": False} if hasattr(prototype, "selection") else {}
+    usual = replace(
+        prototype,
+        classes=topped_up,
+        budget=None,
+        threads=prototype.threads or 1,
+        callbacks=(),
+        **more,
+    )
 
     def new(name: str, steps: int, seed: int) -> Any:
-        """Return an unfitted generator without selection."""
-        return replace(
-            prototype,
-            recipe=recipes[name],
-            steps=steps if recipes[name].generator.trained else None,
-            random_state=prototype.random_state + seed,
-            classes=topped_up,
-            budget=None,
-            threads=prototype.threads or 1,
-            callbacks=(),
-            **({"selection": False} if hasattr(prototype, "selection") else {}),
-        )
+        seed += prototype.random_state
+        return replace(usual, recipe=recipes[name], steps=steps, random_state=seed)
 
     progress.phase("timing a few steps of each recipe")
     speeds = {
-        name: new(name, one.steps, 0).forecast(train, schema, scorer_s)
+        name: new(name, one.steps * one.generator.trained, 0).forecast(train, schema, scorer_s)
         for name, one in recipes.items()
     }
     left_s = budget_s - (time.monotonic() - run.started_s)
@@ -234,6 +233,5 @@ def choose_recipe(
         shown = "diverged" if score is None else f"score {score:.4g}"
         progress.note(f"{name}, {steps[name]} steps, seed {seed}: {shown}")
     step_ms = {name: round(1000 * speed.step_s, 2) for name, speed in speeds.items()}
-    trains = {name for name, one in recipes.items() if one.generator.trained}
-    least = {name: useful_steps(one) * (name in trains) for name, one in recipes.items()}
+    least = {name: useful_steps(one) for name, one in recipes.items()}
     return decide(trials, step_ms, least) | {"trials": trials, "step_ms": step_ms}, models

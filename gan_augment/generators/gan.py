@@ -26,7 +26,6 @@ from gan_augment.errors import (
     DivergedError,
     ModelFileError,
     NotFittedError,
-    UsageError,
     unknown_class,
     warn,
 )
@@ -244,17 +243,6 @@ class GAN(ABC):
             meta=meta,
         )
 
-    def starting_from(self, source: Labelled) -> Self:
-        """Return the same model with other rows to start from, in their order.
-
-        They have the size of the model ("srgan": the smaller size). Raises UsageError for rows of
-        another size, and for a recipe that does not start from rows.
-        """
-        raise UsageError(
-            f"the recipe {self.meta_.recipe.name!r} does not start from given rows; fit with "
-            "'stargan' or another recipe that does"
-        )
-
     def check_counts(self, counts: Mapping[str, int]) -> None:
         """Raise where a class is unknown or refused, or has too few rows to start from."""
         self._fitted()
@@ -459,7 +447,9 @@ class GAN(ABC):
         compute = compute_config(self.device, meta.precision, self.threads)
         try:
             self._sampler = self._loaded(arrays, meta, compute)
-        except (KeyError, TypeError, ValueError, DataError) as error:
+        except ModelFileError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"the arrays of this model do not fit: {error!r}") from None
         self._describe(meta)
 

@@ -13,7 +13,7 @@ from gan_augment import machine
 from gan_augment.data.groups import hold_out
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.errors import DataError, ModelFileError
+from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.generators.gan import GAN, Problem, SavedArrays
 from gan_augment.generators.image_sampler import ImageSampler
 from gan_augment.generators.model_file import TRIED_IMAGES, ModelMeta
@@ -109,13 +109,20 @@ class ImageGAN(GAN):
         return self._fitted()._sampler.judged(self._label(name), name, number, random_state)
 
     def starting_from(self, source: Labelled) -> ImageGAN:
-        """Return the same model with other rows to start from, in their order; see `GAN`."""
-        pool = self._fitted()._sampler.sources
-        if pool is None:
-            return super().starting_from(source)
-        sampler = self._sampler
+        """Return the same model with other rows to start from, in their order.
+
+        They have the size of the model ("srgan": the smaller size). Raises UsageError for rows of
+        another size, and for a recipe that does not start from rows.
+        """
+        sampler = self._fitted()._sampler
+        if sampler.sources is None:
+            raise UsageError(
+                f"the recipe {self.meta_.recipe.name!r} does not start from given rows; fit with "
+                "'stargan' or another recipe that does"
+            )
         selection = sampler.selection if self.selection else None
-        return self._with(replace(sampler, sources=pool.starting_from(source), selection=selection))
+        sources = sampler.sources.starting_from(source)
+        return self._with(replace(sampler, sources=sources, selection=selection))
 
     def check_counts(self, counts: Mapping[str, int]) -> None:
         """Raise where a class is unknown or refused, or has too few rows to start from."""

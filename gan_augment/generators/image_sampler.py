@@ -7,7 +7,7 @@ on one torch thread, whatever the caller has set.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -28,7 +28,7 @@ from gan_augment.networks.inputs import Anchors, GeneratorInput, lenders_of, mix
 from gan_augment.recipes import GeneratorSettings
 from gan_augment.rng import rng_for
 from gan_augment.training.images import new_generator
-from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
+from gan_augment.training.parts import Arrays, above, below, network_arrays, restored_network
 
 if TYPE_CHECKING:
     from gan_augment.kinds.kind import Labelled
@@ -110,8 +110,7 @@ class ImageSampler:
 
     def arrays(self) -> Arrays:
         """Return the arrays to save: weights, codes, source rows, and those of the selection."""
-        arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
-        arrays |= {f"codes/{label}": codes for label, codes in (self.codes or {}).items()}
+        arrays = above(network_arrays(self.network), "network") | above(self.codes or {}, "codes")
         for part in (self.sources, self.selection):
             arrays |= part.arrays() if part else {}
         return arrays
@@ -131,15 +130,38 @@ class ImageSampler:
         Raises TooFewAcceptedError for a class that is refused.
         """
         parts = [np.empty((0, *self.geometry.shape), pixel_dtype(self.geometry.shape))]
-        ids = [np.empty(0, dtype=np.str_)]
-        for number, first, end in self._blocks(label, name, start, stop, seed):
-            place = slice(max(start - first, 0), end - first)
-            drawn, reasons = self.judged(label, name, number, seed)
-            parts.append(drawn[reasons == ""][place])
-            if self.sources is not None:
-                rows = self.sources.block(name, number, seed, "sample")[: len(reasons)]
-                ids.append(self.sources.rows.ids[rows[reasons == ""][place]])
+        ids, size = [np.empty(0, dtype=np.str_)], BLOCK
+        if self.selection is not None:
+            self.selection.check_served(name)
+            size = self.settings.span
+        for span in range(start // size, -(-stop // size)) if stop > start else ():
+            first, end = span * size, min(stop, (span + 1) * size)
+            # a span with a selection has as many blocks as it needs
+            for number in [span] if self.selection is None else itertools.count(span << 20):
+                if first >= end:
+                    break
+                kept = self._kept.get((label, seed, number))
+                if kept is None or first + kept > start:
+                    place = slice(max(start - first, 0), end - first)
+                    self._check_left(name, number, first - span * size)
+                    drawn, reasons = self.judged(label, name, number, seed)
+                    parts.append(drawn[reasons == ""][place])
+                    if self.sources is not None:
+                        rows = self.sources.block(name, number, seed, "sample")[: len(reasons)]
+                        ids.append(self.sources.rows.ids[rows[reasons == ""][place]])
+                first += self._kept[label, seed, number]
+                if self.selection is not None:
+                    check_going_on(name, first - span * size, number + 1 - (span << 20))
         return np.concatenate(parts), None if self.sources is None else np.concatenate(ids)
+
+    def _check_left(self, name: str, number: int, arrived: int) -> None:
+        """Raise TooFewAcceptedError where no row is left for a block of a class with selection."""
+        if self.selection and self.sources and self.sources.unused(name, number) <= 0:
+            rows = len(self.sources.rows_for(name))
+            raise TooFewAcceptedError(
+                f"{arrived} of {rows:,} rows arrived as {name!r}, as classifiers see them: request "
+                f"at most {arrived}, name more rows, or --no-selection (selection=False)"
+            )
 
     def judged(
         self, label: int, name: str, number: int, seed: int
@@ -178,37 +200,6 @@ class ImageSampler:
                 images: Tensor = self.network(inputs.of(slice(start, start + at_once)))
                 parts.append(to_pixels(images, size))
         return np.concatenate(parts)
-
-    def _blocks(
-        self, label: int, name: str, start: int, stop: int, seed: int
-    ) -> Iterator[tuple[int, int, int]]:
-        """Yield (block, its first sample, end of its span) of the blocks that hold samples."""
-        if stop <= start:
-            return
-        if self.selection is None:
-            for number in range(start // BLOCK, -(-stop // BLOCK)):
-                yield number, number * BLOCK, stop
-            return
-        self.selection.check_served(name)
-        size = self.settings.span
-        for span in range(start // size, -(-stop // size)):
-            first, end = span * size, min(stop, (span + 1) * size)
-            for block in itertools.count():
-                if first >= end:
-                    break
-                number = (span << 20) + block  # a span has as many blocks as it needs
-                if self.sources is not None and self.sources.unused(name, number) <= 0:
-                    rows, arrived = len(self.sources.rows_for(name)), first - span * size
-                    raise TooFewAcceptedError(
-                        f"{arrived} of {rows:,} rows arrived as {name!r}, as classifiers see them: "
-                        f"request at most {arrived}, name more rows, or "
-                        "--no-selection (selection=False)"
-                    )
-                kept = self._kept.get((label, seed, number))
-                if kept is None or first + kept > start:
-                    yield number, first, end
-                first += self._kept[label, seed, number]
-                check_going_on(name, first - span * size, block + 1)
 
     def _inputs(self, label: int, name: str, number: int, seed: int, stream: str) -> GeneratorInput:
         """Draw the input of the network for one block."""

@@ -20,7 +20,7 @@ from gan_augment.machine import ComputeConfig
 from gan_augment.networks.inputs import RowAnchors
 from gan_augment.recipes import GeneratorSettings
 from gan_augment.rng import rng_for
-from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
+from gan_augment.training.parts import Arrays, above, below, network_arrays, restored_network
 from gan_augment.training.tables import (
     AnchorRows,
     layout_of,
@@ -73,13 +73,10 @@ class RowSampler:
 
     def arrays(self) -> Arrays:
         """Return the arrays to save: weights, anchors, columns by their number."""
-        arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
-        parts = {"anchors": vars(self.anchors)}
+        arrays = above(network_arrays(self.network), "network")
+        arrays |= above(vars(self.anchors), "anchors")
         for number, column in enumerate(self.encoding.columns.values()):
-            parts[f"columns/{number}"] = asdict(column)
-        for part, values in parts.items():
-            present = {name: value for name, value in values.items() if value is not None}
-            arrays |= {f"{part}/{name}": np.asarray(value) for name, value in present.items()}
+            arrays |= above(asdict(column), f"columns/{number}")
         return arrays
 
     @property

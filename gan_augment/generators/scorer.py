@@ -25,7 +25,7 @@ from gan_augment.training.parts import Parts
 
 SCORER_STEPS = 300
 """Updates of the classifier whose features the scorer compares."""
-GENERATED_A_SCORE = 2048
+GENERATED_A_SCORE, MOST_BLOCKS = 2048, 3
 ANCHORS_A_CLASS = 256
 REFERENCE_A_CLASS = 200
 COPIES_ALLOWED = 0.2
@@ -42,13 +42,13 @@ Features = NDArray[np.float64]
 class Reference:
     """The real rows of one class, by features of the classifier and of the random network.
 
-    train: features of training rows, where no rows of the class were held out.
+    seen: whether they are training rows, since no rows of the class were held out.
     """
 
     label: int
     features: tuple[Features, Features]
     spread: float
-    train: Features | None
+    seen: bool
     weight: float
 
 
@@ -93,9 +93,10 @@ class ImageScorer:
         self._references = []
         for label in labels:
             held = held_out_of.get(label, train[:0])
-            own = self._anchors[label][:REFERENCE_A_CLASS] if len(held) < 2 else held
+            seen = len(held) < 2
+            own = self._anchors[label][:REFERENCE_A_CLASS] if seen else held
             first, second = (space(data.pixels[own]) for space in self._spaces)
-            spread, seen = mean_pairwise_distance(first), first if len(held) < 2 else None
+            spread = mean_pairwise_distance(first)
             reference = Reference(label, (first, second), spread, seen, weights[label])
             self._references.append(reference)
         self._rows = _rows_a_class(len(labels))
@@ -118,9 +119,9 @@ class ImageScorer:
             value += reference.weight * distance
             parts[f"{name}/distance"] = round(distance, 5)
             parts[f"{name}/spread"] = round(spread, 4)
-            if reference.train is not None:
-                threshold = copy_threshold(reference.train)
-                copies = copied_share(features[0], reference.train, threshold)
+            if reference.seen:
+                real = reference.features[0]
+                copies = copied_share(features[0], real, copy_threshold(real))
                 parts[f"{name}/copies"] = round(copies, 4)
                 eligible &= sampler.rows_held > 0 or copies <= COPIES_ALLOWED
             if name in self._topped_up:
@@ -194,4 +195,4 @@ def score_s(data: Labelled, step_s_a_row: float) -> float:
 
 def _rows_a_class(classes: int) -> int:
     """Return the number of images per class that a score draws, in whole blocks."""
-    return BLOCK * min(max(GENERATED_A_SCORE // BLOCK // max(classes, 1), 1), 3)
+    return BLOCK * min(max(GENERATED_A_SCORE // BLOCK // max(classes, 1), 1), MOST_BLOCKS)

@@ -37,7 +37,7 @@ from gan_augment.progress import Progress
 from gan_augment.recipes import SelectionSettings
 from gan_augment.rng import derived_seed, rng_for
 from gan_augment.training.images import new_discriminator
-from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
+from gan_augment.training.parts import Arrays, above, below, network_arrays, restored_network
 
 FOLDS = 2
 SCORER_ROWS_A_CLASS = 2000
@@ -153,14 +153,12 @@ class Selection:
 
     def arrays(self) -> Arrays:
         """Return weights of the networks and the features of rows, below "selection/"."""
-        networks = {f"fold-{k}": one.network for k, one in enumerate(self.classifiers)}
-        arrays, every = Arrays(), dict[str, nn.Module](networks)
+        arrays = Arrays()
         if self.discriminator is not None:
-            every["discriminator"] = self.discriminator
-        for part, network in every.items():
-            arrays |= {f"selection/{part}/{k}": v for k, v in network_arrays(network).items()}
-        for fold, rows in enumerate(self.rows):
-            arrays |= {f"selection/rows-{fold}/{label}": v for label, v in rows.items()}
+            arrays |= above(network_arrays(self.discriminator), "selection/discriminator")
+        for fold, (one, rows) in enumerate(zip(self.classifiers, self.rows, strict=True)):
+            arrays |= above(network_arrays(one.network), f"selection/fold-{fold}")
+            arrays |= above(rows, f"selection/rows-{fold}")
         return arrays
 
     @classmethod
@@ -228,9 +226,17 @@ def select(
     """
     counts = np.bincount(data.labels[rows], minlength=len(data.names)).tolist()
     served = [label for label, n in enumerate(counts) if n >= LEAST_ROWS]
-    selection, unseen = _uncalibrated(data, rows, served, sampler, seed)
-    if settings.logit:
-        selection = replace(selection, discriminator=discriminator)
+    classifiers, known, unseen = _judged_folds(data, rows, served, seed)
+    compared = sum(len(own) for of_fold in known for own in of_fold.values())
+    selection = Selection(
+        classifiers=tuple(classifiers),
+        rows=tuple(known),
+        discriminator=discriminator if settings.logit else None,
+        geometry=sampler.geometry,
+        compute=sampler.compute,
+        names=data.names,
+        record=SelectionRecord(folds=len(classifiers), compared=compared, classes={}),
+    )
     progress.advance(FOLDS)
     blocks = max(1, min(settings.candidates, CANDIDATES // max(len(served), 1)) // BLOCK)
     classes: dict[str, ClassSelection] = {}
@@ -242,26 +248,25 @@ def select(
             classes[name] = _class_selection(name, thresholds, scores.failed(thresholds))
         elif counts[label]:
             classes[name] = ClassSelection(refused=too_few_rows(name, counts[label]))
-    compared = sum(len(own) for of_fold in selection.rows for own in of_fold.values())
-    folds = len(selection.classifiers)
-    record = SelectionRecord(folds=folds, compared=compared, classes=classes)
+    record = selection.record.model_copy(update={"classes": classes})
     return replace(selection, record=record)
 
 
 def folds_of(data: Labelled, rows: Rows, seed: int) -> Rows:
     """Return the fold of each of the given rows, -1 for those that every classifier sees."""
+    groups = None if data.groups is None else data.groups[rows]
     return judging_folds(
-        data.labels[rows],
-        None if data.groups is None else data.groups[rows],
-        folds=FOLDS,
-        seed=derived_seed(seed, "selection"),
+        data.labels[rows], groups, folds=FOLDS, seed=derived_seed(seed, "selection")
     )
 
 
-def _uncalibrated(
-    data: Labelled, rows: Rows, served: list[int], sampler: Any, seed: int
-) -> tuple[Selection, dict[int, Unseen]]:
-    """Train the classifiers of all folds, and score the rows that they never saw."""
+def _judged_folds(
+    data: Labelled, rows: Rows, served: list[int], seed: int
+) -> tuple[list[SmallCNN], list[dict[int, NDArray[np.float32]]], dict[int, Unseen]]:
+    """Train a classifier without each fold; return the features of rows that it saw, by label.
+
+    The third result are scores of the rows that it never saw.
+    """
     folds, classifiers, features_of = folds_of(data, rows, seed), [], []
     unseen_of: dict[int, Unseen] = {label: [] for label in served}
     for fold in range(FOLDS if served else 0):
@@ -284,15 +289,7 @@ def _uncalibrated(
             unseen_of[label].append((p, nearest_distances(features, known[label])))
         classifiers.append(classifier)
         features_of.append(known)
-    return Selection(
-        tuple(classifiers),
-        tuple(features_of),
-        None,
-        sampler.geometry,
-        sampler.compute,
-        data.names,
-        SelectionRecord(folds=len(classifiers), compared=0, classes={}),
-    ), unseen_of
+    return classifiers, features_of, unseen_of
 
 
 def _thresholds(

@@ -116,8 +116,6 @@ class SourcePool:
         TooFewAcceptedError if all rows were used and none may be used twice.
         """
         rows = self.rows_for(name)
-        if self.settings.facts.styled and not self.model.counts[name]:
-            raise DataError(f"class {name!r} has no row to take the style of; fit with some")
         if self.given is None:
             rows = rng_for(seed, stream, "source order", name).permutation(rows)
         # scores and thresholds may repeat rows

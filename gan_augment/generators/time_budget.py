@@ -98,7 +98,8 @@ def useful_steps(recipe: Recipe) -> int:
     >>> useful_steps(RECIPES["image"]["anchored"]), useful_steps(RECIPES["table"]["anchored"])
     (400, 25)
     """
-    return min(recipe.steps, max(SMALLEST_RUN_STEPS, USEFUL_ROWS // recipe.batch))
+    useful = min(recipe.steps, max(SMALLEST_RUN_STEPS, USEFUL_ROWS // recipe.batch))
+    return useful * recipe.generator.trained
 
 
 def check_useful(

@@ -9,6 +9,7 @@ import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -250,6 +251,12 @@ def _load_optimiser(optimiser: torch.optim.Optimizer, arrays: Arrays) -> None:
             saved = torch.empty_like(weight, dtype=saved.dtype).copy_(saved).detach()
         slots.setdefault(int(index), {})[slot] = saved
     optimiser.load_state_dict({"state": slots, "param_groups": groups})
+
+
+def above(values: Mapping[Any, Any], prefix: str) -> Arrays:
+    """Return the values, but for None, as arrays named "prefix/name"."""
+    present = {name: value for name, value in values.items() if value is not None}
+    return {f"{prefix}/{name}": np.asarray(value) for name, value in present.items()}
 
 
 def below(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> Arrays:

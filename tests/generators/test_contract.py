@@ -286,7 +286,6 @@ def test_a_budget_of_few_steps_is_refused_before_training(case):
 CALLS_REFUSED = [
     (lambda gan, data: gan.sample({"x": 1}), UnknownClassError, "x"),
     (lambda gan, data: gan.sample({list(gan.classes_)[1]: -1}), UsageError, "-1"),
-    (lambda gan, data: gan.starting_from(data), UsageError, "start from"),
     (lambda gan, data: gan.rows("x", 0, 1), UnknownClassError, "x"),
 ]
 

@@ -51,11 +51,11 @@ def edit(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
 START = "network/decoder.start.weight"
 CLASSES = {f"class {i}": 3 for i in range(1_000)}
 REFUSED: list[tuple[str, Any, Any, str]] = [
-    ("image", become(START, lambda a: a[:1]), None, "shape"),
-    ("image", become(START, lambda a: a.astype(np.float64)), None, "float64"),
+    ("image", become(START, lambda a: a[:1]), None, "another network"),
+    ("image", become(START, lambda a: a.astype(np.float64)), None, "another network"),
     ("image", None, edit("schema", to=99), "schema"),
-    ("selected", become("selection/fold-1/", lambda a: a[:, :1]), None, "shape"),
-    ("selected", become("selection/discriminator/", lambda a: a[:, :1]), None, "shape"),
+    ("selected", become("selection/fold-1/", lambda a: a[:, :1]), None, "another network"),
+    ("selected", become("selection/discriminator/", lambda a: a[:, :1]), None, "another network"),
     ("rows", become("sources/pixels", lambda a: a[:-1]), None, "labels"),
     ("rows", without("sources/ids"), None, "ids"),
     ("table", without("anchors/labels"), None, "labels"),

@@ -86,6 +86,8 @@ def test_given_rows_are_taken_in_their_order(stargan):
 def test_given_rows_of_another_shape_are_refused(stargan):
     with pytest.raises(UsageError, match=r"\(16, 16, 1\)"):
         stargan.starting_from(toy_images({"good": 2}, side=16)).sample({"bad": 1})
+    with pytest.raises(UsageError, match="does not start from"):
+        fitted("free").starting_from(toy_images(COUNTS))
 
 
 def test_pairs_are_files_of_one_name_and_stay_together():
