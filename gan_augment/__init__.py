@@ -37,6 +37,7 @@ _NAMES = {
     "data.tables.reader": ("read_frame", "read_table"),
     "errors": ("DataError", "GanAugmentError", "UsageError"),
     "evaluation.options": ("EvaluationOptions",),
+    "evaluation.runner": ("fit_remedy",),
     "sklearn_api": (
         "AugmentedClassifier",
         "GANAugmenter",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from gan_augment.errors import GanAugmentError as GanAugmentError
     from gan_augment.errors import UsageError as UsageError
     from gan_augment.evaluation.options import EvaluationOptions as EvaluationOptions
+    from gan_augment.evaluation.runner import fit_remedy as fit_remedy
     from gan_augment.generators.baselines import Repeats as Repeats
     from gan_augment.generators.baselines import Smote as Smote
     from gan_augment.generators.image_gan import ImageGAN as ImageGAN

@@ -17,6 +17,7 @@ from gan_augment.commands.writing import folder_to_write
 from gan_augment.data.images.resize import model_size, resize_batch
 from gan_augment.data.images.sources import PARTS, parts_of
 from gan_augment.errors import UsageError
+from gan_augment.evaluation.design import Origin
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import prepare
 from gan_augment.evaluation.result import RESULT
@@ -127,7 +128,7 @@ def _read(
 ) -> tuple[dict[str, Any], EvaluationOptions, tuple[str, ...]]:
     """Read the rows, and embed them if features are asked; return them, the options, and notes.
 
-    The rows by name: data; test, or None; photos, small, if the rows are features, or None.
+    The rows by name: data; test, or None; photos, small, if the rows are features, or None; origin.
     """
     options, frozen = options or EvaluationOptions(), None
     fit = options.fit
@@ -155,7 +156,11 @@ def _read(
     about_test = (f"test rows: {note}" for kind in kinds[1:] for note in kind.notes)
     notes = (*advice, *kinds[0].notes, *about_test)
     tested = rows[1] if len(rows) > 1 else None
-    return {"data": rows[0], "test": tested, "photos": photos}, options, notes
+    origin = Origin(str(data))
+    if frozen is not None:
+        origin = replace(origin, backbone=str(features), image_size=frozen.image_size_)
+    read = {"data": rows[0], "test": tested, "photos": photos, "origin": origin}
+    return read, options, notes
 
 
 def _embedding(features: str | Path, options: EvaluationOptions) -> tuple[Any, EvaluationOptions]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gan_augment.errors import OutputExistsError, UsageError
-from gan_augment.evaluation.result import REPORT, EvaluationResult
+from gan_augment.evaluation.result import APPLY, REPORT, EvaluationResult
 from gan_augment.input_files import read_regular
 from gan_augment.report.html import is_report
 from gan_augment.storage.files import clean_stale, write_errors
@@ -24,6 +25,13 @@ class WrittenReport:
     def verdict(self) -> str:
         """Return the word of the verdict."""
         return self.evaluation.verdict
+
+    @property
+    def following(self) -> str:
+        """Return the next command: what adds the recommended rows, or predicts new rows."""
+        command = self.evaluation.result["recommendation"]["apply"]["command"]
+        predict = ["python", str(self.out / APPLY), "NEW", "PREDICTIONS.csv"]
+        return command or shlex.join(predict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole result, ready for JSON."""

@@ -193,10 +193,10 @@ def corrected(probability: Values, trained: Values, real: Values) -> Values:
 
 
 def corrected_decision(scores: Scores, trained: Values, real: Values, metric: str) -> Labels | None:
-    """Decide by the logits minus the log of the trained class shares; int64 (N,).
+    """Decide by the probabilities that are corrected to even class shares; int64 (N,).
 
-    This is optimal for mean recall if the probabilities are right. For accuracy the log of the real
-    shares is added back. trained, real: as for `corrected`. None for metrics of ranks, and for
+    This is optimal for mean recall if the probabilities are right. For accuracy they are corrected
+    to the real shares. trained, real: as for `corrected`. None for metrics of ranks, and for
     learners without probabilities: these have only their own decision. Source: Menon et
     al. 2021, "Long-tail learning via logit adjustment", section 4.1.
 
@@ -207,11 +207,8 @@ def corrected_decision(scores: Scores, trained: Values, real: Values, metric: st
     """
     if metric in OF_RANKS or scores.values is None:
         return None
-    fair = np.log(np.clip(corrected(scores.values, trained, real), LEAST_PROBABILITY, 1.0))
-    fair = np.where((trained <= 0) | (real <= 0), -np.inf, fair)
-    if metric != "accuracy":
-        fair = fair - np.log(np.where(real > 0, real, 1.0))
-    called: Labels = fair.argmax(axis=1)
+    wanted = real if metric == "accuracy" else (real > 0).astype(np.float64)
+    called: Labels = corrected(scores.values, trained, wanted).argmax(axis=1)
     return called
 
 

@@ -262,6 +262,22 @@ class TrainTestPart:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where the rows of an evaluation came from.
+
+    path: of the data as given; None for rows in memory. backbone, image_size: whose features the
+    rows are, and the size of its photos in px. loader: whether they came as a torch dataset or
+    loader. labels: {class: the user's label} of rows in memory.
+    """
+
+    path: str | None = None
+    backbone: str | None = None
+    image_size: tuple[int, int] | None = None
+    loader: bool = False
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Design:
     """The design of an evaluation, the same for every fit; it travels to the workers.
 
@@ -269,7 +285,7 @@ class Design:
     classifier that is to gain, and the unfitted generator. rare: the classes that are topped up.
     steps: of every generator fit; None for the recipe's own. overrides: kinds of columns, for
     learner and generators alike. requested: the description that a journal begins with. photos: if
-    the rows are features of photos, the photos, small, for the report.
+    the rows are features of photos, the photos, small, for the report. origin: of the rows.
     """
 
     options: EvaluationOptions
@@ -282,6 +298,7 @@ class Design:
     overrides: Overrides = field(default_factory=dict)
     requested: Mapping[str, Any] = field(default_factory=dict)
     photos: Labelled | None = None
+    origin: Origin = field(default_factory=Origin)
 
     @property
     def header(self) -> dict[str, Any]:

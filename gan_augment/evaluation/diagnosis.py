@@ -21,7 +21,7 @@ from gan_augment.data.tables.columns import Plain, plain, restored
 from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.design import Design, Split, TrainTestPart
-from gan_augment.evaluation.estimators import one_thread, table_encoder
+from gan_augment.evaluation.estimators import TableEncoder, one_thread
 from gan_augment.evaluation.generators import copies, generator_for
 from gan_augment.evaluation.learners import UPDATES, Fitted, Training, small_cnn
 from gan_augment.evaluation.statistics import LEVEL, identical_chance
@@ -106,7 +106,8 @@ def _classifier(design: Design, part: TrainTestPart) -> tuple[Fitted, str, Featu
     real = part.train
     fitted = design.learner.fit(Training(real, real, balanced=design.learner.weighs), seed)
     if part.schema is not None:
-        return fitted, "standardised columns", table_encoder(real, part.schema)
+        encoder = TableEncoder(part.schema).fit(real.frame)
+        return fitted, "standardised columns", lambda data: encoder.transform(data.frame)
     cnn = fitted.network
     if cnn is None:
         weighted, updates = Training(real, real, balanced=True), design.learner.updates or UPDATES

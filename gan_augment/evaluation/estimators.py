@@ -9,22 +9,32 @@ import math
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, clone, is_clusterer, is_regressor
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.validation import check_is_fitted
 
 from gan_augment import machine
 from gan_augment.data.tables.columns import plain_columns
-from gan_augment.data.tables.schema import TableSchema
+from gan_augment.data.tables.containers import as_frame
+from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, GanAugmentError, UsageError
 from gan_augment.evaluation.decisions import Labels
-from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
 from gan_augment.settings import code_sha256, import_code
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_LEVELS = 64
 """Levels of a column with separate 0/1 columns; rare levels share one."""
@@ -32,41 +42,69 @@ _WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
 """Parameters that change no result."""
 
 
-def table_encoder(real: Labelled, schema: TableSchema) -> Callable[[Labelled], NDArray[np.float64]]:
-    """Fit an encoder of the learned columns to real rows; it gives float64 (N, width).
+class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Turn the columns of a table into numbers, as `evaluate` does for its classifiers.
 
     Numbers: missing cells become the median, then mean 0 and deviation 1. Levels: one 0/1 column
-    for each of the most frequent ones, a missing cell being a level too. The encoder raises
-    DataError for cells of a different kind.
+    for each of the 64 most frequent ones, a missing cell being a level too. Ids and constant
+    columns are left out.
+
+    Parameters
+    ----------
+    columns : dict or TableSchema, default=None
+        {column: kind}, for columns whose kind is not inferred; or the columns as known.
+
+    Attributes
+    ----------
+    schema_ : TableSchema
+        The columns as inferred.
+
+    Raises
+    ------
+    DataError
+        For cells of a different kind in `transform`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"size": [1.0, 2.0, 3.0], "colour": ["red", "blue", "red"]})
+    >>> TableEncoder().fit_transform(frame).shape
+    (3, 3)
     """
-    from sklearn.compose import make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    def cells(table: Labelled) -> NDArray[np.float64]:
-        """Return numbers, and levels as codes, -1 for a missing cell: (N, learned columns)."""
-        values = plain_columns(table.frame, schema.learned).values()
-        columns = [np.asarray(one, dtype=np.float64) for one in values]
-        return np.column_stack([np.empty((len(table), 0)), *columns])
+    def __init__(self, columns: Overrides | TableSchema | None = None) -> None:
+        self.columns = columns
 
-    def encode(table: Labelled) -> NDArray[np.float64]:
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn medians, scales and levels from the rows of a frame or an array (N, columns)."""
+        frame, known = as_frame(X), self.columns
+        schema = known if isinstance(known, TableSchema) else infer_schema(frame, known)
+        coded = np.array([column.kind == "categorical" for column in schema.learned], dtype=bool)
+        filled = SimpleImputer(strategy="median", keep_empty_features=True)
+        levels = OneHotEncoder(
+            max_categories=MOST_LEVELS, handle_unknown="infrequent_if_exist", sparse_output=False
+        )
+        self.schema_ = schema
+        self._encoder = make_column_transformer(
+            (make_pipeline(filled, StandardScaler()), np.flatnonzero(~coded)),
+            (levels, np.flatnonzero(coded)),
+            sparse_threshold=0,
+        ).fit(self._cells(frame))
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return float64 (N, width)."""
+        check_is_fitted(self, "schema_")
         with warnings.catch_warnings():  # unknown levels count as rare ones
             warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
-            encoded: NDArray[Any] = encoder.transform(cells(table))
+            encoded: NDArray[Any] = self._encoder.transform(self._cells(as_frame(X)))
         return encoded.astype(np.float64, copy=False)
 
-    coded = np.array([column.kind == "categorical" for column in schema.learned], dtype=bool)
-    filled = SimpleImputer(strategy="median", keep_empty_features=True)
-    levels = OneHotEncoder(
-        max_categories=MOST_LEVELS, handle_unknown="infrequent_if_exist", sparse_output=False
-    )
-    encoder = make_column_transformer(
-        (make_pipeline(filled, StandardScaler()), np.flatnonzero(~coded)),
-        (levels, np.flatnonzero(coded)),
-        sparse_threshold=0,
-    ).fit(cells(real))
-    return encode
+    def _cells(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Return numbers, and levels as codes, -1 for a missing cell: (N, learned columns)."""
+        values = plain_columns(frame, self.schema_.learned).values()
+        columns = [np.asarray(one, dtype=np.float64) for one in values]
+        return np.column_stack([np.empty((len(frame), 0)), *columns])
 
 
 def new_object(source: Any, what: str, methods: Sequence[str]) -> Any:
@@ -74,8 +112,6 @@ def new_object(source: Any, what: str, methods: Sequence[str]) -> Any:
 
     Raises UsageError if it cannot be made or lacks a method.
     """
-    from sklearn.base import clone
-
     made = import_code(source) if isinstance(source, str) else source
     if isinstance(made, type) or (callable(made) and not hasattr(made, methods[0])):
         try:
@@ -97,8 +133,6 @@ def new_estimator(source: Any, seed: int) -> Any:
 
     Raises UsageError if the source is no classifier.
     """
-    from sklearn.base import BaseEstimator, is_clusterer, is_regressor
-
     estimator = new_object(source, "learner", ("fit", "predict"))
     known = isinstance(estimator, BaseEstimator)
     if known and (is_regressor(estimator) or is_clusterer(estimator)):

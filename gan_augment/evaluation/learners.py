@@ -23,13 +23,13 @@ from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.evaluation.decisions import Labels, Scores
 from gan_augment.evaluation.estimators import (
+    TableEncoder,
     balances,
     described,
     failures_named,
     name_of,
     new_estimator,
     prepares_rows,
-    table_encoder,
     weigh_evenly,
     weighing_of,
 )
@@ -119,7 +119,8 @@ class Learner:
     fit: (training set, seed) -> `Fitted`; raises DataError. weighs, balances: whether it supports
     class weights, and whether it gives every class the same weight itself. methods: the training
     methods that it supports. params, updates, code: its settings as JSON, the updates of a network,
-    and the "module:name" of the user's code.
+    and the "module:name" of the user's code. source, encodes: of a scikit-learn classifier, what
+    makes it, and whether the columns of a table are encoded for it.
     """
 
     name: str
@@ -130,6 +131,8 @@ class Learner:
     params: Mapping[str, Any] = field(default_factory=dict)
     updates: int | None = None
     code: str | None = None
+    source: Any = None
+    encodes: bool = False
 
     def described(self) -> dict[str, Any]:
         """Return name, settings and, for a user's module, its sha256 as JSON."""
@@ -196,6 +199,8 @@ def learner_of(
         balances=balances(example),
         params={n: v for n, v in params.items() if n.rpartition("__")[2] != "random_state"},
         code=code,
+        source=made,
+        encodes=schema is not None,
     )
 
 
@@ -262,7 +267,11 @@ def _fit_estimator(
 
     data, estimator = training.data, new_estimator(source, seed)
     known, y = _known_labels(data)
-    encode = data.kind.features if schema is None else table_encoder(training.real, schema)
+    encoder = None if schema is None else TableEncoder(schema).fit(training.real.frame)
+
+    def encode(rows: Labelled) -> Any:
+        return rows.kind.features(rows) if encoder is None else encoder.transform(rows.frame)
+
     x, arguments = encode(data), weigh_evenly(estimator, y) if training.balanced else {}
     fails = failures_named(name, f"its fit on {len(y)} rows")
     with fails, warnings.catch_warnings():

@@ -26,7 +26,7 @@ from gan_augment.data.tables.schema import Overrides
 from gan_augment.data.topup_plan import choose_classes, plan_topup
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError, plural
 from gan_augment.evaluation.decisions import OF_RANKS
-from gan_augment.evaluation.design import Design, plan_protocol, with_test_rows
+from gan_augment.evaluation.design import Design, Origin, plan_protocol, with_test_rows
 from gan_augment.evaluation.estimators import fingerprint, one_thread
 from gan_augment.evaluation.generators import generator_of
 from gan_augment.evaluation.learners import Training, learner_of
@@ -166,6 +166,7 @@ def prepare(
     *,
     test: Labelled | None = None,
     photos: Labelled | None = None,
+    origin: Origin | None = None,
     started_s: float | None = None,
 ) -> Plan:
     """Return the plan of an evaluation, after timing a few fits.
@@ -185,7 +186,7 @@ def prepare(
     data, times, columns = _with_groups_and_times(data, options)
     data, duplicates, notes = _duplicates_grouped(data, options)
     own = data if tested is None else data.take(np.flatnonzero(~tested))
-    rare, kinds = _gaining_classes(own, options), _kinds(data, columns)
+    rare, kinds = gaining_classes(own, options), _kinds(data, columns)
     protocol = plan_protocol(
         data,
         rare,
@@ -200,6 +201,7 @@ def prepare(
     learner = learner_of(options.learner, data, updates=options.updates, overrides=kinds)
     generator = generator_of(options, data, rare)
     design = Design(options, data, protocol, learner, generator, rare, None, kinds, {}, photos)
+    design = replace(design, origin=origin or Origin())
     if tested is not None and options.repeats is None and _ignores_seed(design):
         notes.append("one seed is judged: the classifier gives the same with another")
         once = replace(protocol, repeats=1, shared=0.0, splits=protocol.splits[:1])
@@ -399,7 +401,7 @@ def duplicates_warning(rows: int) -> str:
     )
 
 
-def _gaining_classes(data: Labelled, options: EvaluationOptions) -> tuple[str, ...]:
+def gaining_classes(data: Labelled, options: EvaluationOptions) -> tuple[str, ...]:
     """Return the requested classes that gain rows. Raises DataError if there are none."""
     classes = choose_classes(options.fit.classes, data.counts)
     ends = plan_topup(data.counts, options.top_up, classes, data.kind.recipes)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_augment.evaluation.apply import do_this
 from gan_augment.evaluation.design import Column
 from gan_augment.evaluation.judged import JudgedArm, Results
 from gan_augment.evaluation.options import ARMS, ON_TOP
@@ -100,11 +101,15 @@ def recommendation_section(results: Results) -> dict[str, Any]:
     remedies = {remedy.name: remedy for remedy in _remedies(results)}
     chosen = recommend(list(remedies.values()), options.delta)
     ordered = sorted(remedies.values(), key=lambda remedy: -remedy.gain.mean)
+    arm, decision = (chosen.arm, chosen.decision) if chosen else ("none", "default")
+    on_top = _rows_on_top(results, chosen) if chosen else None
     return {
         "sentence": _sentence(chosen, ordered, METRICS[options.metric]),
-        "arm": chosen.arm if chosen else "none",
-        "decision": chosen.decision if chosen else "default",
+        "arm": arm,
+        "decision": decision,
         "gain": chosen.gain.to_dict(options.delta) if chosen else None,
+        "rows_on_top": on_top and on_top.to_dict(options.delta),
+        "apply": do_this(results.design, arm, decision),
         "remedies": [
             {
                 "arm": remedy.arm,
@@ -115,6 +120,18 @@ def recommendation_section(results: Results) -> dict[str, Any]:
             for remedy in ordered
         ],
     }
+
+
+def _rows_on_top(results: Results, chosen: Remedy) -> Contrast | None:
+    """Contrast the remedy with generated rows and without, at its decision, where both are judged.
+
+    Generated rows replace the repeats of `oversample`.
+    """
+    partners = {"none": "gan", "oversample": "gan"} | {rival: top for top, rival in ON_TOP.items()}
+    both = results.arms.get(partners.get(chosen.arm, ""))
+    if both is None:
+        return None
+    return results.difference(both[chosen.decision], results.arms[chosen.arm][chosen.decision])
 
 
 def _remedies(results: Results) -> list[Remedy]:

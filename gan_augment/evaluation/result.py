@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 2
-RESULT, TIMINGS, REPORT = "result.json", "timings.json", "report.html"
+RESULT, TIMINGS, REPORT, APPLY = "result.json", "timings.json", "report.html", "apply.py"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,11 @@ class EvaluationResult:
     def recommendation(self) -> str:
         """What to do about the rare classes, in a sentence."""
         return str(self.result["recommendation"]["sentence"])
+
+    @property
+    def code(self) -> str:
+        """The Python code that applies the recommendation to all rows."""
+        return str(self.result["recommendation"]["apply"]["code"])
 
     @property
     def verdict(self) -> str:
@@ -109,11 +114,17 @@ class EvaluationResult:
         return fragment(self.result)
 
     def save(self, folder: str | Path) -> None:
-        """Write result.json, timings.json, report.html and its charts. Raises WriteFailedError."""
+        """Write result.json, timings.json, apply.py, report.html and its charts.
+
+        Raises WriteFailedError.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_file(folder / RESULT, result_bytes(self.result))
         write_file(folder / TIMINGS, result_bytes(self.timings))
+        head = f'"""{self.recommendation}\n\nWritten by gan-augment after an evaluation."""\n\n'
+        script = head + self.code + self.result["recommendation"]["apply"]["main"]
+        write_file(folder / APPLY, script.encode())
         self.to_html(folder / REPORT)
 
     @classmethod

@@ -16,14 +16,17 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import NDArray
 
-from gan_augment.errors import GanAugmentError, LeakError, OutputExistsError
-from gan_augment.evaluation.decisions import split_figures
-from gan_augment.evaluation.design import Design, Split, check_disjoint
+from gan_augment.errors import DataError, GanAugmentError, LeakError, OutputExistsError
+from gan_augment.evaluation.decisions import corrected_decision, split_figures
+from gan_augment.evaluation.design import Column, Design, Origin, Protocol, Split, check_disjoint
 from gan_augment.evaluation.diagnosis import diagnose_split
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.generators import (
@@ -31,12 +34,13 @@ from gan_augment.evaluation.generators import (
     check_not_leaking,
     copies,
     fit_generator,
+    generator_of,
     training_set,
 )
-from gan_augment.evaluation.learners import shares_of
+from gan_augment.evaluation.learners import learner_of, shares_of
 from gan_augment.evaluation.options import Arm, EvaluationOptions
-from gan_augment.evaluation.plan import Plan, prepare
-from gan_augment.evaluation.result import REPORT, RESULT, TIMINGS, EvaluationResult
+from gan_augment.evaluation.plan import Plan, gaining_classes, prepare
+from gan_augment.evaluation.result import APPLY, REPORT, RESULT, TIMINGS, EvaluationResult
 from gan_augment.evaluation.results import build_result, build_timings
 from gan_augment.kinds.kind import Labelled
 from gan_augment.processes import end_with_parent
@@ -48,7 +52,7 @@ from gan_augment.storage.lock import LOCK_FILE, hold_folder
 JOURNAL = "journal.jsonl"
 REPORT_S = 3.0
 """Part of a budget that is reserved for the result and its report."""
-_FILES = (JOURNAL, RESULT, TIMINGS, REPORT, MODELS)
+_FILES = (JOURNAL, RESULT, TIMINGS, REPORT, APPLY, MODELS)
 Tasks = dict[Key, tuple[Any, ...]]
 """{key of a line: (the function that makes it, its arguments after the design)}."""
 
@@ -59,6 +63,7 @@ def evaluate(
     *,
     test: Labelled | None = None,
     photos: Labelled | None = None,
+    origin: Origin | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -75,8 +80,9 @@ def evaluate(
         is not split: one generator is fitted, and repeats are seeds of the learner.
     options, started_s
         None for the defaults; when the budget began, by `time.monotonic()`, None for now.
-    photos
-        If the rows are features of photos, with the same ids: the photos, for the report.
+    photos, origin
+        If the rows are features of photos, with the same ids: the photos, for the report. Where the
+        rows came from, for the code that applies the recommendation.
     out, resume, overwrite
         The folder for journal, generators and result (None: a temporary one); whether to resume
         the journal there, to the same bytes as without the interruption, or to replace it.
@@ -96,6 +102,7 @@ def evaluate(
         if resume:
             journal.read()
         more: dict[str, Any] = {"test": test, "photos": photos, "started_s": started_s}
+        more["origin"] = origin
         plan = prepare(data, options, journal.header, progress, **more)
         if on_plan:  # which may refuse the plan
             on_plan(plan)
@@ -198,6 +205,65 @@ def judge_arm(design: Design, split: Split, arm: Arm, folder: Path) -> Line:
     spent_s = [later - earlier for earlier, later in itertools.pairwise(times)]
     seconds = dict(zip(("make", "fit", "predict"), spent_s, strict=False))
     return {**key, **results, "seconds": seconds}
+
+
+@dataclass(frozen=True)
+class FittedRemedy:
+    """A learner that `fit_remedy` fitted to `data`."""
+
+    data: Labelled
+    called: Callable[[Labelled], NDArray[np.int64]]
+
+    def predict(self, rows: Labelled) -> NDArray[np.str_]:
+        """Predict the class names of rows of the same kind and shape or columns, (N,)."""
+        first = self.data.take([0])
+        joined = self.data.kind.joined(first, rows)
+        same = self.data.kind.take(joined, np.arange(1, len(joined)))
+        new = self.data.with_rows(same, np.zeros(len(rows), dtype=np.int64), rows.ids)
+        return np.array(self.data.names)[self.called(new)]
+
+
+def fit_remedy(
+    data: Labelled, options: EvaluationOptions, arm: str, decision: Column = "default"
+) -> FittedRemedy:
+    """Fit the learner to all rows as `evaluate` fits an arm of its in a split.
+
+    Parameters
+    ----------
+    data, options
+        As of `evaluate`; `options.fit` names the steps of a generator.
+    arm, decision
+        A name such as "cmo", and "default" or "corrected".
+
+    Raises
+    ------
+    DataError, UsageError
+        If the rows of the arm cannot be made, or the options do not fit.
+    """
+    rare, kinds = gaining_classes(data, options), options.fit.columns
+    learner = learner_of(options.learner, data, updates=options.updates, overrides=kinds)
+    every = Split(0, 0, np.arange(len(data)), np.empty(0, dtype=np.int64))
+    protocol = Protocol("rows", 1, 1, 0.0, (every,), "rows", data.counts, data.names, {}, ())
+    one = options.model_copy(update={"arms": (arm,)})
+    generator = generator_of(one, data, rare)
+    design = Design(one, data, protocol, learner, generator, rare, options.fit.steps, kinds)
+    chosen = next(each for each in design.arms if each.name == arm)
+    with one_thread(), tempfile.TemporaryDirectory(prefix="gan-augment-") as folder:
+        if chosen.source == "gan" and design.keeps_generators:
+            failed = fit_generator(design, every, Path(folder))["error"]
+            if failed:
+                raise DataError(failed)
+        training = training_set(design, design.part(every), chosen, Path(folder))
+        fitted = learner.fit(training, design.seed_of("learner", every))
+    trained, real = training.class_shares(even=learner.balances), shares_of(data)
+
+    def called(rows: Labelled) -> NDArray[np.int64]:
+        with one_thread():
+            scores = fitted.scores(rows)
+        fair = corrected_decision(scores, trained, real, options.metric)
+        return scores.called if decision == "default" or fair is None else fair
+
+    return FittedRemedy(data, called)
 
 
 def _do(

@@ -28,6 +28,7 @@ from gan_augment.report.wording import (
     points,
     points_size,
     remedy_name,
+    rows_on_top,
     signed,
     span,
     splits,
@@ -294,16 +295,20 @@ def costs(timings: Mapping[str, Any]) -> Table:
 
 
 def lines(result: Result) -> list[str]:
-    """Write the verdict, the arms, the classes and the warnings.
+    """Write the recommendation, the verdict, the code to paste, all figures and the warnings.
 
-    Lines have at most 100 characters, unless a word is longer. Figures are in percent, differences
-    in points.
+    Lines have at most 100 characters, unless a word or a line of code is longer. Figures are in
+    percent, differences in points.
     """
     by_state: dict[str, list[str]] = {}
     for what, rail in guardrails(result):
         by_state.setdefault(rail["state"], []).append(what)
     advice = _wrapped(result["recommendation"]["sentence"])
-    verdict = [*_wrapped(result["verdict"]["sentence"]), *_items(result["verdict"]["reasons"])]
+    sentence = " ".join(filter(None, [rows_on_top(result), result["verdict"]["sentence"]]))
+    verdict = [*_wrapped(sentence), *_items(result["verdict"]["reasons"])]
+    code = [
+        f"    {line}".rstrip() for line in result["recommendation"]["apply"]["code"].splitlines()
+    ]
     for state, names in by_state.items():
         more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
         verdict += _items([f"guardrails {state}: {', '.join(names[:MOST_CLASSES])}{more}"])
@@ -316,6 +321,7 @@ def lines(result: Result) -> list[str]:
     warnings += [f"left out: {text}" for text in result["protocol"]["left_out"]]
     blocks = [
         [*advice, *verdict],
+        ["do this:", *code],
         _aligned(remedies(result)),
         [*_aligned(arms(result)), *_items(missing_arms(result))],
         _aligned(other_metrics(result)),

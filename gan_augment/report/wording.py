@@ -70,6 +70,16 @@ def remedy_name(remedy: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def rows_on_top(result: Result) -> str:
+    """Say what generated rows add to the recommended remedy; "" where this was not measured."""
+    advice = result["recommendation"]
+    change = advice["rows_on_top"]
+    if change is None:
+        return ""
+    how = "in place of repeats" if advice["arm"] == "oversample" else "on top of it"
+    return f"Generated rows {how}: {points(change['mean'])} points ({span(change['interval'])})."
+
+
 def decision_name(result: Result) -> str:
     """Name the declared decision of a result."""
     decision = str(result["declared"]["decision"])

@@ -2,6 +2,7 @@
 
 from imblearn.pipeline import Pipeline, make_pipeline
 
+from gan_augment.evaluation.estimators import TableEncoder
 from gan_augment.sklearn_api.augmenter import GANAugmenter
 from gan_augment.sklearn_api.classifier import AugmentedClassifier
 from gan_augment.sklearn_api.prior import PriorCorrectedClassifier
@@ -11,5 +12,6 @@ __all__ = [
     "GANAugmenter",
     "Pipeline",
     "PriorCorrectedClassifier",
+    "TableEncoder",
     "make_pipeline",
 ]

@@ -15,12 +15,13 @@ from gan_augment.data.tables.containers import as_frame
 from gan_augment.data.tables.inference import column_names
 from gan_augment.data.tables.schema import matching_name
 from gan_augment.errors import UsageError
+from gan_augment.evaluation.design import Origin
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.runner import evaluate as run
 from gan_augment.options import FitOptions
 from gan_augment.progress import LogProgress, Progress
 from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_options
-from gan_augment.sklearn_api.inputs import ParsedInput, read_input, read_labelled
+from gan_augment.sklearn_api.inputs import ParsedInput, is_dataset, read_input, read_labelled
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 
 if TYPE_CHECKING:
@@ -80,10 +81,12 @@ def evaluate(
     rows, named = _read(data, y, augmenter), y if isinstance(y, str | int) else None
     given = test if isinstance(test, tuple) else (test, named)
     tested = None if test is None else _read(given[0], given[1], augmenter).data
+    labels = dict(zip(rows.labels.names, rows.labels.values.tolist(), strict=True))
     return run(
         rows.data,
         _options(augmenter, rows, settings),
         test=tested,
+        origin=Origin(loader=is_dataset(data), labels=labels),
         out=out,
         resume=resume,
         overwrite=overwrite,

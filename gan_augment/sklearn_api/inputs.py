@@ -132,7 +132,7 @@ def read_input(x: Any, y: Any, augmenter: Any) -> ParsedInput:
     The `kind`, `image_shape` and `categorical_features` of the augmenter say how. Raises DataError;
     UsageError for parameters that do not fit X.
     """
-    if _is_dataset(x) or labelled_of(x) is not None:
+    if is_dataset(x) or labelled_of(x) is not None:
         raise UsageError(
             f"X is a {type(x).__name__}; expected arrays or frames: X is its pixels or its frame, "
             "y its labels. Call fit, or use AugmentedDataset or augment_loader of gan_augment."
@@ -170,7 +170,7 @@ def read_labelled(x: Any, y: Any = None, *, kind: str = "auto") -> ParsedInput |
     if isinstance(x, ParsedInput):
         return x
     data = labelled_of(x)
-    if data is None and not _is_dataset(x):
+    if data is None and not is_dataset(x):
         return None
     if y is not None:
         raise UsageError(
@@ -203,7 +203,7 @@ def categorical_overrides(features: ArrayLike | str | None, frame: pd.DataFrame)
     return {names[number]: "categorical" for number in numbers}
 
 
-def _is_dataset(x: Any) -> bool:
+def is_dataset(x: Any) -> bool:
     """Return whether x is a torch Dataset or DataLoader; torch is not imported to find out."""
     return any(one.__module__.startswith("torch.utils.data") for one in type(x).__mro__)
 

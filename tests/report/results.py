@@ -42,9 +42,13 @@ def recommendation(result: Result) -> Result:
         for name, arm in result["arms"].items()
         if arm["minus_none"]
     ]
-    return {"sentence": "Weight the classes: +1.0 points.", "remedies": remedies} | {
-        key: remedies[0][key] if remedies else None for key in ("arm", "decision", "gain")
-    }
+    code = {"code": "model = learner.fit(X, y)\n", "main": "", "command": None}
+    section = {"sentence": "Weight the classes: +1.0 points.", "remedies": remedies}
+    return (
+        section
+        | {"rows_on_top": None, "apply": code}
+        | {key: remedies[0][key] if remedies else None for key in ("arm", "decision", "gain")}
+    )
 
 
 def images() -> Result:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 
-if TYPE_CHECKING:
-    from gan_augment.options import FitOptions
-
 FAILED_ON = 4
-HELPFUL = ("ADOPT", "LIKELY HELPS")
 FAILURES = {
     "harmful": ("HARMFUL",),
     "insufficient": ("INSUFFICIENT DATA",),
@@ -84,22 +80,11 @@ def evaluate(
         return
     source |= {"resume": resume, "overwrite": overwrite, "force": force}
     result = outcome.run(ctx, run_evaluate, data, out, options, **source)
-    verdict, following = result.verdict, ""
-    if verdict in HELPFUL and backbone is None:
-        following = _augment_command(data, options.fit)
-    outcome.show(ctx, result.to_dict(), result.lines(), result.out, following)
+    verdict = result.verdict
+    outcome.show(ctx, result.to_dict(), result.lines(), result.out, result.following)
     if fail_on is not None and verdict in FAILURES[fail_on]:
         typer.echo(f"the verdict is {verdict}: --fail-on {fail_on}", err=True)
         raise typer.Exit(FAILED_ON)
-
-
-def _augment_command(data: Path, fit: FitOptions) -> str:
-    words = ["gan-augment", "augment", str(data), "OUT"]
-    if fit.target is not None:
-        words[-1:] = [f"OUT{data.suffix}", "--target", fit.target]
-    if fit.classes != "rare":
-        words += ["--classes", str(fit.classes)]
-    return shlex.join(words)
 
 
 def report(

@@ -1,0 +1,357 @@
+"""Write the code that applies a recommended remedy to all rows. Start at `do_this`.
+
+For tables it wraps the user's classifier in public classes; networks are fitted by `fit_remedy`;
+for rows of a torch loader it writes the training loop.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import shlex
+import sys
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gan_augment.data.topup_plan import plan_topup
+from gan_augment.errors import UsageError
+from gan_augment.evaluation.design import Column, Design
+from gan_augment.evaluation.estimators import name_of, new_estimator, new_object, weigh_evenly
+from gan_augment.evaluation.options import ARMS, Arm
+from gan_augment.options import FitOptions, TopUp
+
+Lines = list[str]
+MAIN = """
+
+if __name__ == "__main__":  # python apply.py ROWS PREDICTIONS.csv
+    import sys
+
+    {imports}
+
+    source, out = sys.argv[1:]
+    {new}
+    predictions = DataFrame({{"row": {ids}, "prediction": model.predict(new)}})
+    predictions.to_csv(out, index=False)
+"""
+LOOP = """
+# yours: network, optimiser, loader
+loss = {loss}
+for x, y in loader:
+    {mix}optimiser.zero_grad()
+    loss(network(x), y).backward()
+    optimiser.step()
+
+
+def predict(x):
+    return {logits}.argmax(dim=1)"""
+OURS, FACE = "gan_augment", "gan_augment.sklearn_api"
+_NAMES = "[rows.names[label] for label in rows.labels]"
+_READERS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+    "image": ("read_images", f"{OURS}.data.arrays", "from_arrays", {"labelled": False}),
+    "signal": ("read_signals", f"{OURS}.data.signals", "from_signals", {}),
+}
+"""{kind: (reader of files, module and name of that of arrays, settings for unlabelled rows)}."""
+_OF_GENERATORS = ("selection", "flips", "device", "precision")
+
+
+class Imports(defaultdict[str, set[str]]):
+    """The imports of a script, {module: names}."""
+
+    def __init__(self) -> None:
+        super().__init__(set)
+
+    def call(self, module: str, name: str, *arguments: str, **settings: Any) -> str:
+        """Import a name, and return the call of it. arguments: code; settings: values, not None."""
+        self[module].add(name)
+        given = [f"{key}={value!r}" for key, value in settings.items() if value is not None]
+        return f"{name}({', '.join([*arguments, *given])})"
+
+    def lines(self) -> Lines:
+        """Return one statement for each module."""
+        return [
+            f"from {module} import {', '.join(sorted(self[module]))}" for module in sorted(self)
+        ]
+
+
+def do_this(design: Design, arm: str, decision: Column) -> dict[str, str | None]:
+    """Return the code that applies a remedy: an arm at a decision.
+
+    Returns
+    -------
+    dict
+        "code": Python to paste, which ends in a fitted model; "main": the rest of `apply.py`, which
+        predicts a file; "command": the command that adds the same rows, or None.
+    """
+    chosen, imports = ARMS.get(arm, Arm(arm, "sampler")), Imports()
+    data, main = design.learned, ""
+    lines = [f"# {', '.join(f'{n:,} {name}' for name, n in data.counts.items())}"]
+    if design.origin.loader and not data.kind.tabular:
+        lines += _loop(design, chosen, decision, imports)
+    else:
+        later = Imports()
+        read, new, ids = _reading(design, imports, later)
+        model = _estimator if data.kind.tabular else _network
+        lines += [*read, *model(design, chosen, decision, imports)]
+        later["pandas"].add("DataFrame")
+        main = MAIN.format(imports="\n    ".join(later.lines()), new="\n    ".join(new), ids=ids)
+    code = "\n".join([*imports.lines(), "", *lines]) + "\n"
+    return {"code": code, "main": main, "command": _command(design, chosen)}
+
+
+def _reading(design: Design, imports: Imports, later: Imports) -> tuple[Lines, Lines, str]:
+    """Return the lines that read the rows again, those that read `new` rows, and their ids.
+
+    They set X and y for tables, and `rows` for other kinds of data. later: imports of new rows.
+    """
+    options, fit, origin = design.options, design.options.fit, design.origin
+    memory, read = "# X, y: your rows and their labels", Lines()
+    if design.data.kind.tabular and origin.backbone is None:
+        gone = [name for name in (options.group, options.time) if isinstance(name, str | int)]
+        features = f".drop(columns={gone!r})" if gone else ""
+        target, columns = repr(fit.target or ""), _kinds(design)
+        new = later.call(f"{OURS}.data.tables.reader", "read_unlabelled", "source", target)
+        if origin.path is None:
+            read = [memory, *([f"X = X{features}"] if gone else [])]
+            return read, [f"new = {new}.frame{features}"], "range(len(new))"
+        table = imports.call(OURS, "read_table", repr(origin.path), target, overrides=columns)
+        read = [f"rows = {table}.data", f"X, y = rows.frame{features}, {_NAMES}"]
+        return read, [f"new = {new}.frame[list(X)]"], "range(len(new))"
+    kind = "image" if origin.backbone else design.data.kind.name
+    reader, module, maker, unlabelled = _READERS[kind]
+    how: dict[str, Any] = {"window": fit.window, "skip_bad": fit.skip_bad or None}
+    if kind == "image":
+        how["image_size"] = origin.image_size or design.data.image_shape[:2]
+    rows = later.call(OURS, reader, "source", **how, **unlabelled)
+    if origin.path is None:
+        read = [memory, f"rows = {imports.call(module, maker, 'X', 'y')}"]
+    else:
+        read = [f"rows = {imports.call(OURS, reader, repr(origin.path), **how)}.data"]
+    if origin.backbone is None:
+        return read, [f"new = {rows}.data"], "new.ids"
+    given = {"image_size": origin.image_size, "device": fit.device, "precision": fit.precision}
+    network = imports.call(OURS, "FrozenFeatures", repr(origin.backbone), **given)
+    read += [f'network = {network}.set_output(transform="pandas").fit()']
+    read += [f"X, y = network.transform(rows.pixels), {_NAMES}"]
+    return read, [f"rows = {rows}.data", "new = network.transform(rows.pixels)"], "rows.ids"
+
+
+def _kinds(design: Design) -> dict[str | int, str] | None:
+    """Return the kinds of columns that the user chose, without those that are no features."""
+    options = design.options
+    gone = {str(name) for name in (options.group, options.time, options.fit.target)}
+    kinds = {name: kind for name, kind in options.fit.columns.items() if str(name) not in gone}
+    return kinds or None
+
+
+def _estimator(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines:
+    """Return the lines that fit a scikit-learn classifier with the remedy to X and y."""
+    learner, data = design.learner, design.learned
+    estimator = new_estimator(learner.source, design.seed_of("learner", design.first_repeat[0]))
+    weights = weigh_evenly(estimator, data.labels) if arm.weighed else {}
+    lines = [f"learner = {_written(estimator, imports, name_of(estimator))}"]
+    if learner.encodes:
+        encoder = imports.call(FACE, "TableEncoder", columns=_kinds(design))
+        frozen = imports.call("sklearn.frozen", "FrozenEstimator", f"{encoder}.fit(X)")
+        lines += [f"encoder = {frozen}  # of the real rows only"]
+        lines += [f"learner = {imports.call(OURS, 'make_pipeline', 'encoder', 'learner')}"]
+    metric, corrected = design.options.metric, decision == "corrected"
+    if corrected and metric == "accuracy":  # to the shares of the real rows
+        prior = _by_label(design, data.counts)
+        fair = imports.call(OURS, "PriorCorrectedClassifier", "learner", prior=prior)
+        lines += [f"learner = {fair}"]
+    elif corrected and arm.source in ("none", "sampler") and not arm.weighed:
+        lines += [f"learner = {imports.call(OURS, 'PriorCorrectedClassifier', 'learner')}"]
+    if arm.source == "sampler":
+        sampler = new_object(design.options.samplers[arm.name], "sampler", ("fit_resample",))
+        lines += [f"sampler = {_written(sampler, imports, arm.name)}"]
+        lines += [f"learner = {imports.call(OURS, 'make_pipeline', 'sampler', 'learner')}"]
+    elif arm.source != "none":
+        how = "corrected" if corrected and metric != "accuracy" else None
+        lines += [f"sampler = {_sampler(design, arm, imports)}"]
+        both = imports.call(OURS, "AugmentedClassifier", "learner", "sampler", decision=how)
+        lines += [f"learner = {both}"]
+    passed = ""
+    for name in weights:
+        step = f"{type(estimator).__name__.lower()}__" if learner.encodes else ""
+        even = imports.call("sklearn.utils", "compute_sample_weight", '"balanced"', "y")
+        passed += f", {step}{name}={even}"
+    return [*lines, f"model = learner.fit(X, y{passed})"]
+
+
+def _sampler(design: Design, arm: Arm, imports: Imports) -> str:
+    """Return the sampler that adds rows as the arm does."""
+    options, data = design.options, design.learned
+    top_up = arm.top_up(options.top_up)
+    ends = plan_topup(data.counts, top_up, design.rare, data.kind.recipes)
+    strategy = _by_label(design, {name: ends[name].total for name in design.rare})
+    how: dict[str, Any] = {"sampling_strategy": strategy, "random_state": options.fit.seed % 2**32}
+    if arm.source != "gan":
+        return imports.call(OURS, "GANAugmenter", **how, source=arm.source)
+    if options.generator is not None and not design.keeps_generators:
+        return f"...  # fill in: an over-sampler that adds rows of {options.generator!r}"
+    gan, usual = design.generator, TopUp()
+    for name in ("synthetic_share", "companions"):
+        given = getattr(top_up, name)
+        how[name] = given if given != getattr(usual, name) else None
+    recipe = _recipe_name(gan.recipe)
+    how |= {"recipe": None if recipe == "auto" else recipe, "steps": design.steps}
+    return imports.call(OURS, "GANAugmenter", **how)
+
+
+def _by_label(design: Design, values: Mapping[str, Any]) -> dict[Any, Any]:
+    """Return {class: value} by the labels that the user's y has."""
+    labels = design.origin.labels
+    return {labels.get(name, name): value for name, value in values.items()}
+
+
+def _network(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines:
+    """Return the lines that train the network of the evaluation with the remedy."""
+    options, lines, given = design.options, Lines(), Lines()
+    fit: dict[str, Any] = {"classes": design.rare, "seed": options.fit.seed}
+    own = {"learner": options.learner}
+    if arm.source == "gan":
+        own["generator"] = options.generator
+        fit |= {name: getattr(options.fit, name) for name in _OF_GENERATORS}
+        fit |= {"recipe": _recipe_name(options.fit.recipe), "steps": design.steps}
+    changed = {name: value for name, value in fit.items() if value != getattr(FitOptions(), name)}
+    if arm.source == "sampler":
+        own["samplers"] = {arm.name: options.samplers[arm.name]}
+    for name, value in own.items():
+        if value is not None:
+            lines += [f"{name} = {_written(value, imports, f'the {name} of the evaluation')}"]
+            given += [f"{name}={name}"]
+    if options.top_up != TopUp():
+        top_up = options.top_up.model_dump(exclude_defaults=True)
+        given += [f"top_up={imports.call(OURS, 'TopUp', **top_up)}"]
+    given += [f"fit={imports.call(OURS, 'FitOptions', **changed)}"]
+    settings = imports.call(OURS, "EvaluationOptions", *given, updates=options.updates)
+    remedy = ("rows", "options", repr(arm.name), repr(decision))
+    model = imports.call(OURS, "fit_remedy", *remedy)
+    return [*lines, f"options = {settings}", f"model = {model}"]
+
+
+def _loop(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines:
+    """Return a training loop with the remedy, for a network and a loader of the user."""
+    data, top_up, torch = design.learned, arm.top_up(design.options.top_up), f"{OURS}.torch_api"
+    ends = plan_topup(data.counts, top_up, design.rare, data.kind.recipes)
+    rows = [ends[name].total if arm.source != "none" else n for name, n in data.counts.items()]
+    lines, loss, mix = [f"counts = {rows}  # rows of {', '.join(data.names)}"], "", ""
+    sources = {"repeats": "Repeats", "smote": "Smote", "gan": "GANAugmenter"}
+    if arm.source in sources:
+        imports[OURS].add(sources[arm.source])
+        source = f"{sources[arm.source]}()"
+        if arm.source == "gan":
+            source = _sampler(design, arm, imports)
+        how = top_up.model_dump(exclude_defaults=True) | {"classes": list(design.rare)}
+        lines += [f"loader = {imports.call(torch, 'augment_loader', 'loader', source, **how)}"]
+    elif arm.source == "sampler":
+        lines += [f"loader = ...  # fill in: the rows of {arm.name}"]
+    if arm.method == "trivial_augment":
+        lines += ["# fill in: torchvision.transforms.v2.TrivialAugmentWide() in the dataset"]
+    if arm.method.startswith("mixup"):
+        lines += [f"mix = {imports.call(torch, 'Mixup', classes=len(rows))}"]
+    elif arm.method == "cmo":
+        lines += [f"mix = {imports.call(torch, 'CMO', 'counts')}"]
+    mix = "x, y = mix(x, y)\n    " if arm.method.startswith(("mixup", "cmo")) else ""
+    fair = arm.weighed or arm.method.endswith("balanced_softmax")
+    weight = f"weight={sum(rows)} / ({len(rows)} * tensor(counts))" if arm.weighed else ""
+    if arm.weighed:
+        imports["torch"].add("tensor")
+    loss = imports.call("torch.nn", "CrossEntropyLoss", *filter(None, [weight]))
+    if arm.method.endswith("balanced_softmax"):
+        del imports["torch.nn"]
+        loss = imports.call(torch, "LogitAdjustedLoss", "counts")
+    logits = "network(x)"
+    if decision == "corrected" and not fair:
+        logits = imports.call(torch, "corrected_logits", logits, "counts")
+    return [*lines, *LOOP.format(loss=loss, mix=mix, logits=logits).splitlines()]
+
+
+def _command(design: Design, arm: Arm) -> str | None:
+    """Return the command that writes the data with the rows of the arm, if there is one."""
+    origin, fit, top_up = design.origin, design.options.fit, arm.top_up(design.options.top_up)
+    if origin.path is None or origin.backbone or arm.method or arm.source not in ("repeats", "gan"):
+        return None
+    words = ["gan-augment", "augment", origin.path, f"OUT{Path(origin.path).suffix}"]
+    if fit.target is None:
+        words[-1] = "OUT"
+    changed = fit.model_dump(exclude_defaults=True) | {"classes": design.rare}
+    changed |= {"steps": design.steps, "recipe": _recipe_name(fit.recipe)}
+    changed |= top_up.model_dump(exclude_defaults=True)
+    for name, value in changed.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words += [f"--{flag}" if value else f"--no-{flag}"]
+        elif value not in (None, "auto"):
+            words += [f"--{flag}", _option_text(value)]
+    return shlex.join(words)
+
+
+def _option_text(value: Any) -> str:
+    """Return a setting as the command line takes it."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={kind}" for name, kind in value.items())
+    if isinstance(value, tuple):
+        return ("x" if isinstance(value[0], int) else ",").join(map(str, value))
+    return str(value)
+
+
+def _recipe_name(recipe: Any) -> str:
+    return recipe if isinstance(recipe, str) else str(recipe.name)
+
+
+def _written(value: Any, imports: Imports, name: str) -> str:
+    """Return a value as code, or a remark about what is to be filled in."""
+    try:
+        return expression(value, imports)
+    except UsageError as error:
+        return f"...  # fill in {name}: {error}"
+
+
+def expression(value: Any, imports: Imports) -> str:
+    """Return code that makes an equal value. Raises UsageError if there is none.
+
+    Objects with `get_params` are calls of their class with the parameters that differ from its
+    defaults.
+
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> expression(LogisticRegression(C=0.5), Imports())
+    'LogisticRegression(C=0.5)'
+    """
+    value = value.item() if isinstance(value, np.generic) else value
+    if value is None or isinstance(value, bool | int | str):
+        return repr(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        inner = ", ".join(expression(one, imports) for one in value)
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' * (len(value) == 1)})"
+    if isinstance(value, dict):
+        pairs = ((expression(a, imports), expression(b, imports)) for a, b in value.items())
+        return f"{{{', '.join(f'{a}: {b}' for a, b in pairs)}}}"
+    if callable(value) and hasattr(value, "__name__"):  # a class or a function
+        return _imported(value, imports)
+    if not hasattr(value, "get_params"):
+        raise UsageError(f"a {type(value).__name__} cannot be written as code")
+    usual = inspect.signature(type(value)).parameters
+    given = [
+        f"{name}={expression(one, imports)}"
+        for name, one in value.get_params(deep=False).items()
+        if name not in usual or repr(one) != repr(usual[name].default)
+    ]
+    return f"{_imported(type(value), imports)}({', '.join(given)})"
+
+
+def _imported(value: Any, imports: Imports) -> str:
+    """Import a class or a function from the shortest public module that has it; return its name."""
+    name, parts = value.__name__, str(value.__module__).split(".")
+    modules = [".".join(parts[:i]) for i in range(1, len(parts) + 1)]
+    homes = [one for one in modules if getattr(sys.modules.get(one), name, None) is value]
+    if not homes or homes[0] == "__main__":
+        raise UsageError(f"{name} is defined in {value.__module__}, which cannot be imported")
+    imports[homes[0]].add(name)
+    return str(name)
