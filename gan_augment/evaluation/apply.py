@@ -185,7 +185,7 @@ def _estimator(design: Design, arm: Arm, decision: Column, imports: Imports) -> 
 def _sampler(design: Design, arm: Arm, imports: Imports) -> str:
     """Return the sampler that adds rows as the arm does."""
     options, data = design.options, design.learned
-    top_up = arm.top_up(options.top_up)
+    top_up = _top_up(design, arm)
     ends = plan_topup(data.counts, top_up, design.rare, data.kind.recipes)
     strategy = _by_label(design, {name: ends[name].total for name in design.rare})
     how: dict[str, Any] = {"sampling_strategy": strategy, "random_state": options.fit.seed % 2**32}
@@ -193,13 +193,27 @@ def _sampler(design: Design, arm: Arm, imports: Imports) -> str:
         return imports.call(OURS, "GANAugmenter", **how, source=arm.source)
     if options.generator is not None and not design.keeps_generators:
         return f"...  # fill in: an over-sampler that adds rows of {options.generator!r}"
-    gan, usual = design.generator, TopUp()
-    for name in ("synthetic_share", "companions"):
-        given = getattr(top_up, name)
-        how[name] = given if given != getattr(usual, name) else None
-    recipe = _recipe_name(gan.recipe)
-    how |= {"recipe": None if recipe == "auto" else recipe, "steps": design.steps}
-    return imports.call(OURS, "GANAugmenter", **how)
+    recipe, companions = _recipe_name(design.generator.recipe), top_up.companions
+    how |= {"synthetic_share": top_up.synthetic_share, "steps": design.steps}
+    how |= {"recipe": None if recipe == "auto" else recipe}
+    how |= {"companions": None if companions == "auto" else companions}
+    rare, code = _changed(options.fit), Lines()
+    if rare:
+        code = [f"options={imports.call(OURS, 'FitOptions', **rare)}"]
+    return imports.call(OURS, "GANAugmenter", *code, **how)
+
+
+def _changed(fit: FitOptions) -> dict[str, Any]:
+    """Return the rare settings of a generator's fit that differ from the defaults."""
+    values = {name: getattr(fit, name) for name in _OF_GENERATORS}
+    return {name: one for name, one in values.items() if one != getattr(FitOptions(), name)}
+
+
+def _top_up(design: Design, arm: Arm) -> TopUp:
+    """Return the top-up of an arm; the share of generated rows is the one that was judged."""
+    top_up = arm.top_up(design.options.top_up)
+    share, _ = top_up.resolved(design.data.kind.recipes)
+    return top_up.model_copy(update={"synthetic_share": share})
 
 
 def _by_label(design: Design, values: Mapping[str, Any]) -> dict[Any, Any]:
@@ -211,13 +225,13 @@ def _by_label(design: Design, values: Mapping[str, Any]) -> dict[Any, Any]:
 def _network(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines:
     """Return the lines that train the network of the evaluation with the remedy."""
     options, lines, given = design.options, Lines(), Lines()
-    fit: dict[str, Any] = {"classes": design.rare, "seed": options.fit.seed}
+    fit: dict[str, Any] = {"classes": design.rare, "seed": options.fit.seed or None}
     own = {"learner": options.learner}
     if arm.source == "gan":
         own["generator"] = options.generator
-        fit |= {name: getattr(options.fit, name) for name in _OF_GENERATORS}
-        fit |= {"recipe": _recipe_name(options.fit.recipe), "steps": design.steps}
-    changed = {name: value for name, value in fit.items() if value != getattr(FitOptions(), name)}
+        recipe = _recipe_name(options.fit.recipe)
+        fit |= {"recipe": None if recipe == "auto" else recipe, "steps": design.steps}
+        fit |= _changed(options.fit)
     if arm.source == "sampler":
         own["samplers"] = {arm.name: options.samplers[arm.name]}
     for name, value in own.items():
@@ -227,7 +241,7 @@ def _network(design: Design, arm: Arm, decision: Column, imports: Imports) -> Li
     if options.top_up != TopUp():
         top_up = options.top_up.model_dump(exclude_defaults=True)
         given += [f"top_up={imports.call(OURS, 'TopUp', **top_up)}"]
-    given += [f"fit={imports.call(OURS, 'FitOptions', **changed)}"]
+    given += [f"fit={imports.call(OURS, 'FitOptions', **fit)}"]
     settings = imports.call(OURS, "EvaluationOptions", *given, updates=options.updates)
     remedy = ("rows", "options", repr(arm.name), repr(decision))
     model = imports.call(OURS, "fit_remedy", *remedy)
@@ -236,7 +250,7 @@ def _network(design: Design, arm: Arm, decision: Column, imports: Imports) -> Li
 
 def _loop(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines:
     """Return a training loop with the remedy, for a network and a loader of the user."""
-    data, top_up, torch = design.learned, arm.top_up(design.options.top_up), f"{OURS}.torch_api"
+    data, top_up, torch = design.learned, _top_up(design, arm), f"{OURS}.torch_api"
     ends = plan_topup(data.counts, top_up, design.rare, data.kind.recipes)
     rows = [ends[name].total if arm.source != "none" else n for name, n in data.counts.items()]
     lines, loss, mix = [f"counts = {rows}  # rows of {', '.join(data.names)}"], "", ""
@@ -273,7 +287,7 @@ def _loop(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines
 
 def _command(design: Design, arm: Arm) -> str | None:
     """Return the command that writes the data with the rows of the arm, if there is one."""
-    origin, fit, top_up = design.origin, design.options.fit, arm.top_up(design.options.top_up)
+    origin, fit, top_up = design.origin, design.options.fit, _top_up(design, arm)
     if origin.path is None or origin.backbone or arm.method or arm.source not in ("repeats", "gan"):
         return None
     words = ["gan-augment", "augment", origin.path, f"OUT{Path(origin.path).suffix}"]

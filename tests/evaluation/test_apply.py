@@ -232,7 +232,8 @@ def test_a_value_that_is_no_code_is_refused(value):
 @pytest.mark.parametrize("arm", ["none", *IMAGE_ARMS[:3], *RIVALS, "gan"])
 def test_rows_of_a_loader_get_a_training_loop_that_runs(arm):
     data = drawn.pictures({"0": 28, "1": 6})
-    design = design_of(data, Origin(loader=True), updates=2)
+    fit = FitOptions(steps=2, selection=False)
+    design = design_of(data, Origin(loader=True), updates=2, fit=fit)
     code = do_this(design, arm, "corrected")["code"]
     x = torch.from_numpy(data.pixels).permute(0, 3, 1, 2).float() / 255
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
@@ -248,13 +249,14 @@ def test_rows_come_with_the_command_that_adds_them(tmp_path: Path):
     settings = {**FAST, "learner": "logistic", "fit": fit, "folds": 2}
     design = plan_evaluation(path, EvaluationOptions.checked(settings, "test")).design
     command = do_this(design, "gan", "default")["command"]
-    assert command == f"gan-augment augment {path} OUT.csv --target fraud --classes yes --seed 3"
+    words = "--target fraud --classes yes --seed 3 --synthetic-share 0.5"
+    assert command == f"gan-augment augment {path} OUT.csv {words}"
     assert "--synthetic-share 0.0" in (do_this(design, "oversample", "default")["command"] or "")
     assert do_this(design, "smote", "default")["command"] is None
 
 
 def test_a_result_in_memory_holds_its_code():
-    data = drawn.table({"common": 80, "rare": 20})
+    data = drawn.table({"common": 120, "rare": 36})
     y = np.array(data.names)[data.labels]
     found = evaluate(data.frame, y, learner="logistic", arms="oversample", folds=2, **FAST)
     assert "model = learner.fit(X, y)" in found.code
