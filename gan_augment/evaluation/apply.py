@@ -191,7 +191,7 @@ def _sampler(design: Design, arm: Arm, imports: Imports) -> str:
     how: dict[str, Any] = {"sampling_strategy": strategy, "random_state": options.fit.seed % 2**32}
     if arm.source != "gan":
         return imports.call(OURS, "GANAugmenter", **how, source=arm.source)
-    if options.generator is not None and not design.keeps_generators:
+    if not design.keeps_generators:
         return f"...  # fill in: an over-sampler that adds rows of {options.generator!r}"
     recipe, companions = _recipe_name(design.generator.recipe), top_up.companions
     how |= {"synthetic_share": top_up.synthetic_share, "steps": design.steps}

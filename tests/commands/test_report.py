@@ -47,7 +47,7 @@ def test_a_file_that_is_no_report_is_never_replaced(folder: Path) -> None:
         (None, None, 2, "there is no .*result.json"),
         ("[]", None, 1, "holds no JSON object"),
         ('{"schema": 99, "verdict": {}}', None, 1, "schema 99"),
-        ('{"schema": 1, "verdict": {}}', None, 1, "cannot be shown"),
+        ('{"schema": 2, "recommendation": {}}', None, 1, "cannot be shown"),
         (json.dumps(results.real("glass")), "page.pdf", 2, "no HTML file"),
     ],
 )

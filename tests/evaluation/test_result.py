@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from gan_augment import read_frame
 from gan_augment.errors import ModelFileError
 from gan_augment.evaluation.decisions import Scores, split_figures
 from gan_augment.evaluation.design import Design, plan_protocol
+from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import EvaluationResult, result_bytes
 from gan_augment.evaluation.results import Results, build_result, build_timings
@@ -51,7 +51,7 @@ def design_of(data: Labelled, **more: Any) -> Design:
         options=EvaluationOptions(arms=ARMS, **more),
         data=data,
         protocol=plan_protocol(data, ["rare"], folds=4, repeats=2),
-        learner=SimpleNamespace(name="logistic", weighs=True, methods=()),  # type: ignore[arg-type]
+        learner=learner_of("logistic", data),
         generator=object(),
         rare=("rare",),
         steps=10,

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from gan_augment.evaluation.result import SCHEMA
+
 VERDICTS = Path(__file__).parents[2] / "examples" / "benchmarks" / "verdicts"
 
 Result = dict[str, Any]
@@ -29,7 +31,7 @@ def whole(name: str) -> Result:
     rails = tuple(f"{what}: " for what in result["verdict"]["guardrails"])
     reasons = result["verdict"]["reasons"]  # an earlier version listed the guardrails too
     result["verdict"]["reasons"] = [text for text in reasons if not text.startswith(rails)]
-    return result | {"recommendation": recommendation(result)}
+    return result | {"schema": SCHEMA, "recommendation": recommendation(result)}
 
 
 def recommendation(result: Result) -> Result:
