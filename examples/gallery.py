@@ -33,7 +33,10 @@ PICTURES = {  # where an example leaves its picture, and what can be seen on it
     "02_arrays.py": ("bars.png", "eight real bars above twenty-four generated ones"),
     "03_tensorboard_callback.py": ("curves.png", "two losses and the score over the steps"),
     "06_image_array_pipeline.py": ("eights.png", "twenty real 8s above forty generated ones"),
-    "10_evaluate_report.py": ("report.html", "the top of a report: verdict, warnings, arms"),
+    "10_evaluate_report.py": (
+        "report.html",
+        "the top of a report: recommendation, verdict, remedies",
+    ),
     "11_metrics.py": ("moons.png", "rows of four generators over two half moons of real rows"),
     "13_signals.py": ("run/samples.png", "waves and spectra of real beats, made ones under each"),
 }
