@@ -6,19 +6,23 @@ import errno
 import json
 import os
 import re
+import resource
 import stat
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from gan_augment.errors import MissingPathError
-from gan_augment.processes import memory_limit_bytes
 
 MOST_TEXT_BYTES = 64 << 20
 """The largest JSON or TOML file, or manifest of this library."""
 _DOTTED = re.compile(r"(?<![\w-])(?:[\w-]+[ \t]*\.[ \t]*){100}")  # takes tomllib minutes
+_GROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 MEMORY_SHARE = 0.6
 """The share of the machine's memory that one object may take."""
 
@@ -75,6 +79,18 @@ def parsed_toml(content: bytes) -> dict[str, Any]:
     except RecursionError:
         pass
     raise ValueError("it is nested too deeply")
+
+
+def memory_limit_bytes() -> int:
+    """Return the smallest memory limit of machine, control group and process."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        limits.append(soft)
+    for path in _GROUP_LIMITS:
+        with suppress(OSError, ValueError):  # absent, or "max"
+            limits.append(int(path.read_text()))
+    return min(limits)
 
 
 def memory_problem(needed: float) -> str:

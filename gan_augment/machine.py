@@ -13,7 +13,7 @@ import torch
 
 from gan_augment.distributed import world
 from gan_augment.errors import UsageError
-from gan_augment.processes import available_cores, available_threads
+from gan_augment.processes import available_cores
 
 Precision = Literal["auto", "float32", "bf16"]
 ONE_THREAD_PX = 32 * 32
@@ -73,7 +73,9 @@ def compute_config(
         resolved, by = precision, "as requested"
     elif pixels and chosen.type == "cuda" and torch.cuda.is_bf16_supported():
         resolved = "bf16"
-    rule, cores, count = "threads as requested", available_cores(), available_threads()
+    rule, cores = "threads as requested", available_cores()
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    count = min(cores, int(text)) if text.isdecimal() and int(text) else cores
     if threads is None:
         threads, rule = 1, "one thread for small networks"
         if multiprocessing.parent_process() is not None:

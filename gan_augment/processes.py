@@ -1,22 +1,14 @@
-"""This process and its workers: cores, memory, ranks."""
+"""This process and its workers: cores, ranks, and what ends them."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
-_GROUP_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 _LOOK_S = 0.5
 ways_on: list[Callable[[], str]] = []
 """Hints how to resume the work of this process if it ends now; the outermost work first."""
@@ -27,25 +19,6 @@ def available_cores() -> int:
     import joblib
 
     return int(joblib.cpu_count())
-
-
-def available_threads() -> int:
-    """Count the threads of a computation: the cores, or fewer by OMP_NUM_THREADS."""
-    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    asked = int(text) if text.isdecimal() and int(text) else sys.maxsize
-    return min(available_cores(), asked)
-
-
-def memory_limit_bytes() -> int:
-    """Return the smallest memory limit of machine, control group and process."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        limits.append(soft)
-    for path in _GROUP_LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # absent, or "max"
-            limits.append(int(path.read_text()))
-    return min(limits)
 
 
 def ranks_started() -> int:

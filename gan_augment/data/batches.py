@@ -11,12 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_augment.kinds.image import drop_pages
 from gan_augment.kinds.kind import Labelled
 from gan_augment.networks.geometry import to_network
 from gan_augment.rng import rng_for
-
-_DROP_PAGES_EVERY = 16  # of 64 rows: at most 64 MiB of a mapped file count as the process's own
 
 
 @dataclass(frozen=True)
@@ -73,14 +70,14 @@ class Batches:
         """Return the batch of a step; `turn` counts the D steps within a G step."""
         index = self._drawn(rng_for(seed, "batches", step, turn))
         y = torch.from_numpy(self._labels[index]).to(self._device)
-        batch = Batch(self._features(index, step), y, index)
+        batch = Batch(self._features(index), y, index)
         if self._unlabelled is None:
             return batch
         rng = rng_for(seed, "unlabelled", step, turn)
         drawn = self._unlabelled[rng.integers(len(self._unlabelled), size=self._size)]
         return replace(batch, unlabelled=self._on_device(drawn))
 
-    def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
+    def _features(self, index: NDArray[np.int64]) -> Tensor:
         """Return the rows of a batch on the device."""
         raise NotImplementedError
 
@@ -119,12 +116,10 @@ class PairedBatches(Batches):
         super().__init__(data.labels, len(data.names), **how)
         self._pixels, self._padded, self._partners = data.pixels, padded, partners
 
-    def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
+    def _features(self, index: NDArray[np.int64]) -> Tensor:
         x = self._on_device(self._pixels[index])
         if self._partners is not None:
             x = torch.cat([x, self._on_device(self._pixels[self._partners[index]])], dim=1)
-        if step % _DROP_PAGES_EVERY == 0:
-            drop_pages(self._pixels)
         return x
 
     def _on_device(self, rows: NDArray[np.uint8]) -> Tensor:
@@ -138,7 +133,7 @@ class RowBatches(Batches):
         super().__init__(labels, classes, device=rows.device, **how)
         self._encoded = rows
 
-    def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
+    def _features(self, index: NDArray[np.int64]) -> Tensor:
         return self._encoded[torch.from_numpy(index).to(self._device)]
 
     def _on_device(self, rows: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -81,9 +80,7 @@ class ImageKind(Kind):
     def sha256(self, data: Labelled, unlabelled: Labelled | None = None) -> str:
         """Return the fingerprint of pixels, labels, ids, groups and class names."""
         total = hashlib.sha256(repr((data.pixels.shape, data.names)).encode())
-        for start in range(0, len(data), 256):
-            total.update(np.ascontiguousarray(data.pixels[start : start + 256]).data)
-            drop_pages(data.pixels)
+        total.update(np.ascontiguousarray(data.pixels).data)
         total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
         total.update("\0".join(data.ids.tolist()).encode())
         if data.meta.scale:
@@ -132,14 +129,3 @@ class ImageKind(Kind):
 
 
 IMAGE = ImageKind()
-
-
-def drop_pages(array: NDArray[np.generic]) -> None:
-    """Release the pages of a mapped array; the next access reads them from the file again.
-
-    Pages in use count as memory of the process, so that one pass through all rows looks as large
-    as the data. Other arrays are ignored: a private map (mode "c") would lose its changes.
-    """
-    pages: object = getattr(array, "_mmap", None)
-    if isinstance(array, np.memmap) and array.mode != "c" and isinstance(pages, mmap.mmap):
-        pages.madvise(mmap.MADV_DONTNEED)

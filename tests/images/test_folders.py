@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import gc
-import os
-import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.data.images import decode, reader
+from gan_augment.data.images import decode
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.sources import list_folder, parts_of
-from gan_augment.errors import DataError, UnreadableFilesError, UsageError, WriteFailedError
-from gan_augment.kinds.image import IMAGE, drop_pages
-from gan_augment.processes import memory_limit_bytes
+from gan_augment.errors import DataError, UnreadableFilesError, UsageError
+from gan_augment.input_files import memory_limit_bytes
+from gan_augment.kinds.image import IMAGE
 
 
 def test_a_folder_a_class_gives_labels_and_relative_ids(tmp_path, folder):
@@ -213,83 +208,3 @@ def test_a_data_set_that_is_divided_already_gives_its_training_part(folder, tmp_
     assert found.root == (tmp_path / "train").resolve()
     assert found.notes == [f"{tmp_path.name} is divided into train and test, val; train is read"]
     assert set(parts_of(tmp_path)) == {"train", "val", "test"}
-
-
-MIB = 1 << 20
-
-
-@pytest.fixture
-def temporary(tmp_path, monkeypatch) -> Path:
-    """The system's folder for temporary files."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
-@pytest.fixture
-def mapped_read(monkeypatch):
-    """Read images as if memory were short."""
-
-    def read(*args, **how):
-        with monkeypatch.context() as patch:
-            patch.setattr(reader, "MAP_ABOVE_BYTES", 0)
-            return read_images(*args, **how)
-
-    return read
-
-
-def test_mapped_images_are_those_of_memory_and_go_with_the_data(folder, temporary, mapped_read):
-    root = folder(cat=5, dog=3)
-    Image.new("LA", (9, 9), (7, 100)).save(root / "dog" / "000.png")
-    (root / "cat" / "002.png").write_bytes(b"no image")
-    plain, mapped = read_images(root), mapped_read(root)
-    assert isinstance(mapped.data.pixels, np.memmap)
-    assert not mapped.data.pixels.flags.writeable
-    assert len(list(temporary.iterdir())) == 1
-    assert (mapped.scan, mapped.notes) == (plain.scan, plain.notes)
-    assert mapped.data.image_shape == (12, 8, 4)
-    assert IMAGE.sha256(mapped.data) == IMAGE.sha256(plain.data)
-    del mapped
-    gc.collect()
-    assert not list(temporary.iterdir())
-
-
-def test_a_full_disk_is_one_error_and_leaves_nothing(folder, temporary, monkeypatch, mapped_read):
-    def full(descriptor, offset, size):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(WriteFailedError, match=r"No space left on device.*TMPDIR"):
-        mapped_read(folder(cat=3, dog=3))
-    gc.collect()
-    assert not list(temporary.iterdir())
-
-
-def test_a_forked_child_leaves_the_file(folder, temporary, mapped_read):
-    data = mapped_read(folder(cat=2, dog=2)).data
-    child = os.fork()
-    if child == 0:
-        del data
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert len(list(temporary.iterdir())) == 1
-    assert data.pixels.any()
-
-
-def resident_bytes() -> int:
-    """Pages of files that this process holds, unit: bytes. Linux only."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssFile"))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_what_reading_a_mapped_array_took_is_given_back(tmp_path):
-    np.full((64, MIB), 7, np.uint8).tofile(tmp_path / "rows")
-    rows = np.memmap(tmp_path / "rows", np.uint8, "r", shape=(64, MIB))
-    before = resident_bytes()
-    assert rows.sum(dtype=np.int64) == 7 * 64 * MIB
-    assert resident_bytes() - before > 60 * MIB
-    drop_pages(rows)
-    assert resident_bytes() - before < 4 * MIB
-    assert rows[63, -1] == 7

@@ -1,21 +1,15 @@
 """Read labelled images from disk: a folder of classes, a CSV manifest, or an .npz file.
 
-Every file is decoded once, by threads, and resized to the model's size. Rows larger than memory go
-to a temporary file, which this process removes.
+Every file is decoded once, by threads, and resized to the model's size.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_augment.data.arrays import label_pixels, read_npz, to_uint8
 from gan_augment.data.groups import digest
@@ -31,18 +25,12 @@ from gan_augment.data.images.sources import (
     refuse_bad,
     scan_notes,
 )
-from gan_augment.errors import DataError, UsageError, WriteFailedError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import check_there, memory_problem
-from gan_augment.kinds.image import drop_pages
 from gan_augment.kinds.kind import Labelled
-from gan_augment.processes import memory_limit_bytes
 from gan_augment.progress import Progress
-from gan_augment.storage.files import write_errors
 
 _HEADERS = 2000  # more would not move a median
-_MOST_CHANNELS = 4  # of a decoded file
-MAP_ABOVE_BYTES = 1 << 30
-_MEMORY_SHARE = 0.3  # reading holds the pixels twice; training needs the rest
 
 
 @dataclass(frozen=True)
@@ -69,8 +57,7 @@ def read_images(
 ) -> ReadImages:
     """Read a folder of class folders, a `.csv` manifest or an `.npz` file.
 
-    Ids are paths below the root, or "row-000000" for arrays. Equal images share a group. Pixels
-    beyond 1 GiB are mapped from a temporary file, read-only.
+    Ids are paths below the root, or "row-000000" for arrays. Equal images share a group.
 
     Parameters
     ----------
@@ -137,9 +124,12 @@ def _read_files(
 ) -> ReadImages:
     """Decode the files of a listing at (height, width) px; raise if too many are bad."""
     files, entries, rejected = listing.files, list[Entry](), dict(listing.rejected)
-    pixels = _rows(len(files), size)
-    if isinstance(pixels, np.memmap):
-        progress.note(f"the pixels are in {str(pixels.filename)!r} while this process runs")
+    if problem := memory_problem(2 * len(files) * size[0] * size[1] * 3):  # half is for training
+        raise DataError(
+            f"{len(files)} images of {size[1]} x {size[0]} px need about {problem}. Take a smaller "
+            "--image-size, or fewer images."
+        )
+    pixels = np.empty((len(files), *size, 3), np.uint8)
     progress.phase("reading images", len(files))
     answers = decode_files([listing.root / path for path, *_ in files], size)
     pairs = zip(files, answers, strict=True)
@@ -147,23 +137,19 @@ def _read_files(
         if image is None:
             rejected[path] = (label, str(facts["reason"]))
         else:
-            row = pixels[len(entries)]  # (H, W, 4): grey in all colours, opaque by default
-            row[...] = 255
-            row[..., : 3 if image.shape[2] == 1 else image.shape[2]] = image
+            if image.shape[2] > pixels.shape[3]:
+                opaque = np.full((*pixels.shape[:3], 1), 255, np.uint8)
+                pixels = np.concatenate([pixels, opaque], axis=3)
+            row = pixels[len(entries)]
+            row[..., 3:] = 255
+            row[..., : max(3, image.shape[2])] = image  # grey in all colours
             entries.append(Entry(path, label, group, **facts))
-        if done % 256 == 0:
-            drop_pages(pixels)
         progress.advance(done)
     scan = Scan(tuple(entries), rejected, size, max((e.channels for e in entries), default=1))
     refuse_bad(scan, skip_bad)
-    pixels = pixels[: len(entries), ..., : scan.channels]
-    if isinstance(pixels, np.memmap):
-        pixels.flags.writeable = False
-    else:
-        pixels = np.ascontiguousarray(pixels)
     groups = [entry.group for entry in entries]
     data = label_pixels(
-        pixels,
+        np.ascontiguousarray(pixels[: len(entries), ..., : scan.channels]),
         [entry.label for entry in entries],
         groups=groups if any(groups) else None,
         ids=[entry.path for entry in entries],
@@ -174,42 +160,6 @@ def _read_files(
         for name, values in listing.columns.items()
     }
     return ReadImages(data, scan, (*listing.notes, *scan_notes(scan)), columns)
-
-
-def _rows(n: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return room for n images of four channels, mapped if three exceed `MAP_ABOVE_BYTES`.
-
-    Raises DataError for fewer bytes that exceed the memory when held twice, WriteFailedError for a
-    full disk.
-    """
-    needed, shape = n * size[0] * size[1] * 3, (n, *size, _MOST_CHANNELS)
-    if needed > min(MAP_ABOVE_BYTES, _MEMORY_SHARE * memory_limit_bytes()):
-        return _mapped_rows(shape)
-    if problem := memory_problem(2 * needed):
-        raise DataError(
-            f"{n} images of {size[1]} x {size[0]} px need about {problem}. Take a smaller "
-            "--image-size, or fewer images."
-        )
-    return np.empty(shape, np.uint8)
-
-
-def _mapped_rows(shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return rows in a file below $TMPDIR, which goes with the last array over them.
-
-    The file has a name, by which joblib's workers map it; forked children do not remove it.
-    """
-    try:
-        with write_errors(Path(tempfile.gettempdir())):
-            folder = Path(tempfile.mkdtemp(prefix="gan-augment-"))
-            rows: NDArray[np.uint8] = np.memmap(folder / "rows", np.uint8, "w+", shape=shape)
-            weakref.finalize(rows, _remove, folder, os.getpid())
-            with (folder / "rows").open("r+b") as file:  # without the space, a write is a SIGBUS
-                os.posix_fallocate(file.fileno(), 0, rows.nbytes)
-            return rows
-    except WriteFailedError as failed:
-        raise WriteFailedError(
-            f"{failed} TMPDIR names another folder for temporary files."
-        ) from failed
 
 
 def _read_npz(path: Path, size: tuple[int, int] | None, progress: Progress) -> ReadImages:
@@ -228,8 +178,3 @@ def _read_npz(path: Path, size: tuple[int, int] | None, progress: Progress) -> R
     )
     scan = Scan(entries, image_size=size, channels=channels)
     return ReadImages(data, scan, (*filter(None, [note]), *scan_notes(scan)))
-
-
-def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)
