@@ -170,9 +170,13 @@ class GAN(ABC):
         began_s = time.monotonic()
         problem = self._problem(data, None, schema)
         prepared_s = time.monotonic() - began_s
-        step_s = self._step_s(problem, PROBE_S / 2)
+        step_s = 0.0
+        if not self.untrained:
+            step_s = step_seconds(problem.parts, problem.batches, PROBE_S / 2)
         if scorer_s is None:
-            _, scorer_s = self._timed_scorer(problem, Progress())
+            began_s = time.monotonic()
+            self._scorer(problem, Progress())
+            scorer_s = time.monotonic() - began_s
         rest = self._rest(problem, step_s, scorer_s)
         return replace(rest, fixed_s=prepared_s + scorer_s + rest.fixed_s)
 
@@ -363,10 +367,12 @@ class GAN(ABC):
         if not ranks.leads:
             return self._scorer(problem, progress), ranks.share()
         progress.phase("timing a few steps")
-        step_s = self._step_s(problem, min(PROBE_S, budget_s / 20))
-        scorer, scorer_s = self._timed_scorer(problem, progress)
-        rest = self._rest(problem, step_s, scorer_s)
-        fixed_s = time.monotonic() - run.started_s + rest.fixed_s
+        step_s = step_seconds(problem.parts, problem.batches, min(PROBE_S, budget_s / 20))
+        began_s = time.monotonic()
+        scorer = self._scorer(problem, progress)
+        now_s = time.monotonic()
+        rest = self._rest(problem, step_s, now_s - began_s)
+        fixed_s = now_s - run.started_s + rest.fixed_s
         steps = max(0, int((budget_s - fixed_s) / rest.step_s))
         useful = self._useful_steps(recipe)
         check_useful(steps, useful, budget_s, fixed_s, rest.step_s, progress)
@@ -380,17 +386,6 @@ class GAN(ABC):
     def _own_steps(self) -> int:
         """The steps of a fit without a budget."""
         return 0 if self.untrained else self.steps or self._recipe().steps
-
-    def _step_s(self, problem: Problem, probe_s: float) -> float:
-        """Return the seconds of a step, timed for `probe_s`."""
-        return 0.0 if self.untrained else step_seconds(problem.parts, problem.batches, probe_s)
-
-    def _timed_scorer(
-        self, problem: Problem, progress: Progress
-    ) -> tuple[ImageScorer | None, float]:
-        """Make the scorer; return it and the seconds that it took."""
-        began_s = time.monotonic()
-        return self._scorer(problem, progress), time.monotonic() - began_s
 
     def _rest(self, problem: Problem, step_s: float, scorer_s: float) -> Forecast:
         """Forecast a fit from the finished scorer on."""

@@ -10,7 +10,7 @@ from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import UsageError, plural
 from gan_augment.kinds import kind_named
 from gan_augment.kinds.kind import KindName, Scale
-from gan_augment.options import FitOptions, TopUp
+from gan_augment.options import BEST_SHARE, FitOptions
 from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
 
@@ -177,8 +177,7 @@ class ModelMeta(Frozen):
         """
         if self.usefulness is not None:
             return self.usefulness.advised_share
-        own = TopUp().resolved(kind_named(self.kind).recipes)[0]
-        return 0.0 if self.selection is not None else own
+        return 0.0 if self.selection is not None else BEST_SHARE
 
     def advice(self) -> str:
         """Return the advised share in words, with the reason for a 0."""
@@ -192,13 +191,13 @@ class ModelMeta(Frozen):
             "--synthetic-share says otherwise"
         )
 
-    def options(self, options: FitOptions, **values: Any) -> FitOptions:
+    def options(self, options: FitOptions) -> FitOptions:
         """Return the options with the classes and the size or target of the model.
 
         Raises UsageError for data of another kind, and for another target.
         """
         classes = self.topped_up if options.classes == "rare" else options.classes
-        values |= {"classes": classes}
+        values: dict[str, Any] = {"classes": classes}
         if self.table is None:
             if options.target is not None:
                 raise UsageError("the model is of images, and --target names a column of a table")
@@ -231,6 +230,8 @@ class ModelMeta(Frozen):
         if self.table is not None:
             return [f"kept: {self.chosen}; {self.reason}"]
         first = "no scored generator was fit to keep; the last one was"
+        if not self.steps:
+            first = "nothing was trained"
         if self.score.value is not None:
             first = f"kept: {self.chosen} (held-out score {self.score.value:.4g}, lower is better)"
         if self.selection is None:
