@@ -142,6 +142,7 @@ def train_classifier(
     draw = draw_patches if balanced else _shuffled_rows(len(data))
     counts = np.bincount(data.labels, minlength=len(data.names))
     mixup, cmo = Mixup(classes=len(counts)), CMO(counts, probability=1)
+    pasting = range(math.ceil(steps * 3 / 200), math.ceil(steps * 197 / 200))
     change = augment or (lambda pixels, rng: pixels)
 
     def batch_of(rows: NDArray[np.int64], stream: str, step: int) -> tuple[Tensor, Tensor]:
@@ -156,7 +157,7 @@ def train_classifier(
             rng = rng_for(seed, "judge-mix", step)
             if mix == "mixup":
                 x, y = mixup(x, y, rng)
-            elif mix == "cmo" and _pastes(step, steps) and rng.random() < _PASTED_BATCHES:
+            elif mix == "cmo" and step in pasting and rng.random() < _PASTED_BATCHES:
                 others = draw_patches(derived_seed(seed, "judge-patches"), step, batch)
                 x, y = cmo(x, y, batch_of(others, "judge-augment-patches", step), rng)
             optimiser.param_groups[0]["lr"] = RATE * _rate_factor(step, steps)
@@ -246,11 +247,6 @@ def _shuffled_rows(n: int) -> Callable[[int, int, int], NDArray[np.int64]]:
         return np.concatenate(order)[places - rounds[0] * n]
 
     return draw
-
-
-def _pastes(step: int, steps: int) -> bool:
-    """Return whether CMO is on: not in the first and last 3 of 200 epochs."""
-    return 3 / 200 <= step / steps < 1 - 3 / 200
 
 
 def _rate_factor(step: int, steps: int) -> float:

@@ -135,7 +135,12 @@ def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> tuple[str
     if not all_finite(run.state, losses):
         cure = "Try --precision float32 (precision='float32') or lower rates."
         return "a loss or a weight was not a finite number", cure
-    _tell_step(run, losses, clock)
+    state, batch = run.state, run.parts.recipe.batch
+    event: dict[str, object] = {"event": "step", "step": state.step, "images": state.step * batch}
+    event |= {name: round(float(value), 6) for name, value in losses.items()}
+    event["augment_probability"] = round(float(state.numbers["augment_probability"]), 4)
+    event["images_per_s"] = round(clock.steps_per_s(state.step) * batch, 1)
+    _tell(run, event)
     if not (scored and run.scorer):
         return None
     best, score = run.best.value, _score(run, run.scorer)
@@ -191,15 +196,6 @@ def _leave(run: Run, losses: Losses, signal: int) -> None:
     _tell(run, {"event": "stop", "step": run.state.step, "reason": f"signal {signal}"})
     run.world.heard()  # whoever leaves first ends the others
     raise StopRequested(signal)
-
-
-def _tell_step(run: Run, losses: Losses, clock: _Clock) -> None:
-    state, batch = run.state, run.parts.recipe.batch
-    event: dict[str, object] = {"event": "step", "step": state.step, "images": state.step * batch}
-    event |= {name: round(float(value), 6) for name, value in losses.items()}
-    event["augment_probability"] = round(float(state.numbers["augment_probability"]), 4)
-    event["images_per_s"] = round(clock.steps_per_s(state.step) * batch, 1)
-    _tell(run, event)
 
 
 def _tell(run: Run, event: dict[str, object]) -> None:

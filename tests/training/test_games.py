@@ -44,15 +44,19 @@ def test_equal_class_logits_cost_ln_k_and_give_a_verdict_of_three_quarters():
     assert cross_entropy.item() == pytest.approx(math.log(3))
 
 
-@pytest.mark.parametrize("make", [image_run, table_run])
-@pytest.mark.parametrize("condition", ["auxiliary", "concatenation", "projection"])
-def test_a_verdict_depends_on_the_class_unless_d_predicts_it(make, condition):
+@pytest.mark.parametrize("network", ["default", "dcgan", "growing", "row"])
+@pytest.mark.parametrize("condition", ["auxiliary", "concatenation", "projection", "none"])
+def test_a_verdict_depends_on_the_class_unless_d_predicts_it_or_is_not_told(network, condition):
     sizes = {"width": 8, "max_width": 8, "condition": condition, "spectral_norm": False}
-    run, auxiliary = make(discriminator=sizes), condition == "auxiliary"
-    batch = run.batches.at(0, 0)
-    logits = [run.state.discriminator(batch.x, torch.full_like(batch.y, y)) for y in (0, 1)]
+    if network == "row":
+        run = table_run(discriminator=sizes)
+    else:
+        run = image_run(discriminator={**sizes, "network": network})
+    batch, d = run.batches.at(0, 0), run.state.discriminator.eval()
+    logits = [d(batch.x, torch.full_like(batch.y, y)) for y in (0, 1)]
+    auxiliary = condition == "auxiliary"
     assert logits[0].shape == ((len(batch.y), 3) if auxiliary else batch.y.shape)
-    assert torch.allclose(logits[0], logits[1]) == auxiliary
+    assert torch.allclose(logits[0], logits[1]) == (condition in ("auxiliary", "none"))
 
 
 @pytest.mark.parametrize("make", [image_run, table_run])

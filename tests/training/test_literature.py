@@ -284,14 +284,6 @@ def test_images_and_signals_of_every_shape_pass_through_the_networks(name, shape
     assert len(d.eval()(made, y)) == 8
 
 
-@pytest.mark.parametrize("condition", ["concatenation", "none", "auxiliary"])
-@pytest.mark.parametrize("name", ["dcgan", "pggan"])
-def test_discriminators_of_the_literature_take_every_condition(name, condition):
-    _, d = networks(small(name, discriminator={"condition": condition}))
-    logits = d(torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 2, 0]))
-    assert tuple(logits.shape) == ((4, 4) if condition == "auxiliary" else (4,))
-
-
 def toy_images() -> Labelled:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 60, (24, 8, 8, 1), dtype=np.uint8)
