@@ -5,8 +5,7 @@ Every file is decoded once, by threads, and resized to the model's size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +34,11 @@ _HEADERS = 2000  # more would not move a median
 
 @dataclass(frozen=True)
 class ReadImages:
-    """Labelled images at the model's size, the scan of the files, and notes for people.
-
-    columns: the requested columns of a manifest, {column: one value per row}.
-    """
+    """Labelled images at the model's size, the scan of the files, and notes for people."""
 
     data: Labelled
     scan: Scan
     notes: tuple[str, ...]
-    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_images(
@@ -52,7 +47,6 @@ def read_images(
     image_size: tuple[int, int] | None = None,
     skip_bad: bool = False,
     labelled: bool = True,
-    columns: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ReadImages:
     """Read a folder of class folders, a `.csv` manifest or an `.npz` file.
@@ -69,8 +63,8 @@ def read_images(
         Skip unusable files, however many there are.
     labelled
         False for a folder of images without classes, at any depth.
-    columns, progress
-        Further columns of a manifest to return; receives phases and counts.
+    progress
+        Receives phases and counts.
 
     Raises
     ------
@@ -90,15 +84,10 @@ def read_images(
     path, progress = Path(source), progress or Progress()
     check_there(path, "a folder of classes, a .csv or an .npz")
     suffix = "" if path.is_dir() else path.suffix.lower()
-    if columns and suffix != ".csv":
-        raise UsageError(
-            f"{columns[0]!r} names a column, and {str(path)!r} has none; list the images in a "
-            f"manifest .csv of path,label,{columns[0]}"
-        )
     if suffix == ".npz":
         return _read_npz(path, size, progress)
     if suffix == ".csv":
-        listing = list_manifest(path, columns)
+        listing = list_manifest(path)
     elif path.is_dir():
         listing = list_folder(path) if labelled else list_unlabelled(path)
     else:
@@ -155,11 +144,7 @@ def _read_files(
         ids=[entry.path for entry in entries],
         digests=[entry.sha256 for entry in entries],
     )
-    columns = {
-        name: tuple(values.get(entry.path, "") for entry in entries)
-        for name, values in listing.columns.items()
-    }
-    return ReadImages(data, scan, (*listing.notes, *scan_notes(scan)), columns)
+    return ReadImages(data, scan, (*listing.notes, *scan_notes(scan)))
 
 
 def _read_npz(path: Path, size: tuple[int, int] | None, progress: Progress) -> ReadImages:

@@ -18,7 +18,7 @@ from gan_augment.data.arrays import faint
 from gan_augment.data.groups import same_rows
 from gan_augment.data.images.png_folder import COLUMNS, MOST_MANIFEST_BYTES
 from gan_augment.data.labels import in_order, name_problem
-from gan_augment.errors import DataError, UnreadableFilesError, UsageError, did_you_mean
+from gan_augment.errors import DataError, UnreadableFilesError, UsageError
 from gan_augment.input_files import read_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff")
@@ -32,7 +32,7 @@ class Listing:
     """Files below the resolved folder `root`, by their relative path with forward slashes.
 
     files: (path, label, group or ""). rejected: {path: (label, reason)}. notes: sentences for
-    people. columns: further columns of a manifest, {column: {path: value}}.
+    people.
     """
 
     root: Path
@@ -40,7 +40,6 @@ class Listing:
     files: list[tuple[str, str, str]] = field(default_factory=list)
     rejected: dict[str, tuple[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    columns: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def add(self, path: str, label: str, group: str = "") -> None:
         """List a file, or reject it if it must not be opened."""
@@ -165,22 +164,22 @@ def _printable(path: str) -> str:
     return path.encode(errors="backslashreplace").decode()
 
 
-def list_manifest(manifest: Path, columns: Sequence[str] = ()) -> Listing:
+def list_manifest(manifest: Path) -> Listing:
     """List the image files of a CSV manifest, with its labels and groups.
 
-    The CSV is UTF-8 with the header `path,label` or `path,label,group`, and `columns` whose values
-    are kept, in any order. Paths are relative to the manifest's folder; paths that leave it, and
-    missing files, are rejected. Repeated lines are noted. A row with an empty group is its own
-    group. In a manifest that this library wrote, an original, its repeats and the images drawn from
-    it are one group.
+    The CSV is UTF-8 with the header `path,label` or `path,label,group`, in any order. Paths are
+    relative to the manifest's folder; paths that leave it, and missing files, are rejected.
+    Repeated lines are noted. A row with an empty group is its own group. In a manifest that this
+    library wrote, an original, its repeats and the images drawn from it are one group.
+
     Raises UsageError for other columns, DataError for a file that is not such a CSV.
     """
-    listing = Listing(manifest.resolve().parent, columns={name: {} for name in columns})
+    listing = Listing(manifest.resolve().parent)
     try:
         text = read_regular(manifest, MOST_MANIFEST_BYTES).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True)
         names = reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-        _check_columns(manifest, names, columns)
+        _check_columns(manifest, names)
         rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise DataError(f"{str(manifest)!r} cannot be read: {error.strerror}") from None
@@ -211,21 +210,15 @@ def _group_by_source(rows: Sequence[dict[str, str]]) -> None:
         row["group"] = source if source in real or is_id else ""
 
 
-def _check_columns(manifest: Path, columns: list[str], more: Sequence[str]) -> None:
-    """Raise UsageError unless the manifest has exactly its own columns and the requested ones."""
-    listed = ", ".join(repr(name) for name in columns[:12]) or "none"
-    if absent := [name for name in more if name not in columns]:
-        raise UsageError(
-            f"{str(manifest)!r} has no column {absent[0]!r}; it has {listed}."
-            f"{did_you_mean(absent[0], columns)}"
-        )
-    own = sorted(name for name in columns if name not in more or name in ("path", "label"))
+def _check_columns(manifest: Path, columns: list[str]) -> None:
+    """Raise UsageError unless these are the columns of a list of images."""
+    own = sorted(columns)
     if own in (["label", "path"], ["group", "label", "path"]) or set(columns) == set(COLUMNS):
         return
+    listed = ", ".join(repr(name) for name in columns[:12]) or "none"
     raise UsageError(
         f"{str(manifest)!r} has the columns {listed}. A list of images has the columns path,label "
-        "or path,label,group; options such as --group name further ones. A table needs --target "
-        "COLUMN (target=)."
+        "or path,label,group. A table needs --target COLUMN (target=)."
     )
 
 
@@ -244,8 +237,6 @@ def _add_row(listing: Listing, labels: dict[str, str], row: dict[str, str], wher
     if labels.setdefault(path, label) != label:
         raise DataError(f"{where}: {path!r} is labelled {label!r} here, {labels[path]!r} before")
     listing.add(path, label, row.get("group") or "")
-    for name, values in listing.columns.items():
-        values[path] = row.get(name) or ""
 
 
 @dataclass(frozen=True, slots=True)
