@@ -150,7 +150,7 @@ def test_inspect_describes_data_and_runs(command, command_process, photos, cells
     told = answer(command("inspect", photos, "--json"))
     assert json.dumps(COUNTS) in json.dumps(told)
     shown = command("inspect", cells, *TABLE).stdout
-    assert all(text in shown for text in ("size", "numeric", "rare (16)", "2 levels: a, b"))
+    assert all(text in shown for text in ("size", "numeric", "rare (16)", "2 categories: a, b"))
     assert answer(command("inspect", table_run, "--json"))["kind"] == "table"
 
 
@@ -261,11 +261,12 @@ def test_the_plan_of_an_evaluation_names_rare_units_and_writes_nothing(command, 
     assert not list(tmp_path.iterdir())
 
 
-def test_the_verdict_is_the_first_line_and_the_folder_the_last(report):
+def test_the_recommendation_is_the_first_line_and_the_folder_the_last(report):
     folder, run = report
     told = run.stdout.splitlines()
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    assert told[0].startswith(result["verdict"]["word"])
+    assert result["recommendation"]["sentence"].startswith(told[0])
+    assert any(line.startswith(result["verdict"]["word"]) for line in told)
     assert told[-1] == "rep"
     assert any(line.split()[:1] == ["gan"] for line in told)
     assert "plan: " in run.stderr
