@@ -66,6 +66,7 @@ def main(out: Path) -> None:
         out=out / "evaluation",
     )
     print(textwrap.fill(found.recommendation, 100))
+    print("\nIn code, of which `remedied` is a general form:\n", found.code, sep="\n")
     found.to_html(out / "report.html")
 
     chosen = found.to_dict()["recommendation"]

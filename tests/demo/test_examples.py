@@ -21,7 +21,7 @@ SAYS = {
     "05_pipeline_grid.py": "4 models were trained",
     "06_image_array_pipeline.py": "the saved model draws the same pictures: True",
     "07_training_script.py": "recall of rare digits",
-    "08_augmented_classifier.py": "chosen: ",
+    "08_command_line.py": "Correct the decision",
     "09_own_training_function.py": "the verdict: INSUFFICIENT DATA",
     "10_evaluate_report.py": "Correct the decision",
     "11_metrics.py": "expected: 0.97",
@@ -34,6 +34,7 @@ SAME_WORDS = {
     "03_tensorboard_callback.py",
     "05_pipeline_grid.py",
     "06_image_array_pipeline.py",
+    "08_command_line.py",
     "10_evaluate_report.py",
 }
 
@@ -68,6 +69,7 @@ RUN_IN_THE_GATE = {
     "04_table.py",
     "05_pipeline_grid.py",
     "07_training_script.py",
+    "08_command_line.py",
     "10_evaluate_report.py",
     "12_photos.py",
     "13_signals.py",
