@@ -42,7 +42,7 @@ from gan_augment.generators.model_file import ModelMeta
 from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.progress import Progress
-from gan_augment.storage.files import check_room, write_file
+from gan_augment.storage.files import write_file
 
 if TYPE_CHECKING:
     from gan_augment.commands.fit import FitPlan
@@ -212,7 +212,6 @@ def augment(
     table = options.target is not None
     with output(out, table=table, overwrite=overwrite) as part:
         job = _planned(source, out, options, meta, top_up, progress, match=match, mark=mark)
-        check_room(out.parent, 0, 2 if table else sum(job.data.counts.values()) + job.ends.added)
         trained = Path(model) if model else job.fitted(run, overwrite=overwrite)
         gan: Any = load_model(trained, threads=1) if trained else None
         job.settle(gan.meta_ if gan else None, alike=match)
@@ -385,7 +384,6 @@ def _write_table(
         table_rows(gan, blocks, data.names, read.schema, data=data, seed=seed, model=model),
         original=read.source,
         mark=mark,
-        rows_to_come=job.ends.added,
         advance=job.progress.advance,
     )
 

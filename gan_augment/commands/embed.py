@@ -81,13 +81,13 @@ def embed(
     for note in read.notes:
         progress.note(note)
     table = embedded(read.data, features, progress)
-    _write(table, out, overwrite=overwrite)
+    _write(table, out)
     n, width, seconds = len(read.data), features.n_features_out_, time.monotonic() - started_s
     how = f"{n} images at {size[1]} x {size[0]} px, {features.precision_}, to {width} features each"
     return EmbedResult(out, n, width, f"{how}: {seconds:.0f} s")
 
 
-def _write(table: Labelled, out: Path, *, overwrite: bool) -> None:
+def _write(table: Labelled, out: Path) -> None:
     """Write label, group and id of each row, and its features."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -98,7 +98,7 @@ def _write(table: Labelled, out: Path, *, overwrite: bool) -> None:
     frame.insert(0, "label", [table.names[label] for label in table.labels])
     frame.insert(1, "group", named)
     frame.insert(2, "id", ids)
-    with new_file(out, replace=overwrite) as file:
+    with new_file(out) as file:
         pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file)
 
 

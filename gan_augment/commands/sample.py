@@ -24,7 +24,6 @@ from gan_augment.kinds import kind_named
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp
 from gan_augment.progress import Progress
-from gan_augment.storage.files import check_room
 
 if TYPE_CHECKING:
     from gan_augment.data.tables.schema import TableSchema
@@ -105,7 +104,6 @@ def sample(
     elif mark:
         raise UsageError(f"--mark is for tables, and this run is of {meta.unit}")
     with output(out, table=table, overwrite=overwrite) as part:
-        check_room(out.parent, 0, 2 if table else sum(wanted.values()))
         gan: Any = load_model(run, threads=1)
         how: dict[str, Any] = {"seed": seed, "progress": progress}
         if table:
@@ -175,7 +173,6 @@ def _write_table(
         joined(first, np.zeros(1, int), gan.schema_),
         table_rows(gan, blocks, names, gan.schema_, seed=seed, model=run.name),
         mark=mark,
-        rows_to_come=total,
         advance=progress.advance,
     )
 

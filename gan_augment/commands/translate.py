@@ -24,7 +24,6 @@ from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
 from gan_augment.recipes import resolve_recipe
-from gan_augment.storage.files import check_room
 
 __all__ = ["TranslateResult", "TranslationPlan", "plan_translate", "translate"]
 
@@ -118,7 +117,6 @@ def translate(
     named |= {"model": model, "options": options}
     with output(out, overwrite=overwrite) as part:
         plan = plan_translate(data, progress=progress, **named)
-        check_room(out.parent, 0, sum(plan.counts.values()))
         kind, how = plan.kind, plan.kind.options
         trained = Path(model) if model else None
         trained = trained or fitted_for(kind, run, progress, overwrite=overwrite)

@@ -40,7 +40,6 @@ from gan_augment.progress import Progress
 from gan_augment.settings import read_toml
 from gan_augment.storage.files import (
     clean_stale,
-    move_file,
     move_folder,
     temporary_path,
     write_errors,
@@ -108,9 +107,10 @@ def output(path: Path, *, table: bool = False, overwrite: bool = False) -> Itera
             if not table:
                 move_folder(part, path)
                 return
+            check_absent(path, overwrite=overwrite)  # of other programs, meanwhile
             with write_errors(path):
                 for source in (part / path.name, manifest_path(part / path.name)):
-                    move_file(source, path.with_name(source.name), replace=overwrite)
+                    source.replace(path.with_name(source.name))
         finally:
             shutil.rmtree(part, ignore_errors=True)
 

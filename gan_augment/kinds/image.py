@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,19 +76,10 @@ class ImageKind(Kind):
         """Return one key per row; equal pixels have equal keys."""
         return [digest(image) for image in data.pixels]
 
-    def sha256(self, data: Labelled, unlabelled: Labelled | None = None) -> str:
-        """Return the fingerprint of pixels, labels, ids, groups and class names."""
-        total = hashlib.sha256(repr((data.pixels.shape, data.names)).encode())
-        total.update(np.ascontiguousarray(data.pixels).data)
-        total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
-        total.update("\0".join(data.ids.tolist()).encode())
-        if data.meta.scale:
-            total.update(repr((data.meta.scale, data.meta.rate)).encode())
-        if data.groups is not None:  # groups decide which rows are held out
-            total.update(b"\0groups" + np.ascontiguousarray(data.groups.astype("<i8")).tobytes())
-        if unlabelled is not None:
-            total.update(b"\0unlabelled" + self.sha256(unlabelled).encode())
-        return total.hexdigest()
+    def content(self, data: Labelled) -> Iterator[bytes | memoryview]:
+        """Yield shape, scale and pixels."""
+        yield repr((data.pixels.shape, data.meta)).encode()
+        yield np.ascontiguousarray(data.pixels).data
 
     def suffix(self, rate: int | None) -> str:
         """Return ".png"."""

@@ -6,8 +6,9 @@ Code that depends on the kind asks `data.kind`; it never looks at the type of th
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
@@ -98,8 +99,21 @@ class Kind(ABC):
         """Return one key per row; rows with equal content have equal keys."""
 
     @abstractmethod
+    def content(self, data: Labelled) -> Iterator[bytes | memoryview]:
+        """Yield the content of the rows, to be hashed."""
+
     def sha256(self, data: Labelled, unlabelled: Labelled | None = None) -> str:
-        """Return the fingerprint of the data as a hexadecimal string."""
+        """Return the fingerprint of rows, labels, ids, groups and class names, in hexadecimal."""
+        total = hashlib.sha256(repr((len(data), data.names)).encode())
+        for part in self.content(data):
+            total.update(part)
+        total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
+        total.update("\0".join(data.ids.tolist()).encode())
+        if data.groups is not None:  # groups decide which rows are held out
+            total.update(b"\0groups" + np.ascontiguousarray(data.groups.astype("<i8")).tobytes())
+        if unlabelled is not None:
+            total.update(b"\0unlabelled" + self.sha256(unlabelled).encode())
+        return total.hexdigest()
 
     def schema(self, data: Labelled, overrides: Any = None) -> Any:
         """Return the columns as inferred from the rows of a table; None for other kinds."""

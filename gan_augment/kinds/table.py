@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -93,25 +92,14 @@ class TableKind(Kind):
 
         return [str(value) for value in pd.util.hash_pandas_object(data.frame, index=False)]
 
-    def sha256(self, data: Labelled, unlabelled: Labelled | None = None) -> str:
-        """Return the fingerprint of names, dtypes, cells, labels, ids, groups and class names.
-
-        The index of the frame does not count.
-        """
+    def content(self, data: Labelled) -> Iterator[bytes | memoryview]:
+        """Yield names, dtypes and cells; the index does not count."""
         import pandas as pd
 
-        total = hashlib.sha256(repr((len(data), data.names)).encode())
         for number, (name, dtype) in enumerate(data.frame.dtypes.items()):
-            total.update(repr((name, str(dtype))).encode("utf-8", "surrogatepass"))
+            yield repr((name, str(dtype))).encode("utf-8", "surrogatepass")
             column = data.frame.iloc[:, number]
-            total.update(pd.util.hash_pandas_object(column, index=False).to_numpy().data)
-        total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
-        total.update("\0".join(data.ids.tolist()).encode())
-        if data.groups is not None:
-            total.update(b"\0groups" + np.ascontiguousarray(data.groups.astype("<i8")).tobytes())
-        if unlabelled is not None:
-            total.update(b"\0unlabelled" + self.sha256(unlabelled).encode())
-        return total.hexdigest()
+            yield pd.util.hash_pandas_object(column, index=False).to_numpy().data
 
     def schema(self, data: Labelled, overrides: Any = None) -> Any:
         """Return the columns as inferred from the rows; overrides: chosen kinds of columns."""

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from gan_augment.errors import GanAugmentError, OutputExistsError, WriteFailedError
+from gan_augment.errors import GanAugmentError, WriteFailedError
 
 _TEMPORARY = re.compile(r"(?P<name>.+)\.(?P<kind>tmp|old)-(?P<pid>[0-9]{1,10})")
 _CURES = {
@@ -30,27 +30,25 @@ _CURES = {
 }
 
 
-def write_file(path: Path, content: bytes, *, sync: bool = True, replace: bool = True) -> None:
+def write_file(path: Path, content: bytes, *, sync: bool = True) -> None:
     """Write a file atomically: a crash leaves the old file or the new one.
 
     Parameters
     ----------
     path
-        The file; parent folders are made.
+        The file; an earlier one is replaced, and parent folders are made.
     content
         All of its bytes.
     sync
         Whether to wait for the disk. Without it only a power cut can leave an empty file, which is
         acceptable for many small images.
-    replace
-        Whether an existing file is replaced; otherwise it is an OutputExistsError.
 
     Raises
     ------
     WriteFailedError
         If the disk refuses. The old file is intact then, and no temporary file is left.
     """
-    with new_file(path, sync=sync, replace=replace) as file:
+    with new_file(path, sync=sync) as file:
         file.write(content)
 
 
@@ -75,7 +73,7 @@ class NewFile(io.FileIO):
 
 
 @contextlib.contextmanager
-def new_file(path: Path, *, sync: bool = True, replace: bool = True) -> Iterator[NewFile]:
+def new_file(path: Path, *, sync: bool = True) -> Iterator[NewFile]:
     """Write a file piece by piece. It gets its name when the block ends.
 
     If the block raises, an earlier file is intact and the temporary file is gone. Parameters and
@@ -88,22 +86,12 @@ def new_file(path: Path, *, sync: bool = True, replace: bool = True) -> Iterator
                 yield file
                 if sync:
                     os.fsync(file.fileno())
-            move_file(temporary, path, replace=replace)
+            temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         if sync:
             sync_path(path.parent)
-
-
-def move_file(source: Path, path: Path, *, replace: bool) -> None:
-    """Rename a file. Without `replace`, an existing file of that name is an error."""
-    if not replace and path.exists():
-        raise OutputExistsError(
-            f"{str(path)!r} is there already, or appeared meanwhile; it was not replaced. Choose "
-            "another name, or --overwrite."
-        )
-    source.replace(path)
 
 
 def move_folder(source: Path, path: Path) -> None:
@@ -173,28 +161,6 @@ def write_errors(path: Path) -> Iterator[None]:
             f"could not write {str(path)!r}: {reason}. {cure} What was there before is intact."
         )
         raise WriteFailedError(message) from error
-
-
-def check_room(folder: Path, needed_bytes: int, files: int = 1) -> None:
-    """Raise WriteFailedError if the disk of `folder` has too little room. Writes nothing.
-
-    needed_bytes: the sum over all files; each takes at least one block. A disk that does not report
-    its free space counts as large enough.
-    """
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    try:
-        disk = os.statvfs(folder)
-    except OSError:
-        return
-    needed_bytes = max(needed_bytes, files * disk.f_frsize)
-    free_bytes = disk.f_bavail * disk.f_frsize
-    if needed_bytes > free_bytes or (disk.f_files and files > disk.f_favail):
-        raise WriteFailedError(
-            f"{files} files of {needed_bytes / 1e9:.3g} GB or more do not fit the disk of "
-            f"{str(folder)!r}, which has room for {disk.f_favail} of {free_bytes / 1e9:.3g} GB. "
-            "Ask for fewer, or write to another disk; nothing was written."
-        )
 
 
 def process_lives(pid: int) -> bool:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gan_augment.errors import OutputExistsError, WriteFailedError
+from gan_augment.errors import WriteFailedError
 from gan_augment.storage.files import (
-    check_room,
     clean_stale,
     move_folder,
     new_file,
@@ -74,23 +73,6 @@ def test_a_full_disk_is_one_line_with_a_cure(tmp_path):
         shutil.copyfile("/proc/version", "/dev/full")
 
 
-def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
-    def write(late: bool) -> None:
-        with new_file(tmp_path / "a", replace=False) as file:
-            file.write(b"ours")
-            if late:
-                (tmp_path / "a").write_bytes(b"theirs")
-
-    with pytest.raises(OutputExistsError):
-        write(late=True)
-    assert names(tmp_path) == {"a"}
-    assert (tmp_path / "a").read_bytes() == b"theirs"
-    (tmp_path / "a").unlink()
-    write(late=False)
-    assert names(tmp_path) == {"a"}
-    assert (tmp_path / "a").read_bytes() == b"ours"
-
-
 def test_a_file_in_pieces_appears_whole_with_its_size_and_checksum(tmp_path):
     def write(error: Exception | None = None) -> None:
         with new_file(tmp_path / "a") as file:
@@ -120,12 +102,3 @@ def test_a_folder_that_cannot_be_renamed_leaves_the_earlier_one(tmp_path, refuse
     move_folder(tmp_path / "new", tmp_path / "old")
     assert names(tmp_path) == {"old"}
     assert (tmp_path / "old" / "a").read_bytes() == b"new"
-
-
-def test_what_cannot_fit_the_disk_is_refused(tmp_path):
-    check_room(tmp_path / "new" / "folder", 1, 1)
-    with pytest.raises(WriteFailedError, match=r"1e\+09 GB or more do not fit"):
-        check_room(tmp_path / "new", 10**18)
-    with pytest.raises(WriteFailedError, match="nothing was written"):
-        check_room(tmp_path, 1, files=10**15)
-    assert names(tmp_path) == set()

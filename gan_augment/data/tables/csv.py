@@ -29,6 +29,7 @@ Delimiter = Literal[";", "\t", "|", ","]
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 MOST_BYTES = 1 << 30
+MOST_COLUMNS = 50_000
 LINES_SNIFFED = 1000
 _CONSISTENT = 0.9  # share of lines with as many cells as the header
 _BLOCK_BYTES = 1 << 24
@@ -151,6 +152,11 @@ def _read_text(path: Path) -> tuple[pa.Table, Dialect]:
             delimiter, width = sniff(text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text)
             if not width:
                 raise DataError(f"{str(path)!r} is empty; expected column names, then the rows.")
+            if width > MOST_COLUMNS:
+                raise DataError(
+                    f"{str(path)!r} has {width:,} columns; {MOST_COLUMNS:,} are the limit of CSV "
+                    "files. Save the table as Parquet, or leave some out."
+                )
             file.seek(0)
             table = arrow_csv.read_csv(
                 file,

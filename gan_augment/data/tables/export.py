@@ -17,7 +17,7 @@ from gan_augment.data.tables import is_parquet, manifest_path
 from gan_augment.data.tables.csv import Dialect
 from gan_augment.data.topup_plan import AddedOrigin
 from gan_augment.errors import DataError, UsageError
-from gan_augment.storage.files import NewFile, check_room, new_file
+from gan_augment.storage.files import NewFile, new_file
 
 MANIFEST_COLUMNS = ("row", "label", "origin", "source", "index")
 MARK = "origin"
@@ -172,7 +172,6 @@ def write_table(
     *,
     original: TableFile | None = None,
     mark: bool = False,
-    rows_to_come: int = 0,
     advance: Callable[[int], None] = lambda done: None,
 ) -> int:
     """Write a table, then its manifest, each whole or not at all; return the number of new rows.
@@ -182,15 +181,12 @@ def write_table(
     file's name, and their number as index. The last line has the origin `table`, the sha256 of OUT
     as source, and the number of all rows as index. It shows that OUT is complete.
 
-    dialect: the CSV's; None for the default. example: some rows with every column. rows_to_come:
-    new rows in all, to check the free space early. advance: called with the new rows so far. Raises
-    UsageError for an existing mark, DataError if the original changed since it was read,
-    WriteFailedError for a full disk; an earlier OUT is intact then.
+    dialect: the CSV's; None for the default. example: some rows with every column. advance: called
+    with the new rows so far. Raises UsageError for an existing mark, DataError if the original
+    changed since it was read, WriteFailedError for a full disk; an earlier OUT is intact then.
     """
     if mark:
         check_mark(list(example.columns))
-    if original:
-        original.check_unchanged()
     first, done, manifest_lines = original.rows if original else 0, 0, Dialect().lines
     dialect = dialect or Dialect(delimiter="\t" if out.suffix.lower() == ".tsv" else ",")
     with new_file(manifest_path(out)) as manifest:
@@ -205,13 +201,10 @@ def write_table(
                 if original:
                     original.check_unchanged()
                     manifest.write(manifest_lines([(0, "", "real", original.path.name, first)]))
-                begun = table.tell()
                 for part in added:
                     add(part)
                     manifest.write(manifest_lines(part.entries(first + done)))
                     done += len(part.frame)
-                    bytes_a_row = (table.tell() - begun + manifest.tell()) // max(done, 1)
-                    check_room(out.parent, bytes_a_row * (rows_to_come - done), 2)
                     advance(done)
         total = first + done
         manifest.write(

@@ -44,7 +44,6 @@ LEAST_ROWS_OF_A_CODE = 5
 SPIKE_SHARE = 0.05
 FEWEST_DISTINCT_WITH_SPIKES = 20
 MOST_DECIMALS = 12
-MANY_CLASSES = 100
 LARGEST = 1e300  # differences of larger numbers overflow
 PATTERNS = tuple(
     date + clock
@@ -70,7 +69,7 @@ _FAMILIES: dict[ColumnKind, tuple[Family, ...]] = {
 
 @dataclass(frozen=True)
 class ReadTarget:
-    """Labels of rows, and how they are written. notes: sentences for the user.
+    """Labels of rows, and how they are written.
 
     labels: int64 (N,) indices into class_names. column: its categories are the labels in the data.
     """
@@ -78,7 +77,6 @@ class ReadTarget:
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     column: Column
-    notes: tuple[str, ...]
 
 
 def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> TableSchema:
@@ -185,10 +183,7 @@ def read_target(series: pd.Series, *, separate: bool = False) -> ReadTarget:
         "categories": tuple(by_class[label] for label in range(len(names))),
         "why": f"{len(names):,} classes",
     }
-    notes: tuple[str, ...] = ()
-    if len(names) > max(MANY_CLASSES, len(series) // 2):
-        notes = (f"{where} has {len(names):,} classes in {len(series):,} rows: a number?",)
-    return ReadTarget(labels[codes], names, _column(cells, name, cells.series.dtype, facts), notes)
+    return ReadTarget(labels[codes], names, _column(cells, name, cells.series.dtype, facts))
 
 
 def column_names(frame: pd.DataFrame) -> list[Name]:

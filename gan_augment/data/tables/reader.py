@@ -98,7 +98,7 @@ def read_frame(
     known = {"target": classes.column, "position": position}
     schema = infer_schema(frame, overrides).model_copy(update=known)
     table = TABLE.of(frame, classes.labels, _row_ids(len(frame)), class_names=classes.class_names)
-    return ReadTable(table, schema, (*classes.notes, *_notes(table, schema)))
+    return ReadTable(table, schema, tuple(_notes(table, schema)))
 
 
 def read_table(
