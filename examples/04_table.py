@@ -16,7 +16,7 @@ from gan_augment import TabularGAN, read_frame
 
 
 def orders(rows: int = 600) -> pd.DataFrame:
-    """Orders of a shop; one in fifteen is a fraud. Numbers, levels, dates, missing cells, an id."""
+    """Orders of a shop; one in fifteen is a fraud. Numbers, categories, dates, gaps, an id."""
     rng = np.random.default_rng(0)
     fraud = rng.random(rows) < 1 / 15
     amount = np.round(rng.lognormal(3 + fraud, 0.8), 2)

@@ -85,7 +85,7 @@ def run(tmp_path_factory, data_folder) -> Path:
 
 
 def write_table_file(path: Path, counts: dict[str, int]) -> Path:
-    """A CSV with semicolons, decimal commas and no last line end: ids, numbers, levels, days."""
+    """A CSV with semicolons, decimal commas and no last line end: ids, numbers, words, days."""
     rng = np.random.default_rng(0)
     labels = [label for label, n in counts.items() for _ in range(n)]
     rows = []

@@ -379,7 +379,7 @@ def test_a_kind_can_be_forced_where_it_makes_sense(cells: Any, forced: str, chec
         (pd.Series([[1], [2]]), None, "list.*convert it first"),
         (pd.Series([{"a": 1}, None]), None, "dict"),
         (pd.Series([1.0, 0.0], dtype="Sparse[float64]"), None, "Sparse"),
-        (pd.Series([1.5], dtype="double[pyarrow]"), None, "double.*convert_dtypes"),
+        (pd.Series([1.5], dtype="double[pyarrow]"), None, "double.*Table.from_pandas"),
         (pd.Series([(1, 2), "a"]), None, "str, tuple"),
         (pd.Series([1, "1"]), None, "int, str"),
         ([10**30, 1], None, "type int"),

@@ -49,7 +49,7 @@ def mixed(n: int = 240) -> pd.DataFrame:
             "few": rng.choice(list("abc"), n),
             "flag": rng.random(n) < 0.5,
             "many": rng.choice([f"level {i}" for i in range(60)], n),
-            "moment": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 999, n), "h"),
+            "date": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 999, n), "h"),
         }
     )
     frame["some"] = pd.Series(rng.choice(list("xy"), n)).where(rng.random(n) < 0.9)

@@ -333,7 +333,7 @@ def test_a_group_and_a_time_are_no_features_and_a_missing_group_stands_alone() -
         pd.to_datetime(["2024-10-01", "2024-09-30", "2024-10-02"]),
     ],
 )
-def test_rows_are_ordered_by_numbers_and_moments(times: object) -> None:
+def test_rows_are_ordered_by_numbers_and_dates(times: object) -> None:
     found = row_times(pd.Series(times, name="when"))
     assert found[1] == found.min() < found[0]
 

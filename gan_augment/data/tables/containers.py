@@ -228,7 +228,7 @@ def _unsupported(series: pd.Series, what: str) -> DataError:
     return DataError(
         f"column {series.name!r} holds {what}, which is not supported; convert it first: to "
         "numbers with astype(float), to dates with pandas.to_datetime, to text with astype(str), "
-        "Arrow's dtypes with convert_dtypes(dtype_backend='numpy_nullable'). Or drop it."
+        "Arrow's dtypes with pyarrow.Table.from_pandas(frame). Or drop it."
     )
 
 

@@ -147,9 +147,8 @@ def _read_text(path: Path) -> tuple[pa.Table, Dialect]:
     delimiter: Delimiter = ","
     try:
         with regular_file(path, MOST_BYTES) as file:
-            start = file.read(1 << 20)
-            text = start.decode("utf-8-sig", "replace")
-            delimiter, width = sniff(text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text)
+            start = file.read(1 << 20) + file.readline()
+            delimiter, width = sniff(start.decode("utf-8-sig", "replace"))
             if not width:
                 raise DataError(f"{str(path)!r} is empty; expected column names, then the rows.")
             if width > MOST_COLUMNS:
