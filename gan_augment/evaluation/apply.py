@@ -20,7 +20,13 @@ import numpy as np
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.design import Column, Design
-from gan_augment.evaluation.estimators import name_of, new_estimator, new_object, weigh_evenly
+from gan_augment.evaluation.estimators import (
+    name_of,
+    new_estimator,
+    new_object,
+    prepares_rows,
+    weigh_evenly,
+)
 from gan_augment.evaluation.options import ARMS, Arm
 from gan_augment.options import FitOptions, TopUp
 
@@ -149,11 +155,14 @@ def _kinds(design: Design) -> dict[str | int, str] | None:
 
 def _estimator(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines:
     """Return the lines that fit a scikit-learn classifier with the remedy to X and y."""
-    learner, data = design.learner, design.learned
-    estimator = new_estimator(learner.source, design.seed_of("learner", design.first_repeat[0]))
+    data = design.learned
+    estimator = new_estimator(
+        design.learner.source, design.seed_of("learner", design.first_repeat[0])
+    )
     weights = weigh_evenly(estimator, data.labels) if arm.weighed else {}
     lines = [f"learner = {_written(estimator, imports, name_of(estimator))}"]
-    if learner.encodes:
+    encodes = not prepares_rows(estimator)
+    if encodes:
         encoder = imports.call(FACE, "TableEncoder", columns=_kinds(design))
         frozen = imports.call("sklearn.frozen", "FrozenEstimator", f"{encoder}.fit(X)")
         lines += [f"encoder = {frozen}  # of the real rows only"]
@@ -176,7 +185,7 @@ def _estimator(design: Design, arm: Arm, decision: Column, imports: Imports) -> 
         lines += [f"learner = {both}"]
     passed = ""
     for name in weights:
-        step = f"{type(estimator).__name__.lower()}__" if learner.encodes else ""
+        step = f"{type(estimator).__name__.lower()}__" if encodes else ""
         even = imports.call("sklearn.utils", "compute_sample_weight", '"balanced"', "y")
         passed += f", {step}{name}={even}"
     return [*lines, f"model = learner.fit(X, y{passed})"]

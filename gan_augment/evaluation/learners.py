@@ -119,8 +119,7 @@ class Learner:
     fit: (training set, seed) -> `Fitted`; raises DataError. weighs, balances: whether it supports
     class weights, and whether it gives every class the same weight itself. methods: the training
     methods that it supports. params, updates, code: its settings as JSON, the updates of a network,
-    and the "module:name" of the user's code. source, encodes: of a scikit-learn classifier, what
-    makes it, and whether the columns of a table are encoded for it.
+    and the "module:name" of the user's code. source: what makes a scikit-learn classifier.
     """
 
     name: str
@@ -132,7 +131,6 @@ class Learner:
     updates: int | None = None
     code: str | None = None
     source: Any = None
-    encodes: bool = False
 
     def described(self) -> dict[str, Any]:
         """Return name, settings and, for a user's module, its sha256 as JSON."""
@@ -170,8 +168,7 @@ def learner_of(
     >>> learner.fit(Training(table, table), seed=0).scores(table).values.shape
     (12, 2)
     """
-    images = not data.kind.tabular
-    names = ("cnn",) if images else TABLE_LEARNERS
+    names = TABLE_LEARNERS if data.kind.tabular else ("cnn",)
     source = names[0] if source is None else source
     ours = isinstance(source, str) and source in names
     code = source if isinstance(source, str) and not ours else None
@@ -180,7 +177,7 @@ def learner_of(
             f"there is no learner {source!r}; expected {', '.join(names)}, or module:name of "
             f"your own.{did_you_mean(source, names)}"
         )
-    if images and (ours or _trains(source)):
+    if not data.kind.tabular and (ours or _trains(source)):
         return _network_learner(source, code, updates or UPDATES, signals=data.kind is SIGNAL)
     made = _named(source) if ours else source
     example = new_estimator(made, 0)
@@ -200,7 +197,6 @@ def learner_of(
         params={n: v for n, v in params.items() if n.rpartition("__")[2] != "random_state"},
         code=code,
         source=made,
-        encodes=schema is not None,
     )
 
 

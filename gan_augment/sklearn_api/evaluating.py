@@ -81,18 +81,11 @@ def evaluate(
     rows, named = _read(data, y, augmenter), y if isinstance(y, str | int) else None
     given = test if isinstance(test, tuple) else (test, named)
     tested = None if test is None else _read(given[0], given[1], augmenter).data
-    labels = dict(zip(rows.labels.names, rows.labels.values.tolist(), strict=True))
-    return run(
-        rows.data,
-        _options(augmenter, rows, settings),
-        test=tested,
-        origin=Origin(loader=is_dataset(data), labels=labels),
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-        on_plan=lambda plan: plan.check(force or resume),
-        progress=progress or LogProgress("evaluate"),
-    )
+    how: dict[str, Any] = {"out": out, "resume": resume, "overwrite": overwrite, "test": tested}
+    how |= {"origin": Origin(loader=is_dataset(data), labels=rows.labels.by_name)}
+    how |= {"progress": progress or LogProgress("evaluate")}
+    options = _options(augmenter, rows, settings)
+    return run(rows.data, options, on_plan=lambda plan: plan.check(force or resume), **how)
 
 
 def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:

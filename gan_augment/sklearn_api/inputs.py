@@ -43,9 +43,14 @@ class ClassLabels:
     names: tuple[str, ...]
     values: NDArray[Any]
 
+    @property
+    def by_name(self) -> dict[str, Label]:
+        """Return {class: its label as a Python scalar}."""
+        return dict(zip(self.names, self.values.tolist(), strict=True))
+
     def label_of(self, name: str) -> Label:
         """Return the label of a class as a Python scalar."""
-        return self.values.tolist()[self.names.index(name)]
+        return self.by_name[name]
 
     def name_of(self, label: Label) -> str:
         """Return the class name of a label. Raises UnknownClassError."""
