@@ -1,6 +1,6 @@
-"""Classical augmentation: a batch of images or signals, or a pipeline of albumentations.
+"""Classical augmentation of a batch of images or signals.
 
-albumentations is imported with the first pipeline, since the import takes a second. Signals are
+albumentations is imported by `trivial_augment`, since the import takes a second. Signals are
 jittered, scaled, warped in time and shifted as in Um et al. 2017, "Data Augmentation of Wearable
 Sensor Data for Parkinson's Disease Monitoring using Convolutional Neural Networks".
 """
@@ -8,16 +8,14 @@ Sensor Data for Parkinson's Disease Monitoring using Convolutional Neural Networ
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from random import Random
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from gan_augment.errors import UsageError
 from gan_augment.rng import rng_for
 
 JITTER = 0.02
@@ -31,20 +29,12 @@ SHIFT = 0.05
 """Largest shift, relative to the length."""
 PROBABILITY = 0.8
 
+Pixels = NDArray[np.uint8]
 Windows = NDArray[np.float32]
+Rng = np.random.Generator
 
 
-class Pipeline(Protocol):
-    """The part of `albumentations.Compose` that is used."""
-
-    def set_random_state(self, random_generator: np.random.Generator, py_random: Random) -> None:
-        """Draw from these two random number generators from now on."""
-
-    def __call__(self, *, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.uint8]]:
-        """Return {"image": changed} for an image, uint8 (H, W, C)."""
-
-
-def small_changes(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def small_changes(pixels: Pixels, rng: Rng) -> Pixels:
     """Rotate, scale, shift and light images slightly, which keeps the class of most.
 
     Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array. With p = .8 each: up to 10
@@ -76,11 +66,17 @@ def small_changes(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArra
     return np.asarray(changed.numpy())
 
 
-def trivial_pipeline(shape: tuple[int, int, int]) -> Pipeline:
-    """Return a pipeline of one change per image, any of fourteen, equally likely.
+def trivial_augment(shape: tuple[int, int, int]) -> Callable[[Pixels, Rng], Pixels]:
+    """Return a function that makes one change per image, any of fourteen, equally likely.
 
-    shape: (H, W, C); colours change only with 1 or 3 channels. Source: Müller & Hutter 2021,
-    "TrivialAugment", in RandAugment's ranges.
+    shape: (H, W, C); colours change only with 1 or 3 channels. The function takes uint8 (N, H, W,
+    C) and returns a new array. Source: Müller & Hutter 2021, "TrivialAugment", in RandAugment's
+    ranges.
+
+    >>> import numpy as np
+    >>> change = trivial_augment((8, 8, 3))
+    >>> change(np.zeros((2, 8, 8, 3), np.uint8), np.random.default_rng(0)).shape
+    (2, 8, 8, 3)
     """
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else the import calls out
     import albumentations as A
@@ -105,38 +101,20 @@ def trivial_pipeline(shape: tuple[int, int, int]) -> Pipeline:
         softer = A.GaussianBlur(blur_limit=3, sigma_limit=(0.1, 0.8), p=1)
         steps += [A.AutoContrast(p=1), A.Equalize(p=1), A.OneOf([sharper, softer], p=1)]
         steps += [coloured(name) for name in ("brightness", "contrast", "saturation")]
-    pipeline: Pipeline = A.Compose([A.OneOf(steps, p=1)])
-    return pipeline
+    pipeline = A.Compose([A.OneOf(steps, p=1)])
 
+    def changed(pixels: Pixels, rng: Rng) -> Pixels:
+        images = np.empty_like(pixels)
+        for i, seed in enumerate(rng.integers(2**31, size=len(pixels)).tolist()):
+            # Compose.set_random_seed would give every step the same numbers
+            pipeline.set_random_state(rng_for(seed, "pipeline"), Random(seed))
+            images[i] = pipeline(image=pixels[i].copy())["image"]
+        return images
 
-def augment_batch(
-    pipeline: Pipeline, pixels: NDArray[np.uint8], rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    """Pass every image through the pipeline, each under its own seed drawn from `rng`.
-
-    Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array. Raises UsageError if the
-    pipeline changes shape or type.
-
-    >>> import numpy as np
-    >>> pixels = np.zeros((2, 8, 8, 3), np.uint8)
-    >>> augment_batch(trivial_pipeline((8, 8, 3)), pixels, np.random.default_rng(0)).shape
-    (2, 8, 8, 3)
-    """
-    changed = np.empty_like(pixels)
-    for i, seed in enumerate(rng.integers(2**31, size=len(pixels)).tolist()):
-        # Compose.set_random_seed would give every step the same numbers
-        pipeline.set_random_state(rng_for(seed, "pipeline"), Random(seed))
-        image = pipeline(image=pixels[i].copy())["image"]
-        if image.shape != changed.shape[1:] or image.dtype != np.uint8:
-            raise UsageError(
-                f"the pipeline turned uint8 {changed.shape[1:]} into {image.dtype} {image.shape}; "
-                "expected the same shape and type. Remove steps that crop, pad or convert."
-            )
-        changed[i] = image
     return changed
 
 
-def change_signals(x: Windows, rng: np.random.Generator) -> Windows:
+def change_signals(x: Windows, rng: Rng) -> Windows:
     """Jitter, scale, warp and shift windows a little, each with p = .8, which keeps most classes.
 
     Shapes: float32 (N, 1, L, C) -> float32 (N, 1, L, C), a new array, in -1..1.
@@ -159,7 +137,7 @@ def change_signals(x: Windows, rng: np.random.Generator) -> Windows:
     return changed
 
 
-def warped(length: int, chosen: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float64]:
+def warped(length: int, chosen: NDArray[np.bool_], rng: Rng) -> NDArray[np.float64]:
     """Return the place where each sample is read, (N, length), at a pace of 1 +- `WARP`."""
     pace = 1 + chosen * rng.uniform(-WARP, WARP, (len(chosen), KNOTS))
     knots = np.linspace(0, KNOTS - 1, length - 1)

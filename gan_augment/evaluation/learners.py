@@ -12,12 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.augment.classical import (
-    augment_batch,
-    change_signals,
-    small_changes,
-    trivial_pipeline,
-)
+from gan_augment.augment.classical import change_signals, small_changes, trivial_augment
 from gan_augment.classifier import Augmentation, SmallCNN, train_classifier
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
@@ -345,7 +340,7 @@ def small_cnn(training: Training, seed: int, updates: int) -> SmallCNN:
     data, method = training.data, training.method
     augment: Augmentation = change_signals if data.kind is SIGNAL else small_changes
     if method == "trivial_augment":
-        augment = partial(augment_batch, trivial_pipeline(data.image_shape))
+        augment = trivial_augment(data.image_shape)
     loss: torch.nn.Module
     if method.endswith("balanced_softmax"):
         loss = LogitAdjustedLoss(np.bincount(data.labels, minlength=len(data.names)))

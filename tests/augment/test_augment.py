@@ -12,9 +12,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gan_augment.augment.classical import augment_batch, small_changes, trivial_pipeline
+from gan_augment.augment.classical import small_changes, trivial_augment
 from gan_augment.augment.diff_augment import apply, draw_moves
-from gan_augment.errors import UsageError
 from gan_augment.recipes import AugmentSettings
 from gan_augment.rng import rng_for
 
@@ -61,7 +60,7 @@ class Fixed:
 def test_a_batch_is_changed_as_albumentations_changes_a_picture_with_the_same_draws(
     shape: tuple[int, int, int],
 ) -> None:
-    trivial_pipeline(shape)  # imports albumentations without its check for updates
+    trivial_augment(shape)  # imports albumentations without its check for updates
     import albumentations as A
 
     height, width, channels = shape
@@ -91,18 +90,6 @@ def test_a_batch_is_changed_as_albumentations_changes_a_picture_with_the_same_dr
         assert np.abs(changed.astype(int) - theirs).max() <= 3  # it keeps whole numbers in between
 
 
-def test_a_pipeline_that_changes_the_size_is_refused_with_the_cure() -> None:
-    class Cropping:
-        def set_random_state(self, *generators: object) -> None:
-            pass
-
-        def __call__(self, *, image: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
-            return {"image": image[2:]}
-
-    with pytest.raises(UsageError, match="Remove steps that crop"):
-        augment_batch(Cropping(), pictures((8, 8, 1)), np.random.default_rng(0))
-
-
 @pytest.mark.slow
 def test_importing_the_door_loads_no_albumentations_and_opening_it_calls_nobody() -> None:
     script = (
@@ -110,9 +97,9 @@ def test_importing_the_door_loads_no_albumentations_and_opening_it_calls_nobody(
         "def refuse(*a, **k): raise SystemExit('a connection was tried')\n"
         "socket.socket.connect = refuse\n"
         "socket.getaddrinfo = refuse\n"
-        "from gan_augment.augment.classical import trivial_pipeline\n"
+        "from gan_augment.augment.classical import trivial_augment\n"
         "assert 'albumentations' not in sys.modules\n"
-        "trivial_pipeline((8, 8, 1))\n"
+        "trivial_augment((8, 8, 1))\n"
         "assert 'albumentations' in sys.modules\n"
     )
     environment = {k: v for k, v in os.environ.items() if k != "NO_ALBUMENTATIONS_UPDATE"}
@@ -125,10 +112,8 @@ def test_importing_the_door_loads_no_albumentations_and_opening_it_calls_nobody(
 def test_trivial_augment_makes_one_of_its_changes_a_picture_each_as_likely() -> None:
     pixels = np.zeros((1400, 8, 8, 3), np.uint8)
     pixels[:, 2:6, 2:6] = (40, 90, 200)  # a square on black, which every change but one shows
-    pipeline = trivial_pipeline((8, 8, 3))
-    changed = augment_batch(pipeline, pixels, np.random.default_rng(0))
+    changed = trivial_augment((8, 8, 3))(pixels, np.random.default_rng(0))
     moved = changed[:, [0, -1]].any(axis=(1, 2, 3)) | changed[:, :, [0, -1]].any(axis=(1, 2, 3))
-    assert len(pipeline.transforms[0].transforms) == 14  # type: ignore[attr-defined]
     same = (changed == pixels).all(axis=(1, 2, 3)).mean()
     assert 1 / 14 - 0.02 < same < 5 / 14  # identity; and turns, bits or light too small to be seen
     assert 0.02 < moved.mean() < 6 / 14

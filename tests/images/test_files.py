@@ -250,9 +250,6 @@ def test_what_is_no_regular_file_or_has_an_impossible_name_is_rejected(folder):
     os.mkfifo(root / "cat" / "pipe.png")  # and not waited for
     name = os.fsencode(root / "cat") + b"/\xff\xfe.png"
     Path(os.fsdecode(name)).write_bytes(image)
-    deep = root / "dog" / ("d" * 200) / ("e" * 200) / ("f" * 150)
-    deep.mkdir(parents=True)
-    (deep / "x.png").write_bytes(image)
     (root / "dog" / "album.png").mkdir()  # a folder, entered as one
     (root / "dog" / "album.png" / "in.png").write_bytes(image)
     read = read_images(root, skip_bad=True)
@@ -260,8 +257,7 @@ def test_what_is_no_regular_file_or_has_an_impossible_name_is_rejected(folder):
     rejected = {path.encode(): why for path, (_, why) in read.scan.rejected.items()}  # printable
     assert rejected.pop(b"cat/pipe.png") == "it is not a regular file"
     assert rejected.pop(b"cat/\\udcff\\udcfe.png") == "its name is not valid UTF-8"
-    (why,) = rejected.values()
-    assert "512 is the limit" in why
+    assert not rejected
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", "\x7f", " ", "x" * 201])

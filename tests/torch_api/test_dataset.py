@@ -112,18 +112,6 @@ def test_the_classes_that_the_model_was_fitted_to_top_up_are_topped_up(images):
     assert data.counts["3"]["repeat"] == 0 < data.counts["7"]["synthetic"]
 
 
-def test_an_augmenter_that_holds_its_model_is_taken(images):
-    class Augmenter:
-        def fit(self, X, y=None):
-            self.classes_ = np.array([0, 3, 7])  # as in scikit-learn
-            self.generator_ = Repeats().fit(X)
-            return self
-
-    augmenter = Augmenter()
-    for _ in range(2):
-        assert AugmentedDataset(images, augmenter).counts["7"]["synthetic"] > 0
-
-
 def test_a_run_folder_is_taken(images, gan: ImageGAN, tmp_path: Path):
     gan.save(tmp_path / "run" / "model.safetensors")
     ours, theirs = AugmentedDataset(images, gan), AugmentedDataset(images, tmp_path / "run")

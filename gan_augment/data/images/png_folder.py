@@ -26,10 +26,8 @@ Origin = Literal["real", "repeat", "synthetic", "companion"]
 LONGEST_BYTES = 240  # of a name; a disk takes 255, some of them for the suffix while it is written
 MOST_MANIFEST_BYTES = 1 << 30
 _UNSAFE = frozenset('%/\\<>:"|?*')
-_RESERVED = frozenset(  # the manifest, and device names of Windows
-    ["manifest.csv", "con", "prn", "aux", "nul"]
-    + [f"{port}{n}" for port in ("com", "lpt") for n in range(10)]
-)
+_ESCAPES = {code: ascii(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
+"""Control characters, as backslash escapes."""
 SOURCE = "Source"
 
 
@@ -95,14 +93,9 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
     writer.writerow(COLUMNS)
     for row in rows:
         index = "" if row.index is None else row.index
-        label, source = _visible(row.label), _visible(row.source)
+        label, source = row.label.translate(_ESCAPES), row.source.translate(_ESCAPES)
         writer.writerow([row.path, label, row.origin, source, index, ""])
     write_file(path, text.getvalue().encode("utf-8", "surrogatepass"))
-
-
-def _visible(text: str) -> str:
-    """Return text with control characters as backslash escapes."""
-    return "".join(ascii(c)[1:-1] if unicodedata.category(c) == "Cc" else c for c in text)
 
 
 def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
@@ -142,17 +135,17 @@ def safe_name(name: str) -> str:
     """Return `name` as one path component that is safe on every system.
 
     Separators, `%`, control and invisible characters, a leading or trailing dot or space, and the
-    first letter of reserved names become %XX of their UTF-8 bytes; everything else stays. A result
-    beyond 255 bytes is cut and ends in `%~` and 16 hex digits of the name's hash; the manifest
+    first letter of "manifest.csv" become %XX of their UTF-8 bytes; everything else stays. A result
+    beyond 240 bytes is cut and ends in `%~` and 16 hex digits of the name's hash; the manifest
     holds the true name. Raises ValueError for an empty name.
 
-    >>> safe_name("cat"), safe_name("a/b"), safe_name(".."), safe_name("nul")
-    ('cat', 'a%2Fb', '%2E%2E', '%6Eul')
+    >>> safe_name("cat"), safe_name("a/b"), safe_name("..")
+    ('cat', 'a%2Fb', '%2E%2E')
     """
     if not name:
         raise ValueError("a class name cannot be empty")
     ends = {0, len(name) - 1} if name[0] in ". " or name[-1] in ". " else set()
-    reserved = {name.casefold(), name.split(".")[0].strip().casefold()} & _RESERVED
+    reserved = name.casefold() == MANIFEST
     encoded: list[str] = []
     for i, character in enumerate(name):
         unsafe = not character.isprintable() or character in _UNSAFE

@@ -22,7 +22,6 @@ from gan_augment.errors import DataError, UnreadableFilesError, UsageError
 from gan_augment.input_files import read_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff")
-LONGEST_PATH = 512  # characters below the root; ids are arrays of fixed width
 UNLABELLED = "unlabelled"
 PARTS = ("train", "test", "val", "valid", "validation")
 
@@ -144,8 +143,6 @@ def _files_below(listing: Listing, ignored: Counter[str]) -> Iterator[str]:
 
 def _file_problem(root: Path, path: str) -> str | None:
     """Return why the file at `path` below the resolved `root` must not be opened, or None."""
-    if len(path) > LONGEST_PATH:
-        return f"its path is {len(path)} characters long; {LONGEST_PATH} is the limit"
     if _printable(path) != path or "\0" in path:
         return "its name is not valid UTF-8"
     try:
