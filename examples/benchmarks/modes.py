@@ -32,7 +32,7 @@ from images_rivals import Journal
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gan_augment.data.batches import RowBatches
+from gan_augment.data.batches import Batches
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.machine import compute_config
 from gan_augment.networks.ensembles import new_discriminators, new_generators
@@ -216,7 +216,7 @@ def toy_run(setting: Setting, mixture: Mixture, seed: int) -> Run:
         generator_terms=(feature_matching,) if recipe.objective.feature_matching > 0 else (),
     )
     rows, labels = torch.from_numpy(mixture.rows(ROWS, 0)), np.zeros(ROWS, dtype=np.int64)
-    batches = RowBatches(rows, labels, 1, size=recipe.batch, power=1.0)
+    batches = Batches(rows, labels, 1, size=recipe.batch, power=1.0, device=rows.device)
     return Run(parts, batches, new_state(parts, seed), recipe.steps, Unscored())
 
 

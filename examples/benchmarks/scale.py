@@ -61,7 +61,7 @@ def steps(recipe: str, out: Path, batch: int, side: int = SIDE, classes: int = 1
     import torch
     import torch.distributed as dist
 
-    from gan_augment.data.batches import PairedBatches
+    from gan_augment.data.batches import Batches
     from gan_augment.distributed import all_ranks
     from gan_augment.kinds.image import IMAGE
     from gan_augment.machine import compute_config, threads
@@ -93,8 +93,10 @@ def steps(recipe: str, out: Path, batch: int, side: int = SIDE, classes: int = 1
     with all_ranks(), threads(1):
         compute = compute_config("cpu", "float32", 1)
         parts = build(settings, data.image_shape, len(data.names), compute)
-        batches = PairedBatches(
-            data,
+        batches = Batches(
+            data.pixels,
+            data.labels,
+            len(data.names),
             size=batch,
             power=settings.label_power,
             padded=Geometry.of(data.image_shape).padded,

@@ -22,7 +22,7 @@ from textbook import DCGANLoop, TextbookLoop
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from gan_augment.data.batches import PairedBatches
+from gan_augment.data.batches import Batches
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.generators.image_sampler import ImageSampler, encode_anchors
 from gan_augment.kinds.image import IMAGE
@@ -63,8 +63,10 @@ def ours(data: Labelled, precision: str, threads_: int) -> tuple[Run, Step]:
     """Steps of the real loop in its adversarial phase: batches, augmentation, EMA and all."""
     compute = compute_config("cpu", precision, threads_)
     parts = build(resolve_recipe("auto"), data.image_shape, len(data.names), compute)
-    batches = PairedBatches(
-        data,
+    batches = Batches(
+        data.pixels,
+        data.labels,
+        len(data.names),
         size=parts.recipe.batch,
         power=parts.recipe.label_power,
         padded=Geometry.of(data.image_shape).padded,

@@ -129,7 +129,7 @@ def _timed_step() -> tuple[str, float]:
     """Return the machine in words, and the speed of a training step in images/s."""
     import numpy as np
 
-    from gan_augment.data.batches import PairedBatches
+    from gan_augment.data.batches import Batches
     from gan_augment.generators.time_budget import step_seconds
     from gan_augment.kinds.image import IMAGE
     from gan_augment.machine import compute_config
@@ -143,8 +143,10 @@ def _timed_step() -> tuple[str, float]:
     pixels = rng_for(0, "doctor").integers(0, 256, (_ROWS, *shape), dtype=np.uint8)
     data = IMAGE.of(pixels, labels.astype(np.int64), np.arange(_ROWS).astype(np.str_))
     parts = build(recipe, shape, len(data.names), machine)
-    batches = PairedBatches(
-        data,
+    batches = Batches(
+        data.pixels,
+        data.labels,
+        len(data.names),
         size=recipe.batch,
         power=recipe.label_power,
         padded=Geometry.of(shape).padded,

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_augment.kinds.kind import Labelled
 from gan_augment.networks.geometry import to_network
 from gan_augment.rng import rng_for
+
+Rows = Tensor | NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -35,23 +36,29 @@ class Batches:
     """Draw batches of `size` rows in same-class pairs; labels follow q_c ~ n_c^power.
 
     A batch is a pure function of (seed, step, turn); rows are drawn with replacement over steps.
-    labels: int64 (N,), below `classes`. power: 1 is the data's own share of each class, 0 an equal
-    share; the same for reals and fakes. among: the rows to draw from; None for all. unlabelled:
-    rows without a class; each batch also draws `size` of them.
+    rows: encoded rows (N, width) on the device, or pixels (N, H, W, C), which become edge-padded to
+    `padded` px. labels: int64 (N,), below `classes`. power: 1 is the data's own share of each
+    class, 0 an equal share; the same for reals and fakes. among: the rows to draw from; None for
+    all. partners: int64 (N,), a row whose channels are appended to those of each row; or None.
+    unlabelled: rows without a class; each batch also draws `size` of them.
     """
 
     def __init__(
         self,
+        rows: Rows,
         labels: NDArray[np.int64],
         classes: int,
         *,
         size: int,
         power: float,
         device: torch.device,
+        padded: tuple[int, int] | None = None,
         among: NDArray[np.int64] | None = None,
-        unlabelled: Tensor | NDArray[np.uint8] | None = None,
+        partners: NDArray[np.int64] | None = None,
+        unlabelled: Rows | None = None,
     ) -> None:
-        self._unlabelled = unlabelled
+        self._rows, self._padded = rows, padded
+        self._partners, self._unlabelled = partners, unlabelled
         among = np.arange(len(labels)) if among is None else among
         self._labels, self._size, self._device = labels, size, device
         self._order = among[np.argsort(labels[among], kind="stable")]
@@ -70,20 +77,20 @@ class Batches:
         """Return the batch of a step; `turn` counts the D steps within a G step."""
         index = self._drawn(rng_for(seed, "batches", step, turn))
         y = torch.from_numpy(self._labels[index]).to(self._device)
-        batch = Batch(self._features(index), y, index)
+        x = self._on_device(self._rows[index])
+        if self._partners is not None:
+            x = torch.cat([x, self._on_device(self._rows[self._partners[index]])], dim=1)
+        batch = Batch(x, y, index)
         if self._unlabelled is None:
             return batch
         rng = rng_for(seed, "unlabelled", step, turn)
         drawn = self._unlabelled[rng.integers(len(self._unlabelled), size=self._size)]
         return replace(batch, unlabelled=self._on_device(drawn))
 
-    def _features(self, index: NDArray[np.int64]) -> Tensor:
-        """Return the rows of a batch on the device."""
-        raise NotImplementedError
-
     def _on_device(self, rows: Any) -> Tensor:
         """Return rows in the networks' format."""
-        raise NotImplementedError
+        encoded: Tensor = rows
+        return encoded if self._padded is None else to_network(rows, self._padded).to(self._device)
 
     def _drawn(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Return rows (size,); 2i and 2i + 1 share a class, and differ if it has two rows."""
@@ -95,46 +102,4 @@ class Batches:
         step_on = 1 + (rng.random(pairs) * np.maximum(count - 1, 1)).astype(np.int64)
         both = np.stack([first, (first + step_on) % count], axis=1)  # (pairs, 2)
         rows: NDArray[np.int64] = self._order[(self._starts[label][:, None] + both).reshape(-1)]
-        return rows
-
-
-class PairedBatches(Batches):
-    """Batches of images, edge-padded to `padded` px; their pixels are read in place.
-
-    partners: int64 (N,), a row whose channels are appended to those of each row; or None. how: the
-    settings of `Batches`.
-    """
-
-    def __init__(
-        self,
-        data: Labelled,
-        *,
-        padded: tuple[int, int],
-        partners: NDArray[np.int64] | None = None,
-        **how: Any,
-    ) -> None:
-        super().__init__(data.labels, len(data.names), **how)
-        self._pixels, self._padded, self._partners = data.pixels, padded, partners
-
-    def _features(self, index: NDArray[np.int64]) -> Tensor:
-        x = self._on_device(self._pixels[index])
-        if self._partners is not None:
-            x = torch.cat([x, self._on_device(self._pixels[self._partners[index]])], dim=1)
-        return x
-
-    def _on_device(self, rows: NDArray[np.uint8]) -> Tensor:
-        return to_network(rows, self._padded).to(self._device)
-
-
-class RowBatches(Batches):
-    """Batches of encoded rows (N, width). how: the settings of `Batches`."""
-
-    def __init__(self, rows: Tensor, labels: NDArray[np.int64], classes: int, **how: Any) -> None:
-        super().__init__(labels, classes, device=rows.device, **how)
-        self._encoded = rows
-
-    def _features(self, index: NDArray[np.int64]) -> Tensor:
-        return self._encoded[torch.from_numpy(index).to(self._device)]
-
-    def _on_device(self, rows: Tensor) -> Tensor:
         return rows

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gan_augment.classifier import random_features, train_classifier
-from gan_augment.data.batches import PairedBatches
+from gan_augment.data.batches import Batches
 from gan_augment.generators.image_sampler import ImageSampler
 from gan_augment.generators.selection import SCORER_ROWS_A_CLASS
 from gan_augment.generators.source_rows import BLOCK, partners
@@ -168,14 +168,16 @@ def standardised(
 
 def training_batches(
     data: Labelled, parts: Parts, rows: Rows, unlabelled: Pixels | None = None
-) -> PairedBatches:
+) -> Batches:
     """Return the batches of a recipe among the given rows, and of unlabelled rows."""
     other = None
     if parts.recipe.generator.facts.paired:
         other = partners(data)
         rows = rows[other[rows] >= 0]
-    return PairedBatches(
-        data,
+    return Batches(
+        data.pixels,
+        data.labels,
+        len(data.names),
         size=parts.recipe.batch,
         power=parts.recipe.label_power,
         padded=Geometry.of(data.image_shape).padded,

@@ -66,7 +66,8 @@ def bundle_bytes(tensors: Mapping[str, NDArray[Any]], meta: BaseModel | Mapping[
     values = meta.model_dump(mode="json") if isinstance(meta, BaseModel) else dict(meta)
     plain = json.loads(json.dumps(values))  # as it is read again
     header = {"sha256": _meta_sha256(plain), "arrays": _arrays_sha256(tensors), "meta": plain}
-    return tensors_bytes(tensors, {KEY: json.dumps(header)})
+    arrays = {key: np.asarray(array, order="C") for key, array in tensors.items()}
+    return safetensors.numpy.save(arrays, {KEY: json.dumps(header)})
 
 
 def load_bundle(path: str | Path, *, schema: type[Meta]) -> tuple[Tensors, Meta]:
@@ -106,14 +107,6 @@ def bundle_sha256(path: str | Path) -> str:
 def read_tensors(path: Path) -> Tensors:
     """Read any safetensors file. Raises ModelFileError."""
     return _arrays(path, _read_file(path, LARGEST_TENSORS_BYTES))
-
-
-def tensors_bytes(
-    tensors: Mapping[str, NDArray[Any]], metadata: dict[str, str] | None = None
-) -> bytes:
-    """Return the content of a safetensors file."""
-    arrays = {key: np.asarray(array, order="C") for key, array in tensors.items()}
-    return safetensors.numpy.save(arrays, metadata)
 
 
 def _arrays(path: Path, content: bytes) -> Tensors:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from gan_augment.data.batches import Batch, RowBatches
+from gan_augment.data.batches import Batch, Batches
 from gan_augment.data.tables.encoding import TableEncoding
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.machine import ComputeConfig
@@ -213,15 +213,16 @@ def anchor_batches(
     table: EncodedTable,
     anchors: AnchorRows,
     unlabelled: NDArray[np.float32] | None = None,
-) -> RowBatches:
+) -> Batches:
     """Return batches of the anchors with the recipe's class shares; unlabelled: extra rows."""
     device = table.compute.device
-    return RowBatches(
+    return Batches(
         torch.from_numpy(anchors.rows).to(device),
         anchors.labels,
         table.classes,
         size=recipe.batch,
         power=recipe.label_power,
+        device=device,
         unlabelled=None if unlabelled is None else torch.from_numpy(unlabelled).to(device),
     )
 

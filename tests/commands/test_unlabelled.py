@@ -54,7 +54,7 @@ def test_a_batch_holds_as_many_unlabelled_rows_and_d_calls_them_real():
     logits = []
     for known in (True, False):
         run = table_run(**recipe("table").model_dump())
-        odd = torch.full((30, run.batches._encoded.shape[1]), 3.0)
+        odd = torch.full((30, run.batches._rows.shape[1]), 3.0)
         run.batches._unlabelled = odd if known else None
         batch = run.batches.at(0, 0)
         assert (batch.unlabelled is None) == (not known)

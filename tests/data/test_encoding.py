@@ -212,13 +212,6 @@ def test_the_first_coordinate_is_the_first_of_a_correspondence_analysis(monkeypa
     np.testing.assert_allclose(found, sign * standard, rtol=1e-4)
 
 
-def test_a_table_of_ids_alone_is_refused_in_words():
-    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
-    schema = infer_schema(frame).model_copy(update={"columns": ()})
-    with pytest.raises(DataError, match="no column is left to learn"):
-        fit_encoding({}, schema, np.zeros(3, dtype=np.int64), 0)
-
-
 def test_too_many_categories_are_refused_before_memory_is_taken(monkeypatch):
     monkeypatch.setattr("gan_augment.data.tables.encoding.MOST_CATEGORIES", 50)
     frame = mixed()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_augment.data.batches import PairedBatches
+from gan_augment.data.batches import Batches
 from gan_augment.data.groups import hold_out, join_groups, judging_folds, near_duplicates
 from gan_augment.kinds.image import IMAGE
 
@@ -70,15 +70,11 @@ def test_folds_keep_groups_whole(rows, folds):
         assert len(set(dealt[groups == group].tolist())) == 1
 
 
-def batches(counts=(90, 9, 1), power=0.5, size=64, **more) -> PairedBatches:
+def batches(counts=(90, 9, 1), power=0.5, size=64, **more) -> Batches:
     labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
     pixels = np.zeros((len(labels), 8, 8, 1), dtype=np.uint8)
-    pixels[:, 0, 0, 0] = np.arange(len(labels))
-    ids = np.array([f"row-{i}" for i in range(len(labels))])
-    names = tuple("abcdefgh"[: len(counts)])
-    data = IMAGE.of(pixels, labels, ids, class_names=names)
-    device = torch.device("cpu")
-    return PairedBatches(data, size=size, power=power, padded=(8, 8), device=device, **more)
+    how = {"size": size, "power": power, "padded": (8, 8), "device": torch.device("cpu")}
+    return Batches(pixels, labels, len(counts), **how, **more)
 
 
 def test_a_batch_is_a_function_of_seed_step_and_turn():

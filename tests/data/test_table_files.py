@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from gan_augment.data.tables import csv as csv_files
 from gan_augment.data.tables import manifest_path
 from gan_augment.data.tables.csv import Dialect, read_csv, sniff
-from gan_augment.data.tables.export import NewRows, check_mark, write_table
+from gan_augment.data.tables.export import NewRows, write_table
 from gan_augment.data.tables.reader import read_table
-from gan_augment.errors import DataError, UsageError, WriteFailedError
+from gan_augment.errors import DataError, WriteFailedError
 
 
 @pytest.fixture
@@ -280,12 +280,6 @@ def test_the_manifest_has_a_line_for_every_new_row(tmp_path):
             ["5", "rare", "synthetic", "my,run", "7"],
             ["6", "", "table", f"sha256:{sha256(out.read_bytes()).hexdigest()}", "6"],
         ]
-
-
-def test_a_column_called_origin_cannot_be_added_twice():
-    check_mark(["a", "b"])
-    with pytest.raises(UsageError, match="mark="):
-        check_mark(["a", "origin"])
 
 
 @pytest.fixture

@@ -287,24 +287,6 @@ def test_python_and_the_command_line_infer_the_same_columns(tmp_path: Path) -> N
     assert again(by_frame)[columns].equals(frame[columns])
 
 
-def test_the_hash_is_of_the_content() -> None:
-    frame = a_frame()
-    base = TABLE.sha256(read_frame(frame, "y").table)
-    assert TABLE.sha256(read_frame(frame.reset_index(drop=True), "y").table) == base
-    other = frame.copy()
-    other.loc["case 3", "size"] = 9.25
-    changes = [
-        other,
-        frame.rename(columns={"size": "length"}),
-        frame.astype({"size": "float32"}),
-        frame.iloc[::-1],
-        frame.assign(y=["common", "rare", *["common"] * 4]),
-        frame[["colour", "size", "y"]],
-    ]
-    hashes = [TABLE.sha256(read_frame(change, "y").table) for change in changes]
-    assert len({base, *hashes}) == len(changes) + 1
-
-
 def rows_of(**columns: object) -> Labelled:
     frame = pd.DataFrame(columns)
     n = len(frame)

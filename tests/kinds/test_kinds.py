@@ -90,6 +90,10 @@ def test_the_fingerprint_notices_every_change(kind):
         replace(data, groups=None),
         replace(data, rows=kind.concat([kind.take(data.rows, np.array([1, 1, 2, 3, 4, 5]))])),
     ]
+    if kind.tabular:
+        frames = (FRAME.rename(columns={"whole": "part"}), FRAME.astype({"whole": "int16"}))
+        changes += [replace(data, rows=rows) for rows in (*frames, FRAME[FRAME.columns[::-1]])]
+        assert kind.sha256(replace(data, rows=FRAME.reset_index(drop=True))) == kind.sha256(data)
     hashes = [kind.sha256(one) for one in changes] + [kind.sha256(data, data)]
     assert len(set(hashes)) == len(hashes)
     assert kind.sha256(data_of(kind)) == hashes[0]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from gan_augment.data.batches import PairedBatches
+from gan_augment.data.batches import Batches
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import fit_encoding
 from gan_augment.data.tables.inference import infer_schema
@@ -76,8 +76,10 @@ def image_run(steps: int = 10, seed: int = 0, precision: str = "float32", **chan
     recipe = Recipe.model_validate({**TINY, **changes})
     compute = compute_config("cpu", precision, 1)
     parts = build(recipe, data.image_shape, len(names), compute)
-    batches = PairedBatches(
-        data,
+    batches = Batches(
+        data.pixels,
+        data.labels,
+        len(data.names),
         size=recipe.batch,
         power=recipe.label_power,
         padded=Geometry.of(data.image_shape).padded,

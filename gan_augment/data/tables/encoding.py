@@ -251,13 +251,8 @@ def fit_encoding(
 ) -> TableEncoding:
     """Fit the encoding of the learned columns; cells as returned by `columns.plain`, labels (N,).
 
-    Raises DataError for a table without learned columns, or a column of over 100,000 categories.
+    Raises DataError for a column of over 100,000 categories.
     """
-    if not schema.learned:
-        raise DataError(
-            "no column is left to learn: all are constant or id-like. Name a kind for one of them, "
-            "--columns name=numeric (columns={'name': 'numeric'}), or use repeats."
-        )
     counts = np.bincount(labels)
     weights = counts[labels].astype(np.float64) ** (LABEL_POWER - 1)
     columns: dict[Name, EncodedColumn] = {}
