@@ -9,7 +9,8 @@ half and tests them on the half set aside. Of its figures only these are read: t
 is, the recommended remedy, and three fixed choices: a corrected decision, SMOTE (images: repeats)
 and generated rows, each at the classifier's own decision. Nothing is chosen on the half set aside.
 
-- Six tables, each with boosting (the default) and logistic regression; `--splits` halvings.
+- Six tables, each with boosting (the default) and logistic regression. Five halvings, three of the
+  large tables.
 - Fashion-MNIST: the first half cut to 500 rows of seven classes and 30 of T-shirt, sandal and bag;
   blood cells by smear, white cells and platelets cut to 30; magnetic tiles by tile. Two halvings.
 - The photos of `examples/12_photos.py`, five draws of them, as features of its network of random
@@ -63,8 +64,9 @@ from gan_augment.storage.files import write_file
 
 LEARNERS = ("boosting", "logistic")
 UPDATES, STEPS = 250, 200
-FEW_SPLITS, SEEDS = 2, 2
-"""Splits of data that a CNN learns, and its seeds on the half set aside."""
+LARGE = ("mammography", "hypothyroid", "phoneme")
+MOST_SPLITS, LARGE_SPLITS, CNN_SPLITS, SEEDS = 5, 3, 2, 2
+"""Splits: at most, of large tables, of what a CNN learns; its seeds on the half set aside."""
 BEATS = {"bundle": 1000, "fusion": 30, "normal": 1000, "premature": 30, "ventricular": 1000}
 RARE_BEATS, TESTED_BEATS = ("fusion", "premature"), 400
 METRIC = "balanced_accuracy"
@@ -137,7 +139,9 @@ def of_photos(data: Path, seed: int) -> Task:
 def of_signals(data: Path, seed: int) -> Task:
     """Return drawn heart beats; those set aside have the scale of the others."""
     learned = from_signals(*made(BEATS, seed))
-    kept = from_signals(*made(dict.fromkeys(BEATS, TESTED_BEATS), 1000 + seed), scale=learned.scale)
+    kept = from_signals(
+        *made(dict.fromkeys(BEATS, TESTED_BEATS), 1000 + seed), scale=learned.meta.scale
+    )
     return Task(learned, kept, RARE_BEATS, {"updates": UPDATES}, {"steps": STEPS})
 
 
@@ -295,7 +299,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", default=",".join(dict.fromkeys(n.split(",")[0] for n in TASKS)))
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--splits", type=int, default=MOST_SPLITS)
     given = parser.parse_args()
     there = given.out.is_file()
     lines = json.loads(given.out.read_text(encoding="utf-8"))["splits"] if there else []
@@ -303,8 +307,9 @@ def main() -> None:
     for name, task_of in TASKS.items():
         if name.split(",")[0] not in given.only.split(","):
             continue
-        few = name in IMAGES or name == "signals"
-        for seed in range(FEW_SPLITS if few else given.splits):
+        cnn, large = name in (*IMAGES, "signals"), name.split(",")[0] in LARGE
+        most = CNN_SPLITS if cnn else LARGE_SPLITS if large else MOST_SPLITS
+        for seed in range(min(most, given.splits)):
             if any((line["data"], line["seed"]) == (name, seed) for line in lines):
                 continue
             lines.append({"data": name, "seed": seed, **one_split(task_of(given.data, seed))})

@@ -50,7 +50,7 @@ WAYS = {"plain": "as they are", "": "changed"}
 def task_of(seed: int) -> Task:
     """The rows of a seed; the test has the scale of the training rows."""
     train = from_signals(*made(COUNTS, seed))
-    unseen = from_signals(*made(dict.fromkeys(COUNTS, TESTED), 1000 + seed), scale=train.scale)
+    unseen = from_signals(*made(dict.fromkeys(COUNTS, TESTED), 1000 + seed), scale=train.meta.scale)
     rare = tuple(train.names.index(name) for name in RARE)
     return Task("beats", seed, train, unseen, unseen, rare)
 

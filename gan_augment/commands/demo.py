@@ -34,7 +34,7 @@ RARE_DIGITS = ("3", "8", "9")  # similar digits, so that 10 rows leave room for 
 RARE_ROWS, COMMON_ROWS = 10, 100
 RARE_CELLS, TARGET = "malignant", "diagnosis"
 CELLS_ROWS, BENIGN_ROWS = 20, 180
-SEEDS, UPDATES = 5, 200
+SEEDS, UPDATES = 5, 300
 """Of the classifier that judges digits: how often it is trained, and updates of each training."""
 ARMS = ("class_weight", "oversample", "smote", "balanced_softmax", "mixup", "cmo", "gan")
 SIGN = "demo.json"
