@@ -21,33 +21,15 @@ _SIDE_PX, _CLASSES, _ROWS = 32, 10, 640
 
 
 @dataclass(frozen=True)
-class Package:
-    """A required distribution.
-
-    range: the allowed versions, as pip writes them. version: the installed one. problem: why it
-    cannot be used, and the command that helps; or None.
-    """
-
-    name: str
-    range: str
-    version: str | None
-    problem: str | None = None
-
-    def line(self) -> str:
-        """Return one line for people."""
-        installed = f"{self.name} {self.version}" if self.version else self.name
-        return f"{installed}: {self.problem}" if self.problem else installed
-
-
-@dataclass(frozen=True)
 class Diagnosis:
     """The result of `doctor`.
 
-    machine: device, precision and threads that train by default. images_per_s: speed of the default
-    recipe on 32 px colour images, None if training does not work. problems: each with its cure.
+    packages: {required distribution: its version, None if it is not installed}. machine: device,
+    precision and threads that train by default. images_per_s: speed of the default recipe on 32 px
+    colour images, None if training does not work. problems: each with its cure.
     """
 
-    packages: tuple[Package, ...]
+    packages: dict[str, str | None]
     machine: str = ""
     images_per_s: float | None = None
     problems: tuple[str, ...] = ()
@@ -60,7 +42,8 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
         about = {"version": installed_version(DISTRIBUTION), "python": platform.python_version()}
-        return {**asdict(self), **about, "platform": platform.platform(), "healthy": self.healthy}
+        about |= {"platform": platform.platform()}
+        return {**asdict(self), **about, "healthy": self.healthy}
 
     def lines(self) -> list[str]:
         """Return the summary for people, problems last."""
@@ -71,7 +54,7 @@ class Diagnosis:
         return [
             f"{DISTRIBUTION} {installed_version(DISTRIBUTION) or 'not installed'}, "
             f"Python {platform.python_version()}, {platform.platform()}",
-            ", ".join(p.line() for p in self.packages if p.problem is None),
+            ", ".join(f"{name} {version}" for name, version in self.packages.items() if version),
             *(line for line in (self.machine, timed) if line),
             *(verdict or ["everything that is needed is there and works"]),
         ]
@@ -81,8 +64,9 @@ def doctor(progress: Progress | None = None) -> Diagnosis:
     """Check the installation: import every required package, and time a training step."""
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it makes no connection
     (progress or Progress()).phase("importing and timing")
-    packages = tuple(_package(name, allowed) for name, allowed in sorted(requirements().items()))
-    problems = [package.line() for package in packages if package.problem]
+    needed = sorted(requirements().items())
+    packages = {name: installed_version(name) for name, _ in needed}
+    problems = [f"{name}{why}" for name, allowed in needed if (why := _problem(name, allowed))]
     machine, speed = "", None
     if not problems:
         try:
@@ -106,19 +90,18 @@ def installed_version(name: str) -> str | None:
         return None
 
 
-def _package(name: str, allowed: str) -> Package:
-    """Check one distribution: installed, of an allowed version, and importable."""
+def _problem(name: str, allowed: str) -> str:
+    """Return why a distribution cannot be used, and what helps, after its name; "" if it can."""
     version, wanted = installed_version(name), f'"{name}{allowed}"'
     if version is None:
-        return Package(name, allowed, None, f"not installed; pip install {wanted}")
+        return f": not installed; pip install {wanted}"
     if not Requirement(f"{name}{allowed}").specifier.contains(version, prereleases=True):
-        return Package(name, allowed, version, f"expected {allowed}; pip install {wanted}")
+        return f" {version}: expected {allowed}; pip install {wanted}"
     try:
         import_module(_MODULES.get(name.lower(), name.replace("-", "_")))
     except (ImportError, OSError, RuntimeError, AttributeError, ValueError, TypeError) as error:
-        cure = f"pip install --force-reinstall {wanted}"
-        return Package(name, allowed, version, f"{_in_words(error)}; {cure}")
-    return Package(name, allowed, version)
+        return f" {version}: {_in_words(error)}; pip install --force-reinstall {wanted}"
+    return ""
 
 
 def _in_words(error: Exception) -> str:

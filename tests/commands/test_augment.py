@@ -23,6 +23,7 @@ from gan_augment.errors import (
 )
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.model_file import TRIED_IMAGES
+from gan_augment.generators.time_budget import USEFUL_ROWS
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.progress import Progress
 from gan_augment.storage.bundle import load_bundle, save_bundle
@@ -285,6 +286,9 @@ def test_a_fit_too_short_for_a_trial_is_not_begun_and_its_minimum_is_one_number(
     root = Path(__file__).parents[2]
     for document in ("README.md", "docs/faq.md", "docs/amount.md"):
         assert "1,920 steps" in (root / document).read_text(encoding="utf-8")
+    faq = (root / "docs" / "faq.md").read_text(encoding="utf-8")
+    assert f"{TRIED_IMAGES:,} images" in faq
+    assert f"{USEFUL_ROWS:,} rows: {USEFUL_ROWS // plan.fit.recipe.batch} steps of 16" in faq
 
 
 def test_the_warning_about_a_short_budget_names_the_steps_of_the_plan(
