@@ -312,7 +312,7 @@ def test_augmenting_photos_names_the_command_for_pretrained_features_first(make_
     for side, sent in ((100, True), (96, False)):
         photos, heard = make_classes(tmp_path / f"{side} px", {"a": 3, "b": 2}, side), Notes()
         augment(photos, tmp_path / f"out {side}", options=quick, progress=heard)
-        command = f"gan-augment evaluate '{photos}' --backbone lite0.safetensors"
+        command = f"gan-augment evaluate '{photos}' --backbone lite0.pth"
         assert any(command in note for note in heard.notes[:1]) == sent
 
 

@@ -76,11 +76,17 @@ def test_a_run_without_a_model_yet_says_so(tmp_path):
 
 
 @pytest.mark.slow
-def test_inspecting_loads_no_torch(run, data_folder):
+@pytest.mark.parametrize("table", [False, True])
+def test_inspecting_loads_no_torch(run, data_folder, table_run, table_file, table):
+    data, options, heavy = data_folder, "", "pandas"
+    if table:
+        run, data, options, heavy = table_run, table_file, "target='fraud'", "imblearn"
     code = (
         "import sys; from gan_augment.commands.inspect import inspect_data, inspect_run;"
-        f"inspect_run({str(run)!r}); inspect_data({str(data_folder)!r});"
-        "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'pandas', 'albumentations')))"
+        "from gan_augment.options import FitOptions;"
+        f"inspect_run({str(run)!r}); inspect_data({str(data)!r}, FitOptions({options}));"
+        f"heavy = {{'torch', 'sklearn', 'albumentations', {heavy!r}}};"
+        "sys.exit(bool(heavy & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -147,15 +153,3 @@ def test_a_run_report_says_the_score_once(table_run, value):
     score = meta.score.model_copy(update={"value": value})
     facts = meta.model_copy(update={"chosen": "step 5", "reason": reason, "score": score})
     assert facts.kept_lines() == [f"kept: step 5; {reason}"]
-
-
-@pytest.mark.slow
-def test_inspecting_a_table_loads_no_torch(table_run, table_file):
-    code = (
-        "import sys; from gan_augment.commands.inspect import inspect_data, inspect_run;"
-        f"inspect_run({str(table_run)!r});"
-        "from gan_augment.options import FitOptions;"
-        f"inspect_data({str(table_file)!r}, FitOptions(target='fraud'));"
-        "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'imblearn')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

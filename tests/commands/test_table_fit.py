@@ -166,13 +166,3 @@ def test_data_and_options_are_refused_before_a_folder_is_made(
         with pytest.raises(error, match=says):
             call(data, options=QUICK.model_copy(update=values), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_a_run_that_was_stopped_is_resumed_to_the_same_model(big_table, tmp_path):
-    options = QUICK.model_copy(update={"steps": 12})
-    whole = fit(big_table, tmp_path / "whole", options).run
-    with pytest.raises(StopRequested):
-        fit(big_table, tmp_path / "cut", options, callbacks=[StopAt(4)])
-    fit(big_table, tmp_path / "cut", resume=True)
-    assert model(tmp_path / "cut") == model(whole)
