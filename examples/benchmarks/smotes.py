@@ -35,11 +35,11 @@ class GaussianSmote(Smote):
         self._widest = k_neighbors is None
 
     def _grown(self, requested: Mapping[int, int], random_state: int) -> NDArray[np.floating]:
-        y, scaled = self._data.labels, _unit_features(self._X, self._levels)
+        y, scaled = self._data.labels, _unit_features(self._X, self._coded)
         made = [self._X[:0]]
         for label, n in requested.items():
             own = np.flatnonzero(y == label)
-            k = max(5, int((~self._levels).sum()) + 1) if self._widest else self.k_neighbors
+            k = max(5, int((~self._coded).sum()) + 1) if self._widest else self.k_neighbors
             near = own[_neighbourhoods(scaled[own], min(k, len(own) - 1))]  # (class rows, K + 1)
             rng = rng_for(random_state, "gaussian-smote", self._data.names[label])
             at_once = max(1, CELLS_AT_ONCE // (near.shape[1] ** 2 * self._X.shape[1]))
@@ -52,12 +52,12 @@ class GaussianSmote(Smote):
         self, hoods: NDArray[np.floating], rng: np.random.Generator
     ) -> NDArray[np.floating]:
         """(n, K + 1, columns) -> (n, columns): a draw from the normal of each neighbourhood."""
-        rows, numbers = hoods[:, 0].copy(), ~self._levels
+        rows, numbers = hoods[:, 0].copy(), ~self._coded
         mean = hoods[:, :, numbers].mean(axis=1)
         apart = hoods[:, :, numbers] - mean[:, None]  # A, whose A^T A / (K + 1) is the covariance
         z = rng.standard_normal(hoods.shape[:2]) / np.sqrt(hoods.shape[1])
         rows[:, numbers] = mean + np.einsum("nk,nkd->nd", z, apart)
-        rows[:, self._levels] = _most_common(hoods[:, :, self._levels])
+        rows[:, self._coded] = _most_common(hoods[:, :, self._coded])
         return rows
 
 
@@ -95,7 +95,7 @@ class TunedSmote(Smote):
         counts = {label: int(sizes.max()) for label in np.flatnonzero(sizes > k).tolist()}
         sampler = self._imblearn(counts, k, 0)
         X, labels = sampler.fit_resample(self._X[seen], y[seen])
-        features = _unit_features(np.concatenate([X, self._X[held]]), self._levels)
+        features = _unit_features(np.concatenate([X, self._X[held]]), self._coded)
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", ConvergenceWarning

@@ -311,7 +311,7 @@ def _strip(pixels: NDArray[Any], *, synthetic: bool) -> str:
 
 
 def _histogram(column: Column, real: Plain, generated: Plain) -> dict[str, Any]:
-    """Return bins or levels, and the share of each in both sets; missing cells are in no bin."""
+    """Return bins or categories, and the share of each in both sets; gaps are in no bin."""
     both = [real, generated]
     if column.kind == "categorical":
         n = len(column.categories)

@@ -36,8 +36,8 @@ from gan_augment.settings import code_sha256, import_code
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_LEVELS = 64
-"""Levels of a column with separate 0/1 columns; rare levels share one."""
+MOST_CATEGORIES = 64
+"""Categories of a column with separate 0/1 columns; rare ones share one."""
 _WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
 """Parameters that change no result."""
 
@@ -46,7 +46,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Turn the columns of a table into numbers, as `evaluate` does for its classifiers.
 
     Numbers: missing cells become the median, then mean 0 and deviation 1. Levels: one 0/1 column
-    for each of the 64 most frequent ones, a missing cell being a level too. Ids and constant
+    for each of the 64 most frequent ones, a missing cell being one too. Ids and constant
     columns are left out.
 
     Parameters
@@ -76,18 +76,20 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.columns = columns
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn medians, scales and levels from the rows of a frame or an array (N, columns)."""
+        """Learn medians, scales and categories from a frame or an array (N, columns)."""
         frame, known = as_frame(X), self.columns
         schema = known if isinstance(known, TableSchema) else infer_schema(frame, known)
         coded = np.array([column.kind == "categorical" for column in schema.learned], dtype=bool)
         filled = SimpleImputer(strategy="median", keep_empty_features=True)
-        levels = OneHotEncoder(
-            max_categories=MOST_LEVELS, handle_unknown="infrequent_if_exist", sparse_output=False
+        categories = OneHotEncoder(
+            max_categories=MOST_CATEGORIES,
+            handle_unknown="infrequent_if_exist",
+            sparse_output=False,
         )
         self.schema_ = schema
         self._encoder = make_column_transformer(
             (make_pipeline(filled, StandardScaler()), np.flatnonzero(~coded)),
-            (levels, np.flatnonzero(coded)),
+            (categories, np.flatnonzero(coded)),
             sparse_threshold=0,
         ).fit(self._cells(frame))
         return self
@@ -95,13 +97,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return float64 (N, width)."""
         check_is_fitted(self, "schema_")
-        with warnings.catch_warnings():  # unknown levels count as rare ones
+        with warnings.catch_warnings():  # unknown categories count as rare ones
             warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
             encoded: NDArray[Any] = self._encoder.transform(self._cells(as_frame(X)))
         return encoded.astype(np.float64, copy=False)
 
     def _cells(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        """Return numbers, and levels as codes, -1 for a missing cell: (N, learned columns)."""
+        """Return numbers, and categories as codes, -1 for a missing cell: (N, learned columns)."""
         values = plain_columns(frame, self.schema_.learned).values()
         columns = [np.asarray(one, dtype=np.float64) for one in values]
         return np.column_stack([np.empty((len(frame), 0)), *columns])

@@ -341,7 +341,7 @@ def _keys(data: Labelled, schema: TableSchema | None) -> list[Any]:
         values = known[column.name].astype(np.float64)
         if column.kind == "categorical":
             there = data.frame[column.name].notna().to_numpy(dtype=bool)
-            values[(values < 0) & there] = -2  # a level never seen
+            values[(values < 0) & there] = -2  # a category never seen
         cells[:, number] = values
     cells += 0.0  # no -0.0
     cells[np.isnan(cells)] = np.nan

@@ -73,9 +73,9 @@ class Smote:
 
     Notes
     -----
-    Missing numbers become the median of their column, missing levels a level. Numbers and moments
-    are not scaled, levels are codes, constants are repeated and ids numbered on. Images are vectors
-    of pixels, and new ones are rounded. Source: Chawla et al. 2002, "SMOTE".
+    Missing numbers become the median of their column, missing words a category. Numbers and dates
+    are not scaled, categories are codes, constants are repeated and ids numbered on. Images are
+    vectors of pixels, and new ones are rounded. Source: Chawla et al. 2002, "SMOTE".
 
     Examples
     --------
@@ -105,7 +105,7 @@ class Smote:
         self._data, self.classes_ = data, data.counts
         if not data.kind.tabular:
             self._X = data.kind.features(data)  # (N, H W C)
-            self._levels = np.zeros(self._X.shape[1], dtype=bool)
+            self._coded = np.zeros(self._X.shape[1], dtype=bool)
             return self
         self.schema_ = schema or infer_schema(data.frame)
         cells = []
@@ -116,7 +116,7 @@ class Smote:
             cells.append(own)
         if not cells:
             raise DataError("no column can be interpolated: all are ids or constant; use Repeats")
-        self._levels = np.array([own.dtype.kind == "i" for own in cells])
+        self._coded = np.array([own.dtype.kind == "i" for own in cells])
         self._X = np.column_stack(cells)
         return self
 
@@ -134,7 +134,7 @@ class Smote:
             return data.with_rows(data.kind.from_features(cells, data), labels, sample_ids(counts))
         values: dict[Name, Plain] = {
             column.name: cells[:, i].astype(np.int32)
-            if self._levels[i]
+            if self._coded[i]
             else cells[:, i].astype(np.float64)
             for i, column in enumerate(self.schema_.learned)
         }
@@ -165,11 +165,11 @@ class Smote:
             "k_neighbors": k,
             "random_state": derived_seed(random_state, "smote") % MOST_SEED,
         }
-        if not self._levels.any():
+        if not self._coded.any():
             return SMOTE(**settings)
-        if self._levels.all():
+        if self._coded.all():
             return SMOTEN(**settings)
-        return SMOTENC(np.flatnonzero(self._levels).tolist(), **settings)
+        return SMOTENC(np.flatnonzero(self._coded).tolist(), **settings)
 
 
 def fit_baseline(source: str, data: Labelled, schema: TableSchema | None = None) -> Repeats | Smote:

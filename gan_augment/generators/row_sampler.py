@@ -129,7 +129,7 @@ class RowSampler:
         return rows
 
     def _around(self, label: int, rng: np.random.Generator) -> RowAnchors:
-        """Draw from the normals of rows' neighbourhoods; levels and states are the row's own.
+        """Draw from the normals of rows' neighbourhoods; categories and states are the row's own.
 
         The numbers of a row and of its K nearest of the class, x_0 .. x_K of mean m, give
         m + sum z_i (x_i - m) / sqrt(K + 1), z ~ N(0, 1): the covariance is theirs. Source: Sakho,

@@ -42,13 +42,13 @@ class Anchors(Source):
 class RowAnchors(Source):
     """The encoded rows of its class that each of N samples starts from.
 
-    first, second: (N, width), both ends. levels: (N, width), the row that gives the levels (only
-    one-hots and embeddings are read). position: lambda (N,), 0 at `first`, 1 at `second`.
+    first, second: (N, width), both ends. categories: (N, width), the row that gives the categories
+    (only one-hots and embeddings are read). position: lambda (N,), 0 at `first`, 1 at `second`.
     """
 
     first: Tensor
     second: Tensor
-    levels: Tensor
+    categories: Tensor
     position: Tensor
 
 

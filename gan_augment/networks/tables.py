@@ -20,7 +20,7 @@ from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 CONCATENATED = 8
 """Entries of a class embedding that is concatenated with a row."""
 CERTAIN = 4.0
-"""Logit of the anchor's own level: softmax gives it 93 % among four."""
+"""Logit of the anchor's own category: softmax gives it 93 % among four."""
 
 
 Span = tuple[int, int]
@@ -31,7 +31,7 @@ Span = tuple[int, int]
 class RowLayout:
     """The parts of an encoded row of `width` entries; entries outside the spans are numbers.
 
-    choices: one-hots; exactly one entry is 1. vectors: levels as points in space.
+    choices: one-hots; exactly one entry is 1. vectors: categories as points in space.
     """
 
     width: int
@@ -94,12 +94,12 @@ class Choices(nn.Module):
             return x
         padded = F.pad(x, (0, 1), value=float("-inf"))
         spread = padded.index_select(1, self.grid.flatten())
-        logits = spread.view(len(x), *self.grid.shape)  # (N, choices, most levels)
+        logits = spread.view(len(x), *self.grid.shape)  # (N, choices, most categories)
         one_hots = torch.zeros_like(logits).scatter_(2, logits.argmax(dim=2, keepdim=True), 1.0)
         if torch.is_grad_enabled():
             soft = logits.softmax(dim=2)
             one_hots = one_hots + (soft - soft.detach())  # straight through
-        flat = one_hots.flatten(1)  # (N, choices * most levels)
+        flat = one_hots.flatten(1)  # (N, choices * most categories)
         return x.index_copy(1, self.columns, flat.index_select(1, self.places))
 
 
@@ -108,7 +108,7 @@ class ResidualRowGenerator(nn.Module):
 
     Numbers: a + lambda (b - a) + r(z), r(z) = (G(a, b - a, z, y) - G(a, b - a, -z, y)) / sqrt 2, so
     that rows spread around their interpolation and the class keeps its mean. Levels: the likeliest
-    by r's logits plus 4 for the anchor's level, as straight-through one-hots. G's
+    by r's logits plus 4 for the anchor's category, as straight-through one-hots. G's
     last layer begins at zero: before training a sample is the interpolation itself. Sources: Chawla
     et al. 2002 (SMOTE and SMOTE-NC); Bengio et al. 2013 (straight-through).
     """
@@ -136,7 +136,7 @@ class ResidualRowGenerator(nn.Module):
         """Draw rows (N, width) from z (N, code), y (N,); `strength` scales the residual."""
         a, b = anchors.first, anchors.second
         between = torch.lerp(a, b, anchors.position[:, None])
-        start = torch.where(self.numbers > 0, between, anchors.levels * self.certainty)
+        start = torch.where(self.numbers > 0, between, anchors.categories * self.certainty)
         context = torch.cat([between, b - a, self.embed(y)], dim=1)
         both = torch.cat([torch.cat([context, z], dim=1), torch.cat([context, -z], dim=1)])
         up, down = self.residual(self.body(both)).chunk(2)  # (N, width) each

@@ -74,8 +74,8 @@ class AnchorRows:
         position = torch.from_numpy(rng.random(len(index), dtype=np.float32)).to(device)
         first = torch.from_numpy(self.rows[index]).to(device)
         second = torch.from_numpy(self.rows[self.neighbours[index, which]]).to(device)
-        levels = torch.where(position[:, None] > 0.5, second, first)
-        return RowAnchors(first, second, levels, position)
+        categories = torch.where(position[:, None] > 0.5, second, first)
+        return RowAnchors(first, second, categories, position)
 
 
 def anchor_rows(

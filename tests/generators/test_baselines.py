@@ -15,13 +15,13 @@ from gan_augment.kinds.table import TABLE
 MODELS = [Repeats(), Smote()]
 KINDS = {
     "numbers": ["size", "weight"],
-    "levels": ["colour", "whole"],
+    "categories": ["colour", "whole"],
     "both": ["size", "colour", "weight", "whole", "seen"],
 }
 
 
 def toy_table(common: int = 60, rare: int = 8, columns: list[str] | None = None) -> Labelled:
-    """Two classes; numbers, levels, booleans and moments."""
+    """Two classes; numbers, categories, booleans and dates."""
     n, rng = common + rare, np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -102,12 +102,12 @@ def test_repeats_of_pictures_keep_pixels_and_groups(toy) -> None:
 
 
 @pytest.mark.parametrize("kinds", KINDS)
-def test_smote_takes_numbers_levels_and_both(kinds: str) -> None:
+def test_smote_takes_numbers_categories_and_both(kinds: str) -> None:
     table = toy_table(columns=KINDS[kinds])
     made = Smote().fit(table).sample({"bad": 40}).frame
     own = table.frame[table.labels == 1]
     for name in made:
-        if name in KINDS["levels"]:
+        if name in KINDS["categories"]:
             assert set(made[name]) <= set(own[name])
         else:
             assert made[name].between(own[name].min(), own[name].max()).all()

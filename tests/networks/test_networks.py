@@ -182,7 +182,7 @@ def test_one_hots_are_exactly_one_hot_whatever_the_weights():
             part = rows[:, start:stop]
             assert ((part == 0) | (part == 1)).all()
             assert (part.sum(dim=1) == 1).all()
-    assert not torch.equal(moved[:, 1:4], anchors.levels[:, 1:4])
+    assert not torch.equal(moved[:, 1:4], anchors.categories[:, 1:4])
     assert free(RowLayout(3))(z, y).shape == (200, 3)  # without any choice
 
 
@@ -193,7 +193,7 @@ def test_before_training_the_residual_generator_interpolates_between_its_rows():
     between = torch.lerp(anchors.first, anchors.second, anchors.position[:, None])
     torch.testing.assert_close(made[:, numbers], between[:, numbers])
     levels = [i for i in range(LAYOUT.width) if i not in numbers]
-    assert torch.equal(made[:, levels], anchors.levels[:, levels])
+    assert torch.equal(made[:, levels], anchors.categories[:, levels])
 
 
 def test_a_gradient_through_a_choice_is_that_of_its_softmax_and_reaches_no_other_part():

@@ -277,7 +277,7 @@ def test_an_anchored_sample_starts_between_rows_of_its_class():
         assert (held.rows[others] == second).all(axis=1).any()
     assert ((anchors.position >= 0) & (anchors.position < 1)).all()
     nearer = torch.where(anchors.position[:, None] > 0.5, anchors.second, anchors.first)
-    assert torch.equal(anchors.levels, nearer)
+    assert torch.equal(anchors.categories, nearer)
 
 
 def test_batches_draw_rare_classes_more_often_than_they_occur():
