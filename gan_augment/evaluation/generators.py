@@ -6,10 +6,9 @@ Only exact repeats of held-out rows are found here. Near copies are in `metrics/
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -39,50 +38,10 @@ from gan_augment.storage.journal import Line
 
 MODELS = "models"
 _MOST_SEED = 2**32 - 1
-MOST_POINTS = 100
-_LOSSES = ("reconstruction", "d_loss", "g_loss")
 Z = 3.3
 """Standard errors above chance that count as a leak: one false alarm in 2,000."""
 FEWEST = 2
 """Distinct held-out rows that count as a leak; a single one may be chance in rounded cells."""
-
-
-class TrainingCurve:
-    """A callback that records losses and scores of one fit; a rollback drops the undone points.
-
-    >>> curve = TrainingCurve()
-    >>> curve.on_event({"event": "step", "step": 20, "d_loss": 1.5})
-    >>> curve.on_event({"event": "score", "step": 20, "value": 0.25, "best": True})
-    >>> curve.to_dict()
-    {'losses': {'d_loss': [[20, 1.5]]}, 'scores': [[20, 0.25]], 'events': []}
-    """
-
-    def __init__(self) -> None:
-        self._points: dict[str, list[list[float]]] = defaultdict(list)
-        self._events: list[dict[str, Any]] = []
-
-    def on_event(self, event: Mapping[str, Any]) -> None:
-        """Record one event, in the order of training."""
-        step = event["step"]
-        values = {name: event[name] for name in _LOSSES if name in event}
-        if event["event"] == "score" and math.isfinite(event["value"]):
-            values["score"] = event["value"]
-        for name, value in values.items():
-            self._points[name].append([step, value])
-        if "failed_at" in event:
-            kept = ("event", "step", "reason", "failed_at")
-            self._events.append({name: event[name] for name in kept})
-            for points in self._points.values():
-                points[:] = [point for point in points if point[0] <= step]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return {losses, scores, events} as JSON, at most 100 points per loss and the last."""
-        losses = dict(self._points)
-        scores = losses.pop("score", [])
-        for name, points in losses.items():
-            every = math.ceil(len(points) / MOST_POINTS)
-            losses[name] = points if every <= 1 else [*points[:-1:every], points[-1]]
-        return {"losses": losses, "scores": scores, "events": self._events}
 
 
 def generator_of(options: EvaluationOptions, data: Labelled, rare: tuple[str, ...]) -> Any:
@@ -131,9 +90,7 @@ def fit_generator(design: Design, split: Split, folder: Path) -> Line:
 
     A generator that cannot serve this data gives a line with the reason as its `error`.
     """
-    began_s, part, curve = time.perf_counter(), design.part(split), TrainingCurve()
-    facts: dict[str, Any] = {}
-    error = None
+    began_s, part, error = time.perf_counter(), design.part(split), None
     try:
         gan = replace(
             design.generator,
@@ -141,7 +98,7 @@ def fit_generator(design: Design, split: Split, folder: Path) -> Line:
             classes=tuple(name for name in design.rare if part.train.counts[name]) or "all",
             steps=design.steps,
             budget=None,
-            callbacks=(curve,),
+            callbacks=(),
         )
         try:
             more = {} if part.schema is None else {"schema": part.schema}
@@ -149,9 +106,6 @@ def fit_generator(design: Design, split: Split, folder: Path) -> Line:
         except DivergedError:
             if not hasattr(gan, "classes_"):  # no usable state
                 raise
-        facts = {"chosen": gan.meta_.chosen, "steps": gan.steps_}
-        if split.repeat == 0:  # only these are plotted
-            facts["curve"] = curve.to_dict()
         with contextlib.suppress(OutputExistsError):  # saved by a run that was killed here
             gan.save(folder / model_path(split))
     except (DataError, DivergedError) as failure:
@@ -162,7 +116,6 @@ def fit_generator(design: Design, split: Split, folder: Path) -> Line:
         "fold": split.fold,
         "model": model_path(split).as_posix(),
         "error": error,
-        "facts": facts,
         "seconds": {"fit": time.perf_counter() - began_s},
     }
 

@@ -34,7 +34,7 @@ from gan_augment.evaluation.verdict import (
     decide,
     guardrails,
 )
-from gan_augment.storage.journal import Journal, Line
+from gan_augment.storage.journal import Journal
 
 
 def build_result(design: Design, journal: Journal) -> dict[str, Any]:
@@ -83,26 +83,10 @@ def build_result(design: Design, journal: Journal) -> dict[str, Any]:
         },
         "gan_minus": {name: c.to_dict(delta) for name, c in gains.items() if c is not None},
         "copies": copied,
-        "training": _training(results.lines),
         "diagnostics": diagnostics_section(diagnoses),
         "pictures": next(({"fold": line["fold"], **line["pictures"]} for line in shown), None),
         "warnings": list(_warnings(results, copied["flag"])),
     }
-
-
-def _training(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """Return the training curves of the first repeat's generators."""
-    return [
-        {
-            "fold": line["fold"],
-            "chosen": line["facts"].get("chosen"),
-            "steps": line["facts"].get("steps"),
-            "error": line["error"],
-            "curve": line["facts"].get("curve"),
-        }
-        for line in lines
-        if (line["kind"], line["repeat"]) == ("generator", 0)
-    ]
 
 
 def build_timings(design: Design, journal: Journal) -> dict[str, Any]:

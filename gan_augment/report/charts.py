@@ -8,7 +8,6 @@ light or dark theme.
 from __future__ import annotations
 
 import io
-import itertools
 import math
 import re
 import warnings
@@ -36,12 +35,6 @@ MOST_CLASSES = 20
 MOST_LEVELS = 6
 LONGEST_LABEL = 26
 PNG_DPI = 150
-_CURVES = {
-    "scores": "held-out score, lower is better",
-    "d_loss": "loss of the discriminator",
-    "g_loss": "loss of the generator",
-    "reconstruction": "reconstruction",
-}
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -94,7 +87,7 @@ def draw(result: Result) -> dict[str, Chart]:
 
     The names of charts of one class end with the number of the class in `result["pictures"]`.
     """
-    charts = {"remedies": forest(result), "classes": recalls(result), "training": curves(result)}
+    charts = {"remedies": forest(result), "classes": recalls(result)}
     for i, one in enumerate((result["pictures"] or {}).get("classes", {}).values()):
         charts[f"columns-{i}"] = histograms(one["columns"]) if one.get("columns") else None
     return {name: chart for name, chart in charts.items() if chart is not None}
@@ -135,30 +128,6 @@ def recalls(result: Result) -> Chart | None:
         axes.set(xlabel="recall, %", xlim=(0, 100))
         figure.legend(loc="outside upper left", ncols=len(arms))
     return Chart(figure, f"Recall of each class in %, with {', '.join(map(arm_name, arms))}")
-
-
-def curves(result: Result) -> Chart | None:
-    """Draw losses and scores of the generators by step, one line per fold."""
-    fits = [fit.get("curve") or {} for fit in result["training"] or ()]
-    events = [event for curve in fits for event in curve.get("events") or ()]
-    known: dict[str, list[Any]] = {}
-    for key, curve in itertools.product(_CURVES, fits):
-        line = curve.get(key) or (curve.get("losses") or {}).get(key)
-        if line:
-            known.setdefault(key, []).append(line)
-    if not known:
-        return None
-    with _figure(2.5, len(known), 2) as (figure, panels):
-        for axes, (key, lines) in zip(panels, known.items(), strict=True):
-            for line in lines:
-                axes.plot(*zip(*line, strict=True), color=SECOND, linewidth=1.3, alpha=0.9)
-            for event in events:
-                failed = event.get("failed_at", event["step"])
-                axes.axvline(failed, color=FIRST, linestyle="--", linewidth=0.8)
-            axes.set_title(_CURVES[key], loc="left")
-            axes.set_xlabel("step")
-            axes.grid(axis="y")
-    return Chart(figure, f"By step: {', '.join(_CURVES[key] for key in known)}")
 
 
 def histograms(columns: Sequence[Mapping[str, Any]]) -> Chart:

@@ -16,7 +16,6 @@ from sklearn.svm import LinearSVC
 from gan_augment.errors import UsageError
 from gan_augment.evaluation import plan as planning
 from gan_augment.evaluation import runner
-from gan_augment.evaluation.generators import TrainingCurve
 from gan_augment.evaluation.options import ARMS, ON_TOP, RIVALS
 from gan_augment.evaluation.plan import Plan, prepare
 from gan_augment.evaluation.runner import JOURNAL, evaluate, judge_arm
@@ -227,28 +226,3 @@ def test_generators_of_images_get_the_same_steps_in_every_split(
     else:
         assert planned.design.steps > 0
     assert planned.design.header["steps"] == planned.design.steps
-
-
-# training curves
-
-
-def test_a_long_run_is_thinned_to_what_can_be_drawn_and_keeps_its_last_step() -> None:
-    curve = TrainingCurve()
-    for step in range(1, 1002):
-        curve.on_event({"event": "step", "step": step, "d_loss": 1.0})
-    points = curve.to_dict()["losses"]["d_loss"]
-    assert len(points) <= 102
-    assert points[-1] == [1001, 1.0]
-
-
-def test_a_rollback_drops_what_it_undid() -> None:
-    curve = TrainingCurve()
-    for step in (10, 20, 30):
-        curve.on_event({"event": "step", "step": step, "d_loss": 1.0})
-        curve.on_event({"event": "score", "step": step, "value": 0.5})
-    curve.on_event({"event": "rollback", "step": 20, "reason": "nan", "failed_at": 30})
-    curve.on_event({"event": "score", "step": 25, "value": float("inf")})
-    found = curve.to_dict()
-    assert [step for step, _ in found["losses"]["d_loss"]] == [10, 20]
-    assert [step for step, _ in found["scores"]] == [10, 20]
-    assert found["events"][0]["failed_at"] == 30

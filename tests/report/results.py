@@ -22,7 +22,7 @@ HOSTILE = "<script>alert(1)</script>\"><img src=x onerror='alert(2)'>{{ 7 * 7 }}
 
 def real(name: str) -> Result:
     """Return a committed result without its optional sections."""
-    return whole(name) | dict.fromkeys(("training", "diagnostics", "pictures"))
+    return whole(name) | dict.fromkeys(("diagnostics", "pictures"))
 
 
 def whole(name: str) -> Result:
@@ -56,9 +56,6 @@ def recommendation(result: Result) -> Result:
 def images() -> Result:
     """Return a result with ten classes of images, three of them topped up, and every section."""
     result, rng = whole("fashion_mnist_long_tail"), np.random.default_rng(0)
-    result["training"][1]["curve"]["events"] = [
-        {"event": "rollback", "step": 120, "failed_at": 200, "reason": "no variety in 'Bag'"}
-    ]
     result["diagnostics"]["classes"]["Bag"]["figures"]["coverage"] |= {
         "value": None,
         "caveat": "4 real, 4 held-out rows; it needs 6 real.",
@@ -78,8 +75,6 @@ def images() -> Result:
 def table() -> Result:
     """Return a result with two classes of rows and every section."""
     result, rng = real("mammography"), np.random.default_rng(0)
-    like = whole("fashion_mnist_long_tail")
-    result["training"] = like["training"][:1]
     result["diagnostics"] = diagnostics(result["data"]["rare"])
     columns = [numeric(f"attribute {i}", rng) for i in range(6)]
     columns.append(
