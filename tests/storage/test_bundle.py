@@ -7,8 +7,6 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from gan_augment.errors import ModelFileError
@@ -83,25 +81,16 @@ def test_views_and_odd_floats_are_kept():
     assert meta == {"best": float("inf"), "by label": {"3": 1.5}}
 
 
-def test_a_flipped_bit_in_any_byte_is_noticed():
+@pytest.mark.parametrize("change", [1, 0x81, 0xFF])
+def test_a_change_of_any_byte_is_noticed_and_allocates_little(change):
+    tracemalloc.start()
     for place in range(len(CONTENT)):
         bad = bytearray(CONTENT)
-        bad[place] ^= 1 << place % 8
+        bad[place] ^= change
         with contextlib.suppress(ModelFileError):
             arrays, meta = read_bundle_bytes(bytes(bad), schema=Meta)
             assert meta == Meta(**META)  # a byte that means nothing, such as a space
             assert all(np.array_equal(arrays[name], ARRAYS[name]) for name in ARRAYS)
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(places=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), min_size=1, max_size=4))
-def test_a_damaged_file_is_refused_and_allocates_little(places):
-    content = bytearray(CONTENT)
-    for at, change in places:
-        content[round(at * (len(content) - 1))] ^= change
-    tracemalloc.start()
-    with contextlib.suppress(ModelFileError):
-        read_bundle_bytes(bytes(content), schema=Meta)
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
 
