@@ -12,6 +12,7 @@ import sklearn.pipeline
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.numpy import save, save_file
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
@@ -28,7 +29,6 @@ from gan_augment import (
 )
 from gan_augment.errors import MissingPathError, ModelFileError
 from gan_augment.networks.backbones import EfficientNetLite0, read_weights
-from gan_augment.storage.bundle import tensors_bytes
 
 
 class Network(nn.Module):
@@ -68,7 +68,7 @@ def lite0(tmp_path: Path) -> Path:
         else:
             arrays[name] = tensor.numpy()
     path = tmp_path / "lite0.safetensors"
-    path.write_bytes(tensors_bytes({**arrays, "_fc.weight": np.zeros((9, 1280), np.float32)}))
+    save_file({**arrays, "_fc.weight": np.zeros((9, 1280), np.float32)}, path)
     return path
 
 
@@ -163,7 +163,7 @@ def test_parameters_are_checked_in_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    whole = tensors_bytes({"weight": np.zeros(3)})
+    whole = save({"weight": np.zeros(3)})
     Path("other.safetensors").write_bytes(whole)
     Path("cut.safetensors").write_bytes(whole[:-4])
     with pytest.raises(error, match=said):
