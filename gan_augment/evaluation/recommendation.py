@@ -79,6 +79,15 @@ def recommend(remedies: Sequence[Remedy], delta: float) -> Remedy | None:
     return min(near, key=lambda remedy: remedy.cost)
 
 
+def suggest(remedies: Sequence[Remedy]) -> Remedy | None:
+    """Choose what to try where no remedy is shown to help: the corrected decision, if it gained.
+
+    It costs neither rows nor another fit. It is no recommendation, since the gain may be chance.
+    """
+    free = (r for r in remedies if r.arm == "none" and r.gain.mean > 0)
+    return next(free, None)
+
+
 def shown(remedies: Sequence[Remedy]) -> list[Remedy]:
     """Return the remedies whose gain is shown to be above 0, with an error of .05 for all of them.
 
@@ -101,13 +110,16 @@ def recommendation_section(results: Results) -> dict[str, Any]:
     remedies = {remedy.name: remedy for remedy in _remedies(results)}
     chosen = recommend(list(remedies.values()), options.delta)
     ordered = sorted(remedies.values(), key=lambda remedy: -remedy.gain.mean)
-    arm, decision = (chosen.arm, chosen.decision) if chosen else ("none", "default")
-    on_top = _rows_on_top(results, chosen) if chosen else None
+    suggestion = None if chosen else suggest(ordered)
+    applied = chosen or suggestion
+    on_top = _rows_on_top(results, applied) if applied else None
+    arm, decision = (applied.arm, applied.decision) if applied else ("none", "default")
     return {
-        "sentence": _sentence(chosen, ordered, METRICS[options.metric]),
-        "arm": arm,
-        "decision": decision,
+        "sentence": _sentence(chosen, suggestion, ordered, METRICS[options.metric]),
+        "arm": chosen.arm if chosen else "none",
+        "decision": chosen.decision if chosen else "default",
         "gain": chosen.gain.to_dict(options.delta) if chosen else None,
+        "suggestion": suggestion and {"arm": arm, "decision": decision},
         "rows_on_top": on_top and on_top.to_dict(options.delta),
         "apply": do_this(results.design, arm, decision),
         "remedies": [
@@ -175,7 +187,9 @@ def _changes(results: Results, judged: JudgedArm) -> dict[str, float | None]:
     return changes
 
 
-def _sentence(chosen: Remedy | None, ordered: Sequence[Remedy], metric: str) -> str:
+def _sentence(
+    chosen: Remedy | None, suggestion: Remedy | None, ordered: Sequence[Remedy], metric: str
+) -> str:
     """Say what to do and what it gains; where nothing is shown to help, the largest gain seen.
 
     ordered: all remedies, the largest gain first.
@@ -183,6 +197,9 @@ def _sentence(chosen: Remedy | None, ordered: Sequence[Remedy], metric: str) -> 
     if chosen is not None:
         free = "; free" if chosen.arm == "none" else ""
         return f"{chosen.action}: {_gain(chosen)} of {metric}{free}."
+    if suggestion is not None:
+        try_it = f"correct the decision, {_gain(suggestion)}"
+        return f"Nothing is shown to raise {metric}. Free to try: {try_it}."
     seen = ""
     if ordered:
         best = ordered[0]

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
 from gan_augment import PriorCorrectedClassifier, evaluate
-from gan_augment.evaluation.recommendation import Remedy, recommend, shown
+from gan_augment.evaluation.recommendation import Remedy, recommend, shown, suggest
 from gan_augment.evaluation.statistics import Contrast
 
 FAST: dict[str, Any] = {"folds": 4, "repeats": 1, "n_jobs": 1, "diagnostics": False}
@@ -69,6 +69,28 @@ def test_half_of_the_error_is_spent_on_the_free_remedy_and_returned_where_it_hel
     assert shown([free, *(remedy(f"mine {i}", 0.0) for i in range(9))]) == [free]
     assert shown([free, other]) == [free, other]
     assert shown([failed, other]) == []
+
+
+def test_where_nothing_is_shown_a_corrected_decision_is_suggested_if_it_gained():
+    gained = remedy("none", 0.015, decision="corrected")
+    better = remedy("smote", 0.018)
+    assert recommend([gained, better], 0.01) is None
+    assert suggest([better, gained]) is gained
+    assert suggest([better, remedy("none", -0.001, decision="corrected")]) is None
+
+
+def test_a_suggestion_says_that_nothing_is_shown_and_has_the_code_all_the_same():
+    rng = np.random.default_rng(0)
+    y = np.repeat(["common", "rare"], [200, 32])
+    X = rng.normal(size=(232, 2)) + 0.2 * (y == "rare")[:, None]  # hardly different
+    found = evaluate(X, y, learner="logistic", arms=("class_weight",), **FAST)
+    section = found.result["recommendation"]
+    assert (section["arm"], section["decision"], section["gain"]) == ("none", "default", None)
+    assert section["suggestion"] == {"arm": "none", "decision": "corrected"}
+    assert found.recommendation.startswith(
+        "Nothing is shown to raise balanced accuracy. Free to try"
+    )
+    assert "PriorCorrectedClassifier(" in found.code
 
 
 def test_one_split_recommends_nothing():
