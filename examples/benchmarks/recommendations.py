@@ -53,11 +53,12 @@ from gan_augment.commands.embed import embedded
 from gan_augment.data.groups import unit_of_rows
 from gan_augment.data.signals import from_signals
 from gan_augment.evaluation.learners import feature_head
-from gan_augment.evaluation.options import ARMS, ON_TOP, EvaluationOptions
+from gan_augment.evaluation.options import ARMS, ON_TOP, RIVALS, EvaluationOptions
 from gan_augment.evaluation.runner import evaluate
 from gan_augment.evaluation.statistics import Contrast, contrast
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
 from gan_augment.storage.files import write_file
@@ -160,9 +161,8 @@ TASKS: dict[str, Callable[[Path, int], Task]] = {
 def one_split(task: Task) -> dict[str, Any]:
     """Evaluate the first half, and measure what is recommended and the fixed choices."""
     began_s, tabular = time.process_time(), task.learned.kind.tabular
-    arms = tuple(name for name in ARMS if name not in ON_TOP)
-    if tabular:
-        arms = tuple(name for name in arms if not ARMS[name].method)
+    lacking = ("trivial_augment",) if task.learned.kind is SIGNAL else RIVALS if tabular else ()
+    arms = tuple(name for name in ARMS if name not in (*ON_TOP, *lacking))
     advice = evaluate(task.learned, task.options(arms=arms)).result["recommendation"]
     choices = {
         "as it is": ("none", "default"),
