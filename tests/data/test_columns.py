@@ -210,7 +210,9 @@ def test_the_target_joins_a_frame_of_many_columns_without_a_warning() -> None:
     assert len(whole.columns) == 151
 
 
-@pytest.mark.parametrize("text", ["2024-02-30", "31.05.2024", "2024-05-31 25:00", "123-45-6789"])
+@pytest.mark.parametrize(
+    "text", ["2024-02-30", "31.05.2024", "2024-05-31 25:00", "123-45-6789", "nan"]
+)
 def test_one_cell_that_is_no_date_makes_a_column_text(text: str) -> None:
     assert column_of(["2024-05-31", text]).kind == "categorical"
 

@@ -79,7 +79,7 @@ COLUMNS: list[tuple[st.SearchStrategy[Any], bool, Build]] = [
     *((words, True, typed(dtype)) for dtype in (None, object, "string[pyarrow]")),
     (st.one_of(*scalars), True, typed(object)),
     (words | st.integers(0, 3) | st.booleans() | tidy, True, typed(object)),
-    *((cell, True, typed(object)) for cell in (decimals, st.dates(), st.datetimes(), zoned)),
+    *((cell, True, typed(object)) for cell in (st.dates(), st.datetimes())),
     (st.sampled_from([1.0, 2.0, np.inf]), False, typed("float64")),
     (words, True, category),
     (st.integers(-3, 3), True, category),

@@ -150,10 +150,11 @@ def date_pattern(cells: Cells) -> tuple[str, str]:
         return "", ""
     for pattern in PATTERNS:
         try:
-            pd.to_datetime(pd.Series(texts, dtype=object), format=pattern)
+            read = pd.to_datetime(pd.Series(texts, dtype=object), format=pattern)
         except (ValueError, OverflowError):
             continue
-        fits.append(pattern)
+        if read.notna().all():  # pandas reads the word "nan" as missing
+            fits.append(pattern)
     return (fits[0] if fits else ""), MONTH_FIRST * (len(fits) > 1)
 
 
