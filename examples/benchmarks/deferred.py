@@ -5,8 +5,8 @@
 DIR holds images/*.npz. Deferred re-balancing (Cao et al. 2019; Kang et al. 2020) trains by mixup on
 class-balanced draws for 70 % of the updates, then on the real rows by balanced softmax at a tenth
 of the rate. The others are arms of the evaluator, each with the small CNN and as many updates, at
-the logits as they are; "none, corrected" subtracts the log class shares. Fashion-MNIST with pullover,
-coat and shirt or other classes cut to 30 rows; blood cells with white cells and platelets cut to 30
+the logits as they are; "none" subtracts the log class shares. Fashion-MNIST with pullover, coat
+and shirt or other classes cut to 30 rows; blood cells with white cells and platelets cut to 30
 rows, by smear; five defects of magnetic tiles, by tile. Every draw has rows and a seed of its own.
 FILE.json is written after every fit, and a stopped run goes on; a table is written beside it.
 """
