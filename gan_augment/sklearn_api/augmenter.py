@@ -191,7 +191,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         classes = [name for name, n in added.items() if n] or present
         self._describe(parsed)
         self.generator_ = self._trained(parsed, classes, options, draw_seed(self.random_state))
-        self.sampling_strategy_ = {parsed.labels.label_of(name): n for name, n in added.items()}
+        self.sampling_strategy_ = {parsed.labels.by_name[name]: n for name, n in added.items()}
         for name in ("origin_", "synthetic_mask_", "refused_"):
             self.__dict__.pop(name, None)  # attributes of an earlier result
         return self
@@ -232,9 +232,9 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             plan = plan_topup(data.counts, top_up, classes, data.kind.recipes, advised)
         drawn = derived_seed(seed, "fit_resample")  # other rows than `generator_.sample`
         result, plan, self.origin_ = parsed.topped_up(plan, self.generator_, drawn)
-        self.sampling_strategy_ = {labels.label_of(name): plan[name].added for name in lacking}
+        self.sampling_strategy_ = {labels.by_name[name]: plan[name].added for name in lacking}
         self.synthetic_mask_ = np.isin(self.origin_, ("synthetic", "companion"))
-        self.refused_ = {labels.label_of(name): why for name, why in plan.refused.items()}
+        self.refused_ = {labels.by_name[name]: why for name, why in plan.refused.items()}
         return result
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:

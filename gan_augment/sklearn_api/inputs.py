@@ -43,18 +43,14 @@ class ClassLabels:
     names: tuple[str, ...]
     values: NDArray[Any]
 
-    @property
+    @cached_property
     def by_name(self) -> dict[str, Label]:
-        """Return {class: its label as a Python scalar}."""
+        """Return the label of each class as a Python scalar."""
         return dict(zip(self.names, self.values.tolist(), strict=True))
-
-    def label_of(self, name: str) -> Label:
-        """Return the label of a class as a Python scalar."""
-        return self.by_name[name]
 
     def name_of(self, label: Label) -> str:
         """Return the class name of a label. Raises UnknownClassError."""
-        known: dict[Label, str] = dict(zip(self.values.tolist(), self.names, strict=True))
+        known = {label: name for name, label in self.by_name.items()}
         try:
             return known[label.item() if hasattr(label, "item") else label]
         except (KeyError, TypeError, ValueError):  # ValueError: an array of several

@@ -58,7 +58,7 @@ def _ends(strategy: Any, labels: ClassLabels, present: Mapping[str, int]) -> Any
     present: {class name: rows}.
     """
     if isinstance(strategy, str) and strategy == "rare":
-        strategy = [labels.label_of(name) for name in rare_classes(present)]
+        strategy = [labels.by_name[name] for name in rare_classes(present)]
         if not strategy:
             raise NoRareClassError(
                 f"no class is rare ({explain_rare(present)}). Name classes, as sampling_strategy="
@@ -67,12 +67,12 @@ def _ends(strategy: Any, labels: ClassLabels, present: Mapping[str, int]) -> Any
             )
     if is_whole(strategy) or (isinstance(strategy, str) and strategy in ("majority", "median")):
         goal = final_rows(present, strategy)
-        return {labels.label_of(name): goal for name, n in present.items() if n < goal}
+        return {labels.by_name[name]: goal for name, n in present.items() if n < goal}
     if isinstance(strategy, list | tuple | set | frozenset | np.ndarray):
         if not len(strategy):
             raise UsageError("sampling_strategy names no class; expected one label or more")
         most = max(present.values())
-        return {labels.label_of(labels.name_of(one)): most for one in strategy}
+        return {labels.by_name[labels.name_of(one)]: most for one in strategy}
     if isinstance(strategy, Mapping):
-        return {labels.label_of(labels.name_of(one)): n for one, n in strategy.items()}
+        return {labels.by_name[labels.name_of(one)]: n for one, n in strategy.items()}
     return strategy

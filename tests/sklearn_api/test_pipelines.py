@@ -1,4 +1,4 @@
-"""Pipelines: the accepted `Pipeline`, one model per fold with memory, reprs, routing."""
+"""Pipelines: the accepted `Pipeline`, one model per fold with memory, routing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from imblearn.pipeline import Pipeline as ImbalancedPipeline
-from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline as plain_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.utils import estimator_html_repr
 
 from gan_augment import AugmentedClassifier, GANAugmenter, make_pipeline
 from gan_augment.sklearn_api import Pipeline
@@ -112,31 +110,3 @@ def test_metadata_routing_passes_the_augmenter(quick, numbers) -> None:
         model = make_pipeline(StandardScaler(), quick(), classifier).fit(X, y)
         assert 0 < model.score(X, y, sample_weight=np.ones(len(y))) <= 1
         assert list(quick().get_metadata_routing().fit_resample.requests) == []
-
-
-@pytest.mark.parametrize("fitted", [False, True])
-def test_it_shows_as_html_and_text(fitted, quick, numbers) -> None:
-    augmenter = quick(sampling_strategy="rare" if not fitted else "auto", synthetic_share=0.25)
-    if fitted:
-        augmenter.fit(*numbers)
-    html = augmenter._repr_html_()
-    assert "GANAugmenter" in html
-    assert "synthetic_share" in html
-    assert "GANAugmenter" in estimator_html_repr(make_pipeline(augmenter, LogisticRegression()))
-    assert "synthetic_share=0.25" in repr(augmenter)
-
-
-def test_parameters_are_stored_as_they_are_and_can_be_set() -> None:
-    shape, strategy = [8, 8], {1: 20}
-    augmenter = GANAugmenter(image_shape=shape, sampling_strategy=strategy, budget="1 hour")
-    assert augmenter.image_shape is shape
-    assert augmenter.sampling_strategy is strategy
-    assert augmenter.set_params(budget="1h").budget == "1h"
-    assert clone(augmenter).get_params() == augmenter.get_params()
-    assert list(augmenter.get_params()) == sorted(
-        [
-            "sampling_strategy", "source", "synthetic_share", "companions", "recipe", "steps",
-            "budget", "image_shape", "categorical_features", "options", "n_jobs", "random_state",
-            "kind",
-        ]
-    )  # fmt: skip
