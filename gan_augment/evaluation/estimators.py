@@ -23,7 +23,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from gan_augment import machine
 from gan_augment.data.tables.columns import plain_columns
 from gan_augment.data.tables.containers import as_frame
 from gan_augment.data.tables.inference import infer_schema
@@ -243,6 +242,8 @@ def failures_named(name: str, what: str) -> Iterator[None]:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Limit BLAS, OpenMP and torch to one thread, so that results do not depend on the machine."""
+    from gan_augment import machine  # loads torch
+
     with _thread_pools(len(sys.modules)).limit(limits=1), machine.threads(1):
         yield
 
