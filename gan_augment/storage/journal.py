@@ -51,8 +51,10 @@ class Journal:
             )
         whole = 0
         for text in read_regular(path, MOST_BYTES).splitlines(keepends=True):
-            line = _parsed(text)
-            if line is None:
+            line: Any = None
+            with contextlib.suppress(ValueError):
+                line = parsed_json(text)
+            if not (text.endswith(b"\n") and isinstance(line, dict) and "kind" in line):
                 break
             whole += len(text)
             self._keep(line)
@@ -103,14 +105,3 @@ def packed_labels(labels: NDArray[np.int64]) -> str:
 def unpack_labels(text: str) -> NDArray[np.int64]:
     """Return the labels, int64 (N,)."""
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<u4").astype(np.int64)
-
-
-def _parsed(text: bytes) -> Line | None:
-    """Parse a whole line, or None."""
-    if not text.endswith(b"\n"):
-        return None
-    with contextlib.suppress(ValueError):
-        line = parsed_json(text)
-        if isinstance(line, dict) and "kind" in line:
-            return line
-    return None

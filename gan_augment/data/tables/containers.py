@@ -35,14 +35,7 @@ def as_frame(x: Any) -> pd.DataFrame:
     x: a pandas or polars frame, an Arrow table, a list of rows, an array (columns are called 0 to
     C - 1), or a sparse matrix of at most 256 MiB when dense. Raises DataError for anything else.
     """
-    if isinstance(x, list | tuple):
-        x = np.asarray(x, dtype=object)
-        if x.ndim == 1:
-            raise DataError(
-                "the list holds single values, or rows of different lengths; expected the same "
-                "number of values in each row"
-            )
-    if isinstance(x, np.ndarray):
+    if isinstance(x, list | tuple | np.ndarray):
         x = _frame_of_array(x)
     elif hasattr(x, "toarray"):
         _check_dense_size(x.shape[0] * x.shape[1] * x.dtype.itemsize)
@@ -196,13 +189,19 @@ def rows_like(x: Any, frame: pd.DataFrame) -> Any:
     return type(x)(table).cast(dict(x.schema))
 
 
-def _frame_of_array(x: NDArray[Any]) -> pd.DataFrame:
-    if x.ndim != 2:
-        cure = "x.reshape(-1, 1)" if x.ndim == 1 else "x.reshape(len(x), -1)"
-        raise DataError(f"the array has shape {x.shape}; expected (N, columns). Pass {cure}.")
-    if x.dtype.kind not in f"{_KINDS}OUm":
-        raise DataError(f"the array is {x.dtype}; expected numbers, booleans or text")
-    return pd.DataFrame(x)
+def _frame_of_array(x: list[Any] | tuple[Any, ...] | NDArray[Any]) -> pd.DataFrame:
+    cells = x if isinstance(x, np.ndarray) else np.asarray(x, dtype=object)
+    if cells is not x and cells.ndim == 1:
+        raise DataError(
+            "the list holds single values, or rows of different lengths; expected the same number "
+            "of values in each row"
+        )
+    if cells.ndim != 2:
+        cure = "x.reshape(-1, 1)" if cells.ndim == 1 else "x.reshape(len(x), -1)"
+        raise DataError(f"the array has shape {cells.shape}; expected (N, columns). Pass {cure}.")
+    if cells.dtype.kind not in f"{_KINDS}OUm":
+        raise DataError(f"the array is {cells.dtype}; expected numbers, booleans or text")
+    return pd.DataFrame(cells)
 
 
 def _from_objects(series: pd.Series) -> pd.Series:

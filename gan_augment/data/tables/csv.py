@@ -66,6 +66,10 @@ class Dialect(Frozen, extra="ignore"):
         >>> Dialect().frame_lines(pd.DataFrame({"a": ["x,1", None], "b": [0.5, 2]}), "true")
         b'"x,1",0.5,true\\n,2,true\\n'
         """
+
+        def number(value: float) -> str:
+            return np.format_float_positional(value, trim="-").replace(".", self.decimal)
+
         columns = [_written(frame.iloc[:, i]) for i in range(len(frame.columns))]
         columns += [np.full(len(frame), cell) for cell in more]
         text: str = pd.DataFrame(dict(enumerate(columns)), copy=False).to_csv(
@@ -74,12 +78,9 @@ class Dialect(Frozen, extra="ignore"):
             sep=self.delimiter,
             lineterminator=self.terminator,
             na_rep=self.missing,
-            float_format=self._number,
+            float_format=number,
         )
         return text.encode()
-
-    def _number(self, number: float) -> str:
-        return np.format_float_positional(number, trim="-").replace(".", self.decimal)
 
 
 def _written(series: pd.Series) -> Any:

@@ -3,7 +3,8 @@
 The rules, first match wins: `constant` has one value in every row, or none; `datetime` is a dtype,
 or text by one of `PATTERNS`; floats are `numeric`, booleans and pandas' categories `categorical`;
 `id` names rows instead of describing them (`_why_ids`); whole numbers are `numeric`, but
-`categorical` where few values are far apart (`_are_codes`); text is `categorical`.
+`categorical` where few values are far apart, since numbers between them would exist nowhere; text
+is `categorical`.
 """
 
 from __future__ import annotations
@@ -234,19 +235,13 @@ def _kind_of(cells: Cells, name: Name) -> tuple[ColumnKind, str]:
         return "categorical", ""
     if why := _why_ids(cells, name):
         return "id", why
-    if cells.family == "integer" and _are_codes(known):
+    if cells.family == "category":
+        return "categorical", ""
+    distinct = np.unique(known)  # few that recur, most without a neighbour, are codes: zip codes
+    few = 1 < len(distinct) <= min(MOST_CODES, len(known) / LEAST_ROWS_OF_A_CODE)
+    if few and (np.diff(distinct) == 1).mean() < 0.5:
         return "categorical", "whole numbers far apart, so codes (if not: --columns name=numeric)"
-    return ("categorical" if cells.family == "category" else "numeric"), ""
-
-
-def _are_codes(known: NDArray[Any]) -> bool:
-    """Return whether few numbers recur and most of them have no neighbour, as zip codes do.
-
-    Numbers between them would be generated, and exist nowhere.
-    """
-    distinct = np.unique(known)
-    few = len(distinct) <= min(MOST_CODES, len(known) / LEAST_ROWS_OF_A_CODE)
-    return bool(few and len(distinct) > 1 and (np.diff(distinct) == 1).mean() < 0.5)
+    return "numeric", ""
 
 
 def _why_ids(cells: Cells, name: Name) -> str:
