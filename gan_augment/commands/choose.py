@@ -89,7 +89,10 @@ def choose(
     options = options.model_copy(update={"budget": budget_s})
     folder = folder_to_write(data, out, "choices", progress=progress)
     chosen, kind = _recipes(recipes, options), read_data(data, options, progress)
-    with run_folder(folder, resume=False, overwrite=overwrite, ours=_is_choice):
+    held = run_folder(
+        folder, resume=False, overwrite=overwrite, ours=lambda run: (run / CHOICE).is_file()
+    )
+    with held:
         for line in _lines(kind, chosen, folder):
             progress.note(line)
         with interruptible(lambda: "start again; nothing was kept"), stop_on_signals() as stop:
@@ -159,10 +162,6 @@ def _recipes(recipes: str | Sequence[str], options: FitOptions) -> dict[str, Rec
     if len(chosen) < max(2, len(names)):
         raise UsageError(f"--recipes {','.join(names)}: expected two or more, each once")
     return chosen
-
-
-def _is_choice(folder: Path) -> bool:
-    return (folder / CHOICE).is_file()
 
 
 def _samples(kind: Source, found: Mapping[str, Any], models: Mapping[str, Any]) -> bytes:

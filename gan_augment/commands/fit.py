@@ -28,7 +28,7 @@ from gan_augment.commands.writing import (
     run_folder,
 )
 from gan_augment.data.topup_plan import choose_classes, explain_rare
-from gan_augment.distributed import World, all_ranks, world
+from gan_augment.distributed import all_ranks, world
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.generators.generator import RunContext
 from gan_augment.generators.model_file import ModelMeta
@@ -192,22 +192,17 @@ def fit(
     resume = resume or (again > 0 and out is not None and is_run(Path(out)))
     with all_ranks() as ranks:
         ranks.agree(settings=options.model_dump(mode="json", exclude={"device", "workers"}))
-        if not ranks.leads:
-            _assist(data, ranks)
-        else:
+        done = None
+        if ranks.leads:
             how = {"resume": resume, "overwrite": overwrite}
             done = _lead(data, out, options, progress or Progress(), callbacks, **how)
-        result: FitResult = ranks.share(done if ranks.leads else None)
+        elif shared := ranks.share():  # None if rank 0 has nothing to train
+            read = read_data(data, shared)
+            with interruptible(lambda: ""), stop_on_signals() as stop:
+                context = RunContext(stop=stop, fingerprint=read.sha256)
+                read.generator().fit(read.data, context, **read.fit_arguments())
+        result: FitResult = ranks.share(done)
     return result
-
-
-def _assist(source: str | Path | Source, ranks: World) -> None:
-    """Train together with rank 0, which writes the run."""
-    if options := ranks.share():
-        data = read_data(source, options)
-        with interruptible(lambda: ""), stop_on_signals() as stop:
-            run = RunContext(stop=stop, fingerprint=data.sha256)
-            data.generator().fit(data.data, run, **data.fit_arguments())
 
 
 def _lead(

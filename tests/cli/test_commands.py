@@ -312,7 +312,8 @@ def test_a_build_server_fails_on_the_verdicts_that_it_asks_for(
 ):
     from gan_augment.commands import evaluate
 
-    found = SimpleNamespace(verdict=verdict, out=Path("rep"), to_dict=dict, lines=list)
+    told = {"verdict": verdict, "out": Path("rep"), "following": ""}
+    found = SimpleNamespace(**told, to_dict=dict, lines=list)
     monkeypatch.setattr(evaluate, "evaluate", lambda *_, **__: found)
     assert command("evaluate", cells, *SHORT, "--fail-on", fail_on).returncode == code
 
