@@ -23,7 +23,6 @@ from gan_augment.rng import rng_for
 from gan_augment.training.parts import Arrays, above, below, network_arrays, restored_network
 from gan_augment.training.tables import (
     AnchorRows,
-    layout_of,
     new_row_generator,
 )
 
@@ -65,7 +64,7 @@ class RowSampler:
             columns[described.name] = column(**saved)
         encoding, own = TableEncoding(columns), dict[str, Any](below(arrays, "anchors"))
         network = restored_network(
-            lambda: new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes)),
+            lambda: new_row_generator(meta.recipe, encoding, len(meta.classes)),
             below(arrays, "network"),
             compute.device,
         )

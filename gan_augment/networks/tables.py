@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,26 +23,20 @@ CERTAIN = 4.0
 """Logit of the anchor's own category: softmax gives it 93 % among four."""
 
 
-Span = tuple[int, int]
-"""Entries [start, stop) of a row."""
+class RowLayout(Protocol):
+    """The parts of an encoded row, as a `TableEncoding` knows them."""
 
+    @property
+    def width(self) -> int:
+        """Entries of a row."""
 
-@dataclass(frozen=True)
-class RowLayout:
-    """The parts of an encoded row of `width` entries; entries outside the spans are numbers.
-
-    choices: one-hots; exactly one entry is 1. vectors: categories as points in space.
-    """
-
-    width: int
-    choices: tuple[Span, ...] = ()
-    vectors: tuple[Span, ...] = ()
+    @property
+    def choices(self) -> tuple[tuple[int, int], ...]:
+        """Entries [start, stop) of each one-hot."""
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """Entries that may be interpolated."""
-        taken = {i for start, stop in (*self.choices, *self.vectors) for i in range(start, stop)}
-        return tuple(i for i in range(self.width) if i not in taken)
+        """Entries that may be interpolated; others are one-hots, or categories in space."""
 
 
 class RowMLP(nn.Module):

@@ -190,7 +190,7 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
 
 def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Parts:
     """Build the parts of a recipe; `index` of a batch refers to the rows of `anchors`."""
-    layout = layout_of(table.encoding)
+    layout = table.encoding
     with torch.random.fork_rng(devices=[]):  # constructors draw; only a number is needed
         noise_width = cast(int, new_row_generator(recipe, layout, table.classes).noise_width)
     return Parts(
@@ -225,11 +225,6 @@ def anchor_batches(
         device=device,
         unlabelled=None if unlabelled is None else torch.from_numpy(unlabelled).to(device),
     )
-
-
-def layout_of(encoding: TableEncoding) -> RowLayout:
-    """Return where a row has numbers, one-hots and embeddings."""
-    return RowLayout(encoding.width, encoding.choices, encoding.vectors)
 
 
 def new_row_generator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Module:
