@@ -4,10 +4,13 @@
         [--splits 5]
 
 Half of each data set is set aside first, by groups where there are any. `evaluate` judges the other
-half as by default and recommends a remedy. Then a second evaluation fits arms on the whole first
-half and tests them on the half set aside. Of its figures only these are read: the classifier as it
-is, the recommended remedy, and three fixed choices: a corrected decision, SMOTE (images: repeats)
-and generated rows, each at the classifier's own decision. Nothing is chosen on the half set aside.
+half as by default and recommends a remedy. If none is shown to help, it suggests a corrected
+decision that gained on average, which is free to try; "applied" counts that, too. Then a second
+evaluation fits arms on the whole first half and tests them on the half set aside. Of its figures
+only these are read: the classifier as it is, what was recommended and applied, and three fixed
+choices: a corrected decision, SMOTE (images: repeats) and generated rows, each at the classifier's
+own decision. Nothing is chosen on the half set aside; but the suggestion became a part of `evaluate`
+when the gains of the recommendation on the six tables were known.
 
 - Six tables, each with boosting (the default) and logistic regression. Five halvings, three of the
   large tables.
@@ -70,8 +73,9 @@ MOST_SPLITS, LARGE_SPLITS, CNN_SPLITS, SEEDS = 5, 3, 2, 2
 """Splits: at most, of large tables, of what a CNN learns; its seeds on the half set aside."""
 BEATS = {"bundle": 1000, "fusion": 30, "normal": 1000, "premature": 30, "ventricular": 1000}
 RARE_BEATS, TESTED_BEATS = ("fusion", "premature"), 400
+FIXED = ("corrected", "smote", "generated")
 METRIC = "balanced_accuracy"
-CHOICES = ("recommended", "corrected", "smote", "generated")
+CHOICES = ("recommended", "applied", *FIXED)
 
 
 @dataclass(frozen=True)
@@ -164,9 +168,11 @@ def one_split(task: Task) -> dict[str, Any]:
     lacking = ("trivial_augment",) if task.learned.kind is SIGNAL else RIVALS if tabular else ()
     arms = tuple(name for name in ARMS if name not in (*ON_TOP, *lacking))
     advice = evaluate(task.learned, task.options(arms=arms)).result["recommendation"]
+    applied = advice["suggestion"] or advice
     choices = {
         "as it is": ("none", "default"),
         "recommended": (advice["arm"], advice["decision"]),
+        "applied": (applied["arm"], applied["decision"]),
         "corrected": ("none", "corrected"),
         "smote": ("smote" if tabular else "oversample", "default"),
         "generated": ("gan", "default"),
@@ -214,21 +220,28 @@ def summary(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for choice in CHOICES
     }
     over_all = {choice: contrast(values, shared=0.0) for choice, values in means.items()}
+    worst = {choice: float(min(values)) for choice, values in means.items()}
     said = [line for line in lines if line["recommended"] != "none, default"]
-    best = max(CHOICES[1:], key=lambda choice: over_all[choice].mean)
+    best = max(FIXED, key=lambda choice: over_all[choice].mean)
+    asked = {
+        choice: {
+            "mean gain above 0": bool(over_all[choice].interval()[0] > 0),
+            "never below -1 point": worst[choice] >= -0.01,
+            "within .5 points of the best fixed choice": bool(
+                over_all[choice].mean >= over_all[best].mean - 0.005
+            ),
+        }
+        for choice in CHOICES[:2]
+    }
     return {
         "data sets": len(means["recommended"]),
         "mean gain": {choice: _rounded(one) for choice, one in over_all.items()},
-        "lowest gain of a data set": {c: round(float(min(v)), 4) for c, v in means.items()},
-        "lowest gain of a split": round(min(gains(lines, "recommended")), 4),
+        "lowest gain of a data set": {c: round(value, 4) for c, value in worst.items()},
+        "lowest gain of a split": {c: round(min(gains(lines, c)), 4) for c in CHOICES},
         "best fixed choice": best,
         "splits with a remedy": f"{len(said)} of {len(lines)}",
         "mean gain there": {c: round(float(np.mean(gains(said, c))), 4) for c in CHOICES},
-        "mean gain above 0": bool(over_all["recommended"].interval()[0] > 0),
-        "never below -1 point": bool(min(means["recommended"]) >= -0.01),
-        "within .5 points of the best fixed choice": bool(
-            over_all["recommended"].mean >= over_all[best].mean - 0.005
-        ),
+        "asked": asked,
     }
 
 
@@ -246,12 +259,13 @@ def markdown(lines: Sequence[Mapping[str, Any]]) -> list[str]:
         "",
         "Made by `recommendations.py`, which says how. Percentage points of balanced accuracy over "
         "the classifier as it is, on the half of the data set aside; mean over the splits, and for "
-        "the recommended remedy the 95 % interval with the correction for shared rows. SMOTE: "
-        "repeats for images and signals. Rare recall in percent.",
+        "what was recommended the 95 % interval with the correction for shared rows. Applied: the "
+        "corrected decision, too, where it is named as free to try. SMOTE: repeats for images and "
+        "signals. Rare recall in percent: as it is, recommended, applied.",
         "",
-        "| data | splits | recommended | as it is, % | **recommended** | always corrected "
-        "| always SMOTE | always generated rows | rare recall: as it is, recommended |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| data | splits | recommended | as it is, % | **recommended** | **applied** "
+        "| always corrected | always SMOTE | always generated rows | rare recall |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, own in by_data(lines).items():
         names = Counter(line["recommended"] for line in own).most_common()
@@ -259,26 +273,26 @@ def markdown(lines: Sequence[Mapping[str, Any]]) -> list[str]:
         values = {choice: gains(own, choice) for choice in CHOICES}
         # halves: as many rows to test as to train
         shown = _points(_rounded(contrast(values["recommended"], shared=1.0)))
-        fixed = " | ".join(f"{100 * np.mean(values[choice]):+.1f}" for choice in CHOICES[1:])
+        others = " | ".join(f"{100 * np.mean(values[choice]):+.1f}" for choice in CHOICES[1:])
         base = _mean(own, "as it is", METRIC)
-        recalls = [_mean(own, choice, "rare_recall") for choice in ("as it is", "recommended")]
-        out.append(
-            f"| {name} | {len(own)} | {counted} | {base} | {shown} | {fixed} "
-            f"| {', '.join(recalls)} |"
-        )
+        recalls = [_mean(own, c, "rare_recall") for c in ("as it is", *CHOICES[:2])]
+        cells = (name, str(len(own)), counted, base, shown, others, ", ".join(recalls))
+        out.append(f"| {' | '.join(cells)} |")
     means = [_points(told["mean gain"][choice]) for choice in CHOICES]
     out.append(f"| **mean over data** | {len(lines)} | | | {' | '.join(means)} | |")
     lowest = [f"{100 * told['lowest gain of a data set'][choice]:+.1f}" for choice in CHOICES]
-    out += [f"| **lowest** | | | | {' | '.join(lowest)} | |", "", "| asked | met |", "|---|---|"]
-    asked = [what for what, met in told.items() if isinstance(met, bool)]
-    out += [f"| {what} | {'yes' if told[what] else 'no'} |" for what in asked]
-    there = [f"{100 * value:+.1f}" for value in told["mean gain there"].values()]
+    out += [f"| **lowest** | | | | {' | '.join(lowest)} | |", ""]
+    out += ["| asked | recommended | applied |", "|---|---|---|"]
+    for what in told["asked"]["recommended"]:
+        met = ("yes" if told["asked"][choice][what] else "no" for choice in CHOICES[:2])
+        out.append(f"| {what} | {' | '.join(met)} |")
+    there = [f"{100 * told['mean gain there'][c]:+.1f}" for c in ("recommended", *FIXED)]
     return [
         *out,
         "",
         f"A remedy was recommended in {told['splits with a remedy']} splits. There, recommended, "
         f"corrected, SMOTE and generated rows gain {', '.join(there)} points. In the other splits "
-        'no gain was shown with an error of .05 for all remedies together, and "as it is" is kept.',
+        "no gain was shown with an error of .05 for all remedies together.",
     ]
 
 
