@@ -23,7 +23,6 @@ OF_RANKS = ("average_precision",)
 """Metrics of a ranking: no decision changes them, and confusion counts do not determine them."""
 
 LEAST_PROBABILITY = 1e-6
-BINS = 10
 
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -89,46 +88,28 @@ def average_precisions(scores: Values | None, labels: Labels, classes: int) -> l
     >>> average_precisions(scores, np.array([0, 1, 0]), classes=2)[1]
     0.5
     """
-    found: list[float | None] = []
-    for label in range(classes):
-        positive = np.sort(scores[labels == label, label]) if scores is not None else np.empty(0)
-        if scores is None or not len(positive):
-            found.append(None)
-            continue
-        steps, counts = np.unique(positive, return_counts=True)
-        above = len(scores) - np.searchsorted(np.sort(scores[:, label]), steps, side="left")
-        hits = np.cumsum(counts[::-1])[::-1]
-        found.append(float((counts * hits / above).sum() / len(positive)))
+    from sklearn.metrics import average_precision_score
+
+    found: list[float | None] = [None] * classes
+    if scores is None:
+        return found
+    for label in np.unique(labels).tolist():
+        found[label] = float(average_precision_score(labels == label, scores[:, label]))
     return found
 
 
-def calibration(probability: Values, labels: NDArray[np.int64]) -> dict[str, Any]:
+def calibration(probability: Values, labels: NDArray[np.int64]) -> dict[str, float]:
     """Measure the calibration of probabilities (N, K), N >= 1.
 
     log_loss: mean -log of the true class's probability in nats, clipped to 1e-6..1. brier: mean
     squared distance to the truth summed over classes, 0..2 (twice the usual figure for two
-    classes). calibration_error: |confidence - accuracy| of the predicted class, weighted over 10
-    bins of equal width. bins: [n, mean confidence, accuracy], None for both if n is 0.
-    Sources: Brier 1950, "Verification of forecasts expressed in terms of probability"; Guo et al.
-    2017, "On calibration of modern neural networks", eq. 3.
+    classes). Source: Brier 1950, "Verification of forecasts expressed in terms of probability".
     """
-    rows = np.arange(len(labels))
-    own = probability[rows, labels]
-    called = probability.argmax(axis=1)
-    confidence, right = probability[rows, called], called == labels
+    own = probability[np.arange(len(labels)), labels]
     squares = np.einsum("nk,nk->n", probability, probability) - 2 * own + 1
-    at = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    n = np.bincount(at, minlength=BINS)
-    sums = np.bincount(at, confidence, minlength=BINS)
-    hits = np.bincount(at, right, minlength=BINS)
     return {
         "log_loss": float(-np.log(np.clip(own, LEAST_PROBABILITY, 1.0)).mean()),
         "brier": float(squares.mean()),
-        "calibration_error": float(np.abs(sums - hits).sum() / len(labels)),
-        "bins": [
-            [int(count), float(total / count), float(hit / count)] if count else [0, None, None]
-            for count, total, hit in zip(n, sums, hits, strict=True)
-        ],
     }
 
 

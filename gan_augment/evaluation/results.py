@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_augment.evaluation.decisions import METRICS
 from gan_augment.evaluation.design import Design
@@ -262,23 +261,17 @@ def _per_class(arm: JudgedArm) -> dict[str, Any]:
 
 
 def _calibration(splits: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
-    """Return mean losses over the splits, and the calibration error of all rows."""
-    pooled: dict[str, Any] = {}
-    for when in ("before", "after"):
-        known = [one[when] for one in splits if one is not None]
-        if len(known) < len(splits):
-            return None
-        bins = np.array(
-            [one["bins"] for one in known], dtype=np.float64
-        )  # (J, bins, 3), NaN: empty
-        rows = bins[..., 0]
-        sums: NDArray[np.float64] = np.nansum(bins[..., 1:] * rows[..., None], axis=0)
-        pooled[when] = {
-            "log_loss": float(np.mean([one["log_loss"] for one in known])),
-            "brier": float(np.mean([one["brier"] for one in known])),
-            "calibration_error": float(np.abs(sums[:, 0] - sums[:, 1]).sum() / rows.sum()),
+    """Return the mean losses over the splits, before and after correcting the class shares."""
+    known = [one for one in splits if one is not None]
+    if len(known) < len(splits):
+        return None
+    return {
+        when: {
+            figure: float(np.mean([one[when][figure] for one in known]))
+            for figure in ("log_loss", "brier")
         }
-    return pooled
+        for when in ("before", "after")
+    }
 
 
 def _warnings(results: Results, copied: bool) -> Iterator[str]:

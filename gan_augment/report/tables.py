@@ -264,7 +264,7 @@ def confusions(result: Result) -> Iterator[dict[str, Any]]:
 def calibration(result: Result) -> Table:
     """Show losses before and after correcting the class shares, for arms with probabilities."""
     known = {name: arm["calibration"] for name, arm in result["arms"].items()}
-    figures = ("log_loss", "brier", "calibration_error")
+    figures = ("log_loss", "brier")
     rows = [
         [
             arm_name(name),
@@ -273,7 +273,7 @@ def calibration(result: Result) -> Table:
         for name, one in known.items()
         if one
     ]
-    names = ("log loss", "Brier score", "calibration error")
+    names = ("log loss", "Brier score")
     heads = [f"{name} {when}" for name in names for when in ("before", "after")]
     return Table("", ["arm", *heads], rows)
 

@@ -273,9 +273,6 @@ def test_calibration_by_hand():
     found = calibration(np.array([[0.75, 0.25], [0.75, 0.25]]), np.array([0, 1]))
     assert found["log_loss"] == pytest.approx(-(np.log(0.75) + np.log(0.25)) / 2)
     assert found["brier"] == pytest.approx((2 * 0.25**2 + 2 * 0.75**2) / 2)
-    assert found["calibration_error"] == pytest.approx(0.25)
-    assert found["bins"][7] == [2, 0.75, 0.5]
-    assert found["bins"][0] == [0, None, None]
 
 
 @given(st.integers(0, 10_000), st.integers(2, 5))
@@ -290,16 +287,10 @@ def test_losses_agree_with_scikit_learn(seed, classes):
     if classes == 2:
         half = metrics.brier_score_loss(labels, seen.values[:, 1])
         assert found["brier"] == pytest.approx(2 * half, abs=1e-12)
-    n = [count for count, _, _ in found["bins"]]
-    gaps = [abs(mean - right) for count, mean, right in found["bins"] if count]
-    assert sum(n) == len(labels)
-    weighted = np.average(gaps, weights=[count for count in n if count])
-    assert found["calibration_error"] == pytest.approx(weighted)
 
 
-def test_certainty_is_in_the_last_bin_and_certain_mistakes_cost_a_finite_loss():
+def test_certain_mistakes_cost_a_finite_loss():
     found = calibration(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))
-    assert found["bins"][9] == [2, 1.0, 0.5]
     assert found["log_loss"] == pytest.approx(-np.log(1e-6) / 2)
 
 

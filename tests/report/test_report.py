@@ -137,7 +137,7 @@ def test_every_section_of_a_result_is_shown(page: str) -> None:
         "recall of Trouser",
         "nearest real",
         "314 repeated",
-        "calibration error",
+        "Brier score after",
         "4 real, 4 held-out rows; it needs 6 real.",
         "793.7",
         "1,780 in total",
