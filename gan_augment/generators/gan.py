@@ -50,7 +50,7 @@ from gan_augment.kinds.kind import Labelled, Meta
 from gan_augment.machine import ComputeConfig, Precision, compute_config
 from gan_augment.options import seconds
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe
+from gan_augment.recipes import Recipe, check_unlabelled
 from gan_augment.storage.bundle import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.training.callbacks import Callback, ProgressCallback, StopRequested
 from gan_augment.training.checkpoint import RunSaver, join_ranks
@@ -130,12 +130,14 @@ class GAN(ABC):
         schema = schema or data.kind.schema(data)
         if run is None and schema and schema.ids:  # a command notes them
             warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
-        run, seed = run or RunContext(), checked_seed(self.random_state)
+        run, seed, recipe = run or RunContext(), checked_seed(self.random_state), self._recipe()
+        if unlabelled is not None:
+            check_unlabelled(recipe)
         sha256 = run.fingerprint or data.kind.sha256(data, unlabelled)
-        recipe, precision = self._recipe().model_dump(mode="json"), self._compute(data).precision
         own = dict.fromkeys(("callbacks", "device", "threads"))  # may differ between ranks
-        known = {"recipe": recipe, "precision": precision}
-        ranks.agree(data=sha256, settings=self._settings() | own | known)
+        own |= {"recipe": recipe.model_dump(mode="json")}
+        own |= {"precision": self._compute(data).precision}
+        ranks.agree(data=sha256, settings=self._settings() | own)
         problem = self._problem(data, unlabelled, schema)
         scorer, steps = self._planned(problem, run, ranks)
         training = Run(

@@ -24,7 +24,7 @@ from gan_augment.generators.trial import SEEDS, try_rows, updates_within
 from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, check_unlabelled, resolve_recipe
+from gan_augment.recipes import Recipe, resolve_recipe
 from gan_augment.training.callbacks import Callback  # noqa: F401  (pdoc)
 from gan_augment.training.images import build
 from gan_augment.training.loop import Run
@@ -152,13 +152,11 @@ class ImageGAN(GAN):
         recipe = self._recipe()
         data = checked_data(recipe, data)
         parts = build(recipe, data.image_shape, len(data.names), self._compute(data))
-        if unlabelled is not None:
-            check_unlabelled(recipe)
-            if unlabelled.image_shape != data.image_shape:
-                raise DataError(
-                    f"the unlabelled images have the shape {unlabelled.image_shape}, the labelled "
-                    f"ones {data.image_shape} (height, width, channels); use one shape"
-                )
+        if unlabelled is not None and unlabelled.image_shape != data.image_shape:
+            raise DataError(
+                f"the unlabelled images have the shape {unlabelled.image_shape}, the labelled ones "
+                f"{data.image_shape} (height, width, channels); use one shape"
+            )
         more = None if unlabelled is None else unlabelled.pixels
         rows, held_out = hold_out(data, seed=self.random_state)
         return Problem(data, parts, training_batches(data, parts, rows, more), (rows, held_out))

@@ -22,7 +22,7 @@ from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, check_unlabelled, table_recipe
+from gan_augment.recipes import Recipe, table_recipe
 from gan_augment.training.callbacks import Callback  # noqa: F401  (pdoc)
 from gan_augment.training.loop import Run
 from gan_augment.training.tables import (
@@ -116,7 +116,6 @@ class TabularGAN(GAN):
             table = encoded_table(data, schema, compute, seed)
             anchors = class_anchors(table, recipe, seed)
             if unlabelled is not None:
-                check_unlabelled(recipe)
                 more = table.encoding.encode(_cells(unlabelled, schema))
             batches = anchor_batches(recipe, table, anchors, more)
             parts = build_table(recipe, table, anchors)

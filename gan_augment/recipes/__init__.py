@@ -39,7 +39,6 @@ __all__ = [
     "check_unlabelled",
     "resolve_recipe",
     "table_recipe",
-    "takes_unlabelled",
 ]
 
 AUTO = "anchored"
@@ -100,15 +99,10 @@ def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | N
     return recipe
 
 
-def takes_unlabelled(recipe: Recipe) -> bool:
-    """Return whether a recipe's D can judge rows without a class."""
-    by_class = recipe.game.by_class or recipe.objective.loss == "relativistic"
-    return not by_class and recipe.discriminator.condition not in ("projection", "concatenation")
-
-
 def check_unlabelled(recipe: Recipe) -> None:
     """Raise UsageError if a recipe's D cannot judge rows without a class."""
-    if not takes_unlabelled(recipe):
+    by_class = recipe.game.by_class or recipe.objective.loss == "relativistic"
+    if by_class or recipe.discriminator.condition in ("projection", "concatenation"):
         raise UsageError(
             f"the discriminator of the recipe {recipe.name!r} needs the class of every row, and "
             "unlabelled rows were given; take 'semi-supervised' or 'acgan', or leave them out"
