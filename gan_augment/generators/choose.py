@@ -190,15 +190,9 @@ def choose_recipe(
     began_s = time.monotonic()
     measure, models = held_out_score(train, held, topped_up, schema), dict[str, Any]()
     scorer_s = time.monotonic() - began_s  # the scorer of a fit trains the same classifier
-    more = {"selection": False} if hasattr(prototype, "selection") else {}
-    usual = replace(
-        prototype,
-        classes=topped_up,
-        budget=None,
-        threads=prototype.threads or 1,
-        callbacks=(),
-        **more,
-    )
+    more: dict[str, Any] = {"threads": prototype.threads or 1}
+    more |= {"selection": False} if hasattr(prototype, "selection") else {}
+    usual = replace(prototype, classes=topped_up, budget=None, callbacks=(), **more)
 
     def new(name: str, steps: int, seed: int) -> Any:
         seed += prototype.random_state
