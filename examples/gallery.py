@@ -52,8 +52,9 @@ def shown(printed: str) -> str:
     """What an example printed, as the gallery shows it: long outputs lose their middle."""
     lines = [line.rstrip() for line in printed.rstrip().splitlines()]
     if len(lines) > MOST_LINES:
-        half = MOST_LINES // 2
-        lines = [*lines[:half], f"... {len(lines) - 2 * half} lines more ...", *lines[-half:]]
+        head, tail = MOST_LINES // 2, MOST_LINES // 2 - 1
+        left_out = f"... {len(lines) - head - tail} lines more ..."
+        lines = [*lines[:head], left_out, *lines[-tail:]]
     return "\n".join(lines)
 
 
