@@ -9,8 +9,8 @@ decision that gained on average, which is free to try; "applied" counts that, to
 evaluation fits arms on the whole first half and tests them on the half set aside. Of its figures
 only these are read: the classifier as it is, what was recommended and applied, and three fixed
 choices: a corrected decision, SMOTE (images: repeats) and generated rows, each at the classifier's
-own decision. Nothing is chosen on the half set aside; but the suggestion became a part of `evaluate`
-when the gains of the recommendation on the six tables were known.
+own decision. Nothing is chosen on the half set aside; but the suggestion became a part of
+`evaluate` when the gains of the recommendation on the six tables were known.
 
 - Six tables, each with boosting (the default) and logistic regression. Five halvings, three of the
   large tables.
