@@ -42,6 +42,7 @@ from gan_augment.generators.model_file import (
     too_few_rows,
 )
 from gan_augment.input_files import check_there
+from gan_augment.kinds import kind_named
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Kind, KindName, Labelled
 from gan_augment.kinds.signal import SIGNAL, file_bytes
@@ -366,7 +367,7 @@ def check_options(source: Path, options: FitOptions, kind: KindName) -> None:
             f"{flags}: not for {kind}s, and {str(source)!r} is read as {kind}s; a table has a "
             "--target COLUMN, and --window cuts signals"
         )
-    if kind == "table":
+    if kind_named(kind).tabular:
         check_there(source, "a .csv or .parquet file")
         if source.is_dir() or suffix not in TABLE_SUFFIXES:
             raise UsageError(

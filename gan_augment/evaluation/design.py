@@ -47,7 +47,7 @@ class Split:
 class Protocol:
     """All splits, and the classes that they can judge.
 
-    kind: how rows are split: "rows", "groups", "time" or "test". With "test" every repeat tests the
+    way: how rows are split: "rows", "groups", "time" or "test". With "test" every repeat tests the
     same separate test set, and repeats differ in the learner's seed only. folds: in a repeat.
     shared: variance that shared training rows add to a mean: 1 / (k - 1), n_test / n_train for
     splits in time, 1 - 1 / repeats for a separate test set. splits: repeat by repeat. unit, units:
@@ -55,7 +55,7 @@ class Protocol:
     classes in the macro metrics, and {class: reason} of the others. notes: sentences for the plan.
     """
 
-    kind: str
+    way: str
     folds: int
     repeats: int
     shared: float
@@ -81,7 +81,7 @@ class Protocol:
     @property
     def has_test_set(self) -> bool:
         """Whether all splits test the same separate test set."""
-        return self.kind == "test"
+        return self.way == "test"
 
     @property
     def generators(self) -> int:

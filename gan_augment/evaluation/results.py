@@ -63,7 +63,7 @@ def build_result(design: Design, journal: Journal) -> dict[str, Any]:
             "duplicates": asked["duplicates"],
         },
         "protocol": {
-            "splits": protocol.kind,
+            "splits": protocol.way,
             "folds": protocol.folds,
             "repeats": protocol.repeats,
             "seed": design.options.fit.seed,
