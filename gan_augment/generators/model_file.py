@@ -211,7 +211,7 @@ class ModelMeta(Frozen):
                 f"the model's target is {str(target.name)!r}, not {options.target!r}; leave "
                 "--target out, or fit a model."
             )
-        columns = {str(one.name): "id" for one in self.table.columns if one.kind == "id"}
+        columns = {str(one.name): "id" for one in self.table.id_columns}
         columns |= {str(name): kind for name, kind in options.columns.items()}
         return options.model_copy(update={**values, "target": str(target.name), "columns": columns})
 

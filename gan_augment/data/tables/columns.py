@@ -214,7 +214,7 @@ def with_new_ids(
     text.
     """
     frame = frame.copy(deep=False)
-    for column in (column for column in schema.columns if column.kind == "id"):
+    for column in schema.id_columns:
         cells = _new_ids(column, like[column.name].dtype, origins, first)
         frame[column.name] = cells.set_axis(frame.index)
     return frame

@@ -126,9 +126,14 @@ class TableSchema(Frozen):
         return tuple(column for column in self.columns if column.learned)
 
     @property
+    def id_columns(self) -> tuple[Column, ...]:
+        """Return the columns that are numbered anew in new rows, in order."""
+        return tuple(column for column in self.columns if column.kind == "id")
+
+    @property
     def ids(self) -> str:
         """Return the first id columns and why they are ids, in words; "" for none."""
-        ids = [f"{c.name!r} ({c.why})" for c in self.columns if c.kind == "id"]
+        ids = [f"{column.name!r} ({column.why})" for column in self.id_columns]
         return ", ".join(ids[:5])
 
     def lines(self) -> list[str]:
