@@ -48,7 +48,8 @@ class DemoResult(Result):
     """What the demo wrote, and what the evaluator recommends.
 
     data, run, topped_up, report: the data, the model, the topped-up copy, the evaluation. samples:
-    real, synthetic and refused rows next to each other. rare: the classes that were cut.
+    real, synthetic and refused rows next to each other. rare: the classes that were cut. following:
+    the command that applies the recommendation.
     """
 
     data: Path
@@ -60,12 +61,12 @@ class DemoResult(Result):
     recommendation: str
     verdict: str
     sentence: str
+    following: str
 
     def lines(self) -> list[str]:
         """Return the paths, recommendation and verdict, what to do next, and the picture."""
         table = self.data.suffix == ".csv"
         yours = "TABLE.csv --target COLUMN" if table else "PHOTOS   (a folder per class)"
-        copy = "TABLE.csv NEW.csv --target COLUMN" if table else "PHOTOS NEW"
         shown = "real and generated rows" if table else "real, generated and refused images"
         return [
             f"the data    {self.data}   ({', '.join(self.rare)} made rare; tested on other rows)",
@@ -77,8 +78,8 @@ class DemoResult(Result):
             "",
             "What to do next:",
             f"  see what each remedy gains and costs: {self.report / 'report.html'}",
+            f"  do what is recommended:               {self.following}",
             f"  ask the same of your data:            gan-augment evaluate {yours}",
-            f"  add generated rows to your data:      gan-augment augment {copy}",
             "",
             f"{shown}: {self.samples}",
         ]
@@ -200,6 +201,7 @@ def _run(
         recommendation=measured.evaluation.recommendation,
         verdict=measured.verdict,
         sentence=measured.evaluation.sentence,
+        following=measured.following,
     )
     write_file(out / SIGN, (json.dumps(result.to_dict(), indent=1) + "\n").encode())
     return result

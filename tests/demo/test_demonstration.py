@@ -108,7 +108,7 @@ def test_both_demos_run_in_any_order(command, tmp_path, monkeypatch, order):
 def done_at(out, data):
     """Return the result of a demo without its work."""
     paths = [out / name for name in (data, "run", "topped-up", "samples.png", "report")]
-    said = ("Correct the decision: +8.0 points.", "ADOPT", "ADOPT: it helps.")
+    said = ("Correct the decision: +8.0 points.", "ADOPT", "ADOPT: it helps.", "apply.py NEW")
     return DemoResult(*paths, ("3",), *said)
 
 
@@ -135,7 +135,9 @@ def test_a_second_demo_replaces_its_own_files_and_no_others(done):
 @pytest.mark.slow
 def test_the_command_tops_up_digits_and_says_where_things_are(command, done, tmp_path, monkeypatch):
     said = SimpleNamespace(sentence=done.sentence, recommendation=done.recommendation)
-    measured = SimpleNamespace(out=done.report, verdict=done.verdict, evaluation=said)
+    measured = SimpleNamespace(
+        out=done.report, verdict=done.verdict, evaluation=said, following=done.following
+    )
     # the evaluation of images is a minute's work, and the table's shows how a demo ends
     monkeypatch.setattr(demonstration, "evaluate", lambda *_, **__: measured)
     ran = command("demo", "out", "--steps", 2, "--json")
