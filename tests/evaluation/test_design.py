@@ -33,7 +33,7 @@ def checked(protocol: Protocol, n: int, *, complete: bool = True) -> None:
 def test_every_row_is_tested_once_a_repeat_and_not_trained_on_in_that_split() -> None:
     found = plan_protocol(pictures({"good": 60, "bad": 15}), ["bad"], folds=5, repeats=3)
     checked(found, 75)
-    assert (found.kind, found.folds, found.repeats, found.shared) == ("rows", 5, 3, 0.25)
+    assert (found.way, found.folds, found.repeats, found.shared) == ("rows", 5, 3, 0.25)
     assert len({split.test.tobytes() for split in found.splits}) == 15
 
 
@@ -65,7 +65,7 @@ def test_groups_stay_whole_and_are_what_is_counted() -> None:
     data = pictures({"good": 60, "bad": 16}, groups=groups)
     found = plan_protocol(data, ["bad"], folds=5, repeats=2)
     checked(found, 76)
-    assert (found.kind, found.unit, found.units["bad"], found.folds) == ("groups", "groups", 8, 4)
+    assert (found.way, found.unit, found.units["bad"], found.folds) == ("groups", "groups", 8, 4)
     for split in found.splits:
         assert not set(groups[split.train]) & set(groups[split.test])
 
@@ -74,7 +74,7 @@ def test_a_few_repeats_do_not_turn_rows_into_groups() -> None:
     groups = np.full(75, -1)
     groups[[3, 4]] = 0
     found = plan_protocol(pictures({"good": 60, "bad": 15}, groups=groups), ["bad"], folds=5)
-    assert (found.kind, found.unit, found.units["good"]) == ("groups", "rows", 59)
+    assert (found.way, found.unit, found.units["good"]) == ("groups", "rows", 59)
 
 
 def test_training_always_comes_before_the_test_and_the_gap_between_is_left_out() -> None:
@@ -82,7 +82,7 @@ def test_training_always_comes_before_the_test_and_the_gap_between_is_left_out()
     times = np.random.default_rng(0).permutation(80)
     found = plan_protocol(data, ["bad"], times=times, gap=5)
     checked(found, 80, complete=False)
-    assert (found.kind, found.repeats) == ("time", 1)
+    assert (found.way, found.repeats) == ("time", 1)
     for split in found.splits:
         assert times[split.train].max() + 5 < times[split.test].min()
     share = np.mean([len(s.test) / len(s.train) for s in found.splits])
