@@ -1,4 +1,4 @@
-"""Photos and a pretrained network: features first, rows in their space second, and a verdict.
+"""Photos and a pretrained network: features first, rows in their space, and a recommendation.
 
     python examples/12_photos.py OUT
 
@@ -58,7 +58,7 @@ def main(out: Path) -> None:
     head = LogisticRegression(C=0.01)
     how = {"folds": 2, "repeats": 1, "force": True}  # a verdict needs 30 rare photos
     found = gan_augment.evaluate(rows, np.array(labels), learner=head, **how)
-    print(found.sentence)
+    print(found.recommendation)
 
 
 if __name__ == "__main__":
