@@ -262,36 +262,36 @@ def _loop(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines
     data, top_up, torch = design.learned, _top_up(design, arm), f"{OURS}.torch_api"
     ends = plan_topup(data.counts, top_up, design.rare, data.kind.recipes)
     rows = [ends[name].total if arm.source != "none" else n for name, n in data.counts.items()]
-    lines, loss, mix = [f"counts = {rows}  # rows of {', '.join(data.names)}"], "", ""
-    sources = {"repeats": "Repeats", "smote": "Smote", "gan": "GANAugmenter"}
-    if arm.source in sources:
-        imports[OURS].add(sources[arm.source])
-        source = f"{sources[arm.source]}()"
-        if arm.source == "gan":
-            source = _sampler(design, arm, imports)
-        how = top_up.model_dump(exclude_defaults=True) | {"classes": list(design.rare)}
-        lines += [f"loader = {imports.call(torch, 'augment_loader', 'loader', source, **how)}"]
-    elif arm.source == "sampler":
+    lines, mix = [f"counts = {rows}  # rows of {', '.join(data.names)}"], ""
+    sources = {"repeats": "Repeats", "smote": "Smote"}
+    how = top_up.model_dump(exclude_defaults=True) | {"classes": list(design.rare)}
+    if arm.source == "sampler":
         lines += [f"loader = ...  # fill in: the rows of {arm.name}"]
+    elif arm.source != "none":
+        source = _sampler(design, arm, imports) if arm.source == "gan" else ""
+        source = source or imports.call(OURS, sources[arm.source])
+        lines += [f"loader = {imports.call(torch, 'augment_loader', 'loader', source, **how)}"]
     if arm.method == "trivial_augment":
         lines += ["# fill in: torchvision.transforms.v2.TrivialAugmentWide() in the dataset"]
     if arm.method.startswith("mixup"):
-        lines += [f"mix = {imports.call(torch, 'Mixup', classes=len(rows))}"]
+        mix = imports.call(torch, "Mixup", classes=len(rows))
     elif arm.method == "cmo":
-        lines += [f"mix = {imports.call(torch, 'CMO', 'counts')}"]
-    mix = "x, y = mix(x, y)\n    " if arm.method.startswith(("mixup", "cmo")) else ""
+        mix = imports.call(torch, "CMO", "counts")
+    lines += [f"mix = {mix}"] if mix else []
+    mixed = "x, y = mix(x, y)\n    " if mix else ""
     fair = arm.weighed or arm.method.endswith("balanced_softmax")
-    weight = f"weight={sum(rows)} / ({len(rows)} * tensor(counts))" if arm.weighed else ""
     if arm.weighed:
-        imports["torch"].add("tensor")
-    loss = imports.call("torch.nn", "CrossEntropyLoss", *filter(None, [weight]))
-    if arm.method.endswith("balanced_softmax"):
-        del imports["torch.nn"]
+        even = [round(sum(rows) / (len(rows) * max(1, n)), 3) for n in rows]
+        weight = imports.call("torch", "tensor", str(even))
+        loss = imports.call("torch.nn", "CrossEntropyLoss", weight)
+    elif fair:
         loss = imports.call(torch, "LogitAdjustedLoss", "counts")
+    else:
+        loss = imports.call("torch.nn", "CrossEntropyLoss")
     logits = "network(x)"
     if decision == "corrected" and not fair:
         logits = imports.call(torch, "corrected_logits", logits, "counts")
-    return [*lines, *LOOP.format(loss=loss, mix=mix, logits=logits).splitlines()]
+    return [*lines, *LOOP.format(loss=loss, mix=mixed, logits=logits).splitlines()]
 
 
 def _command(design: Design, arm: Arm) -> str | None:
@@ -331,7 +331,7 @@ def _written(value: Any, imports: Imports, name: str) -> str:
     """Return a value as code, or a remark about what is to be filled in."""
     try:
         return expression(value, imports)
-    except UsageError as error:
+    except (UsageError, ValueError) as error:  # ValueError: a class without a signature
         return f"...  # fill in {name}: {error}"
 
 
