@@ -247,7 +247,7 @@ def summary(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _rounded(one: Contrast) -> dict[str, Any]:
     ends = one.interval()
-    known = np.isfinite(ends).all()
+    known = np.isfinite(ends).all() and one.freedom > 1  # two splits bound nothing
     return {"mean": round(one.mean, 4), "interval": [round(e, 4) for e in ends] if known else None}
 
 
