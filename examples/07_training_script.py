@@ -104,7 +104,8 @@ def main(out: Path) -> None:
     )
     print(textwrap.fill(found.recommendation, 100))
 
-    chosen = found.to_dict()["recommendation"]
+    advice = found.to_dict()["recommendation"]
+    chosen = advice["suggestion"] or advice
     data, (x, y) = tensors(first), tensors(last).tensors
     as_it_is, remedied = (train(data, arm)(x).detach() for arm in ("none", chosen["arm"]))
     if (chosen["arm"], chosen["decision"]) == ("none", "corrected"):

@@ -69,7 +69,8 @@ def main(out: Path) -> None:
     print("\nIn code, of which `remedied` is a general form:\n", found.code, sep="\n")
     found.to_html(out / "report.html")
 
-    chosen = found.to_dict()["recommendation"]
+    advice = found.to_dict()["recommendation"]
+    chosen = advice["suggestion"] or advice
     models = {"as it is": classifier(), "recommended": remedied(chosen["arm"], chosen["decision"])}
     table = pd.DataFrame(
         {name: figures(model.fit(X, y), later_X, later_y) for name, model in models.items()}

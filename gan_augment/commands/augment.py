@@ -115,7 +115,7 @@ class AugmentPlan:
 
 @dataclass
 class _TopUp:
-    """A top-up in progress. ends: changes when the model refuses a class. advice: see `_advice`."""
+    """A top-up in progress. ends: changes when the model refuses a class. advice: see `plan`."""
 
     data: Source
     top_up: TopUp

@@ -314,8 +314,10 @@ class Source:
             labels += [name] * (len(shown) + len(samples))
             origins += ["real"] * len(shown) + ["synthetic"] * len(samples)
         frame = pd.concat(parts, ignore_index=True)
-        frame.insert(0, "class", labels, allow_duplicates=True)
-        frame.insert(1, "origin", origins, allow_duplicates=True)
+        for place, (name, cells) in enumerate({"class": labels, "origin": origins}.items()):
+            while name in frame.columns:
+                name += "_"
+            frame.insert(place, name, cells)
         how = dialect or Dialect()
         return bytes(how.lines([list(map(str, frame.columns))]) + how.frame_lines(frame))
 

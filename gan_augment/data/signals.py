@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import splitext
 from pathlib import Path
 from typing import Any
 
@@ -262,8 +263,8 @@ def _cut(
         groups = np.arange(len(parts)) if groups is None else groups
         numbers = np.concatenate([np.arange(len(part)) for part in parts])
         if names is not None:
-            pairs = zip(map(Path, names), numbers.tolist(), strict=True)
-            names = np.array([f"{p.with_suffix('')}-{n:06d}{p.suffix}" for p, n in pairs])
+            pairs = zip(map(splitext, map(str, names)), numbers.tolist(), strict=True)
+            names = np.array([f"{stem}-{n:06d}{suffix}" for (stem, suffix), n in pairs])
     kept = (np.ptp(x, axis=2) != 0).any(axis=1)
     if not kept.any():
         raise DataError("the signals are silent: every window is one value. Record them again.")

@@ -27,7 +27,7 @@ from gan_augment.evaluation.estimators import (
     prepares_rows,
     weigh_evenly,
 )
-from gan_augment.evaluation.options import ARMS, Arm
+from gan_augment.evaluation.options import ARMS, Arm, EvaluationOptions
 from gan_augment.options import FitOptions, TopUp
 
 Lines = list[str]
@@ -43,6 +43,7 @@ if __name__ == "__main__":  # python apply.py ROWS PREDICTIONS.csv
     predictions = DataFrame({{"row": {ids}, "prediction": model.predict(new)}})
     predictions.to_csv(out, index=False)
 """
+MEMORY = "# X, y: your rows and their labels"
 LOOP = """
 # yours: network, optimiser, loader
 loss = {loss}
@@ -77,8 +78,11 @@ class Imports(defaultdict[str, set[str]]):
         return f"{name}({', '.join([*arguments, *given])})"
 
     def lines(self) -> Lines:
-        """Return one statement for each module."""
-        return [
+        """Return one statement for each module, and the way to those of the current folder."""
+        files = [getattr(sys.modules.get(module), "__file__", None) for module in self]
+        own = any(file and Path(file).resolve().parent == Path.cwd() for file in files)
+        path = ["import sys", "", f"sys.path.append({str(Path.cwd())!r})"] if own else []
+        return path + [
             f"from {module} import {', '.join(sorted(self[module]))}" for module in sorted(self)
         ]
 
@@ -105,7 +109,7 @@ def do_this(design: Design, arm: str, decision: Column) -> dict[str, str | None]
         later["pandas"].add("DataFrame")
         main = MAIN.format(imports="\n    ".join(later.lines()), new="\n    ".join(new), ids=ids)
     code = "\n".join([*imports.lines(), "", *lines]) + "\n"
-    return {"code": code, "main": main, "command": _command(design, chosen)}
+    return {"code": code, "main": main, "command": _command(design, chosen, decision)}
 
 
 def _reading(design: Design, imports: Imports, later: Imports) -> tuple[Lines, Lines, str]:
@@ -114,7 +118,7 @@ def _reading(design: Design, imports: Imports, later: Imports) -> tuple[Lines, L
     They set X and y for tables, and `rows` for other kinds of data. later: imports of new rows.
     """
     options, fit, origin = design.options, design.options.fit, design.origin
-    memory, read = "# X, y: your rows and their labels", Lines()
+    memory, read = MEMORY, Lines()
     if design.data.kind.tabular and origin.backbone is None:
         gone = [name for name in (options.group, options.time) if isinstance(name, str | int)]
         features = f".drop(columns={gone!r})" if gone else ""
@@ -198,10 +202,13 @@ def _sampler(design: Design, arm: Arm, imports: Imports) -> str:
     ends = plan_topup(data.counts, top_up, design.rare, data.kind.recipes)
     strategy = _by_label(design, {name: ends[name].total for name in design.rare})
     how: dict[str, Any] = {"sampling_strategy": strategy, "random_state": options.fit.seed % 2**32}
+    chosen = [name for name, kind in (_kinds(design) or {}).items() if kind == "categorical"]
+    how |= {"categorical_features": chosen or None}
     if arm.source != "gan":
         return imports.call(OURS, "GANAugmenter", **how, source=arm.source)
     if not design.keeps_generators:
-        return f"...  # fill in: an over-sampler that adds rows of {options.generator!r}"
+        name = type(options.generator).__name__
+        return f"...  # fill in: an over-sampler that adds rows of your {name}"
     recipe, companions = _recipe_name(design.generator.recipe), top_up.companions
     how |= {"synthetic_share": top_up.synthetic_share, "steps": design.steps}
     how |= {"recipe": None if recipe == "auto" else recipe}
@@ -251,7 +258,10 @@ def _network(design: Design, arm: Arm, decision: Column, imports: Imports) -> Li
         top_up = options.top_up.model_dump(exclude_defaults=True)
         given += [f"top_up={imports.call(OURS, 'TopUp', **top_up)}"]
     given += [f"fit={imports.call(OURS, 'FitOptions', **fit)}"]
-    settings = imports.call(OURS, "EvaluationOptions", *given, updates=options.updates)
+    metric = None if options.metric == EvaluationOptions().metric else options.metric
+    settings = imports.call(
+        OURS, "EvaluationOptions", *given, updates=options.updates, metric=metric
+    )
     remedy = ("rows", "options", repr(arm.name), repr(decision))
     model = imports.call(OURS, "fit_remedy", *remedy)
     return [*lines, f"options = {settings}", f"model = {model}"]
@@ -268,9 +278,10 @@ def _loop(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines
     if arm.source == "sampler":
         lines += [f"loader = ...  # fill in: the rows of {arm.name}"]
     elif arm.source != "none":
-        source = _sampler(design, arm, imports) if arm.source == "gan" else ""
-        source = source or imports.call(OURS, sources[arm.source])
-        lines += [f"loader = {imports.call(torch, 'augment_loader', 'loader', source, **how)}"]
+        named = sources.get(arm.source)
+        source = imports.call(OURS, named) if named else _sampler(design, arm, imports)
+        lines += [f"sampler = {source}"]
+        lines += [f"loader = {imports.call(torch, 'augment_loader', 'loader', 'sampler', **how)}"]
     if arm.method == "trivial_augment":
         lines += ["# fill in: torchvision.transforms.v2.TrivialAugmentWide() in the dataset"]
     if arm.method.startswith("mixup"):
@@ -291,13 +302,19 @@ def _loop(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines
     logits = "network(x)"
     if decision == "corrected" and not fair:
         logits = imports.call(torch, "corrected_logits", logits, "counts")
+    if decision == "corrected" and design.options.metric == "accuracy":  # for the real shares
+        real = imports.call("torch", "tensor", str([*data.counts.values()]))
+        logits = f"({logits} + {real}.log())"
     return [*lines, *LOOP.format(loss=loss, mix=mixed, logits=logits).splitlines()]
 
 
-def _command(design: Design, arm: Arm) -> str | None:
+def _command(design: Design, arm: Arm, decision: Column) -> str | None:
     """Return the command that writes the data with the rows of the arm, if there is one."""
     origin, fit, top_up = design.origin, design.options.fit, _top_up(design, arm)
     if origin.path is None or origin.backbone or arm.method or arm.source not in ("repeats", "gan"):
+        return None
+    set_aside = design.options.group is not None or design.options.time is not None
+    if set_aside or decision == "corrected":  # it writes rows only, and learns every column
         return None
     words = ["gan-augment", "augment", origin.path, f"OUT{Path(origin.path).suffix}"]
     if fit.target is None:

@@ -69,13 +69,15 @@ def recommend(remedies: Sequence[Remedy], delta: float) -> Remedy | None:
     """Choose a remedy; None is to leave the classifier as it is.
 
     `shown` says which remedies help. Of those, the best has the highest lower bound of the gain
-    (95 % interval). Chosen is the cheapest remedy whose mean gain is within `delta` of the best's.
+    (95 % interval). Chosen is the cheapest remedy that gained, its mean within `delta` of the
+    best's.
     """
     helpful = shown(remedies)
     if not helpful:
         return None
     best = max(helpful, key=lambda remedy: remedy.gain.interval()[0])
-    near = [remedy for remedy in remedies if remedy.gain.mean >= best.gain.mean - delta]
+    least = max(best.gain.mean - delta, 0.0)
+    near = [remedy for remedy in remedies if remedy is best or remedy.gain.mean > least]
     return min(near, key=lambda remedy: remedy.cost)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.errors import ModelFileError
+from gan_augment.evaluation.apply import MEMORY
 from gan_augment.input_files import check_there, parsed_json, read_regular
 from gan_augment.report import tables
 from gan_augment.storage.files import write_file
@@ -123,7 +124,8 @@ class EvaluationResult:
         write_file(folder / RESULT, result_bytes(self.result))
         write_file(folder / TIMINGS, result_bytes(self.timings))
         head = f'"""{self.recommendation}\n\nWritten by gan-augment after an evaluation."""\n\n'
-        script = head + self.code + self.result["recommendation"]["apply"]["main"]
+        code = self.code.replace(MEMORY, f"X, y = ...  # fill in{MEMORY[6:]}")
+        script = head + code + self.result["recommendation"]["apply"]["main"]
         write_file(folder / APPLY, script.encode())
         self.to_html(folder / REPORT)
 

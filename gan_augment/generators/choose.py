@@ -169,6 +169,17 @@ def held_out_score(
     return measure
 
 
+def scorer_seconds(train: Labelled) -> float:
+    """Return the seconds of training the classifier of a score, 0 for tables; a tenth is timed."""
+    if train.kind.tabular:
+        return 0.0
+    began_s = time.monotonic()
+    rows = np.arange(len(train))
+    seen = train.take(train.first_of_each(rows, SCORER_ROWS_A_CLASS))
+    train_classifier(seen, steps=scorer.SCORER_STEPS // 10, seed=0)
+    return 10 * (time.monotonic() - began_s)
+
+
 def choose_recipe(
     prototype: Any,
     data: Labelled,
@@ -186,10 +197,6 @@ def choose_recipe(
     """
     topped_up, progress = choose_classes(prototype.classes, data.counts), run.progress
     train, held = held_out(data, topped_up, prototype.random_state)
-    progress.phase("preparing the score")
-    began_s = time.monotonic()
-    measure, models = held_out_score(train, held, topped_up, schema), dict[str, Any]()
-    scorer_s = time.monotonic() - began_s  # the scorer of a fit trains the same classifier
     more: dict[str, Any] = {"threads": prototype.threads or 1}
     more |= {"selection": False} if hasattr(prototype, "selection") else {}
     usual = replace(prototype, classes=topped_up, budget=None, callbacks=(), **more)
@@ -199,12 +206,15 @@ def choose_recipe(
         return replace(usual, recipe=recipes[name], steps=steps, random_state=seed)
 
     progress.phase("timing a few steps of each recipe")
+    scorer_s = scorer_seconds(train)
     speeds = {
         name: new(name, one.steps * one.generator.trained, 0).forecast(train, schema, scorer_s)
         for name, one in recipes.items()
     }
-    left_s = budget_s - (time.monotonic() - run.started_s)
+    left_s = budget_s - (time.monotonic() - run.started_s) - scorer_s
     steps = planned_steps(recipes, speeds, left_s, budget_s, progress)
+    progress.phase("preparing the score")
+    measure, models = held_out_score(train, held, topped_up, schema), dict[str, Any]()
     trials: list[Line] = []
     progress.phase("fitting every recipe twice", SEEDS * len(recipes))
     for seed, name in ((seed, name) for seed in range(SEEDS) for name in recipes):

@@ -39,6 +39,7 @@ from gan_augment.generators.generator import (
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.generators.scorer import ImageScorer
 from gan_augment.generators.time_budget import (
+    SMALLEST_RUN_STEPS,
     Forecast,
     check_useful,
     opening_s,
@@ -174,7 +175,7 @@ class GAN(ABC):
         prepared_s = time.monotonic() - began_s
         step_s = 0.0
         if not self.untrained:
-            step_s = step_seconds(problem.parts, problem.batches, PROBE_S / 2)
+            step_s = step_seconds(problem.parts, problem.batches, PROBE_S / 4)
         if scorer_s is None:
             began_s = time.monotonic()
             self._scorer(problem, Progress())
@@ -226,12 +227,7 @@ class GAN(ABC):
         """Draw rows [start, stop) of classes, one after the other."""
         rows, labels, ids, sources = [], [], [], []
         for name, start, stop in spans:
-            label = self._label(name)
-            if stop > start and not self.classes_[name]:
-                raise DataError(
-                    f"class {name!r} has no training row to start from; add rows of it and fit "
-                    "again"
-                )
+            label = self._label(name) if stop == start else self._startable(name)
             drawn, starts = self._drawn(label, name, start, stop, seed, first_id)
             rows.append(drawn)
             labels.append(np.full(len(drawn), label, np.int64))
@@ -370,14 +366,21 @@ class GAN(ABC):
             return self._scorer(problem, progress), ranks.share()
         progress.phase("timing a few steps")
         step_s = step_seconds(problem.parts, problem.batches, min(PROBE_S, budget_s / 20))
+        useful, least = self._useful_steps(recipe), SMALLEST_RUN_STEPS
+        if recipe.generator.facts.start == "other class":  # before, hardly a sample arrives there
+            least = useful_steps(recipe)
+
+        def affordable(scorer_s: float, told: Progress) -> int:
+            rest = self._rest(problem, step_s, scorer_s)
+            fixed_s = time.monotonic() - run.started_s + rest.fixed_s
+            steps = max(0, int((budget_s - fixed_s) / rest.step_s))
+            check_useful(steps, useful, budget_s, fixed_s, rest.step_s, told, least)
+            return steps
+
+        affordable(0.0, Progress())  # refused before the scorer is made, which takes seconds
         began_s = time.monotonic()
         scorer = self._scorer(problem, progress)
-        now_s = time.monotonic()
-        rest = self._rest(problem, step_s, now_s - began_s)
-        fixed_s = now_s - run.started_s + rest.fixed_s
-        steps = max(0, int((budget_s - fixed_s) / rest.step_s))
-        useful = self._useful_steps(recipe)
-        check_useful(steps, useful, budget_s, fixed_s, rest.step_s, progress)
+        steps = affordable(time.monotonic() - began_s, progress)
         progress.note(
             f"a budget of {budget_s:g} s is {steps} steps here; --steps {steps} (steps={steps}) "
             "repeats the run"
@@ -460,6 +463,15 @@ class GAN(ABC):
         if name not in names:
             raise unknown_class(name, self.classes_)
         return names.index(name)
+
+    def _startable(self, name: str) -> int:
+        """Return the label of a class. Raises DataError if it has no training row."""
+        label = self._label(name)
+        if not self.classes_[name]:
+            raise DataError(
+                f"class {name!r} has no training row to start from; add rows of it and fit again"
+            )
+        return label
 
     def _fitted(self) -> Self:
         if not hasattr(self, "_sampler"):

@@ -106,7 +106,7 @@ class ImageGAN(GAN):
         self, name: str, number: int = 0, random_state: int = 0
     ) -> tuple[NDArray[Any], NDArray[np.str_]]:
         """Return the candidates of a block and the criterion each fails, "" for none, (64,)."""
-        return self._fitted()._sampler.judged(self._label(name), name, number, random_state)
+        return self._fitted()._sampler.judged(self._startable(name), name, number, random_state)
 
     def starting_from(self, source: Labelled) -> ImageGAN:
         """Return the same model with other rows to start from, in their order.

@@ -75,9 +75,9 @@ class TabularGAN(GAN):
 
     Notes
     -----
-    Nothing is trained by default, since training has not shown a gain (docs/figures.md). A lone row
-    of a class is repeated. All but "free" models contain encoded training rows. Share a model as
-    you would share the data.
+    By default nothing is trained, since training has not shown a gain (docs/figures.md), and a lone
+    row of a class is repeated. All but "free" models contain encoded training rows. Share a model
+    as you would share the data.
 
     Examples
     --------

@@ -103,9 +103,15 @@ def useful_steps(recipe: Recipe) -> int:
 
 
 def check_useful(
-    steps: int, useful: int, budget_s: float, fixed_s: float, step_s: float, progress: Progress
+    steps: int,
+    useful: int,
+    budget_s: float,
+    fixed_s: float,
+    step_s: float,
+    progress: Progress,
+    least: int = SMALLEST_RUN_STEPS,
 ) -> None:
-    """Raise UsageError for a budget below 20 steps; warn about a budget below `useful` steps.
+    """Raise UsageError for a budget below `least` steps; warn about one below `useful` steps.
 
     Both messages name a budget that suffices. fixed_s: seconds of a fit other than its steps.
     """
@@ -115,8 +121,8 @@ def check_useful(
     longer = enough(fixed_s + useful * step_s)
     cure = f"--budget {longer} (budget={longer!r}), or smaller images, would do"
     bought = f"a budget of {budget_s:g} s buys {steps} steps here"
-    if steps < SMALLEST_RUN_STEPS:
-        raise UsageError(f"{bought}, and a run needs {SMALLEST_RUN_STEPS}; {cure}")
+    if steps < least:
+        raise UsageError(f"{bought}, and a run needs {least}; {cure}")
     progress.warn(f"{bought}, and fewer than {useful:,} are hardly useful; {cure}")
 
 

@@ -116,7 +116,8 @@ def remedies(result: Result) -> Table:
         cells.append([remedy_name(one), *gain, *shares, *losses])
     caption = (
         f"changes from the classifier as it is: {metric_name(result)}, recall of rare and of other "
-        "classes, and accuracy in points; log loss in nats and Brier score, lower is better"
+        "classes, and accuracy in points; log loss in nats and Brier score, lower is better, of a "
+        "corrected decision at the real class shares"
     )
     heads = ["remedy", "gain", "95 % interval", "rare", "others", "accuracy"]
     return Table(caption, [*heads, "log loss", "Brier"], cells)

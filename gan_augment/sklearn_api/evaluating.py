@@ -127,6 +127,6 @@ def _settings_of(augmenter: Any, rows: ParsedInput) -> tuple[dict[str, Any], dic
         top_up = top_up.model_copy(update={"to": strategy})
     added = rows_to_add(strategy, rows.labels, rows.data.labels)
     classes = tuple(name for name, n in added.items() if n) or "rare"
-    names = ("recipe", "device", "precision", "steps", "budget")
+    names = ("recipe", "device", "precision", "steps", "budget", "selection", "flips")
     settings = {name: getattr(fit, name) for name in names}
     return {"top_up": top_up}, {**settings, "classes": classes}

@@ -161,6 +161,7 @@ class PriorCorrectedClassifier(WrappedClassifier):
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         self._keep_fitted(clone(self.estimator).fit(X, y, **fit_params))
         own = getattr(last_step(self.estimator)[1], "class_weight", None)
+        own = "balanced" if own == "balanced_subsample" else own  # that of each tree of a forest
         rows = compute_sample_weight(own, y) * (1.0 if weights is None else weights)
         seen = np.array([rows[y == label].sum() for label in self.classes_])
         self.shares_ = seen / seen.sum()

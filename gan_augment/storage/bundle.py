@@ -175,5 +175,5 @@ def _damaged(path: Path, why: str) -> ModelFileError:
     reason = " ".join(why.split())[:300]
     return ModelFileError(
         f"{str(path)!r} cannot be used: {reason}. It is damaged or from another program: "
-        "use another checkpoint or model, or fit again."
+        "use another model, or fit again with --overwrite."
     )

@@ -258,6 +258,8 @@ def _fit(augmenter: Any, data: Labelled) -> Generator:
         progress.note(f"fitting {name} on {data.kind.describe(data)}")
         if "run" in inspect.signature(augmenter.fit).parameters:
             how["run"] = RunContext(progress=progress)
+            if (schema := data.kind.schema(data)) and schema.ids:
+                progress.warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
         model = fitted_model(augmenter.fit(data, **how) or augmenter)
     if model is None:
         raise NotFittedError(

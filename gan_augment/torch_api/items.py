@@ -295,9 +295,10 @@ def _white(moments: Moments | None, arrays: Sequence[NDArray[Any]]) -> float:
     if moments is not None:
         return 255.0 if max(part.max() for part in moments) > 1 else 1.0
     least, most = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
-    if not (least >= 0 and most <= 255):
+    fractions = arrays[0].dtype.kind == "f"
+    if not (least >= 0 and most <= 255) or (fractions and 1 < most < 2):
         raise _out_of_range(np.array([least, most]), "0..1 or 0..255")
-    return 1.0 if arrays[0].dtype.kind == "f" and most <= 1 else 255.0
+    return 1.0 if fractions and most <= 1 else 255.0
 
 
 def _channels_last(value: Any) -> NDArray[Any]:

@@ -72,6 +72,11 @@ def test_windows_of_an_npz_share_the_group_of_their_recording(tmp_path):
     np.testing.assert_array_equal(read.values[1], tones()[0, :, 20:40])
 
 
+def test_ids_of_an_npz_may_be_numbers(tmp_path):
+    np.savez(tmp_path / "a.npz", x=tones(), y=list("aaaabb"), ids=np.arange(6))
+    assert read_signals(tmp_path / "a.npz", window=32).data.ids[-1] == "5-000001"
+
+
 def test_an_npz_keeps_groups_ids_and_names_of_its_signals(tmp_path):
     x = tones()
     x[5] = 1

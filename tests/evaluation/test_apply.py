@@ -253,6 +253,7 @@ def test_rows_come_with_the_command_that_adds_them(tmp_path: Path):
     assert command == f"gan-augment augment {path} OUT.csv {words}"
     assert "--synthetic-share 0.0" in (do_this(design, "oversample", "default")["command"] or "")
     assert do_this(design, "smote", "default")["command"] is None
+    assert do_this(design, "gan", "corrected")["command"] is None  # which corrects no decision
 
 
 def test_a_result_in_memory_holds_its_code():

@@ -36,6 +36,7 @@ FREE = remedy("none", 0.08, decision="corrected")
         ([FREE, remedy("gan", 0.085), remedy("smote", 0.088)], "none"),  # equal: the cheapest
         ([remedy("gan", 0.085), remedy("smote", 0.082)], "smote"),
         ([remedy("mine", 0.08), remedy("gan", 0.08)], "mine"),
+        ([remedy("none", -0.003, decision="corrected"), remedy("smote", 0.006, 0.001)], "smote"),
         ([remedy("smote", 0.3, error=0.2), remedy("class_weight", 0.08)], "class_weight"),
     ],
 )

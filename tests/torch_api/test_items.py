@@ -217,6 +217,7 @@ REFUSED = {
         r"normalize=\(mean, std\)",
     ),
     "above 255": (TensorDataset(first(levels()).long() * 300, torch.tensor(Y)), "0..255"),
+    "odd range": (TensorDataset(first(levels()) / 200, torch.tensor(Y)), "0..1 or 0..255"),
     "NaN": (TensorDataset(first(levels()) / torch.nan, torch.tensor(Y)), "NaN"),
     "two kinds": ([(levels()[0], 0), (first(levels())[0], 1)], "several types"),
     "grey without channel": ([(levels(1)[0][..., 0], 0)] * 3, "expected a PIL image"),

@@ -113,7 +113,8 @@ def _read_files(
 ) -> ReadImages:
     """Decode the files of a listing at (height, width) px; raise if too many are bad."""
     files, entries, rejected = listing.files, list[Entry](), dict(listing.rejected)
-    if problem := memory_problem(2 * len(files) * size[0] * size[1] * 3):  # half is for training
+    held = 8 * len(files) * size[0] * size[1]  # colour and alpha, copied once
+    if problem := memory_problem(held):
         raise DataError(
             f"{len(files)} images of {size[1]} x {size[0]} px need about {problem}. Take a smaller "
             "--image-size, or fewer images."
