@@ -98,7 +98,7 @@ def do_this(design: Design, arm: str, decision: Column) -> dict[str, str | None]
     """
     chosen, imports = ARMS.get(arm, Arm(arm, "sampler")), Imports()
     data, main = design.learned, ""
-    lines = [f"# {', '.join(f'{n:,} {name}' for name, n in data.counts.items())}"]
+    lines = [f"# rows: {', '.join(f'{name} {n:,}' for name, n in data.counts.items())}"]
     if design.origin.loader and not data.kind.tabular:
         lines += _loop(design, chosen, decision, imports)
     else:
