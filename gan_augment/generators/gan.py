@@ -175,7 +175,7 @@ class GAN(ABC):
         prepared_s = time.monotonic() - began_s
         step_s = 0.0
         if not self.untrained:
-            step_s = step_seconds(problem.parts, problem.batches, PROBE_S / 4)
+            step_s = step_seconds(problem.parts, problem.batches, PROBE_S / 8)
         if scorer_s is None:
             began_s = time.monotonic()
             self._scorer(problem, Progress())
