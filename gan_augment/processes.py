@@ -42,10 +42,16 @@ def restarts() -> tuple[int, int]:
 def end_with_parent(parent: int, machine: str) -> None:
     """End this joblib worker when the process `parent`, which started it on `machine`, is gone.
 
-    After a kill the worker would wait for new tasks for minutes. Threads and workers on other
-    machines continue.
+    After a kill the worker would wait for new tasks for minutes. Threads, workers of other
+    processes and workers on other machines continue.
     """
-    if os.getppid() != parent or platform.node() != machine:
+    if os.getpid() == parent or platform.node() != machine:
+        return
+    if os.getppid() != parent:
+        try:
+            os.kill(parent, 0)  # sends nothing
+        except ProcessLookupError:  # killed while this worker was starting
+            os._exit(1)
         return
 
     def watch() -> None:
