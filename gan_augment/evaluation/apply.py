@@ -11,7 +11,7 @@ import math
 import shlex
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from gan_augment.evaluation.estimators import (
     prepares_rows,
     weigh_evenly,
 )
+from gan_augment.evaluation.learners import EVEN_PARTS
 from gan_augment.evaluation.options import ARMS, Arm, EvaluationOptions
 from gan_augment.options import FitOptions, TopUp
 
@@ -81,7 +82,7 @@ class Imports(defaultdict[str, set[str]]):
         """Return one statement for each module, and the way to those of the current folder."""
         files = [getattr(sys.modules.get(module), "__file__", None) for module in self]
         own = any(file and Path(file).resolve().parent == Path.cwd() for file in files)
-        path = ["import sys", "", f"sys.path.append({str(Path.cwd())!r})"] if own else []
+        path = ["import sys", "", 'sys.path.append(".")'] if own else []
         return path + [
             f"from {module} import {', '.join(sorted(self[module]))}" for module in sorted(self)
         ]
@@ -209,14 +210,18 @@ def _sampler(design: Design, arm: Arm, imports: Imports) -> str:
     if not design.keeps_generators:
         name = type(options.generator).__name__
         return f"...  # fill in: an over-sampler that adds rows of your {name}"
-    recipe, companions = _recipe_name(design.generator.recipe), top_up.companions
+    recipe, companions = options.fit.recipe, top_up.companions
+    if options.generator is not None:
+        recipe = design.generator.recipe
     how |= {"synthetic_share": top_up.synthetic_share, "steps": design.steps}
-    how |= {"recipe": None if recipe == "auto" else recipe}
+    named = isinstance(recipe, str)  # else it is an object of the user
+    how |= {"recipe": recipe if named and recipe != "auto" else None}
     how |= {"companions": None if companions == "auto" else companions}
     rare, code = _changed(options.fit), Lines()
     if rare:
         code = [f"options={imports.call(OURS, 'FitOptions', **rare)}"]
-    return imports.call(OURS, "GANAugmenter", *code, **how)
+    made = imports.call(OURS, "GANAugmenter", *code, **how)
+    return made if named else f"{made}  # fill in recipe=, your {getattr(recipe, 'name', recipe)!r}"
 
 
 def _changed(fit: FitOptions) -> dict[str, Any]:
@@ -245,7 +250,7 @@ def _network(design: Design, arm: Arm, decision: Column, imports: Imports) -> Li
     own = {"learner": options.learner}
     if arm.source == "gan":
         own["generator"] = options.generator
-        recipe = _recipe_name(options.fit.recipe)
+        recipe = getattr(options.fit.recipe, "name", options.fit.recipe)
         fit |= {"recipe": None if recipe == "auto" else recipe, "steps": design.steps}
         fit |= _changed(options.fit)
     if arm.source == "sampler":
@@ -290,22 +295,29 @@ def _loop(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines
         mix = imports.call(torch, "CMO", "counts")
     lines += [f"mix = {mix}"] if mix else []
     mixed = "x, y = mix(x, y)\n    " if mix else ""
-    fair = arm.weighed or arm.method.endswith("balanced_softmax")
     if arm.weighed:
         even = [round(sum(rows) / (len(rows) * max(1, n)), 3) for n in rows]
         weight = imports.call("torch", "tensor", str(even))
         loss = imports.call("torch.nn", "CrossEntropyLoss", weight)
-    elif fair:
+    elif arm.method.endswith("balanced_softmax"):
         loss = imports.call(torch, "LogitAdjustedLoss", "counts")
     else:
         loss = imports.call("torch.nn", "CrossEntropyLoss")
-    logits = "network(x)"
-    if decision == "corrected" and not fair:
-        logits = imports.call(torch, "corrected_logits", logits, "counts")
-    if decision == "corrected" and design.options.metric == "accuracy":  # for the real shares
-        real = imports.call("torch", "tensor", str([*data.counts.values()]))
-        logits = f"({logits} + {real}.log())"
+    logits = _corrected(design, arm, rows, imports) if decision == "corrected" else "network(x)"
     return [*lines, *LOOP.format(loss=loss, mix=mixed, logits=logits).splitlines()]
+
+
+def _corrected(design: Design, arm: Arm, rows: Sequence[int], imports: Imports) -> str:
+    """Return the logits of the corrected decision; an arm trained on even shares needs no term."""
+    logits, part = "network(x)", EVEN_PARTS.get(arm.method, float(arm.weighed))
+    if part < 1:
+        even = part * sum(rows) / len(rows)
+        trained = str([round((1 - part) * n + even, 1) for n in rows]) if part else "counts"
+        logits = imports.call(f"{OURS}.torch_api", "corrected_logits", logits, trained)
+    if design.options.metric == "accuracy":  # decides for the real shares
+        real = imports.call("torch", "tensor", str([*design.learned.counts.values()]))
+        logits = f"({logits} + {real}.log())"
+    return logits
 
 
 def _command(design: Design, arm: Arm, decision: Column) -> str | None:
@@ -320,7 +332,7 @@ def _command(design: Design, arm: Arm, decision: Column) -> str | None:
     if fit.target is None:
         words[-1] = "OUT"
     changed = fit.model_dump(exclude_defaults=True) | {"classes": design.rare}
-    changed |= {"steps": design.steps, "recipe": _recipe_name(fit.recipe)}
+    changed |= {"steps": design.steps, "recipe": fit.recipe}
     changed |= top_up.model_dump(exclude_defaults=True)
     for name, value in changed.items():
         flag = name.replace("_", "-")
@@ -338,10 +350,6 @@ def _option_text(value: Any) -> str:
     if isinstance(value, tuple):
         return ("x" if isinstance(value[0], int) else ",").join(map(str, value))
     return str(value)
-
-
-def _recipe_name(recipe: Any) -> str:
-    return recipe if isinstance(recipe, str) else str(recipe.name)
 
 
 def _written(value: Any, imports: Imports, name: str) -> str:
@@ -365,8 +373,8 @@ def expression(value: Any, imports: Imports) -> str:
     value = value.item() if isinstance(value, np.generic) else value
     if value is None or isinstance(value, bool | int | str):
         return repr(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return repr(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else f'float("{value}")'
     if isinstance(value, list | tuple):
         inner = ", ".join(expression(one, imports) for one in value)
         return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' * (len(value) == 1)})"

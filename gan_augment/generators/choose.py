@@ -207,7 +207,7 @@ def choose_recipe(
 
     progress.phase("timing a few steps of each recipe")
     speeds = {
-        name: new(name, one.steps * one.generator.trained, 0).forecast(train, schema, 0.0)
+        name: new(name, one.steps * one.generator.trained, 0).forecast(train, schema, scored=False)
         for name, one in recipes.items()
     }
     scorer_s = scorer_seconds(train)  # after the imports that a first step makes

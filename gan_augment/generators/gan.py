@@ -163,20 +163,20 @@ class GAN(ABC):
         return self
 
     def forecast(
-        self, data: Labelled, schema: TableSchema | None = None, scorer_s: float | None = None
+        self, data: Labelled, schema: TableSchema | None = None, *, scored: bool = True
     ) -> Forecast:
         """Estimate how long a fit on `data` takes: prepare one and time a few steps.
 
-        scorer_s: seconds that it takes to make a scorer; None makes one to find out.
+        scored: make a scorer as well, and count its seconds.
         """
         self._checked(data)
         began_s = time.monotonic()
         problem = self._problem(data, None, schema)
         prepared_s = time.monotonic() - began_s
-        step_s = 0.0
+        step_s = scorer_s = 0.0
         if not self.untrained:
             step_s = step_seconds(problem.parts, problem.batches, PROBE_S / 8)
-        if scorer_s is None:
+        if scored:
             began_s = time.monotonic()
             self._scorer(problem, Progress())
             scorer_s = time.monotonic() - began_s

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -67,7 +68,9 @@ def test_every_page_of_the_documentation_is_in_its_index_and_in_the_readme() -> 
 def test_the_remedies_of_the_readme_train() -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", text_of("README.md"), re.MULTILINE | re.DOTALL)
     (remedies,) = [block for block in blocks if "LogitAdjustedLoss" in block]
-    exec(remedies, {})  # noqa: S102
+    names: dict[str, Any] = {}
+    exec(remedies, names)  # noqa: S102
+    assert names["train"](names["shuffled"])(names["images"]).shape == (100, 2)
 
 
 def test_how_to_read_the_report_quotes_a_committed_verdict_and_explains_every_part() -> None:

@@ -21,15 +21,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch.utils.data import DataLoader, TensorDataset
 
-from gan_augment import evaluate
+from gan_augment import TabularGAN, evaluate
 from gan_augment.commands.evaluate import evaluate as evaluate_files
 from gan_augment.commands.evaluate import plan_evaluation
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.apply import Imports, do_this, expression
+from gan_augment.evaluation.decisions import corrected
 from gan_augment.evaluation.design import Design, Origin
-from gan_augment.evaluation.options import RIVALS, EvaluationOptions
+from gan_augment.evaluation.learners import Training, shares_of
+from gan_augment.evaluation.options import ARMS, RIVALS, EvaluationOptions
 from gan_augment.evaluation.plan import prepare
 from gan_augment.options import FitOptions
+from gan_augment.recipes import RECIPES
 from gan_augment.storage.journal import Journal, unpack_labels
 from tests.evaluation import drawn
 
@@ -200,6 +203,19 @@ class Odd(LogisticRegression):
         self.rule = rule
 
 
+def test_settings_that_are_no_numbers_are_written():
+    assert expression({"missing": float("nan")}, Imports()) == """{'missing': float("nan")}"""
+
+
+def test_a_recipe_of_the_user_is_left_to_be_filled_in():
+    mine = RECIPES["table"]["anchored"].model_copy(update={"name": "mine"})
+    design = design_of(drawn.table(), learner="logistic", generator=TabularGAN(recipe=mine))
+    code = do_this(design, "gan", "default")["code"] or ""
+    (line,) = [line for line in code.splitlines() if line.startswith("sampler =")]
+    assert line.endswith("# fill in recipe=, your 'mine'")
+    assert "recipe='mine'" not in line
+
+
 @pytest.mark.parametrize("learner", [Odd(rule=object()), Odd(rule=lambda x: x)])
 def test_a_learner_that_cannot_be_written_is_left_to_be_filled_in(learner):
     code = do_this(design_of(drawn.table(), learner=learner), "none", "default")["code"]
@@ -223,7 +239,7 @@ def test_a_value_is_code_that_makes_an_equal_one(value):
     assert repr(made) == repr(value)
 
 
-@pytest.mark.parametrize("value", [object(), float("nan"), Odd(rule=object())])
+@pytest.mark.parametrize("value", [object(), Odd(rule=object())])
 def test_a_value_that_is_no_code_is_refused(value):
     with pytest.raises(UsageError):
         expression(value, Imports())
@@ -241,6 +257,21 @@ def test_rows_of_a_loader_get_a_training_loop_that_runs(arm):
     loader = DataLoader(TensorDataset(x, torch.from_numpy(data.labels)), 8, shuffle=True)
     names = ran(code, network=network, optimiser=optimiser, loader=loader)
     assert names["predict"](x).shape == (34,)
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "accuracy"])
+@pytest.mark.parametrize("arm", ["none", "cmo", "balanced_softmax", "class_weight"])
+def test_the_loop_predicts_by_the_correction_that_was_judged(arm, metric):
+    data = drawn.pictures({"0": 28, "1": 6})
+    design = design_of(data, Origin(loader=True), updates=2, metric=metric)
+    logits = torch.linspace(-6, 6, 200)[:, None] * torch.tensor([[1.0, -1.0]])
+    code = do_this(design, arm, "corrected")["code"]
+    names = ran(code, network=torch.nn.Identity(), optimiser=None, loader=[])
+    kind = ARMS[arm]
+    trained = Training(data, data, balanced=kind.weighed, method=kind.method).class_shares()
+    target = shares_of(data) if metric == "accuracy" else np.full(2, 0.5)
+    judged = corrected(logits.softmax(dim=1).numpy(), trained, target).argmax(axis=1)
+    assert names["predict"](logits).tolist() == judged.tolist()
 
 
 def test_rows_come_with_the_command_that_adds_them(tmp_path: Path):
