@@ -79,21 +79,21 @@ class SmallCNN:
         self._trunk, self._head = network.children()
 
     def features(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Penultimate activations, uint8 (N, H, W, C) -> float32 (N, 128), all >= 0."""
+        """Compute penultimate activations, uint8 (N, H, W, C) -> float32 (N, 128), all >= 0."""
         return _in_blocks(self._trunk, pixels)
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Class scores before the softmax, uint8 (N, H, W, C) -> float32 (N, K)."""
+        """Compute class scores before the softmax, uint8 (N, H, W, C) -> float32 (N, K)."""
         return _in_blocks(self.network, pixels)
 
     def probabilities_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Softmax of the logits, float32 (N, 128) -> float32 (N, K), rows sum to 1."""
+        """Compute class probabilities of features, float32 (N, 128) -> float32 (N, K)."""
         with threads(1), torch.inference_mode():
             shares: Tensor = self._head(torch.from_numpy(features)).softmax(dim=1)
         return np.asarray(shares.numpy())
 
     def predict(self, pixels: Pixels) -> NDArray[np.int64]:
-        """The likeliest class of each image, uint8 (N, H, W, C) -> int64 (N,)."""
+        """Predict the likeliest class of each image, uint8 (N, H, W, C) -> int64 (N,)."""
         return np.asarray(self.logits(pixels).argmax(axis=1), dtype=np.int64)
 
 

@@ -37,7 +37,7 @@ def digest(pixels: NDArray[np.uint8]) -> str:
 
 
 def same_rows(values: Sequence[Hashable]) -> list[list[int]]:
-    """Sets of two or more rows with one value, such as a digest, in order of their first row."""
+    """Find sets of two or more rows with one value, such as a digest, ordered by first row."""
     rows: dict[Hashable, list[int]] = defaultdict(list)
     for row, value in enumerate(values):
         rows[value].append(row)

@@ -253,7 +253,7 @@ def _ignores_seed(design: Design) -> bool:
 
 
 def _learner_timed(design: Design) -> Plan:
-    """Time a learner fit; of a network, a few updates."""
+    """Time a learner fit; for a network, time a few updates."""
     options, part, learner = design.options, design.part(design.protocol.splits[0]), design.learner
     scale = 1.0
     if learner.updates is not None:

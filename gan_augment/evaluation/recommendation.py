@@ -66,11 +66,11 @@ class Remedy:
 
 
 def recommend(remedies: Sequence[Remedy], delta: float) -> Remedy | None:
-    """Choose a remedy; None is to leave the classifier as it is.
+    """Choose a remedy, or None to leave the classifier as it is.
 
-    `shown` says which remedies help. Of those, the best has the highest lower bound of the gain
-    (95 % interval). Chosen is the cheapest remedy that gained, its mean within `delta` of the
-    best's.
+    Among the remedies that `shown` returns, the best has the highest lower bound of the gain (95 %
+    interval). The result is the cheapest remedy with a mean gain above 0 and within `delta` of
+    the best remedy's.
     """
     helpful = shown(remedies)
     if not helpful:
@@ -149,9 +149,9 @@ def _rows_on_top(results: Results, chosen: Remedy) -> Contrast | None:
 
 
 def _remedies(results: Results) -> list[Remedy]:
-    """Return every judged remedy, against `none` at its own decision.
+    """Return every judged remedy, compared with arm `none` at the learner's decision.
 
-    A corrected decision that changes no prediction of its arm is no remedy of its own.
+    A corrected decision that changes no prediction of the arm is left out.
     """
     as_it_is, found = results.arms["none"]["default"], []
     for name, decisions in results.arms.items():

@@ -41,7 +41,7 @@ def hinge_g(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def minimax_d(real: Tensor, fake: Tensor) -> Tensor:
-    """Cross entropy of D's verdict: E softplus(-s_r) + E softplus(s_f).
+    """Compute D's cross entropy: E softplus(-s_r) + E softplus(s_f).
 
     Shapes: real (N,), fake (M,) -> (); 2 ln 2 where D knows nothing.
     Source: Goodfellow et al. 2014, eq. 1.
@@ -50,7 +50,7 @@ def minimax_d(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def minimax_g(real: Tensor, fake: Tensor) -> Tensor:
-    """The same game from the other side, -E softplus(s_f); its gradient dies where D is sure.
+    """Compute G's minimax loss, -E softplus(s_f); its gradient vanishes where D is sure.
 
     Shapes: (M,) -> (). Source: Goodfellow et al. 2014, eq. 1.
     """
@@ -68,7 +68,7 @@ def non_saturating_g(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def least_squares_d(real: Tensor, fake: Tensor) -> Tensor:
-    """Logits to 1 on reals and to 0 on fakes: (E(s_r - 1)^2 + E s_f^2) / 2.
+    """Pull logits to 1 on reals and to 0 on fakes: (E(s_r - 1)^2 + E s_f^2) / 2.
 
     Shapes: real (N,), fake (M,) -> (). Source: Mao et al. 2017, "Least Squares Generative
     Adversarial Networks", eq. 9.
@@ -77,7 +77,7 @@ def least_squares_d(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def least_squares_g(real: Tensor, fake: Tensor) -> Tensor:
-    """Logits to 1 on fakes: E(s_f - 1)^2 / 2. Shapes: (M,) -> (). Source: Mao et al. 2017."""
+    """Pull logits to 1 on fakes: E(s_f - 1)^2 / 2. Shapes: (M,) -> (). Source: Mao et al. 2017."""
     return (fake - 1).square().mean() / 2
 
 

@@ -27,7 +27,7 @@ def zero_centred(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
 
 
 def one_centred(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
-    """How far the gradient norm is from 1: E (|grad_x s(x, y)| - 1)^2.
+    """Penalise gradient norms other than 1: E (|grad_x s(x, y)| - 1)^2.
 
     Shapes: x (N, ...), y (N,) -> (). Differentiable in D's weights. Source: Gulrajani et al. 2017,
     "Improved Training of Wasserstein GANs", eq. 3.

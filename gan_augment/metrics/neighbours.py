@@ -45,7 +45,7 @@ def nearest_distances(x: ArrayLike, to: ArrayLike) -> Rows:
 
 
 def _inside(real: ArrayLike, synthetic: ArrayLike, k: int | None) -> tuple[NDArray[np.bool_], int]:
-    """Return which synthetic row lies in the neighbourhood of which real row, (M, N), and k."""
+    """Return whether each synthetic row lies in the ball of each real row, (M, N), and k."""
     from scipy.spatial.distance import cdist
 
     a, b = feature_sets(2, real=real, synthetic=synthetic)

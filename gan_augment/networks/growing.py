@@ -123,7 +123,7 @@ class Convolutions(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, first width, H, W) -> (N, last width, H, W)."""
+        """Map (N, first width, H, W) -> (N, last width, H, W)."""
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
             x = pixel_norm(x) if self.normalised else x

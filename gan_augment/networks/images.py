@@ -82,7 +82,7 @@ class DecoderBlock(nn.Module):
         self.norm = ConditionalBatchNorm(after, embedding)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """(N, before, H, W), (N, E) -> (N, after, H or 2H, W or 2W)."""
+        """Map (N, before, H, W), (N, E) -> (N, after, H or 2H, W or 2W)."""
         x = self.reduce(x)
         if self.upsample:
             x = doubled(x)
@@ -205,7 +205,7 @@ class Discriminator(ConditionalDiscriminator):
 
 
 def with_minibatch_std(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C + 1, H, W): the last map is the deviation in the batch.
+    """Append the deviation in the batch as a map, (N, C, H, W) -> (N, C + 1, H, W).
 
     It is the mean over C, H, W of sqrt(var + 1e-8), biased variance over the batch.
     Source: Karras et al. 2018, section 3.

@@ -34,19 +34,19 @@ def convolution(
 
 
 def transposed_convolution(before: int, after: int, *, signal: bool) -> nn.ConvTranspose2d:
-    """4 x 4, or 1 x 4 of a signal, to twice the side."""
+    """Make a layer of 4 x 4 weights (signals: 1 x 4) that doubles the side."""
     sides, strides, margins = _sides(4, 2, signal)
     return nn.ConvTranspose2d(before, after, sides, strides, margins, bias=False)
 
 
 def _sides(kernel: int, stride: int, signal: bool) -> list[tuple[int, int]]:
-    """(height, width) of kernel, stride and padding."""
+    """Return (height, width) of kernel, stride and padding."""
     sides = [(kernel, 1), (stride, 1), ((kernel - 1) // 2, 0)]
     return [(alone if signal else side, side) for side, alone in sides]
 
 
 def factors(x: Tensor, factor: int = 2) -> tuple[int, int]:
-    """(factor, factor) for maps (N, C, H, W), (1, factor) for those of signals, (N, C, 1, L)."""
+    """Return (factor, factor) for maps (N, C, H, W), (1, factor) for signals (N, C, 1, L)."""
     return (1 if x.shape[2] == 1 else factor), factor
 
 
@@ -57,12 +57,12 @@ def doubled(x: Tensor, times: int = 1, mode: str = "nearest") -> Tensor:
 
 
 def halved(x: Tensor, times: int = 1) -> Tensor:
-    """Means of 2^times by 2^times pixels."""
+    """Average blocks of 2^times by 2^times pixels."""
     return F.avg_pool2d(x, factors(x, 2**times)) if times else x
 
 
 def shuffled(x: Tensor) -> Tensor:
-    """(N, 4 C, H, W) -> (N, C, 2 H, 2 W), for signals (N, 2 C, 1, L) -> (N, C, 1, 2 L).
+    """Map (N, 4 C, H, W) -> (N, C, 2 H, 2 W), for signals (N, 2 C, 1, L) -> (N, C, 1, 2 L).
 
     Source: Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution".
     """
@@ -90,7 +90,7 @@ class SpectralNorm(nn.Module):
         self.register_buffer("left", torch.full((rows,), rows**-0.5))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """(out, in, ...) -> the same shape, spectral norm 1; in float32, whatever is around."""
+        """Scale (out, in, ...) to spectral norm 1, in float32 even under autocast."""
         with torch.autocast(weight.device.type, enabled=False):
             matrix = weight.flatten(1)  # (out, in * k * k)
             with torch.no_grad():
@@ -102,7 +102,7 @@ class SpectralNorm(nn.Module):
 
 
 def spectrally_normalised(module: Module, enabled: bool = True) -> Module:
-    """The module itself, its `weight` normalised from now on if `enabled`."""
+    """Normalise the `weight` of a module from now on, if `enabled`; return the module."""
     if enabled:
         weight = cast(Tensor, module.weight)
         parametrize.register_parametrization(module, "weight", SpectralNorm(weight))
@@ -235,7 +235,7 @@ def _fill(network: nn.Module, name: str, weight: Tensor, rng: torch.Generator) -
 
 
 def _first_std(network: nn.Module, name: str) -> float | None:
-    """The `first_std` of the innermost module around a weight that has one."""
+    """Return the `first_std` of the innermost module around a weight that has one."""
     parts, std = name.split(".")[:-1], None
     for depth in range(len(parts) + 1):
         std = getattr(network.get_submodule(".".join(parts[:depth])), "first_std", std)

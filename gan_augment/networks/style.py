@@ -77,7 +77,7 @@ class ModulatedConvolution(nn.Module):
         return s, (s.float().square() @ squares.T + 1e-8).rsqrt().to(s.dtype)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | float = 0.0) -> Tensor:
-        """(N, before, H, W) -> (N, after, H, W), with noise (N, 1, H, W) added."""
+        """Map (N, before, H, W) -> (N, after, H, W), with noise (N, 1, H, W) added."""
         s, d = (scale[:, :, None, None] for scale in self.scales(w))
         images: Tensor = self.convolution(x * s) * d + noise + self.bias[:, None, None]
         return images

@@ -221,7 +221,7 @@ def classes(result: Result, arms: Sequence[str]) -> Table:
 
 
 def training_rows(result: Result) -> Table:
-    """Show the rows of a training part by class and origin; of arms with equal rows, the first."""
+    """Show training rows by class and origin; arms with equal rows share one line."""
     shown: dict[str, Mapping[str, Mapping[str, float]]] = {}
     for name, arm in result["arms"].items():
         if arm["rows"] and arm["rows"] not in shown.values():

@@ -38,8 +38,8 @@ _SHARED = ("recipe", "steps", "budget", "device", "precision", "threads")
 class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     """Top up rare classes with GAN samples, as a step of an imbalanced-learn pipeline.
 
-    A top-up is for a decision that cannot be moved, such as the `predict` of a deployed model.
-    Otherwise correct the decision by `PriorCorrectedClassifier`, which costs nothing.
+    Use a top-up for a classifier whose decision cannot be changed, such as a deployed `predict`.
+    Otherwise correct the decision with `PriorCorrectedClassifier`, which needs no new rows.
 
     Real rows come first, unchanged and in order; then, class by class, repeats of real rows and
     generated rows. Arrays of pixels are images, everything else is a table, unless `kind` is

@@ -40,7 +40,7 @@ _FEW_CHANNELS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Images: PIL images, arrays (H, W, C) or tensors (C, H, W).
+    """Describe items that are images: PIL images, arrays (H, W, C) or tensors (C, H, W).
 
     dtype: of NumPy or torch, or the mode of PIL images as text. size: (height, width) px, the
     median where sizes differ (`varies`). white: the value of 255 before normalising, 1 or 255.

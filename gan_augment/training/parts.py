@@ -84,7 +84,7 @@ class Parts:
         return placed(g, self.compute.device), placed(d, self.compute.device)
 
     def first_steps(self, steps: int) -> int:
-        """How many of a run's steps are first steps: before the adversary joins."""
+        """Count the steps of a run before the adversary joins."""
         return round(self.first_share * steps)
 
 
@@ -136,7 +136,7 @@ def row_unit(recipe: Recipe) -> int:
 
 
 def new_state(parts: Parts, seed: int) -> TrainState:
-    """The state before the first step, a pure function of its arguments."""
+    """Make the state before the first step, a pure function of the arguments."""
     recipe, device = parts.recipe, parts.compute.device
     generator, discriminator = parts.new_networks(seed)
     numbers = {
@@ -159,7 +159,7 @@ def new_state(parts: Parts, seed: int) -> TrainState:
 
 
 def _new_optimiser(settings: OptimiserSettings, network: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser that a recipe names, over all weights of a network."""
+    """Make the optimiser that a recipe names, over all weights of a network."""
     weights, rate = list(network.parameters()), settings.rate
     match settings.name:
         case "adam":
@@ -171,13 +171,13 @@ def _new_optimiser(settings: OptimiserSettings, network: nn.Module) -> torch.opt
 
 
 def placed(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network on its device, images channels last in memory."""
+    """Move a network to its device, images channels last in memory."""
     placed: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed
 
 
 def network_arrays(network: nn.Module) -> Arrays:
-    """Weights and buffers by name, copied."""
+    """Copy weights and buffers by name."""
     return {name: _array(value) for name, value in network.state_dict().items()}
 
 
@@ -211,7 +211,7 @@ def restored_network(
 
 
 def state_arrays(state: TrainState) -> Arrays:
-    """The whole state as named arrays, copied."""
+    """Copy the whole state as named arrays."""
     arrays: Arrays = {}
     for part in ("generator", "discriminator", "average"):
         for name, value in network_arrays(getattr(state, part)).items():
@@ -240,7 +240,7 @@ def load_state(state: TrainState, arrays: Mapping[str, NDArray[np.generic]]) -> 
 
 
 def _load_optimiser(optimiser: torch.optim.Optimizer, arrays: Arrays) -> None:
-    """Moments go back in the memory layout of their weights: fused updates pair them by address."""
+    """Load moments in the memory layout of the weights: fused updates pair them by address."""
     groups = optimiser.state_dict()["param_groups"]
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
@@ -260,7 +260,7 @@ def above(values: Mapping[Any, Any], prefix: str) -> Arrays:
 
 
 def below(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> Arrays:
-    """The arrays whose names start with "prefix/", by the rest of their names."""
+    """Return the arrays whose names start with "prefix/", by the rest of the name."""
     start = prefix + "/"
     return {name[len(start) :]: value for name, value in arrays.items() if name.startswith(start)}
 

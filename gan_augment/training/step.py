@@ -50,7 +50,7 @@ def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) 
 
 
 def earlier_d_steps(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> None:
-    """The D steps of a G step but its last, on samples that G does not learn from."""
+    """Train D by all D steps of a G step but the last, on samples without gradients for G."""
     for turn, batch in enumerate(batches[:-1], start=1):
         with torch.no_grad():
             output = generate(state, parts, batch, turn=turn)
@@ -58,7 +58,7 @@ def earlier_d_steps(state: TrainState, parts: Parts, batches: Sequence[Batch]) -
 
 
 def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> GeneratorOutput:
-    """The generator's samples for a batch, with the graph where gradients are on."""
+    """Generate samples for a batch, with the graph where gradients are on."""
     with parts.compute.autocast():
         inputs = parts.draw(state.noise_seed, state.step, turn, batch)
         return parts.make(state.generator, inputs)
@@ -150,7 +150,7 @@ def verdict(
 
 
 def against_d(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput) -> Tensor:
-    """What G minimises against D: the adversarial loss, and the class that an ACGAN's D tells."""
+    """Compute G's loss against D: the adversarial term, and for an ACGAN the class term."""
     weight = parts.recipe.objective.adversary
     if not weight:
         return output.x.new_zeros((), dtype=torch.float32)
@@ -175,7 +175,7 @@ def generator_loss(parts: Parts, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def _class_term(parts: Parts, classes: Tensor | None, y: Tensor) -> Tensor | float:
-    """The weighted cross entropy of D's class logits (N, K), -E ln p(y | x); 0 without any."""
+    """Compute the weighted cross entropy of D's class logits (N, K), -E ln p(y | x); or 0."""
     if classes is None:
         return 0.0
     return parts.recipe.objective.classes * F.cross_entropy(classes, y)

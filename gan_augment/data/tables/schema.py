@@ -127,7 +127,7 @@ class TableSchema(Frozen):
 
     @property
     def id_columns(self) -> tuple[Column, ...]:
-        """Return the columns that are numbered anew in new rows, in order."""
+        """Return the id columns in order; new rows continue the numbers."""
         return tuple(column for column in self.columns if column.kind == "id")
 
     @property
