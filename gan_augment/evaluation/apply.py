@@ -217,9 +217,8 @@ def _sampler(design: Design, arm: Arm, imports: Imports) -> str:
     named = isinstance(recipe, str)  # else it is an object of the user
     how |= {"recipe": recipe if named and recipe != "auto" else None}
     how |= {"companions": None if companions == "auto" else companions}
-    rare, code = _changed(options.fit), Lines()
-    if rare:
-        code = [f"options={imports.call(OURS, 'FitOptions', **rare)}"]
+    rare = _changed(options.fit)
+    code = [f"options={imports.call(OURS, 'FitOptions', **rare)}"] if rare else []
     made = imports.call(OURS, "GANAugmenter", *code, **how)
     return made if named else f"{made}  # fill in recipe=, your {getattr(recipe, 'name', recipe)!r}"
 

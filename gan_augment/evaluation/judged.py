@@ -99,7 +99,7 @@ class Results:
 
     @property
     def left_out(self) -> list[str]:
-        """What the budget left out, in words."""
+        """Describe what the budget left out."""
         planned = len(self.design.protocol.splits)
         left = planned - len(self.splits)
         return [f"{left} of {planned} splits: the budget was spent"] if left else []

@@ -84,7 +84,7 @@ class Plan:
 
     @property
     def doomed(self) -> str:
-        """Why the verdict will be INSUFFICIENT DATA, whatever the fits show; "" if it will not."""
+        """Say why the verdict can only be INSUFFICIENT DATA; "" if other verdicts are possible."""
         units = self.design.rare_units
         few = f"{units} independent rare {self.design.protocol.unit}"
         insufficient = f"INSUFFICIENT DATA: {few}, and a verdict needs {FEWEST_UNITS}"
@@ -255,11 +255,9 @@ def _ignores_seed(design: Design) -> bool:
 def _learner_timed(design: Design) -> Plan:
     """Time a learner fit; for a network, time a few updates."""
     options, part, learner = design.options, design.part(design.protocol.splits[0]), design.learner
-    scale = 1.0
-    if learner.updates is not None:
-        timed = min(learner.updates, PROBE_UPDATES)
-        scale = learner.updates / timed
-        learner = learner_of(options.learner, design.data, updates=timed)
+    scale = max(1.0, (learner.updates or 0) / PROBE_UPDATES)
+    if scale > 1:
+        learner = learner_of(options.learner, design.data, updates=PROBE_UPDATES)
     for _ in range(2):  # the first fit of a process includes imports
         began_s = time.perf_counter()
         with one_thread():

@@ -41,7 +41,7 @@ class EvaluationResult:
 
     @property
     def recommendation(self) -> str:
-        """What to do about the rare classes, in a sentence."""
+        """Say in a sentence what to do about the rare classes."""
         return str(self.result["recommendation"]["sentence"])
 
     @property

@@ -226,7 +226,7 @@ class FittedRemedy:
 def fit_remedy(
     data: Labelled, options: EvaluationOptions, arm: str, decision: Column = "default"
 ) -> FittedRemedy:
-    """Fit the learner to all rows as `evaluate` fits an arm of its in a split.
+    """Fit the learner to all rows with a remedy, as `evaluate` fits an arm in a split.
 
     Parameters
     ----------
@@ -234,6 +234,11 @@ def fit_remedy(
         As of `evaluate`; `options.fit` names the steps of a generator.
     arm, decision
         A name such as "cmo", and "default" or "corrected".
+
+    Returns
+    -------
+    FittedRemedy
+        Has `predict(rows)`.
 
     Raises
     ------

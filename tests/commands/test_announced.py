@@ -150,7 +150,7 @@ def test_an_evaluation_makes_the_fits_and_takes_the_time_announced(
     ticks = SimpleNamespace(perf_counter=count().__next__, monotonic=time.monotonic)
     # a learner and its scores take 2 s, a generator 4 s
     monkeypatch.setattr("gan_augment.evaluation.plan.time", ticks)
-    monkeypatch.setattr(GAN, "forecast", lambda *_: Forecast(2, 3.0, 0.5))
+    monkeypatch.setattr(GAN, "forecast", lambda *_, **__: Forecast(2, 3.0, 0.5))
     data = (data_folder, "--updates", 2, "--classes", "odd")
     if table:
         data = (table_file, "--target", "fraud", "--learner", "logistic")
@@ -177,7 +177,7 @@ def test_images_are_translated_as_announced(both, data_folder, tmp_path):
 
 @pytest.mark.slow
 def test_a_choice_tries_the_recipes_announced(both, big_table, monkeypatch):
-    monkeypatch.setattr(TabularGAN, "forecast", lambda *_: Forecast(100, 0.1, 0.01))
+    monkeypatch.setattr(TabularGAN, "forecast", lambda *_, **__: Forecast(100, 0.1, 0.01))
     planned = chooser.planned_steps
     few = lambda *given: {name: min(25, n) for name, n in planned(*given).items()}  # noqa: E731
     monkeypatch.setattr(chooser, "planned_steps", few)

@@ -27,7 +27,7 @@ def known_speeds():
     """Forecasts that do not depend on the machine, and short fits of 25 steps."""
     with pytest.MonkeyPatch.context() as patch:
         speed = Forecast(100, 0.1, 0.01)
-        patch.setattr(TabularGAN, "forecast", lambda *_: speed)
+        patch.setattr(TabularGAN, "forecast", lambda *_, **__: speed)
         planned = chooser.planned_steps
         few = lambda *given: {name: min(25, n) for name, n in planned(*given).items()}  # noqa: E731
         patch.setattr(chooser, "planned_steps", few)
