@@ -164,11 +164,6 @@ class FitOptions(Frozen):
         description="The length in samples of the windows that signals are cut into.",
     )
     flips: bool = Field(default=False, description="A mirror image has the same label.")
-    unlabelled: str | None = Field(
-        default=None,
-        description="More images in a folder, or rows in a file, of unknown class. For the recipes "
-        "semi-supervised and acgan.",
-    )
     selection: StrictBool = Field(
         default=True, description="Whether to return only generated images worth keeping."
     )

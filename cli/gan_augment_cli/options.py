@@ -26,7 +26,7 @@ COMMANDS = ("augment", "choose", "fit", "sample", "translate", "evaluate", "insp
 
 PANELS = {
     "Data": "data path run result target columns classes image_size window flips "
-    "skip_bad unlabelled group time gap group_duplicates source",
+    "skip_bad group time gap group_duplicates source",
     "Training": "recipe recipes steps budget gan_budget selection seed device "
     "precision model seconds table backbone",
     "Top-up": "counts to synthetic_share companions match",
@@ -84,7 +84,6 @@ FIT_SHOWN = (
     "target columns classes recipe steps budget image_size window flips selection seed "
     "device precision threads skip_bad"
 )
-FIT_ADVANCED = "unlabelled"
 DEFAULT_BUDGET_S = 300.0
 """Time of a fit of images without --steps and --budget, as 5m in the help."""
 

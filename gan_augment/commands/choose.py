@@ -144,8 +144,6 @@ def _recipes(recipes: str | Sequence[str], options: FitOptions) -> dict[str, Rec
     UsageError for such a recipe, and for fewer than two recipes.
     """
     kind = options.data_kind
-    if options.unlabelled is not None:
-        raise UsageError("--unlabelled: choose compares recipes on labelled rows; fit takes it")
     if recipes == "all" or list(recipes) == ["all"]:
         names: Sequence[str] = [n for n, r in RECIPES[kind].items() if not r.generator.from_rows]
     else:

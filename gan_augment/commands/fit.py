@@ -200,7 +200,7 @@ def fit(
             read = read_data(data, shared)
             with interruptible(lambda: ""), stop_on_signals() as stop:
                 context = RunContext(stop=stop, fingerprint=read.sha256)
-                read.generator().fit(read.data, context, **read.fit_arguments())
+                read.generator().fit(read.data, context, schema=read.schema)
         result: FitResult = ranks.share(done)
     return result
 
@@ -261,7 +261,7 @@ def _prepared(
             f"{str(run)!r} was begun with {before}, not {after}; leave that out, or start a new "
             "run."
         )
-    _ = data.topped_up, data.unlabelled  # what is unknown is refused before anything is written
+    _ = data.topped_up  # what is unknown is refused before anything is written
     return FitPlan(run, data, recipe=data.recipe(), machine=data.machine())
 
 
@@ -346,7 +346,7 @@ def _train(
             fingerprint=data.sha256,
         )
         try:
-            gan.fit(data.data, context, **data.fit_arguments())
+            gan.fit(data.data, context, schema=data.schema)
         except DivergedError:
             if hasattr(gan, "meta_"):  # the best generator so far
                 data.write_run(run, gan)

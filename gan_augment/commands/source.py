@@ -50,7 +50,6 @@ from gan_augment.options import FitOptions, with_options
 from gan_augment.progress import Progress
 from gan_augment.recipes import (
     Recipe,
-    check_unlabelled,
     resolve_recipe,
     table_recipe,
 )
@@ -69,7 +68,7 @@ PHOTO_PX = 100
 CLASSES_SHOWN = 50
 _FOREIGN: dict[KindName, tuple[str, ...]] = {
     "image": ("columns",),
-    "signal": ("image_size", "columns", "unlabelled"),
+    "signal": ("image_size", "columns"),
     "table": ("image_size", "flips", "skip_bad", "window"),
 }
 """Options that are refused for each kind of data."""
@@ -167,25 +166,7 @@ class Source:
     @cached_property
     def sha256(self) -> str:
         """The fingerprint of the data."""
-        return self.kind.sha256(self.data, self.unlabelled)
-
-    @cached_property
-    def unlabelled(self) -> Labelled | None:
-        """The rows without a class, if there are any; images in the size of the others."""
-        from gan_augment.data.tables.reader import read_unlabelled
-
-        options = self.options
-        if options.unlabelled is None:
-            return None
-        check_unlabelled(self.recipe())
-        if options.target is not None:
-            return read_unlabelled(options.unlabelled, options.target)
-        return read_images(
-            options.unlabelled,
-            image_size=self.data.image_shape[:2],
-            skip_bad=options.skip_bad,
-            labelled=False,
-        ).data
+        return self.kind.sha256(self.data)
 
     def line(self) -> str:
         """Return one line for people: the number of rows, and their size or columns."""
@@ -237,13 +218,6 @@ class Source:
         if self.kind.tabular:
             return TabularGAN(**settings)
         return ImageGAN(**settings, selection=self.options.selection)
-
-    def fit_arguments(self) -> dict[str, Any]:
-        """Return the further arguments of the generator's `fit`."""
-        arguments: dict[str, Any] = {"unlabelled": self.unlabelled}
-        if self.kind.tabular:
-            arguments["schema"] = self.schema
-        return arguments
 
     def originals(self, *, match: bool) -> tuple[list[str], Callable[[int], bytes]]:
         """Return the name of each row's file, and what returns the content of a row's file.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -23,13 +23,11 @@ class Batch:
 
     x: float32 (N, C, H, W) -1..1 of images, (N, width) of encoded rows.
     Rows 2i and 2i + 1 are of one class, and two different rows where the class has two.
-    unlabelled: as many rows as x whose classes nobody knows, or None.
     """
 
     x: Tensor
     y: Tensor
     index: NDArray[np.int64]
-    unlabelled: Tensor | None = None
 
 
 class Batches:
@@ -40,7 +38,6 @@ class Batches:
     `padded` px. labels: int64 (N,), below `classes`. power: 1 is the data's own share of each
     class, 0 an equal share; the same for reals and fakes. among: the rows to draw from; None for
     all. partners: int64 (N,), a row whose channels are appended to those of each row; or None.
-    unlabelled: rows without a class; each batch also draws `size` of them.
     """
 
     def __init__(
@@ -55,10 +52,9 @@ class Batches:
         padded: tuple[int, int] | None = None,
         among: NDArray[np.int64] | None = None,
         partners: NDArray[np.int64] | None = None,
-        unlabelled: Rows | None = None,
     ) -> None:
         self._rows, self._padded = rows, padded
-        self._partners, self._unlabelled = partners, unlabelled
+        self._partners = partners
         among = np.arange(len(labels)) if among is None else among
         self._labels, self._size, self._device = labels, size, device
         self._order = among[np.argsort(labels[among], kind="stable")]
@@ -80,12 +76,7 @@ class Batches:
         x = self._on_device(self._rows[index])
         if self._partners is not None:
             x = torch.cat([x, self._on_device(self._rows[self._partners[index]])], dim=1)
-        batch = Batch(x, y, index)
-        if self._unlabelled is None:
-            return batch
-        rng = rng_for(seed, "unlabelled", step, turn)
-        drawn = self._unlabelled[rng.integers(len(self._unlabelled), size=self._size)]
-        return replace(batch, unlabelled=self._on_device(drawn))
+        return Batch(x, y, index)
 
     def _on_device(self, rows: Any) -> Tensor:
         """Return rows in the networks' format."""

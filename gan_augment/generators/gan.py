@@ -51,7 +51,7 @@ from gan_augment.kinds.kind import Labelled, Meta
 from gan_augment.machine import ComputeConfig, Precision, compute_config
 from gan_augment.options import seconds
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, check_unlabelled
+from gan_augment.recipes import Recipe
 from gan_augment.storage.bundle import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.training.callbacks import Callback, ProgressCallback, StopRequested
 from gan_augment.training.checkpoint import RunSaver, join_ranks
@@ -107,16 +107,14 @@ class GAN(ABC):
         data: Labelled,
         run: RunContext | None = None,
         *,
-        unlabelled: Labelled | None = None,
         schema: TableSchema | None = None,
     ) -> Self:
         """Train on every class of `data`, which is not changed.
 
         Parameters
         ----------
-        data, unlabelled, run
-            The training rows; rows without known classes, for the recipes "semi-supervised" and
-            "acgan"; checkpoint, progress and whatever else surrounds the fit.
+        data, run
+            The training rows; checkpoint, progress and whatever else surrounds the fit.
         schema
             The columns of a table, inferred if None.
 
@@ -132,14 +130,12 @@ class GAN(ABC):
         if run is None and schema and schema.ids:  # a command notes them
             warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
         run, seed, recipe = run or RunContext(), checked_seed(self.random_state), self._recipe()
-        if unlabelled is not None:
-            check_unlabelled(recipe)
-        sha256 = run.fingerprint or data.kind.sha256(data, unlabelled)
+        sha256 = run.fingerprint or data.kind.sha256(data)
         own = dict.fromkeys(("callbacks", "device", "threads"))  # may differ between ranks
         own |= {"recipe": recipe.model_dump(mode="json")}
         own |= {"precision": self._compute(data).precision}
         ranks.agree(data=sha256, settings=self._settings() | own)
-        problem = self._problem(data, unlabelled, schema)
+        problem = self._problem(data, schema)
         scorer, steps = self._planned(problem, run, ranks)
         training = Run(
             parts=problem.parts,
@@ -171,7 +167,7 @@ class GAN(ABC):
         """
         self._checked(data)
         began_s = time.monotonic()
-        problem = self._problem(data, None, schema)
+        problem = self._problem(data, schema)
         prepared_s = time.monotonic() - began_s
         step_s = scorer_s = 0.0
         if not self.untrained:
@@ -304,9 +300,7 @@ class GAN(ABC):
         """Return the recipe that a fit trains."""
 
     @abstractmethod
-    def _problem(
-        self, data: Labelled, unlabelled: Labelled | None, schema: TableSchema | None
-    ) -> Problem:
+    def _problem(self, data: Labelled, schema: TableSchema | None) -> Problem:
         """Prepare the parts and batches of a fit."""
 
     @abstractmethod

@@ -13,7 +13,7 @@ from gan_augment import machine
 from gan_augment.data.groups import hold_out
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.errors import DataError, ModelFileError, UsageError
+from gan_augment.errors import ModelFileError, UsageError
 from gan_augment.generators.gan import GAN, Problem, SavedArrays
 from gan_augment.generators.image_sampler import ImageSampler
 from gan_augment.generators.model_file import TRIED_IMAGES, ModelMeta
@@ -146,20 +146,12 @@ class ImageGAN(GAN):
     def _recipe(self) -> Recipe:
         return resolve_recipe(self.recipe)
 
-    def _problem(
-        self, data: Labelled, unlabelled: Labelled | None, schema: TableSchema | None
-    ) -> Problem:
+    def _problem(self, data: Labelled, schema: TableSchema | None) -> Problem:
         recipe = self._recipe()
         data = checked_data(recipe, data)
         parts = build(recipe, data.image_shape, len(data.names), self._compute(data))
-        if unlabelled is not None and unlabelled.image_shape != data.image_shape:
-            raise DataError(
-                f"the unlabelled images have the shape {unlabelled.image_shape}, the labelled ones "
-                f"{data.image_shape} (height, width, channels); use one shape"
-            )
-        more = None if unlabelled is None else unlabelled.pixels
         rows, held_out = hold_out(data, seed=self.random_state)
-        return Problem(data, parts, training_batches(data, parts, rows, more), (rows, held_out))
+        return Problem(data, parts, training_batches(data, parts, rows), (rows, held_out))
 
     def _scorer(self, problem: Problem, progress: Progress) -> ImageScorer:
         data, topped_up = problem.data, choose_classes(self.classes, problem.data.counts)

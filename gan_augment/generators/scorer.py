@@ -166,10 +166,8 @@ def standardised(
     return lambda x: (space(x).astype(np.float64) - mean) / scale
 
 
-def training_batches(
-    data: Labelled, parts: Parts, rows: Rows, unlabelled: Pixels | None = None
-) -> Batches:
-    """Return the batches of a recipe among the given rows, and of unlabelled rows."""
+def training_batches(data: Labelled, parts: Parts, rows: Rows) -> Batches:
+    """Return the batches of a recipe among the given rows."""
     other = None
     if parts.recipe.generator.facts.paired:
         other = partners(data)
@@ -183,7 +181,6 @@ def training_batches(
         padded=Geometry.of(data.image_shape).padded,
         device=parts.compute.device,
         among=rows,
-        unlabelled=unlabelled,
         partners=other,
     )
 

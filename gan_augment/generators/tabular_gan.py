@@ -107,17 +107,13 @@ class TabularGAN(GAN):
     def _recipe(self) -> Recipe:
         return table_recipe(self.recipe, self.steps, self.budget_s)
 
-    def _problem(
-        self, data: Labelled, unlabelled: Labelled | None, schema: TableSchema | None
-    ) -> Problem:
-        schema, seed, more = schema or infer_schema(data.frame), self.random_state, None
+    def _problem(self, data: Labelled, schema: TableSchema | None) -> Problem:
+        schema, seed = schema or infer_schema(data.frame), self.random_state
         recipe, compute = self._recipe(), self._compute(data)
         with machine.threads(compute.threads):
             table = encoded_table(data, schema, compute, seed)
             anchors = class_anchors(table, recipe, seed)
-            if unlabelled is not None:
-                more = table.encoding.encode(_cells(unlabelled, schema))
-            batches = anchor_batches(recipe, table, anchors, more)
+            batches = anchor_batches(recipe, table, anchors)
             parts = build_table(recipe, table, anchors)
         return Problem(data, parts, batches, (schema, table, anchors))
 

@@ -102,7 +102,7 @@ class Kind(ABC):
     def content(self, data: Labelled) -> Iterator[bytes | memoryview]:
         """Yield the content of the rows, to be hashed."""
 
-    def sha256(self, data: Labelled, unlabelled: Labelled | None = None) -> str:
+    def sha256(self, data: Labelled) -> str:
         """Return the fingerprint of rows, labels, ids, groups and class names, in hexadecimal."""
         total = hashlib.sha256(repr((len(data), data.names)).encode())
         for part in self.content(data):
@@ -111,8 +111,6 @@ class Kind(ABC):
         total.update("\0".join(data.ids.tolist()).encode())
         if data.groups is not None:  # groups decide which rows are held out
             total.update(b"\0groups" + np.ascontiguousarray(data.groups.astype("<i8")).tobytes())
-        if unlabelled is not None:
-            total.update(b"\0unlabelled" + self.sha256(unlabelled).encode())
         return total.hexdigest()
 
     def schema(self, data: Labelled, overrides: Any = None) -> Any:

@@ -36,7 +36,6 @@ __all__ = [
     "Recipe",
     "ScheduleSettings",
     "SelectionSettings",
-    "check_unlabelled",
     "resolve_recipe",
     "table_recipe",
 ]
@@ -97,13 +96,3 @@ def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | N
     if recipe.generator.free and steps == 0:
         raise UsageError("a free generator of 0 steps is noise; give it steps, or take 'anchored'")
     return recipe
-
-
-def check_unlabelled(recipe: Recipe) -> None:
-    """Raise UsageError if a recipe's D cannot judge rows without a class."""
-    by_class = recipe.game.by_class or recipe.objective.loss == "relativistic"
-    if by_class or recipe.discriminator.condition in ("projection", "concatenation"):
-        raise UsageError(
-            f"the discriminator of the recipe {recipe.name!r} needs the class of every row, and "
-            "unlabelled rows were given; take 'semi-supervised' or 'acgan', or leave them out"
-        )

@@ -267,7 +267,7 @@ unrolled | G looks five steps of D ahead; against collapse | Metz et al. 2017 | 
 egan | several generators against two discriminators; each sample from one of them \
     | Durugkar et al. 2017; Ghosh et al. 2018 | 2.9 | 1.8
 class-by-class | a pair of networks per class; for classes of many rows | own | 4.2 | 2.6
-semi-supervised | D is a classifier of K classes and fakes; learns from unlabelled rows too \
+semi-supervised | D is a classifier of K classes and fakes; feature matching by class \
     | Salimans et al. 2016 | 2.0 | 0.83
 dcgan | strided convolutions and batch norm in both networks | Radford et al. 2016 | 2.5
 pggan | networks grow from the base to the full side | Karras et al. 2018 | 9.2

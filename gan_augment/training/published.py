@@ -50,17 +50,7 @@ def growing_step(step: Step, state: TrainState, parts: Parts, batches: Sequence[
         state.generator_optimiser.state.clear()
         state.discriminator_optimiser.state.clear()
 
-    def seen(x: Tensor) -> Tensor:
-        return faded(x, level, stages)
-
-    return step(
-        state,
-        parts,
-        [
-            replace(b, x=seen(b.x), unlabelled=None if b.unlabelled is None else seen(b.unlabelled))
-            for b in batches
-        ],
-    )
+    return step(state, parts, [replace(b, x=faded(b.x, level, stages)) for b in batches])
 
 
 def path_length(

@@ -86,9 +86,6 @@ def discriminator_step(
     with parts.compute.autocast():  # around both, so that weights are cast once
         real, real_classes = verdict(state, parts, batch.x, batch.y, "real", turn)
         fake, fake_classes = verdict(state, parts, samples, batch.y, "fake", turn)
-        if batch.unlabelled is not None:  # real, whatever it is
-            unknown, _ = verdict(state, parts, batch.unlabelled, batch.y, "unlabelled", turn)
-            real = torch.cat([real, unknown])
     loss = total = parts.loss.discriminator(real, fake)
     total = total + _class_term(parts, real_classes, batch.y)
     total = total + objective.drift * real.square().mean()

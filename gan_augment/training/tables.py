@@ -208,13 +208,8 @@ def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Par
     )
 
 
-def anchor_batches(
-    recipe: Recipe,
-    table: EncodedTable,
-    anchors: AnchorRows,
-    unlabelled: NDArray[np.float32] | None = None,
-) -> Batches:
-    """Return batches of the anchors with the recipe's class shares; unlabelled: extra rows."""
+def anchor_batches(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Batches:
+    """Return batches of the anchors with the recipe's class shares."""
     device = table.compute.device
     return Batches(
         torch.from_numpy(anchors.rows).to(device),
@@ -223,7 +218,6 @@ def anchor_batches(
         size=recipe.batch,
         power=recipe.label_power,
         device=device,
-        unlabelled=None if unlabelled is None else torch.from_numpy(unlabelled).to(device),
     )
 
 

@@ -153,7 +153,7 @@ def test_data_that_does_not_fit_a_model_of_signals_is_told(archive, run, tmp_pat
         augment(tmp_path / "pixels.npz", tmp_path / "b", model=run)
 
 
-@pytest.mark.parametrize("options", [{"image_size": (8, 8)}, {"unlabelled": "more"}])
+@pytest.mark.parametrize("options", [{"image_size": (8, 8)}, {"columns": {"a": "id"}}])
 def test_options_of_images_are_refused_for_signals(archive, tmp_path, options):
     with pytest.raises(UsageError, match="not for signals"):
         fit(archive, tmp_path / "run", FitOptions(**QUICK, **options))

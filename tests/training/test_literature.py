@@ -133,16 +133,15 @@ def test_wgan_gp_draws_a_separate_point_for_every_sample():
 # pggan
 
 
-def test_pggans_reals_and_unlabelled_rows_fade_as_its_networks_do():
+def test_pggans_reals_fade_as_its_networks_do():
     state, parts = begun("pggan", side=8)
     state.progress = 0.375  # of .5: a quarter until the only fade begins, a quarter of fading
-    batch = replace(rows(side=8), unlabelled=rows(1, side=8).x)
+    batch = rows(side=8)
     seen = inputs_of(state.discriminator)
     parts.step(state, parts, [batch])
     assert float(state.discriminator.level) == pytest.approx(0.5)
     assert float(state.generator.decoder.level) == pytest.approx(0.5)
     torch.testing.assert_close(seen[0], faded(batch.x, 0.5, 1))
-    torch.testing.assert_close(seen[2], faded(batch.unlabelled, 0.5, 1))  # [1] are the fakes
 
 
 def test_pggans_drift_is_a_thousandth_of_the_squared_logits_of_reals():

@@ -28,7 +28,7 @@ TranslationOptions = Annotated[
 def fit(
     ctx: typer.Context,
     data: o.Data,
-    options: Annotated[Any, o.Settings(o.FIT, o.FIT_SHOWN, o.FIT_ADVANCED)],
+    options: Annotated[Any, o.Settings(o.FIT, o.FIT_SHOWN)],
     out: Annotated[
         Path | None, o.option("--out", "The run's folder.  [default: runs/<name of DATA>]")
     ] = None,
@@ -97,7 +97,7 @@ def augment(
     data: o.Data,
     out: o.OutFolder,
     top_up: TopUpOptions,
-    options: Annotated[Any, o.Settings(o.FIT, o.FIT_SHOWN, f"{o.FIT_ADVANCED} workers")],
+    options: Annotated[Any, o.Settings(o.FIT, o.FIT_SHOWN, "workers")],
     model: o.Model = None,
     run: o.Run = None,
     match: Annotated[

@@ -122,12 +122,7 @@ def read_unlabelled(path: str | Path, target: Name) -> Labelled:
 
     Raises DataError; UsageError for other files.
     """
-    frame = _read_file(Path(path))[0]
-    return unlabelled_table(frame.drop(columns=target, errors="ignore"))
-
-
-def unlabelled_table(frame: pd.DataFrame) -> Labelled:
-    """Return rows of unknown class as a table of one class."""
+    frame = _read_file(Path(path))[0].drop(columns=target, errors="ignore")
     labels = np.zeros(len(frame), dtype=np.int64)
     return TABLE.of(as_frame(frame), labels, _row_ids(len(frame)), class_names=("unlabelled",))
 
