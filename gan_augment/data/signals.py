@@ -145,10 +145,28 @@ def read_signals(
 ) -> ReadSignals:
     """Read an .npz file of signals (N, C, L), or a folder per class of .npy (C, L) or .wav files.
 
-    window: samples per window. Recordings are cut into windows without overlap, which share a
-    group; without it, all recordings must have one length. Silent windows are left out.
-    Raises DataError, UnreadableFilesError and UsageError, each with the cure.
+    Parameters
+    ----------
+    source
+        The folder or file; it is not changed.
+    window
+        Samples per window. Recordings are cut into windows without overlap, which share a group.
+        Without it, all recordings must have one length. Silent windows are left out.
+    skip_bad, progress
+        As in `read_images`.
 
+    Returns
+    -------
+    ReadSignals
+        `data`, a `Labelled`, and what was skipped.
+
+    Raises
+    ------
+    DataError, UsageError
+        `UnreadableFilesError` if too many files are bad to skip them silently.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     x = np.random.default_rng(0).normal(size=(9, 2, 100))

@@ -63,7 +63,7 @@ class Repeats:
 
 
 class Smote:
-    """imbalanced-learn's SMOTE, SMOTENC or SMOTEN, by the kinds of the learned columns.
+    """SMOTE, SMOTENC or SMOTEN of imbalanced-learn, by the kinds of the learned columns.
 
     Parameters
     ----------

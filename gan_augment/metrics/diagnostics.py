@@ -81,6 +81,11 @@ def diagnose(
     seed
         At most 1,000 rows of each set are drawn with it. The order of the rows does not matter.
 
+    Returns
+    -------
+    dict
+        {name: `Figure`}: the figures in the order of a report.
+
     Notes
     -----
     Coverage depends on the number of rows: value and floor are those of min(M, H) rows.
@@ -131,10 +136,19 @@ def copying(
 ) -> dict[str, Figure]:
     """Measure whether the synthetic rows of one class repeat their training rows.
 
-    Parameters are those of `diagnose`, but all training rows are compared: a copy of any counts.
-    The figure `near` is the share of rows nearer to a training row than 99 % of the held-out rows
-    are, or than 99 % of the training rows are to each other without held-out rows.
+    Parameters
+    ----------
+    real, synthetic, held_out, seed
+        As in `diagnose`, but all training rows are compared: a copy of any counts.
 
+    Returns
+    -------
+    dict
+        {name: `Figure`}. `near` is the share of rows nearer to a training row than 99 % of the
+        held-out rows are, or, without these, than 99 % of the training rows are to each other.
+
+    Examples
+    --------
     >>> figures = copying([[0.0], [4.0]], [[0.0], [2.0]], held_out=[[1.0], [7.0]])
     >>> figures["identical"].value, figures["identical"].floor
     (0.5, 0.0)

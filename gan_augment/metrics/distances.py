@@ -91,8 +91,6 @@ def kernel_test(
 ) -> float:
     """Compute the p-value of the kernel distance by relabelling rows at random.
 
-    p = (1 + #{permuted >= observed}) / (1 + permutations), so it is never 0 and holds its level.
-
     Parameters
     ----------
     real, synthetic
@@ -102,6 +100,11 @@ def kernel_test(
         Seed of the relabellings.
     permutations
         Number of relabellings.
+
+    Returns
+    -------
+    float
+        (1 + #{permuted >= observed}) / (1 + permutations): never 0, and it holds its level.
 
     Notes
     -----
@@ -185,10 +188,20 @@ def frechet_distance(real: ArrayLike, synthetic: ArrayLike) -> float:
 
 
 def mean_pairwise_distance(x: ArrayLike) -> float:
-    """Compute the mean Euclidean distance over all pairs of different rows (N, d), N >= 2.
+    """Compute the mean Euclidean distance over all pairs of different rows.
 
-    The ratio of the values of synthetic and real rows shows lost variety: below 0.3 is collapse.
+    Parameters
+    ----------
+    x
+        Features (N, d), N >= 2.
 
+    Returns
+    -------
+    float
+        The ratio of synthetic to real rows shows lost variety: below 0.3 is collapse.
+
+    Examples
+    --------
     >>> mean_pairwise_distance([[0.0, 0.0], [3.0, 4.0]])
     5.0
     """
@@ -212,7 +225,13 @@ def _covariance_root(rows: Rows) -> Rows:
 
 
 class Proportion(NamedTuple):
-    """A share 0..1 with the bounds of its 95 % interval."""
+    """A share with its 95 % interval.
+
+    Parameters
+    ----------
+    value, low, high
+        The share and the bounds of its interval, all in 0..1.
+    """
 
     value: float
     low: float

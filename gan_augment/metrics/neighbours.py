@@ -34,8 +34,20 @@ def nearest_rows(x: Rows, to: Rows, k: int = 1) -> tuple[NDArray[np.intp], Rows]
 
 
 def nearest_distances(x: ArrayLike, to: ArrayLike) -> Rows:
-    """Measure the Euclidean distance of each row of x (N, d) to the nearest row of `to` (M, d).
+    """Measure the Euclidean distance of each row to the nearest row of another set.
 
+    Parameters
+    ----------
+    x, to
+        Features (N, d) and (M, d).
+
+    Returns
+    -------
+    array (N,)
+        The distances, in the unit of the features.
+
+    Examples
+    --------
     >>> nearest_distances([[0.0], [5.0]], to=[[1.0], [7.0]]).tolist()
     [1.0, 2.0]
     """
@@ -90,10 +102,21 @@ def density(real: ArrayLike, synthetic: ArrayLike, k: int | None = None) -> floa
 def coverage(real: ArrayLike, synthetic: ArrayLike, k: int | None = None) -> float:
     """Compute the share of real rows whose neighbourhood holds at least one synthetic row.
 
-    coverage = 1/N sum_i 1[exists j: |s_j - r_i| <= |r_i - NN_k(r_i)|]. Parameters as in `density`.
-    Even a perfect generator does not reach 1: compare with `expected_coverage`. Source: Naeem et
-    al. 2020, eq. 4.
+    coverage = 1/N sum_i 1[exists j: |s_j - r_i| <= |r_i - NN_k(r_i)|]. Source: Naeem et al. 2020,
+    eq. 4.
 
+    Parameters
+    ----------
+    real, synthetic, k
+        As in `density`.
+
+    Returns
+    -------
+    float
+        In 0..1. A perfect generator does not reach 1: compare with `expected_coverage`.
+
+    Examples
+    --------
     >>> real = [[float(i)] for i in range(10)]
     >>> coverage(real, [[0.5]] * 10, k=1)
     0.2
@@ -105,9 +128,23 @@ def coverage(real: ArrayLike, synthetic: ArrayLike, k: int | None = None) -> flo
 def expected_coverage(n_real: int, n_synthetic: int, k: int | None = None) -> float:
     """Compute the mean coverage of a perfect generator: 1 - prod_{i=1..k} (N-i)/(M+N-i).
 
-    With N real and M synthetic rows, a neighbourhood is empty if the k nearest of the N - 1 + M
-    other rows are all real. Source: Naeem et al. 2020, eq. 9.
+    A neighbourhood is empty if the k nearest of the N - 1 + M other rows are all real. Source:
+    Naeem et al. 2020, eq. 9.
 
+    Parameters
+    ----------
+    n_real, n_synthetic
+        N and M.
+    k
+        As in `density`.
+
+    Returns
+    -------
+    float
+        In 0..1.
+
+    Examples
+    --------
     >>> round(expected_coverage(100, 100), 3)
     0.971
     """
@@ -129,6 +166,11 @@ def copy_threshold(
     quantile
         Quantile of the distances of held-out rows to the nearest training row, or, without
         held-out rows, of training rows to each other.
+
+    Returns
+    -------
+    float
+        In the unit of the features.
     """
     if not 0 <= quantile <= 1:
         raise UsageError(f"quantile={quantile} is outside 0..1; 0.01 is usual.")
@@ -139,10 +181,22 @@ def copy_threshold(
 
 
 def copied_share(x: ArrayLike, train: ArrayLike, threshold: float) -> float:
-    """Compute the share 0..1 of the rows x (N, d) nearer than `threshold` to a row of `train`.
+    """Compute the share of rows that are nearer to a training row than a threshold.
 
-    An exact copy counts at any threshold.
+    Parameters
+    ----------
+    x, train
+        Rows to judge (N, d), and training rows (M, d).
+    threshold
+        In the unit of the features. An exact copy counts at any threshold.
 
+    Returns
+    -------
+    float
+        In 0..1.
+
+    Examples
+    --------
     >>> copied_share([[0.0], [3.0]], train=[[0.1], [9.0]], threshold=0.5)
     0.5
     """
@@ -151,8 +205,20 @@ def copied_share(x: ArrayLike, train: ArrayLike, threshold: float) -> float:
 
 
 def identical_share(x: ArrayLike, train: ArrayLike) -> float:
-    """Compute the share 0..1 of the rows x (N, d) that equal a row of `train` in every feature.
+    """Compute the share of rows that equal a training row in every feature.
 
+    Parameters
+    ----------
+    x, train
+        Rows to judge (N, d), and training rows (M, d).
+
+    Returns
+    -------
+    float
+        In 0..1.
+
+    Examples
+    --------
     >>> identical_share([[1.0, 2.0], [1.0, 3.0]], train=[[1.0, 3.0]])
     0.5
     """
@@ -168,11 +234,9 @@ def nearer_share(
 
     Parameters
     ----------
-    real, held_out
-        Training rows (N, d), and real rows (H, d) that the generator did not see; as many of both
-        are drawn with the seed.
-    synthetic
-        Generated rows (M, d). A tie counts half.
+    real, synthetic, held_out
+        Training rows (N, d), generated rows (M, d), and real rows (H, d) that the generator did not
+        see. Equally many real and held-out rows are drawn. A tie counts half.
     seed
         Seed of the draw.
 

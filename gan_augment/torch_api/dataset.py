@@ -205,10 +205,17 @@ def augment_loader(
     ----------
     loader
         A plain DataLoader of a map-style dataset.
-    augmenter, **settings
-        Parameters of `AugmentedDataset`.
+    augmenter
+        As in `AugmentedDataset`.
     length
         Draws per epoch. None takes the loader's number, "all" takes M.
+    **settings
+        Other parameters of `AugmentedDataset`.
+
+    Returns
+    -------
+    DataLoader
+        A new loader; the given one is unchanged.
 
     Raises
     ------

@@ -66,6 +66,11 @@ def read_images(
     progress
         Receives phases and counts.
 
+    Returns
+    -------
+    ReadImages
+        `data`, a `Labelled`, and what was skipped.
+
     Raises
     ------
     DataError, UsageError

@@ -63,12 +63,18 @@ def read_frame(
     Parameters
     ----------
     x : frame or array (N, columns)
+        The rows.
     target : str or int, optional
         Column that holds the labels; else pass them as `y`.
     overrides : dict, optional
         {column: kind}, for columns whose kind is not inferred.
     y : array-like (N,), optional
         Labels in any container, matched by position.
+
+    Returns
+    -------
+    ReadTable
+        `table`, a `Labelled`, and `schema`, the kinds of its columns.
 
     Raises
     ------
@@ -106,7 +112,22 @@ def read_table(
 ) -> ReadTable:
     """Read a `.csv`, `.tsv` or `.parquet` file like `read_frame`; nothing is written.
 
-    Raises DataError; UsageError for other files and without a target.
+    Parameters
+    ----------
+    path
+        The file.
+    target, overrides
+        As in `read_frame`.
+
+    Returns
+    -------
+    ReadTable
+        As from `read_frame`.
+
+    Raises
+    ------
+    DataError, UsageError
+        If the data cannot be learned; for other files, and without a target.
     """
     path = Path(path)
     if target is None:
