@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 
 import pytest
-from numpydoc.validate import validate
+
+validate = pytest.importorskip("numpydoc.validate").validate
 
 MODULES = (
     "gan_augment",
