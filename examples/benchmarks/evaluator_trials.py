@@ -301,7 +301,7 @@ def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table_of(kept: dict[str, Any]) -> list[str]:
-    """The campaigns as the Markdown tables of docs/evaluation.md; those that were run."""
+    """The campaigns as the Markdown tables of docs/method.md; those that were run."""
     lines = ["| planted | trials | recommended, and how often |", "|---|---|---|"]
     for name in ("nothing", "aa", "power"):
         if name in kept:

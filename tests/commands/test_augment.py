@@ -284,7 +284,7 @@ def test_a_fit_too_short_for_a_trial_is_not_begun_and_its_minimum_is_one_number(
     assert "the trial at the end" in plan.note
     assert 1920 * plan.fit.recipe.batch == TRIED_IMAGES
     root = Path(__file__).parents[2]
-    for document in ("README.md", "docs/faq.md", "docs/amount.md"):
+    for document in ("docs/faq.md", "docs/remedies.md"):
         assert "1,920 steps" in (root / document).read_text(encoding="utf-8")
     faq = (root / "docs" / "faq.md").read_text(encoding="utf-8")
     assert f"{TRIED_IMAGES:,} images" in faq

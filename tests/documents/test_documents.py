@@ -73,16 +73,24 @@ def test_the_remedies_of_the_readme_train() -> None:
     assert names["train"](names["shuffled"])(names["images"]).shape == (100, 2)
 
 
-def test_how_to_read_the_report_quotes_a_committed_verdict_and_explains_every_part() -> None:
-    page = text_of("docs/report.md")
+def test_the_page_about_the_report_quotes_a_committed_verdict_and_explains_every_part() -> None:
+    page = text_of("docs/evaluate.md")
     quoted = " ".join(re.findall(r"^> (.*)$", page, flags=re.MULTILINE))
     result = json.loads((VERDICTS / "mammography.json").read_text(encoding="utf-8"))
     assert quoted == result["verdict"]["sentence"]
     templates = (ROOT / "gan_augment" / "report" / "templates").glob("*.html")
-    heads = [re.findall(r"<h2>([^<{]+)</h2>", path.read_text("utf-8")) for path in templates]
-    parts = sorted({part for found in heads for part in found})
-    assert len(parts) > 8
-    assert [part for part in parts if f"## {part}\n" not in page] == []
+    heads = [re.findall(r"<h2[^>]*>(.+?\?)</h2>", path.read_text("utf-8")) for path in templates]
+    asked = {re.sub(r"{{ *rows *}}", "(rows|images)", head) for found in heads for head in found}
+    assert asked
+    explained = re.findall(r"^## (.*)$", page, flags=re.MULTILINE)
+    named = [re.escape(head).replace(r"\(rows\|images\)", "(rows|images)") for head in asked]
+    assert [head for head in named if not any(re.fullmatch(head, one) for one in explained)] == []
+
+
+def test_the_figures_are_those_of_the_committed_results() -> None:
+    script = ROOT / "examples" / "benchmarks" / "figures.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], check=False)
+    assert done.returncode == 0, f"run python {script.relative_to(ROOT)}"
 
 
 def test_the_notebook_is_stored_with_its_outputs_and_names_no_place_of_a_machine() -> None:

@@ -38,7 +38,7 @@ def paragraphs(text: str) -> Iterator[str]:
     text = re.sub(r"^( *)```.*?^\1```", "\n\n", text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"!\[[^]]*\]\([^)]*\)|<!--.*?-->|</?\w[^>]*>", "", text, flags=re.DOTALL)
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"`[^`\n]+`", "code", text)
+    text = re.sub(r"`[^`\n]+`", "Code", text)
     text = re.sub(r"^(#.*|\|.*|    .*|>)", "\n", text, flags=re.MULTILINE)
     for part in re.split(r"\n\s*\n|^\s*(?:[-*]|\d+\.) ", text, flags=re.MULTILINE):
         if part.strip():
@@ -53,7 +53,7 @@ def sentences(text: str) -> list[str]:
 
 def test_sentences_are_counted_as_people_do() -> None:
     text = "# No\n\nOne `a.b` two [three](four.md). Five:\n\n- six\n- seven e.g. 8\n\n| no | no |\n"
-    assert sentences(text) == ["One code two three.", "Five", "six", "seven e.g. 8"]
+    assert sentences(text) == ["One Code two three.", "Five", "six", "seven e.g. 8"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
@@ -72,7 +72,7 @@ def test_a_page_can_be_read_once(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     lines = text.splitlines()
     assert len(lines) <= (220 if page.name in ("figures.md", "method.md") else 120)
-    assert [line for line in lines if len(line) > 110 and not re.match(r"[|!\[]", line)] == []
+    assert [line for line in lines if len(line) > 120 and not re.match(r"[|!\[]", line)] == []
     if page == ROOT / "README.md":
         assert sum(len(part.split()) for part in paragraphs(text)) <= 700
 
