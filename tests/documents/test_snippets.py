@@ -34,6 +34,8 @@ OLD = (ROOT / "tests" / "documents" / "OLD").read_text().split()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES = [page for page in PAGES if page.name not in OLD]
 TINY = (
+    (r"^(gan-augment (choose .*?|.*--target .*?)) --budget \S+", r"\1"),
+    (r"^(gan-augment (choose|demo) .*)$", r"\1 --dry-run"),  # minutes
     (r"--budget \S+", "--steps 20"),
     (r"--gan-budget \S+", "--steps 20"),
     (r"--steps \d+", "--steps 20"),
@@ -41,7 +43,7 @@ TINY = (
     (r"(\W)steps=[\d_]+", r"\1steps=20"),
     (r"--counts (\w+=)?\d+", r"--counts \g<1>5"),
     (r"[\w/]*lite0\.pth", "nets:make"),  # the weights are a download
-    (r"^(gan-augment (choose|demo) .*)$", r"\1 --dry-run"),  # minutes
+    (r"--n-jobs \d+", "--n-jobs 1"),
 )
 """(pattern, replacement) of what takes long: budgets, steps, weights, a comparison of recipes."""
 SMALLER = {
@@ -149,7 +151,7 @@ def run(line: str, start_command: Callable[..., Any]) -> None:
     program, *words = shlex.split(shortened(line), comments=True)
     if program == "gan-augment":
         fits = words[0] in ("fit", "augment", "evaluate", "translate")
-        short = {"--steps", "--target", "--model", "--dry-run", "--recipe"}
+        short = {"--steps", "--target", "--model", "--dry-run"}
         more = ["--steps", "20"] if fits and not short & set(words) else []
         done = start_command(*words, *more, cwd=Path.cwd())
         accepted = {0, 4} if "--fail-on" in words else {0}
