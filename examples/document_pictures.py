@@ -5,7 +5,7 @@
     python examples/document_pictures.py readme --demo DEMO  # of an earlier `gan-augment demo`
 
 Each is drawn from the data of `gan-augment demo`, from scikit-learn's data sets, or from committed
-results of examples/benchmarks/. Without --demo a demo of 4,000 steps runs for the README.
+results of examples/benchmarks/. Without --demo a demo of 4,000 steps runs first.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader, TensorDataset
 
 from gan_augment import (
-    FitOptions,
     GANAugmenter,
     ImageGAN,
     PriorCorrectedClassifier,
@@ -42,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 REAL, GENERATED, REFUSED = "#52525b", "#1d62b2", "#b22b1d"
 WIDTH_IN, DPI = 8.4, 120
-DEMO_STEPS, LOADER_STEPS = 4000, 1500
+DEMO_STEPS = 4000
 REASONS = {  # what each criterion of the selection says of an image that it refuses
     "label": "looks like\nanother class",
     "outlier": "unlike any\nreal image",
@@ -60,14 +59,10 @@ def save(figure: Figure, name: str) -> None:
     Image.open(path).convert("RGB").quantize(96).save(path, optimize=True)
 
 
-def readme(demo_folder: Path | None) -> None:
+def readme(done: Path) -> None:
     """One rare digit of the demo: real, generated and refused images, and the recommendation."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = demo_folder or Path(folder) / "demo"
-        if demo_folder is None:
-            demo(out, steps=DEMO_STEPS)
-        gan = ImageGAN.load(out / "run" / "model.safetensors")
-        recommendation = json.loads((out / "demo.json").read_text())["recommendation"]
+    gan = ImageGAN.load(done / "run" / "model.safetensors")
+    recommendation = json.loads((done / "demo.json").read_text(encoding="utf-8"))["recommendation"]
     (pixels, labels), _ = rare_digits()
     name = RARE_DIGITS[1]
     real = pixels[np.array(labels) == name]
@@ -75,7 +70,11 @@ def readme(demo_folder: Path | None) -> None:
     by_reason = [drawn[reasons == why][:5] for why in REASONS]
     refused = [(image, why) for why, own in zip(REASONS, by_reason, strict=True) for image in own]
     rows = (
-        (f"{len(real)} real images\nof the rare digit {name}", REAL, [(image, "") for image in real]),
+        (
+            f"{len(real)} real images\nof the rare digit {name}",
+            REAL,
+            [(image, "") for image in real],
+        ),
         ("generated\nand kept", GENERATED, [(image, "") for image in drawn[reasons == ""]]),
         ("generated\nand refused", REFUSED, refused),
     )
@@ -101,7 +100,7 @@ def blocks(gan: ImageGAN, name: str) -> list[tuple[NDArray[Any], NDArray[np.str_
     return [gan.candidates(name, number) for number in range(8)]
 
 
-def tables(_: Path | None) -> None:
+def tables(_: Path) -> None:
     """Two columns of the demo's table: the real rows, and the rows that a top-up adds."""
     cells, _ = rare_cells()
     X, y = cells.drop(columns=TARGET), cells[TARGET].to_numpy()
@@ -132,7 +131,7 @@ def tables(_: Path | None) -> None:
     save(figure, "tables")
 
 
-def photos(_: Path | None) -> None:
+def photos(_: Path) -> None:
     """Balanced accuracy on features of a frozen network, from the committed benchmark."""
     journal = (ROOT / "examples" / "benchmarks" / "features.jsonl").read_text(encoding="utf-8")
     lines = [line for line in map(json.loads, journal.splitlines()) if line["head"] == "logistic"]
@@ -163,7 +162,7 @@ def photos(_: Path | None) -> None:
     save(figure, "photos")
 
 
-def scikit_learn(_: Path | None) -> None:
+def scikit_learn(_: Path) -> None:
     """Where three models of two half moons with a rare class decide for the rare class."""
     X, y = make_moons((300, 15), noise=0.25, random_state=0)
     models = {
@@ -192,22 +191,18 @@ def scikit_learn(_: Path | None) -> None:
     save(figure, "scikit-learn")
 
 
-def pytorch(_: Path | None) -> None:
+def pytorch(done: Path) -> None:
     """One batch of a loader of the demo's digits, before and after `augment_loader`."""
     (pixels, labels), _ = rare_digits()
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
     y = torch.tensor([int(label) for label in labels])
     torch.manual_seed(0)
     plain = DataLoader(TensorDataset(x, y), batch_size=32, shuffle=True)
-    options = FitOptions(classes=RARE_DIGITS)
-    augmenter = GANAugmenter(
-        steps=LOADER_STEPS, options=options, synthetic_share=0.5, random_state=0
-    )
-    topped_up = augment_loader(plain, augmenter)
+    topped_up = augment_loader(plain, done / "run", synthetic_share=0.5)
     known = {image.tobytes() for image in x.numpy()}
     figure = Figure(figsize=(WIDTH_IN, 2.4))
     axes = figure.subplots(4, 16, gridspec_kw={
-        "left": 0.14, "right": 0.99, "top": 0.98, "bottom": 0.02, "wspace": 0.12, "hspace": 0.12
+        "left": 0.16, "right": 0.99, "top": 0.98, "bottom": 0.02, "wspace": 0.12, "hspace": 0.12
     })  # fmt: skip
     for title, loader, rows in (
         ("loader", plain, axes[:2]),
@@ -228,7 +223,7 @@ def pytorch(_: Path | None) -> None:
     save(figure, "pytorch")
 
 
-DRAWN: dict[str, Callable[[Path | None], None]] = {
+DRAWN: dict[str, Callable[[Path], None]] = {
     "readme": readme,
     "tables": tables,
     "photos": photos,
@@ -245,9 +240,14 @@ def main() -> None:
     asked = parser.parse_args()
     matplotlib.use("agg")
     PICTURES.mkdir(exist_ok=True)
-    for name in asked.names or DRAWN:
-        DRAWN[name](asked.demo)
-        print(f"{name}: drawn", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        done = asked.demo or Path(folder) / "demo"
+        names = asked.names or [*DRAWN]
+        if asked.demo is None and {"readme", "pytorch"} & {*names}:
+            demo(done, steps=DEMO_STEPS)
+        for name in names:
+            DRAWN[name](done)
+            print(f"{name}: drawn", file=sys.stderr)
 
 
 if __name__ == "__main__":

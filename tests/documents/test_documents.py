@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -63,14 +62,6 @@ def test_every_page_of_the_documentation_is_in_its_index_and_in_the_readme() -> 
     index, readme = text_of("docs/README.md"), text_of("README.md")
     assert [page for page in pages if f"({page})" not in index] == []
     assert [page for page in pages if f"docs/{page}" not in readme] == []
-
-
-def test_the_remedies_of_the_readme_train() -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", text_of("README.md"), re.MULTILINE | re.DOTALL)
-    (remedies,) = [block for block in blocks if "LogitAdjustedLoss" in block]
-    names: dict[str, Any] = {}
-    exec(remedies, names)  # noqa: S102
-    assert names["train"](names["shuffled"])(names["images"]).shape == (100, 2)
 
 
 def test_the_page_about_the_report_quotes_a_committed_verdict_and_explains_every_part() -> None:
