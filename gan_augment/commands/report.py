@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.errors import OutputExistsError, UsageError
-from gan_augment.evaluation.result import APPLY, REPORT, EvaluationResult
+from gan_augment.evaluation.result import APPLY, CHART, REPORT, EvaluationResult
 from gan_augment.input_files import read_regular
 from gan_augment.report.html import is_report
 from gan_augment.storage.files import clean_stale, write_errors
@@ -41,7 +41,9 @@ class WrittenReport:
     def lines(self) -> list[str]:
         """Return the result for people, and where to look."""
         page = self.out / REPORT if self.out.is_dir() else self.out
-        return [*self.evaluation.lines(), "", f"the report to look at: {page}"]
+        chart = page.with_name(CHART)
+        slide = [f"the chart for slides:  {chart}"] if chart.is_file() else []
+        return [*self.evaluation.lines(), "", f"the report to look at: {page}", *slide]
 
 
 def report(

@@ -26,13 +26,13 @@ network, generated rows. Samplers of the user come before generated rows."""
 ACTIONS = {
     "none": "Correct the decision",
     "class_weight": "Weight the classes",
-    "oversample": "Repeat rows of the rare classes",
+    "oversample": "Oversample the rare classes",
     "smote": "Add rows by SMOTE",
     "balanced_softmax": "Train with balanced softmax",
-    "mixup": "Repeat rows of the rare classes and train with mixup",
+    "mixup": "Oversample the rare classes and train with mixup",
     "mixup_balanced_softmax": "Train with mixup and balanced softmax",
     "cmo": "Paste patches of rare images while training (CMO)",
-    "trivial_augment": "Repeat rows of the rare classes and train with TrivialAugment",
+    "trivial_augment": "Oversample the rare classes and train with TrivialAugment",
     "gan": "Add generated rows",
 }
 

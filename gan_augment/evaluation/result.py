@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 RESULT, TIMINGS, REPORT, APPLY = "result.json", "timings.json", "report.html", "apply.py"
+CHART = "recommendation.png"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,35 +91,32 @@ class EvaluationResult:
         Parameters
         ----------
         path
-            A file to write too. Its charts are written as PNG files to a folder next to it, named
-            like the file with the ending "-charts".
+            A file to write too.
 
         Raises
         ------
         WriteFailedError
         """
-        from gan_augment.report.html import draw, render
+        from gan_augment.report.html import render
 
-        charts = draw(self.result)
-        page = render(self.result, self.timings, charts)
+        page = render(self.result, self.timings)
         if path is not None:
-            path = Path(path)
-            write_file(path, page.encode())
-            for name, chart in charts.items():
-                write_file(path.with_name(f"{path.stem}-charts") / f"{name}.png", chart.png())
+            write_file(Path(path), page.encode())
         return page
 
     def _repr_html_(self) -> str:
-        """Show the verdict and the arms in a notebook."""
+        """Show the recommendation and the verdict in a notebook."""
         from gan_augment.report.html import fragment
 
         return fragment(self.result)
 
     def save(self, folder: str | Path) -> None:
-        """Write result.json, timings.json, apply.py, report.html and its charts.
+        """Write result.json, timings.json, apply.py, report.html and recommendation.png.
 
         Raises WriteFailedError.
         """
+        from gan_augment.report.charts import slide
+
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_file(folder / RESULT, result_bytes(self.result))
@@ -128,6 +126,9 @@ class EvaluationResult:
         script = head + code + self.result["recommendation"]["apply"]["main"]
         write_file(folder / APPLY, script.encode())
         self.to_html(folder / REPORT)
+        chart = slide(self.result)
+        if chart is not None:
+            write_file(folder / CHART, chart)
 
     @classmethod
     def load(cls, path: str | Path) -> EvaluationResult:

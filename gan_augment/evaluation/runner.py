@@ -40,7 +40,7 @@ from gan_augment.evaluation.generators import (
 from gan_augment.evaluation.learners import learner_of, shares_of
 from gan_augment.evaluation.options import Arm, EvaluationOptions
 from gan_augment.evaluation.plan import Plan, gaining_classes, prepare
-from gan_augment.evaluation.result import APPLY, REPORT, RESULT, TIMINGS, EvaluationResult
+from gan_augment.evaluation.result import APPLY, CHART, REPORT, RESULT, TIMINGS, EvaluationResult
 from gan_augment.evaluation.results import build_result, build_timings
 from gan_augment.kinds.kind import Labelled
 from gan_augment.processes import end_with_parent
@@ -52,7 +52,7 @@ from gan_augment.storage.lock import LOCK_FILE, hold_folder
 JOURNAL = "journal.jsonl"
 REPORT_S = 3.0
 """Part of a budget that is reserved for the result and its report."""
-_FILES = (JOURNAL, RESULT, TIMINGS, REPORT, APPLY, MODELS)
+_FILES = (JOURNAL, RESULT, TIMINGS, REPORT, CHART, APPLY, MODELS)
 Tasks = dict[Key, tuple[Any, ...]]
 """{key of a line: (the function that makes it, its arguments after the design)}."""
 

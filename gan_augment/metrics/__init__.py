@@ -12,7 +12,6 @@ from gan_augment.metrics.distances import (
     Proportion,
     frechet_distance,
     kernel_distance,
-    kernel_test,
     mean_pairwise_distance,
     two_sample_test,
 )
@@ -40,7 +39,6 @@ __all__ = [
     "frechet_distance",
     "identical_share",
     "kernel_distance",
-    "kernel_test",
     "mean_pairwise_distance",
     "nearer_share",
     "nearest_distances",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.errors import DataError, SmallSampleWarning, UsageError, warn
+from gan_augment.errors import DataError, SmallSampleWarning, warn
 from gan_augment.rng import rng_for
 
 Rows = NDArray[np.float64]
@@ -41,15 +41,10 @@ def feature_sets(least: int = 1, **sets: ArrayLike) -> list[Rows]:
     return rows
 
 
-def in_order(rows: Rows) -> Rows:
-    """Sort the rows (N, d) by their bytes, so that a draw does not depend on their order."""
-    keys = [row.tobytes() for row in rows + 0.0]  # -0.0 equals 0.0
-    return rows[sorted(range(len(rows)), key=keys.__getitem__)]
-
-
 def draw_rows(rows: Rows, n: int, rng: np.random.Generator) -> Rows:
     """Draw n of the rows (N, d) without replacement, independent of their order; all if N <= n."""
-    ordered = in_order(rows)
+    keys = [row.tobytes() for row in rows + 0.0]  # -0.0 equals 0.0
+    ordered = rows[sorted(range(len(rows)), key=keys.__getitem__)]
     if len(rows) <= n:
         return ordered
     return ordered[np.sort(rng.choice(len(rows), n, replace=False))]
@@ -84,58 +79,6 @@ def kernel_distance(x: ArrayLike, y: ArrayLike) -> float:
         within = _kernel(rows, rows)
         inside += (within.sum() - within.trace()) / (len(rows) * (len(rows) - 1))
     return float(inside - 2 * _kernel(a, b).mean())
-
-
-def kernel_test(
-    real: ArrayLike, synthetic: ArrayLike, seed: int = 0, *, permutations: int = 999
-) -> float:
-    """Compute the p-value of the kernel distance by relabelling rows at random.
-
-    Parameters
-    ----------
-    real, synthetic
-        Features (N, d) and (M, d), N and M >= 2. The kernel matrix (N + M, N + M) is held in
-        memory. The order of the rows does not matter.
-    seed
-        Seed of the relabellings.
-    permutations
-        Number of relabellings.
-
-    Returns
-    -------
-    float
-        (1 + #{permuted >= observed}) / (1 + permutations): never 0, and it holds its level.
-
-    Notes
-    -----
-    Sources: Gretton et al. 2012, "A kernel two-sample test", section 6; Phipson & Smyth 2010,
-    "Permutation p-values should never be zero" (the + 1).
-
-    Examples
-    --------
-    >>> apart = [[float(i)] for i in range(8)]
-    >>> kernel_test(apart, [[row[0] + 50] for row in apart], permutations=99) < 0.05
-    True
-    """
-    if permutations < 1:
-        raise UsageError(f"permutations={permutations}; expected 1 or more, 999 is usual.")
-    a, b = feature_sets(2, real=real, synthetic=synthetic)
-    rows = np.concatenate([in_order(a), in_order(b)])
-    n, m = len(a), len(b)
-    kernel = _kernel(rows, rows)
-    np.fill_diagonal(kernel, 0)
-    labels = np.zeros((n + m, 1 + permutations))  # 1 for real; the first column is the observed one
-    labels[:n, 0] = 1
-    rng = rng_for(seed, "kernel test", n, n + m)
-    for column in range(1, 1 + permutations):
-        labels[rng.permutation(n + m)[:n], column] = 1
-    inside_a = (labels * (kernel @ labels)).sum(axis=0)
-    across = kernel.sum(axis=1) @ labels - inside_a
-    inside_b = kernel.sum() - inside_a - 2 * across
-    values = inside_a / (n * (n - 1)) + inside_b / (m * (m - 1)) - 2 * across / (n * m)
-    # Relabellings that exchange equal rows repeat the observed value, up to rounding.
-    slack = 1e-12 * np.abs(kernel).max()
-    return float((1 + (values[1:] >= values[0] - slack).sum()) / (1 + permutations))
 
 
 def frechet_distance(real: ArrayLike, synthetic: ArrayLike) -> float:

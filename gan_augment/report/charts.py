@@ -1,8 +1,7 @@
-"""The charts of a report, drawn by matplotlib: SVG for the page, PNG files. Start at `draw`.
+"""The charts of a report, drawn by matplotlib. Start at `draw` (the page) or `slide` (a PNG file).
 
-Both have a transparent background. The PNG palette has mid-tones that are readable on white and on
-black; in the SVG the same colours become variables of the style sheet, which follow the reader's
-light or dark theme.
+On the page, SVG, colours become variables of the style sheet, which follow the reader's light or
+dark theme.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from gan_augment.report import tables
-from gan_augment.report.wording import Result, arm_name, metric_name, percent, remedy_name
+from gan_augment.report.wording import Result, metric_name, percent, points, remedy_name, rows_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,16 +30,16 @@ FIRST, SECOND, THIRD = "#8791a2", "#2b86a9", "#b87a24"
 VARIABLES = {INK: "quiet", LINE: "line", FIRST: "first", SECOND: "second", THIRD: "third"}
 """The variable of style.css that replaces each colour in the page."""
 
-WIDTH_IN = 8.4
+WIDTH_IN = 4.8
+"""The page scales charts to 360 pixels on a phone and 512 on a desk, where 10 pt are readable."""
 MOST_CLASSES = 20
 MOST_LEVELS = 6
 LONGEST_LABEL = 26
-PNG_DPI = 150
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
-    "font.size": 9,
-    "axes.titlesize": 9,
+    "font.size": 10,
+    "axes.titlesize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": LINE,
@@ -48,6 +48,16 @@ _STYLE: dict[Any, Any] = {
     "grid.linewidth": 0.4,
     "legend.frameon": False,
     **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+}
+
+_SLIDE: dict[Any, Any] = {
+    "font.size": 18,
+    "figure.titlesize": 24,
+    "lines.linewidth": 3,
+    "lines.markersize": 11,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), "#1c2330"),
+    "figure.constrained_layout.w_pad": 0.3,
+    "figure.constrained_layout.h_pad": 0.2,
 }
 
 
@@ -60,7 +70,10 @@ class Chart:
 
     def svg(self) -> Markup:
         """Write the figure for the page: no ids that clash, no style sheet, colours by variable."""
-        text = self._saved("svg", metadata={"Date": None}).decode()
+        file = io.BytesIO()
+        with _style(self.title):
+            self.figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        text = file.getvalue().decode()
         text = re.sub(r"<(metadata|style).*?</\1>", "", text[text.index("<svg") :], flags=re.DOTALL)
         used = set(re.findall(r"#(\w+)", text))
         text = re.sub(r' id="([^"]+)"', lambda id_: id_[0] if id_[1] in used else "", text)
@@ -70,16 +83,6 @@ class Chart:
         head = f'<svg class="chart" role="img" aria-label="{label}"'
         first, _, rest = text.removeprefix("<svg").partition(">")
         return Markup(f"{head}{first}><title>{label}</title>{rest}")
-
-    def png(self) -> bytes:
-        """Write the figure as a PNG file."""
-        return self._saved("png", dpi=PNG_DPI)
-
-    def _saved(self, form: str, **more: Any) -> bytes:
-        file = io.BytesIO()
-        with _style(self.title):
-            self.figure.savefig(file, format=form, transparent=True, **more)
-        return file.getvalue()
 
 
 def draw(result: Result) -> dict[str, Chart]:
@@ -98,36 +101,59 @@ def forest(result: Result) -> Chart | None:
     remedies = result["recommendation"]["remedies"]
     if not remedies:
         return None
-    with _figure(0.6 + 0.26 * len(remedies)) as (figure, (axes,)):
-        delta = 100 * result["declared"]["delta"]
-        axes.axvspan(-delta, delta, color=SECOND, alpha=0.12, linewidth=0)
-        axes.axvline(0, color=INK, linewidth=0.8)
-        for place, remedy in enumerate(remedies):
-            if remedy["gain"]["interval"] is not None:
-                ends = [100 * end for end in remedy["gain"]["interval"]]
-                axes.plot(ends, [place, place], color=SECOND, linewidth=1.8)
-            axes.plot([100 * remedy["gain"]["mean"]], [place], "o", color=SECOND, markersize=6)
-        _name_rows(axes, [remedy_name(remedy) for remedy in remedies])
-        axes.set_xlabel(f"{metric_name(result)}, points gained over the classifier as it is")
+    with _figure(0.6 + 0.34 * len(remedies)) as (figure, (axes,)):
+        _gains(axes, result)
     return Chart(figure, "Gain of each remedy over the classifier as it is, in points")
 
 
+def slide(result: Result) -> bytes | None:
+    """Draw the gains of all remedies as a PNG file for slides, under the recommendation."""
+    advice = result["recommendation"]
+    if not advice["remedies"]:
+        return None
+    file, height_in = io.BytesIO(), max(6.75, 2.5 + 0.6 * len(advice["remedies"]))
+    with _figure(height_in, width_in=12, style=_SLIDE) as (figure, (axes,)):
+        _gains(axes, result)
+        title = textwrap.fill(advice["sentence"], 58)
+        figure.suptitle(title, x=0.03, ha="left", weight="bold")
+        figure.savefig(file, format="png", dpi=120, facecolor="white")
+    return file.getvalue()
+
+
+def _gains(axes: Axes, result: Result) -> None:
+    """Draw one row per remedy, the recommended one in colour."""
+    advice, delta = result["recommendation"], 100 * result["declared"]["delta"]
+    remedies, chosen = advice["remedies"], advice.get("suggestion") or advice
+    axes.axvspan(-delta, delta, color=SECOND, alpha=0.12, linewidth=0)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    for place, remedy in enumerate(remedies):
+        ours = all(remedy[key] == chosen[key] for key in ("arm", "decision"))
+        colour, gain = SECOND if ours else FIRST, remedy["gain"]
+        if gain["interval"] is not None:
+            axes.plot([100 * end for end in gain["interval"]], [place, place], color=colour)
+        axes.plot([100 * gain["mean"]], [place], "o", color=colour)
+        at = {"transform": axes.get_yaxis_transform(), "va": "center"}
+        axes.text(1.02, place, points(gain["mean"]), **at)
+    _name_rows(axes, [remedy_name(remedy, rows_name(result)) for remedy in remedies])
+    axes.set_xlabel(f"gain in {metric_name(result)}, points, with 95 % interval")
+
+
 def recalls(result: Result) -> Chart | None:
-    """Draw the recall of each class in the compared arms as bars."""
-    figures = tables.class_figures(result, "recall")
-    names, arms = list(figures)[:MOST_CLASSES], tables.compared_arms(result)
+    """Draw the recall of each class as it is and with the compared remedies, as bars."""
+    figures, compared = tables.class_figures(result, "recall"), tables.compared(result)
+    names = list(figures)[:MOST_CLASSES]
     if not names:
         return None
-    high = 0.8 / len(arms)
-    with _figure(0.7 + 0.15 * len(names) * (1 + len(arms))) as (figure, (axes,)):
-        for i, (arm, colour) in enumerate(zip(arms, (FIRST, SECOND, THIRD), strict=False)):
-            shares = [100 * (figures[name][arm] or 0.0) for name in names]
-            places = [place + (i - (len(arms) - 1) / 2) * high for place in range(len(names))]
-            axes.barh(places, shares, 0.9 * high, color=colour, label=arm_name(arm))
+    high = 0.8 / len(compared)
+    with _figure(1.2 + 0.15 * len(names) * (1 + len(compared))) as (figure, (axes,)):
+        for i, (remedy, colour) in enumerate(zip(compared, (FIRST, SECOND, THIRD), strict=False)):
+            shares = [100 * (figures[name][remedy] or 0.0) for name in names]
+            places = [place + (i - (len(compared) - 1) / 2) * high for place in range(len(names))]
+            axes.barh(places, shares, 0.9 * high, color=colour, label=remedy)
         _name_rows(axes, names)
         axes.set(xlabel="recall, %", xlim=(0, 100))
-        figure.legend(loc="outside upper left", ncols=len(arms))
-    return Chart(figure, f"Recall of each class in %, with {', '.join(map(arm_name, arms))}")
+        figure.legend(loc="outside upper left")
+    return Chart(figure, f"Recall of each class in %: {', '.join(compared)}")
 
 
 def histograms(columns: Sequence[Mapping[str, Any]]) -> Chart:
@@ -135,7 +161,7 @@ def histograms(columns: Sequence[Mapping[str, Any]]) -> Chart:
 
     The percentage is the share of rows that would have to move for both histograms to agree.
     """
-    with _figure(1.35, len(columns), 4) as (figure, panels):
+    with _figure(1.45, len(columns), 2) as (figure, panels):
         for axes, facts in zip(panels, columns, strict=True):
             edges = facts.get("edges") or [i - 0.5 for i in range(len(facts["real"]) + 1)]
             axes.stairs(facts["real"], edges, fill=True, color=FIRST, alpha=0.45, label="real")
@@ -157,8 +183,9 @@ def _short(text: str, longest: int = LONGEST_LABEL) -> str:
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Write names at the rows of a chart, the first row on top."""
-    axes.set_yticks(range(len(names)), [_short(name) for name in names])
+    """Write names at the rows of a chart in at most two lines, the first row on top."""
+    wrapped = [textwrap.wrap(_short(name, 40), 20) for name in names]
+    axes.set_yticks(range(len(names)), ["\n".join(lines) for lines in wrapped], linespacing=0.95)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
@@ -166,14 +193,19 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 @contextmanager
 def _figure(
-    height_in: float, panels: int = 1, columns: int = 1
+    height_in: float,
+    panels: int = 1,
+    columns: int = 1,
+    *,
+    width_in: float = WIDTH_IN,
+    style: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """Make a figure with rows of panels of this height, under the style of the charts."""
     from matplotlib.figure import Figure
 
     rows, columns = math.ceil(panels / columns), min(panels, columns)
-    with _style(""):
-        figure = Figure((WIDTH_IN, height_in * rows), layout="constrained")
+    with _style("", style):
+        figure = Figure((width_in, height_in * rows), layout="constrained")
         axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         for unused in axes[panels:]:
             unused.remove()
@@ -181,12 +213,12 @@ def _figure(
 
 
 @contextmanager
-def _style(salt: str) -> Iterator[None]:
+def _style(salt: str, more: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Set the style and restore the caller's; ids in an SVG depend on the salt only."""
     import matplotlib as mpl
 
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE | {"svg.hashsalt": salt})
+        mpl.rcParams.update(_STYLE | {"svg.hashsalt": salt} | dict(more or {}))
         yield

@@ -31,9 +31,7 @@ _FILTERS = (
 Charts = Mapping[str, charts.Chart]
 
 
-def render(
-    result: Result, timings: Mapping[str, Any] | None = None, drawn: Charts | None = None
-) -> str:
+def render(result: Result, timings: Mapping[str, Any] | None = None) -> str:
     """Write the whole page: no scripts, nothing to load, the same bytes for the same input.
 
     Parameters
@@ -42,34 +40,25 @@ def render(
         As in result.json. Sections that are None are left out, and the page lists them.
     timings
         As in timings.json, for the cost of the arms.
-    drawn
-        The charts, if `draw` was called before.
 
     Raises
     ------
     ModelFileError
         If `result` is not the result of an evaluation.
     """
-    return _filled("page.html", result, timings or {}, draw(result) if drawn is None else drawn)
+    with _checked():
+        drawn = charts.draw(result)
+    return _filled("page.html", result, timings or {}, drawn)
 
 
 def fragment(result: Result) -> str:
-    """Write the verdict and the table of arms for a notebook, with their own styles.
+    """Write the recommendation and the verdict for a notebook, with their own styles.
 
     Raises ModelFileError if `result` is not the result of an evaluation.
     """
     with _checked():
         gains = charts.forest(result)
     return _filled("fragment.html", result, {}, {} if gains is None else {"remedies": gains})
-
-
-def draw(result: Result) -> dict[str, charts.Chart]:
-    """Draw the charts of a result.
-
-    Raises ModelFileError if `result` is not the result of an evaluation.
-    """
-    with _checked():
-        return charts.draw(result)
 
 
 def is_report(page: bytes) -> bool:
@@ -101,9 +90,8 @@ def _filled(template: str, result: Result, timings: Mapping[str, Any], drawn: Ch
 
     page = _environment().get_template(template)
     with _checked():
-        return page.render(
-            result=result, timings=timings, chart=chart, version=version("gan-augment")
-        )
+        known = {"result": result, "timings": timings, "rows": wording.rows_name(result)}
+        return page.render(known, chart=chart, version=version("gan-augment"))
 
 
 @functools.cache

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gan_augment.report.wording import (
-    DECISIONS,
     METRICS,
     NOTHING,
     ORIGINS,
@@ -21,13 +20,13 @@ from gan_augment.report.wording import (
     arm_name,
     chance,
     count,
-    decision_name,
     metric_name,
     number,
     percent,
     points,
     points_size,
     remedy_name,
+    rows_name,
     rows_on_top,
     signed,
     span,
@@ -39,7 +38,7 @@ STATES = ("broken", "open", "held")
 MOST_CONFUSED = 12
 WIDTH = 100
 MOST_CLASSES = 20
-LONGEST_NAME = 26
+SHORTEST_NAME = 12
 
 
 @dataclass(frozen=True)
@@ -89,20 +88,21 @@ def arm_rows(result: Result) -> list[ArmRow]:
 
 def arms(result: Result) -> Table:
     """Show the primary metric of every judged arm by decision, and its gain over `none`."""
-    metric = result["declared"]["metric"]
-    decisions = list(dict.fromkeys(["default", result["declared"]["decision"]]))
+    metric, declared = result["declared"]["metric"], result["declared"]["decision"]
+    decisions = list(dict.fromkeys(["default", declared]))
     cells = []
     for row in arm_rows(result):
         if row.missing is None:
             change = ["", ""] if row.change is None else [points(row.change), span(row.interval)]
             found = [(result["arms"][row.name][kind] or {}).get(metric) or {} for kind in decisions]
-            cells.append([row.name, *change, *(spread(f.get("mean"), f.get("sd")) for f in found)])
-    heads = [f"{DECISIONS.get(kind, kind)} decision" for kind in decisions]
+            shares = [spread(one.get("mean"), one.get("sd")) for one in found]
+            cells.append([arm_name(row.name, rows_name(result)), *change, *shares])
+    heads = ["method", "gain", "95 % interval", *(f"{kind} decision" for kind in decisions)]
     caption = (
-        f"{metric_name(result)} in percent, mean ± standard deviation over {splits(result)}; "
-        f"differences of the {decision_name(result)} decision in points"
+        f"{metric_name(result)} in percent, mean ± standard deviation over {splits(result)}; gain "
+        f"over nothing added at the {declared} decision, in points"
     )
-    return Table(caption, ["arm", "minus nothing", "95 % interval", *heads], cells)
+    return Table(caption, heads, cells)
 
 
 def remedies(result: Result) -> Table:
@@ -113,11 +113,11 @@ def remedies(result: Result) -> Table:
         shares = [points(changes.get(name)) for name in ("rare_recall", "other_recall", "accuracy")]
         losses = [signed(changes.get(name)) for name in ("log_loss", "brier")]
         gain = [points(one["gain"]["mean"]), span(one["gain"]["interval"])]
-        cells.append([remedy_name(one), *gain, *shares, *losses])
+        cells.append([remedy_name(one, rows_name(result)), *gain, *shares, *losses])
     caption = (
-        f"changes from the classifier as it is: {metric_name(result)}, recall of rare and of other "
-        "classes, and accuracy in points; log loss in nats and Brier score, lower is better, of a "
-        "corrected decision at the real class shares"
+        f"gain in {metric_name(result)} over the classifier as it is, and changes of the recall of "
+        "rare classes, the recall of other classes, and accuracy, in points; changes of log loss "
+        "and Brier score (lower is better)"
     )
     heads = ["remedy", "gain", "95 % interval", "rare", "others", "accuracy"]
     return Table(caption, [*heads, "log loss", "Brier"], cells)
@@ -125,8 +125,8 @@ def remedies(result: Result) -> Table:
 
 def missing_arms(result: Result) -> list[str]:
     """Say why arms are missing."""
-    arms = result["arms"].items()
-    return [f"{name} is missing: {arm['missing']}" for name, arm in arms if arm["missing"]]
+    found = ((arm_name(name, rows_name(result)), arm) for name, arm in result["arms"].items())
+    return [f"{name} is missing: {arm['missing']}" for name, arm in found if arm["missing"]]
 
 
 def other_metrics(result: Result) -> Table:
@@ -134,11 +134,12 @@ def other_metrics(result: Result) -> Table:
     rows = [row for row in arm_rows(result) if row.missing is None]
     primary = result["declared"]["metric"]
     there = [m for m in METRICS if any(row.means[m] is not None for row in rows) and m != primary]
-    heads = ["arm", *(METRICS[m] for m in there)]
-    cells = [[row.name, *(percent(row.means[m]) for m in there)] for row in rows]
-    caption = f"exploratory, {decision_name(result)} decision, in percent"
+    heads = ["method", *(METRICS[m] for m in there)]
+    names = [arm_name(row.name, rows_name(result)) for row in rows]
+    cells = [[n, *(percent(r.means[m]) for m in there)] for n, r in zip(names, rows, strict=True)]
+    caption = f"other metrics at the {result['declared']['decision']} decision, in percent"
     if any(row.log_loss is not None for row in rows):
-        caption += "; log loss after correcting the class shares, lower is better"
+        caption += "; log loss after prior correction, lower is better"
         heads.append("log loss")
         for cell, row in zip(cells, rows, strict=True):
             cell.append(number(row.log_loss))
@@ -148,12 +149,12 @@ def other_metrics(result: Result) -> Table:
 def on_top(result: Result) -> Table:
     """Show what generated rows add to each method of training."""
     rows = [
-        [name, points(one["mean"]), span(one["interval"]), chance(one["p_positive"])]
+        [arm_name(name), points(one["mean"]), span(one["interval"]), chance(one["p_positive"])]
         for name, one in (result["verdict"].get("on_top") or {}).items()
     ]
-    caption = "Each method of training with generated rows minus without them; repeats give the "
-    heads = ["arm", "points", "95 % interval", "P(rows add)"]
-    return Table(f"{caption}same class shares as generated rows", heads, rows)
+    generated = arm_name(OURS, rows_name(result))
+    caption = f"each method of training with {generated} minus the method without them, in points"
+    return Table(caption, ["method", "gain", "95 % interval", "P(gain > 0)"], rows)
 
 
 def guardrails(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
@@ -173,8 +174,8 @@ def rails(result: Result) -> Table:
             cells = [number(change), text, f"{margin:g}"]
         rows.append([what, *cells, chance(rail["p_loss"]), rail["state"]])
     caption = (
-        "Generated rows minus nothing added; log loss in nats after correcting the class shares, "
-        "other figures in points."
+        f"{arm_name(OURS, rows_name(result))} minus nothing added; log loss in nats after prior "
+        "correction, other figures in points"
     )
     heads = ["guardrail", "change", "95 % interval", "margin", "P(loss > margin)", "state"]
     return Table(caption, heads, rows, texts=1)
@@ -186,37 +187,48 @@ def classes_by_rarity(result: Result) -> list[str]:
     return sorted(counts, key=lambda name: (name not in rare, counts[name]))
 
 
-def compared_arms(result: Result) -> list[str]:
-    """Name the arms to compare class by class: none, gan, and the arm of the verdict."""
-    arms = result["arms"]
-    names = dict.fromkeys((NOTHING, OURS, result["verdict"]["arm"]))
-    return [name for name in names if name in arms and arms[name]["missing"] is None]
+def compared(result: Result) -> dict[str, tuple[str, str]]:
+    """Name the (arm, decision) to compare class by class: as it is, recommended, generated rows."""
+    advice, generated = result["recommendation"], (OURS, result["declared"]["decision"])
+    chosen = advice.get("suggestion") or advice
+    wanted = ((NOTHING, "default"), (chosen["arm"], chosen["decision"]), generated)
+    return {
+        "as it is"
+        if (arm, decision) == wanted[0]
+        else remedy_name({"arm": arm, "decision": decision}, rows_name(result)): (arm, decision)
+        for arm, decision in dict.fromkeys(wanted)
+        if arm in result["arms"] and result["arms"][arm]["missing"] is None
+    }
 
 
 def class_figures(result: Result, figure: str) -> dict[str, dict[str, float | None]]:
-    """Read {tested class: {compared arm: recall, precision or support}}."""
-    decision, arms = result["declared"]["decision"], compared_arms(result)
-    found = {arm: result["arms"][arm]["per_class"][decision] for arm in arms}
+    """Read {tested class: {compared remedy: recall, precision or support}}."""
+    found = {
+        name: result["arms"][arm]["per_class"][decision]
+        for name, (arm, decision) in compared(result).items()
+    }
     return {
-        name: {arm: (one.get(name) or {}).get(figure) for arm, one in found.items()}
+        name: {remedy: (one.get(name) or {}).get(figure) for remedy, one in found.items()}
         for name in classes_by_rarity(result)
         if any(name in one for one in found.values())
     }
 
 
-def classes(result: Result, arms: Sequence[str]) -> Table:
-    """Show recall and precision of every tested class in the named arms."""
-    figures = [class_figures(result, figure) for figure in ("recall", "precision")]
+def classes(result: Result, shown: Sequence[str] = ("recall", "precision")) -> Table:
+    """Show figures of every tested class, as it is and with the compared remedies."""
+    figures = [class_figures(result, figure) for figure in shown]
     rows = []
     for name, supports in class_figures(result, "support").items():
         star = "*" if name in result["data"]["rare"] else ""
         tested = next((n for n in supports.values() if n is not None), 0)
-        found = [percent(one[name][arm]) for one in figures for arm in arms]
+        found = [percent(share) for one in figures for share in one[name].values()]
         rows.append(
             [f"{star}{name}", count(result["data"]["classes"][name]), count(tested), *found]
         )
-    heads = [f"{figure} {arm}" for figure in ("recall", "precision") for arm in arms]
-    caption = f"classes in percent, {decision_name(result)} decision; * topped up"
+    heads = [f"{figure}: {remedy}" for figure in shown for remedy in compared(result)]
+    if len(shown) == 1:
+        heads = list(compared(result))
+    caption = f"{' and '.join(shown)} of each class in percent; * rare, topped up"
     return Table(caption, ["class", "rows", "tested", *heads], rows)
 
 
@@ -234,7 +246,7 @@ def training_rows(result: Result) -> Table:
             parts = ", ".join(f"{count(n)} {origin}" for origin, n in own.items())
             row.append(f"{count(sum(own.values()))} ({parts})" if len(own) > 1 else parts)
         cells.append([name, *row])
-    heads = ["class", *map(arm_name, shown)]
+    heads = ["class", *(arm_name(name, rows_name(result)) for name in shown)]
     return Table("", heads, cells if shown else [], texts=len(shown))
 
 
@@ -259,24 +271,8 @@ def confusions(result: Result) -> Iterator[dict[str, Any]]:
                 rows[name] = [(n, n / sum(cells)) for n in cells]
         if rows:
             heads = [*shown, *([f"{more} others"] if more else [])]
-            yield {"arm": arm, "heads": heads, "rows": rows}
-
-
-def calibration(result: Result) -> Table:
-    """Show losses before and after correcting the class shares, for arms with probabilities."""
-    known = {name: arm["calibration"] for name, arm in result["arms"].items()}
-    figures = ("log_loss", "brier")
-    rows = [
-        [
-            arm_name(name),
-            *(number(one[when][f]) for f in figures for when in ("before", "after")),
-        ]
-        for name, one in known.items()
-        if one
-    ]
-    names = ("log loss", "Brier score")
-    heads = [f"{name} {when}" for name in names for when in ("before", "after")]
-    return Table("", ["arm", *heads], rows)
+            name = arm_name(arm, rows_name(result))
+            yield {"arm": name, "heads": heads, "rows": rows}
 
 
 def costs(timings: Mapping[str, Any]) -> Table:
@@ -287,16 +283,16 @@ def costs(timings: Mapping[str, Any]) -> Table:
         make_s = parts.get("make", 0.0)
         generator_s = spent.get("generators") or 0.0 if name == OURS else 0.0
         seconds = [generator_s, make_s, sum(parts.values()) - make_s]
-        rows.append([name, *(f"{s:,.1f}" for s in (*seconds, sum(seconds)))])
+        rows.append([arm_name(name), *(f"{s:,.1f}" for s in (*seconds, sum(seconds)))])
     total, finished = spent.get("total") or 0.0, timings.get("finished")
     caption = f"Seconds on one thread; {total:,.0f} in total" + (
         f", finished {finished}" if finished else ""
     )
-    return Table(caption, ["arm", "generator", "making rows", "classifier", "total"], rows)
+    return Table(caption, ["method", "generator", "making rows", "classifier", "total"], rows)
 
 
 def lines(result: Result) -> list[str]:
-    """Write the recommendation, the verdict, the code to paste, all figures and the warnings.
+    """Write the recommendation, its code, the verdict, all figures and the warnings.
 
     Lines have at most 100 characters, unless a word or a line of code is longer. Figures are in
     percent, differences in points.
@@ -304,26 +300,27 @@ def lines(result: Result) -> list[str]:
     by_state: dict[str, list[str]] = {}
     for what, rail in guardrails(result):
         by_state.setdefault(rail["state"], []).append(what)
-    advice = _wrapped(result["recommendation"]["sentence"])
-    sentence = " ".join(filter(None, [rows_on_top(result), result["verdict"]["sentence"]]))
-    verdict = [*_wrapped(sentence), *_items(result["verdict"]["reasons"])]
-    code = [
-        f"    {line}".rstrip() for line in result["recommendation"]["apply"]["code"].splitlines()
-    ]
+    checks = []
     for state, names in by_state.items():
         more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
-        verdict += _items([f"guardrails {state}: {', '.join(names[:MOST_CLASSES])}{more}"])
-    by_class = classes(result, [n for n in compared_arms(result) if n in (NOTHING, OURS)])
+        checks.append(f"guardrails {state}: {', '.join(names[:MOST_CLASSES])}{more}")
+    code = result["recommendation"]["apply"]["code"].splitlines()
+    by_class = classes(result, ["recall"])
     left = len(by_class.rows) - MOST_CLASSES
     remarks = [f"{left} more classes are in result.json"] if left > 0 else []
-    unjudged = result["data"]["left_out"].items()
-    remarks += [f"{name} is left out: {why}" for name, why in unjudged]
+    remarks += [f"{name} is left out: {why}" for name, why in result["data"]["left_out"].items()]
     warnings = [f"warning: {text}" for text in result["warnings"]]
     warnings += [f"left out: {text}" for text in result["protocol"]["left_out"]]
     blocks = [
-        [*advice, *verdict],
-        ["do this:", *code],
+        _wrapped(result["recommendation"]["sentence"]),
+        ["What to do:", *(f"    {line}".rstrip() for line in code)],
         _aligned(remedies(result)),
+        [
+            f"Are {arm_name(OURS, rows_name(result))} worth adding?",
+            *_wrapped(rows_on_top(result)),
+            *_wrapped(result["verdict"]["sentence"]),
+            *_items([*result["verdict"]["reasons"], *checks]),
+        ],
         [*_aligned(arms(result)), *_items(missing_arms(result))],
         _aligned(other_metrics(result)),
         [*_aligned(by_class), *_items(remarks)],
@@ -343,16 +340,17 @@ def _items(texts: Iterable[str]) -> list[str]:
 
 
 def _aligned(table: Table) -> list[str]:
-    """Align columns: names to the left, shortened, and numbers to the right."""
+    """Align columns: names to the left, shortened to the space, and numbers to the right."""
     if not table.rows:
         return []
-    cells = []
-    for name, *rest in [table.heads, *table.rows[:MOST_CLASSES]]:
-        long = len(name) > LONGEST_NAME
-        cells.append([f"{name[: LONGEST_NAME - 1]}…" if long else name, *rest])
-    wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    aligned = [
-        [name.ljust(wide[0]), *(cell.rjust(n) for cell, n in zip(rest, wide[1:], strict=True))]
-        for name, *rest in cells
-    ]
-    return [*_wrapped(table.caption), *("  ".join(row).rstrip() for row in aligned)]
+    names, *columns = zip(table.heads, *table.rows[:MOST_CLASSES], strict=True)
+    padded = []
+    for column in columns:
+        wide = max(map(len, column))
+        padded.append([cell.rjust(wide) for cell in column])
+    room = max(SHORTEST_NAME, WIDTH - sum(len(column[0]) + 2 for column in padded))
+    names = [name if len(name) <= room else f"{name[: room - 1]}…" for name in names]
+    wide = max(map(len, names))
+    padded = [[name.ljust(wide) for name in names], *padded]
+    lines = ("  ".join(row).rstrip() for row in zip(*padded, strict=True))
+    return [*_wrapped(table.caption), *lines]

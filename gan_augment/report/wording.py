@@ -20,14 +20,14 @@ METRICS = {
 ARMS = {
     "none": "nothing added",
     "class_weight": "class weights",
-    "oversample": "repeats",
+    "oversample": "oversampling",
     "smote": "SMOTE",
     "gan": "generated rows",
     "balanced_softmax": "balanced softmax",
-    "mixup": "repeats with mixup",
+    "mixup": "oversampling with mixup",
     "mixup_balanced_softmax": "mixup with balanced softmax",
     "cmo": "pasted patches (CMO)",
-    "trivial_augment": "repeats with TrivialAugment",
+    "trivial_augment": "oversampling with TrivialAugment",
     "gan+balanced_softmax": "generated rows, balanced softmax",
     "gan+mixup": "generated rows with mixup",
     "gan+mixup_balanced_softmax": "generated rows, mixup with balanced softmax",
@@ -35,8 +35,6 @@ ARMS = {
     "gan+trivial_augment": "generated rows with TrivialAugment",
 }
 """{arm: its name}; a user's own arm keeps its name."""
-DECISIONS = {"default": "own", "corrected": "corrected"}
-"""{decision: its name}; "own" is the learner's default decision."""
 ORIGINS = {
     "real": "real",
     "repeat": "repeated",
@@ -52,38 +50,42 @@ def metric_name(result: Result) -> str:
     return METRICS[result["declared"]["metric"]]
 
 
-def arm_name(name: str) -> str:
-    """Name an arm; a user's own arm keeps its name."""
-    return ARMS.get(name, name)
+def rows_name(result: Result) -> str:
+    """Name the generated data of a result: "images", "signals" or "rows"."""
+    return {"image": "images", "signal": "signals"}.get(result["data"]["kind"], "rows")
 
 
-def remedy_name(remedy: Mapping[str, Any]) -> str:
+def arm_name(name: str, rows: str = "rows") -> str:
+    """Name an arm; a user's own arm keeps its name. rows: as by `rows_name`.
+
+    >>> arm_name("smote"), arm_name("gan", "images")
+    ('SMOTE', 'generated images')
+    """
+    return ARMS[name].replace("rows", rows) if name in ARMS else name
+
+
+def remedy_name(remedy: Mapping[str, Any], rows: str = "rows") -> str:
     """Name an arm at one decision.
 
-    >>> remedy_name({"arm": "smote", "decision": "default"})
-    'SMOTE'
+    >>> remedy_name({"arm": "smote", "decision": "corrected"})
+    'SMOTE, corrected'
     >>> remedy_name({"arm": "none", "decision": "corrected"})
-    'corrected decision'
+    'prior correction'
     """
-    parts = [arm_name(remedy["arm"])] if remedy["arm"] != NOTHING else []
-    parts += ["corrected decision"] if remedy["decision"] == "corrected" else []
-    return ", ".join(parts)
+    if remedy["arm"] == NOTHING:
+        return "prior correction"
+    corrected = remedy["decision"] == "corrected"
+    return arm_name(remedy["arm"], rows) + (", corrected" if corrected else "")
 
 
 def rows_on_top(result: Result) -> str:
     """Say what generated rows add to the recommended remedy; "" where this was not measured."""
-    advice = result["recommendation"]
-    change = advice["rows_on_top"]
+    advice, change = result["recommendation"], result["recommendation"]["rows_on_top"]
     if change is None:
         return ""
-    how = "in place of repeats" if advice["arm"] == "oversample" else "on top of it"
-    return f"Generated rows {how}: {points(change['mean'])} points ({span(change['interval'])})."
-
-
-def decision_name(result: Result) -> str:
-    """Name the declared decision of a result."""
-    decision = str(result["declared"]["decision"])
-    return DECISIONS.get(decision, decision)
+    how = "instead of repeated ones" if advice["arm"] == "oversample" else "on top of this"
+    gain = f"{points(change['mean'])} points ({span(change['interval'])})"
+    return f"Generated {rows_name(result)} {how} change {metric_name(result)} by {gain}."
 
 
 def splits(result: Result) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
 from gan_augment.evaluation.plan import prepare
-from gan_augment.evaluation.result import APPLY, REPORT, RESULT, TIMINGS, EvaluationResult
+from gan_augment.evaluation.result import APPLY, CHART, REPORT, RESULT, TIMINGS, EvaluationResult
 from gan_augment.evaluation.runner import JOURNAL, evaluate
 from gan_augment.options import TopUp
 from tests.evaluation.drawn import Noisy, changed, drawn_again, options, table
@@ -87,7 +87,7 @@ def copied(finished: Path, to: Path) -> Path:
 
 def test_a_folder_holds_the_journal_the_result_its_page_and_the_timings(finished: Path) -> None:
     held = sorted(path.name for path in finished.iterdir())
-    assert held == sorted([JOURNAL, RESULT, TIMINGS, REPORT, APPLY, "report-charts"])
+    assert held == sorted([JOURNAL, RESULT, TIMINGS, REPORT, APPLY, CHART])
     found = EvaluationResult.load(finished)
     assert found.timings["seconds"]["total"] > 0
     assert "seconds" not in found.result

@@ -88,7 +88,7 @@ def test_a_broken_guardrail_is_harmful_even_where_the_metric_gains(what: str):
 def test_a_gain_over_nothing_and_over_all_cheap_arms_is_adopted():
     found = decide(GOOD)
     assert (found.word, found.arm) == ("ADOPT", "gan")
-    assert "more than class weights, repeats and SMOTE do" in found.sentence
+    assert "more than class weights, oversampling and SMOTE do" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_a_long_reason_is_cut_to_fit_the_sentence():
 def test_a_cheap_arm_that_was_not_requested_is_named():
     found = decide(replace(GOOD, cheap={}, not_asked=("class_weight", "oversample", "smote")))
     assert found.word == "LIKELY HELPS"
-    assert "not tried: class weights, repeats and SMOTE" in found.sentence
+    assert "not tried: class weights, oversampling and SMOTE" in found.sentence
     assert any("ADOPT needs every cheap arm" in reason for reason in found.reasons)
 
 

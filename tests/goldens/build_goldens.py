@@ -145,7 +145,7 @@ def facts_of(home: Path) -> Facts:
             with path.open(encoding="utf-8", newline="") as file:
                 head, *rows = csv.reader(file)
             facts["tables"][name] = [head, len(rows), sorted({len(row) for row in rows})]
-        if "checkpoint" not in name and "report-charts" not in name:
+        if "checkpoint" not in name:
             folder = name.split("/")[0]
             facts["files"].setdefault(folder, []).append(name)
     facts["result"] = keys_of(json.loads((home / "report" / "result.json").read_text()))

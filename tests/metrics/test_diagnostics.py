@@ -35,7 +35,6 @@ def test_the_figures_come_in_their_order_and_are_those_computed_alone() -> None:
     assert found["spread"].value == pytest.approx(spread)
     assert found["two_sample"].value == two_sample_test(REAL, MADE).value
     assert found["two_sample"].interval == two_sample_test(REAL, MADE)[1:]
-    assert found["kernel_distance"].p == metrics.kernel_test(REAL, MADE, permutations=199)
     assert found["nearer_share"].value == metrics.nearer_share(REAL, MADE, HELD).value
     assert found["near"].floor == pytest.approx(1 / 40)
     assert {name: figure.ideal for name, figure in found.items()} == {
@@ -181,7 +180,6 @@ REFUSED: tuple[tuple[type[Exception], str, Callable[[], object]], ...] = (
     (DataError, "features", lambda: metrics.nearest_distances(WIDE, PAIR)),
     (DataError, "held_out has shape", lambda: metrics.nearer_share(PAIR, PAIR, np.empty((0, 1)))),
     (DataError, "N >= 4", lambda: two_sample_test(PAIR, PAIR)),
-    (UsageError, "permutations=0", lambda: metrics.kernel_test(PAIR, PAIR, permutations=0)),
     (UsageError, "k=2 neighbours among 2", lambda: metrics.density(PAIR, PAIR, k=2)),
     (UsageError, "quantile", lambda: metrics.copy_threshold(PAIR, quantile=2)),
 )
