@@ -132,8 +132,9 @@ def _gains(axes: Axes, result: Result) -> None:
         if gain["interval"] is not None:
             axes.plot([100 * end for end in gain["interval"]], [place, place], color=colour)
         axes.plot([100 * gain["mean"]], [place], "o", color=colour)
-        at = {"transform": axes.get_yaxis_transform(), "va": "center"}
-        axes.text(1.02, place, points(gain["mean"]), **at)
+        axes.annotate(
+            points(gain["mean"]), (1.02, place), xycoords=axes.get_yaxis_transform(), va="center"
+        )
     _name_rows(axes, [remedy_name(remedy, rows_name(result)) for remedy in remedies])
     axes.set_xlabel(f"gain in {metric_name(result)}, points, with 95 % interval")
 

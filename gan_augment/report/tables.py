@@ -343,14 +343,12 @@ def _aligned(table: Table) -> list[str]:
     """Align columns: names to the left, shortened to the space, and numbers to the right."""
     if not table.rows:
         return []
-    names, *columns = zip(table.heads, *table.rows[:MOST_CLASSES], strict=True)
-    padded = []
-    for column in columns:
-        wide = max(map(len, column))
-        padded.append([cell.rjust(wide) for cell in column])
-    room = max(SHORTEST_NAME, WIDTH - sum(len(column[0]) + 2 for column in padded))
-    names = [name if len(name) <= room else f"{name[: room - 1]}…" for name in names]
-    wide = max(map(len, names))
-    padded = [[name.ljust(wide) for name in names], *padded]
-    lines = ("  ".join(row).rstrip() for row in zip(*padded, strict=True))
-    return [*_wrapped(table.caption), *lines]
+    names, *columns = (
+        list(column) for column in zip(table.heads, *table.rows[:MOST_CLASSES], strict=True)
+    )
+    right = [[cell.rjust(max(map(len, column))) for cell in column] for column in columns]
+    room = max(SHORTEST_NAME, WIDTH - sum(len(column[0]) + 2 for column in right))
+    short = [name if len(name) <= room else f"{name[: room - 1]}…" for name in names]
+    left = [name.ljust(max(map(len, short))) for name in short]
+    aligned = ("  ".join(row).rstrip() for row in zip(left, *right, strict=True))
+    return [*_wrapped(table.caption), *aligned]

@@ -154,7 +154,7 @@ def test_a_likely_gain_names_the_cheap_arms_that_do_as_well():
         )
     )
     assert found.word == "LIKELY HELPS"
-    assert "but repeats may do as well" in found.sentence
+    assert "but oversampling may do as well" in found.sentence
     single = decide(replace(GOOD, gan=about(0.012)))
     assert "by more than 1 point is not shown" in single.sentence
 
@@ -223,7 +223,7 @@ def test_every_sentence_has_the_difference_the_interval_the_units_and_the_cheap_
     assert f"(95 % interval {low} to {high})" in found.sentence
     assert f"with 60 generated rows and {units} rare rows" in found.sentence
     assert "would show a true difference of" in found.sentence
-    assert "class weights +0.0, repeats +0.5 and SMOTE +1.0 points" in found.sentence
+    assert "class weights +0.0, oversampling +0.5 and SMOTE +1.0 points" in found.sentence
     assert found.sentence.startswith(found.word)
     assert found.sentence.endswith(".")
     assert found.sentence.count(". ") == 0
@@ -234,7 +234,7 @@ def test_an_arm_that_failed_is_named_and_does_not_stand_in_the_way():
     found = decide(replace(GOOD, cheap=arms, missing={"smote": "one row has no neighbour"}))
     assert found.word == "ADOPT"
     assert "SMOTE could not be judged (one row has no neighbour)" in found.sentence
-    assert "more than class weights and repeats do" in found.sentence
+    assert "more than class weights and oversampling do" in found.sentence
 
 
 def test_a_long_reason_is_cut_to_fit_the_sentence():
@@ -257,10 +257,10 @@ def test_what_the_gan_adds_to_the_best_cheap_arm_that_it_was_tried_with_is_said(
     arms = {**GOOD.cheap, "mixup": cheap(0.03, 0.01), "cmo": cheap(0.02, 0.02)}
     on_top = {"mixup": about(-0.012), "cmo": about(0.02)}
     found = decide(replace(GOOD, cheap=arms, on_top=on_top))
-    assert "on top of repeats with mixup generated rows change it by -1.2 points" in found.sentence
+    assert "on top of oversampling with mixup generated rows change it by -1.2 points" in found.sentence
     assert "on top of" not in decide(replace(GOOD, cheap=arms)).sentence
     repeats = decide(replace(GOOD, on_top={"oversample": about(0.035)}))
-    assert "against repeats generated rows change it by +3.5 points" in repeats.sentence
+    assert "against oversampling generated rows change it by +3.5 points" in repeats.sentence
 
 
 def test_without_a_gan_a_cheap_arm_may_still_be_used():
