@@ -257,7 +257,10 @@ def test_what_the_gan_adds_to_the_best_cheap_arm_that_it_was_tried_with_is_said(
     arms = {**GOOD.cheap, "mixup": cheap(0.03, 0.01), "cmo": cheap(0.02, 0.02)}
     on_top = {"mixup": about(-0.012), "cmo": about(0.02)}
     found = decide(replace(GOOD, cheap=arms, on_top=on_top))
-    assert "on top of oversampling with mixup generated rows change it by -1.2 points" in found.sentence
+    assert (
+        "on top of oversampling with mixup generated rows change it by -1.2 points"
+        in found.sentence
+    )
     assert "on top of" not in decide(replace(GOOD, cheap=arms)).sentence
     repeats = decide(replace(GOOD, on_top={"oversample": about(0.035)}))
     assert "against oversampling generated rows change it by +3.5 points" in repeats.sentence
