@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -28,6 +29,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader, TensorDataset
 
+sys.path.append(str(Path(__file__).parent / "benchmarks"))
+from figures import named, read_table
+
 from gan_augment import (
     GANAugmenter,
     ImageGAN,
@@ -36,6 +40,7 @@ from gan_augment import (
     make_pipeline,
 )
 from gan_augment.commands.demo import RARE_DIGITS, TARGET, demo, rare_cells, rare_digits
+from gan_augment.data.arrays import from_arrays
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
@@ -223,12 +228,110 @@ def pytorch(done: Path) -> None:
     save(figure, "pytorch")
 
 
+def remedies(_: Path) -> None:
+    """The gain of three fixed remedies on rows set aside, by data set."""
+    found = [row for row in read_table("recommendations.md") if "**" not in row["data"]]
+    found.sort(key=lambda row: float(row["always corrected"]))
+    figure = Figure(figsize=(WIDTH_IN, 4.6), layout="constrained")
+    axes = figure.subplots()
+    for column, text, colour, marker in (
+        ("always corrected", "correct the decision: free", GENERATED, "o"),
+        ("always SMOTE", "SMOTE (images: repeats)", REAL, "s"),
+        ("always generated rows", "generated rows", REFUSED, "D"),
+    ):
+        gains = [float(row[column]) for row in found]
+        axes.plot(gains, range(len(found)), marker, color=colour, label=text, alpha=0.8)
+    axes.set_yticks(range(len(found)), [named(row["data"]) for row in found])
+    axes.set_xlabel("gain of balanced accuracy over the unchanged classifier, points")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    save(figure, "remedies")
+
+
+def method(_: Path) -> None:
+    """The mean gain of each choice on rows set aside, with its 95 % interval."""
+    mean = next(row for row in read_table("recommendations.md") if "mean over" in row["data"])
+    choices = {
+        "always generated rows": "always generated rows",
+        "always SMOTE": "always SMOTE (images: repeats)",
+        "always corrected": "always a corrected decision",
+        "**applied**": "recommended, or free to try",
+        "**recommended**": "recommended",
+    }
+    figure = Figure(figsize=(WIDTH_IN, 2.4), layout="constrained")
+    axes = figure.subplots()
+    for at, column in enumerate(choices):
+        gain, low, high = (float(n) for n in re.findall(r"[+-][\d.]+", mean[column]))
+        colour = GENERATED if column.startswith("**") else REAL
+        axes.plot([low, high], [at, at], color=colour)
+        axes.plot(gain, at, "o", color=colour)
+    axes.set_yticks(range(len(choices)), list(choices.values()))
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_xlabel("gain of balanced accuracy on rows set aside, points, 95 % interval")
+    axes.grid(alpha=0.3)
+    save(figure, "method")
+
+
+def scale(_: Path) -> None:
+    """Processor seconds by size, from scale.json."""
+    costs = json.loads((ROOT / "examples" / "benchmarks" / "scale.json").read_text())["costs"]
+    figure = Figure(figsize=(WIDTH_IN, 2.8), layout="constrained")
+    panels = figure.subplots(1, 2)
+    groups = (
+        (
+            "images",
+            "px per side",
+            ("a step of a fit of images, px a side", "1,000 images drawn, px a side"),
+        ),
+        (
+            "tables",
+            "rows",
+            ("a fit of a table, rows", "rows drawn", "an evaluation of a table, rows"),
+        ),
+    )
+    for axes, (title, unit, names) in zip(panels, groups, strict=True):
+        for name in names:
+            sizes = costs[name]["cpu_s"]
+            text = name.removesuffix(", px a side").removesuffix(", rows")
+            axes.loglog([int(size) for size in sizes], list(sizes.values()), "o-", label=text)
+        if title == "images":
+            axes.set_xticks([int(size) for size in sizes], [*sizes])
+            axes.minorticks_off()
+        axes.set(title=title, xlabel=unit, ylabel="processor seconds")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+    save(figure, "scale")
+
+
+def translation(_: Path) -> None:
+    """Digits drawn as other digits by a short StarGAN: sources above, results below."""
+    (pixels, labels), _ = rare_digits()
+    common = np.isin(labels, ["0", "1", "8"])
+    data = from_arrays(pixels[common], np.array(labels)[common])
+    gan = ImageGAN(
+        "stargan", steps=1500, classes=("8",), threads=1, random_state=0, selection=False
+    )
+    rows = gan.fit(data).sample({"8": 16})
+    by_id = dict(zip(data.ids.tolist(), data.pixels, strict=True))
+    figure = Figure(figsize=(WIDTH_IN, 1.6), layout="constrained")
+    grid = figure.subplots(2, 16)
+    for at, (source, image) in enumerate(zip(rows.sources, rows.pixels, strict=True)):
+        for axes, shown in ((grid[0, at], by_id[str(source)]), (grid[1, at], image)):
+            axes.imshow(shown[..., 0], cmap="gray", vmin=0, vmax=255)
+            axes.set_axis_off()
+    save(figure, "translation")
+
+
 DRAWN: dict[str, Callable[[Path], None]] = {
     "readme": readme,
     "tables": tables,
     "photos": photos,
     "scikit-learn": scikit_learn,
     "pytorch": pytorch,
+    "remedies": remedies,
+    "method": method,
+    "scale": scale,
+    "translation": translation,
 }
 
 
