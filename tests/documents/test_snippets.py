@@ -106,7 +106,7 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             part = "test" if number % 3 == 2 else "train"
             write_png(root / "digits" / part / digit / f"{number:03d}.png", image)
     payments(500, 0).to_csv(root / "payments.csv", index=False)
-    payments(300, 1).to_csv(root / "later.csv", index=False)
+    payments(500, 1).to_csv(root / "later.csv", index=False)
     payments(50, 2).drop(columns="fraud").to_csv(root / "new_payments.csv", index=False)
     for name, count in (("normal", 40), ("fusion", 5), ("premature", 5)):
         (root / "recordings" / name).mkdir(parents=True)
