@@ -9,7 +9,7 @@ depend on the number of threads. No generator, no metrics, no files.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -42,8 +42,10 @@ _STRIDES = {1: (1, 2, 1), 2: (1, 2, 2), 3: (2, 2, 2), 4: (4, 2, 2)}
 """By halvings of the shorter side."""
 _BLOCK = 256
 _PASTED_BATCHES = 0.5
+FIRST_SHARE, LATER_RATE = 0.7, 0.1
+"""Deferred re-balancing: the share of the updates on balanced draws, and the rate afterwards."""
 
-Mix = Literal["mixup", "cmo"]
+Mix = Literal["mixup", "cmo", "deferred"]
 
 
 def shift_and_light(pixels: Pixels, rng: np.random.Generator) -> Pixels:
@@ -126,7 +128,9 @@ def train_classifier(
     loss_of(logits, y): the loss of a batch, such as `LogitAdjustedLoss`; y are int64 labels (N,),
     or probabilities (N, K) with mix. mix: train on batches of `Mixup`, or of `CMO` with patches
     from class-balanced draws: half of the batches, but not in the first and last 3 of 200 epochs.
+    "deferred" trains by mixup of balanced draws first, then by `loss_of` at a tenth of the rate.
     on_step: receives the number of finished updates. Raises DataError for one row.
+    Source of "deferred": Cao et al. 2019, "Learning imbalanced datasets with LDAM", section 3.3.
 
     >>> import numpy as np
     >>> pixels = np.repeat(np.array([0, 255], np.uint8), 4 * 64).reshape(8, 8, 8, 1)
@@ -138,8 +142,33 @@ def train_classifier(
     """
     if len(data) < 2:
         raise DataError(f"a classifier needs two images or more; given {len(data)}. Add images.")
-    draw_patches = _balanced_rows(data.labels)
-    draw = draw_patches if balanced else _shuffled_rows(len(data))
+    first = round(FIRST_SHARE * steps) if mix == "deferred" else 0
+    network = _new_network(data, derived_seed(seed, "judge-weights"))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2, foreach=True)
+    batches = _batches(data, steps, first, seed, batch, augment, balanced, mix)
+    with threads(1):
+        for step, (x, y) in enumerate(batches):
+            optimiser.param_groups[0]["lr"] = RATE * _rate_factor(step, steps, first)
+            loss = (F.cross_entropy if step < first else loss_of)(network(x), y)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            on_step(step + 1)
+    return SmallCNN(network)
+
+
+def _batches(
+    data: Labelled,
+    steps: int,
+    first: int,
+    seed: int,
+    batch: int,
+    augment: Augmentation | None,
+    balanced: bool,
+    mix: Mix | None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield images float (N, C, H, W) with labels or probabilities, `first` mixed and balanced."""
+    even, every = _balanced_rows(data.labels), _shuffled_rows(len(data))
     counts = np.bincount(data.labels, minlength=len(data.names))
     mixup, cmo = Mixup(classes=len(counts)), CMO(counts, probability=1)
     pasting = range(math.ceil(steps * 3 / 200), math.ceil(steps * 197 / 200))
@@ -149,24 +178,16 @@ def train_classifier(
         x = unit_range(change(data.pixels[rows], rng_for(seed, stream, step)))
         return x, torch.from_numpy(data.labels[rows])
 
-    network = _new_network(data, derived_seed(seed, "judge-weights"))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2, foreach=True)
-    with threads(1):
-        for step in range(steps):
-            x, y = batch_of(draw(seed, step, batch), "judge-augment", step)
-            rng = rng_for(seed, "judge-mix", step)
-            if mix == "mixup":
-                x, y = mixup(x, y, rng)
-            elif mix == "cmo" and step in pasting and rng.random() < _PASTED_BATCHES:
-                others = draw_patches(derived_seed(seed, "judge-patches"), step, batch)
-                x, y = cmo(x, y, batch_of(others, "judge-augment-patches", step), rng)
-            optimiser.param_groups[0]["lr"] = RATE * _rate_factor(step, steps)
-            loss = loss_of(network(x), y)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            on_step(step + 1)
-    return SmallCNN(network)
+    for step in range(steps):
+        draw = even if balanced or step < first else every
+        x, y = batch_of(draw(seed, step, batch), "judge-augment", step)
+        rng = rng_for(seed, "judge-mix", step)
+        if mix == "mixup" or step < first:
+            x, y = mixup(x, y, rng)
+        elif mix == "cmo" and step in pasting and rng.random() < _PASTED_BATCHES:
+            others = even(derived_seed(seed, "judge-patches"), step, batch)
+            x, y = cmo(x, y, batch_of(others, "judge-augment-patches", step), rng)
+        yield x, y
 
 
 def random_features(
@@ -249,8 +270,15 @@ def _shuffled_rows(n: int) -> Callable[[int, int, int], NDArray[np.int64]]:
     return draw
 
 
-def _rate_factor(step: int, steps: int) -> float:
-    """Return the factor of the rate: linear warm-up for a tenth of the run, then a cosine to 0."""
+def _rate_factor(step: int, steps: int, first: int = 0) -> float:
+    """Return the factor of the rate: linear warm-up for a tenth of the run, then a cosine to 0.
+
+    After `first` updates the same begins again, at a tenth of the rate.
+    """
+    if step < first:
+        return _rate_factor(step, first)
+    if first:
+        return LATER_RATE * _rate_factor(step - first, steps - first)
     warm = max(1, steps // 10)
     if step < warm:
         return (step + 1) / warm

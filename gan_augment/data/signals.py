@@ -19,6 +19,7 @@ from gan_augment.data.images.sources import (
     Listing,
     Scan,
     list_folder,
+    list_unlabelled,
     refuse_bad,
     scan_notes,
 )
@@ -141,6 +142,7 @@ def read_signals(
     *,
     window: int | None = None,
     skip_bad: bool = False,
+    labelled: bool = True,
     progress: Progress | None = None,
 ) -> ReadSignals:
     """Read an .npz file of signals (N, C, L), or a folder per class of .npy (C, L) or .wav files.
@@ -152,6 +154,8 @@ def read_signals(
     window
         Samples per window. Recordings are cut into windows without overlap, which share a group.
         Without it, all recordings must have one length. Silent windows are left out.
+    labelled
+        False for a folder of files without classes, at any depth.
     skip_bad, progress
         As in `read_images`.
 
@@ -188,7 +192,8 @@ def read_signals(
             f"{str(path)!r} holds no signals; expected a folder per class of .npy or .wav files, "
             "or an .npz file of x (N, channels, length) and y (N,)"
         )
-    return _read_folder(list_folder(path, SUFFIXES), window, skip_bad, progress)
+    listed = list_folder if labelled else list_unlabelled
+    return _read_folder(listed(path, SUFFIXES), window, skip_bad, progress)
 
 
 def windows_of(values: Values, window: int | None) -> Values:

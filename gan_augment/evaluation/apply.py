@@ -27,7 +27,7 @@ from gan_augment.evaluation.estimators import (
     prepares_rows,
     weigh_evenly,
 )
-from gan_augment.evaluation.learners import EVEN_PARTS
+from gan_augment.evaluation.learners import ADJUSTED, EVEN_PARTS
 from gan_augment.evaluation.options import ARMS, Arm, EvaluationOptions
 from gan_augment.options import FitOptions, TopUp
 
@@ -46,23 +46,27 @@ if __name__ == "__main__":  # python apply.py ROWS PREDICTIONS.csv
 """
 MEMORY = "# X, y: your rows and their labels"
 LOOP = """
-# yours: network, optimiser, loader
 loss = {loss}
-for x, y in loader:
+for x, y in {loader}:
     {mix}optimiser.zero_grad()
     loss(network(x), y).backward()
     optimiser.step()
-
+"""
+LATER = """
+# the other 30 % of the updates: the rows as they are, at a tenth of the rate
+for group in optimiser.param_groups:
+    group["lr"] /= 10"""
+PREDICT = """
 
 def predict(x):
     return {logits}.argmax(dim=1)"""
 OURS, FACE = "gan_augment", "gan_augment.sklearn_api"
 _NAMES = "[rows.names[label] for label in rows.labels]"
-_READERS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
-    "image": ("read_images", f"{OURS}.data.arrays", "from_arrays", {"labelled": False}),
-    "signal": ("read_signals", f"{OURS}.data.signals", "from_signals", {}),
+_READERS = {
+    "image": ("read_images", f"{OURS}.data.arrays", "from_arrays"),
+    "signal": ("read_signals", f"{OURS}.data.signals", "from_signals"),
 }
-"""{kind: (reader of files, module and name of that of arrays, settings for unlabelled rows)}."""
+"""{kind: (reader of files, module and name of that of arrays)}."""
 _OF_GENERATORS = ("selection", "flips", "device", "precision")
 
 
@@ -126,17 +130,21 @@ def _reading(design: Design, imports: Imports, later: Imports) -> tuple[Lines, L
         target, columns = repr(fit.target or ""), _kinds(design)
         new = later.call(f"{OURS}.data.tables.reader", "read_unlabelled", "source", target)
         if origin.path is None:
-            read = [memory, *([f"X = X{features}"] if gone else [])]
+            names = [*design.data.frame, *set(gone)]
+            if not isinstance(names[0], str):  # an array, whose columns are numbers
+                features = f".set_axis(range({len(names)}), axis=1){features}"
+            frame = imports.call(f"{OURS}.data.tables.containers", "as_frame", "X")
+            read = [memory, *([f"X = {frame}{features}"] if gone else [])]
             return read, [f"new = {new}.frame{features}"], "range(len(new))"
         table = imports.call(OURS, "read_table", repr(origin.path), target, overrides=columns)
         read = [f"rows = {table}.data", f"X, y = rows.frame{features}, {_NAMES}"]
         return read, [f"new = {new}.frame[list(X)]"], "range(len(new))"
     kind = "image" if origin.backbone else design.data.kind.name
-    reader, module, maker, unlabelled = _READERS[kind]
+    reader, module, maker = _READERS[kind]
     how: dict[str, Any] = {"window": fit.window, "skip_bad": fit.skip_bad or None}
     if kind == "image":
         how["image_size"] = origin.image_size or design.data.image_shape[:2]
-    rows = later.call(OURS, reader, "source", **how, **unlabelled)
+    rows = later.call(OURS, reader, "source", **how, labelled=False)
     if origin.path is None:
         read = [memory, f"rows = {imports.call(module, maker, 'X', 'y')}"]
     else:
@@ -190,9 +198,11 @@ def _estimator(design: Design, arm: Arm, decision: Column, imports: Imports) -> 
         lines += [f"learner = {both}"]
     passed = ""
     for name in weights:
-        step = f"{type(estimator).__name__.lower()}__" if encodes else ""
+        argument = f"{type(estimator).__name__.lower()}__{name}" if encodes else name
+        if corrected and metric == "accuracy":  # it counts them, and passes them on
+            argument = "sample_weight"
         even = imports.call("sklearn.utils", "compute_sample_weight", '"balanced"', "y")
-        passed += f", {step}{name}={even}"
+        passed += f", {argument}={even}"
     return [*lines, f"model = learner.fit(X, y{passed})"]
 
 
@@ -288,7 +298,7 @@ def _loop(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines
         lines += [f"loader = {imports.call(torch, 'augment_loader', 'loader', 'sampler', **how)}"]
     if arm.method == "trivial_augment":
         lines += ["# fill in: torchvision.transforms.v2.TrivialAugmentWide() in the dataset"]
-    if arm.method.startswith("mixup"):
+    if arm.method.startswith("mixup") or arm.method == "deferred":
         mix = imports.call(torch, "Mixup", classes=len(rows))
     elif arm.method == "cmo":
         mix = imports.call(torch, "CMO", "counts")
@@ -298,12 +308,24 @@ def _loop(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines
         even = [round(sum(rows) / (len(rows) * max(1, n)), 3) for n in rows]
         weight = imports.call("torch", "tensor", str(even))
         loss = imports.call("torch.nn", "CrossEntropyLoss", weight)
-    elif arm.method.endswith("balanced_softmax"):
+    elif arm.method in ADJUSTED:
         loss = imports.call(torch, "LogitAdjustedLoss", "counts")
     else:
         loss = imports.call("torch.nn", "CrossEntropyLoss")
     logits = _corrected(design, arm, rows, imports) if decision == "corrected" else "network(x)"
-    return [*lines, *LOOP.format(loss=loss, mix=mixed, logits=logits).splitlines()]
+    text = "# yours: network, optimiser, loader"
+    if arm.method == "deferred":
+        source = imports.call(OURS, "Repeats")
+        even_loader = imports.call(
+            torch, "augment_loader", "loader", source, **how | {"classes": "all"}
+        )
+        lines += [f"even = {even_loader}"]
+        first = imports.call("torch.nn", "CrossEntropyLoss")
+        text += "; for 70 % of the updates, rows of all classes alike"
+        text += LOOP.format(loss=first, loader="even", mix=mixed) + LATER
+        mixed = ""
+    text += LOOP.format(loss=loss, loader="loader", mix=mixed) + PREDICT.format(logits=logits)
+    return [*lines, *text.splitlines()]
 
 
 def _corrected(design: Design, arm: Arm, rows: Sequence[int], imports: Imports) -> str:

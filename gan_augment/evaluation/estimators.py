@@ -161,8 +161,7 @@ def weighing_of(estimator: Any) -> list[str]:
     """
     from sklearn.utils.validation import has_fit_parameter
 
-    weights = [n for n in estimator.get_params() if n.rpartition("__")[2] == "class_weight"]
-    if weights:
+    if weights := list(class_weights(estimator)):
         return weights
     step, last = estimator.steps[-1] if hasattr(estimator, "steps") else ("", estimator)
     argument = f"{step}__sample_weight" if step else "sample_weight"
@@ -182,14 +181,37 @@ def weigh_evenly(estimator: Any, y: Labels) -> dict[str, Any]:
     return arguments
 
 
-def balances(estimator: Any) -> bool:
-    """Return whether the estimator itself weights or resamples classes evenly."""
-    params = estimator.get_params()
-    weights = [v for n, v in params.items() if n.rpartition("__")[2] == "class_weight"]
-    parts = [estimator, *params.values()]
-    return any(str(one).startswith("balanced") for one in weights) or any(
-        type(one).__module__.startswith("imblearn.ensemble") for one in parts
-    )
+def class_weights(estimator: Any) -> dict[str, Any]:
+    """Return the `class_weight` parameters of an estimator and its parts."""
+    params = estimator.get_params().items()
+    return {name: value for name, value in params if name.rpartition("__")[2] == "class_weight"}
+
+
+def weigh_labels(estimator: Any, label_of: Mapping[str, Any]) -> None:
+    """Key every `class_weight` that is a dict by the labels {name: label} of present classes."""
+    for name, weights in class_weights(estimator).items():
+        if isinstance(weights, Mapping):
+            known = {label_of[str(k)]: w for k, w in weights.items() if str(k) in label_of}
+            estimator.set_params(**{name: known})
+
+
+def seen_shares(estimator: Any, y: NDArray[Any], *weights: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the class shares that the loss of an estimator sees, (k,), by its sorted labels.
+
+    Rows count by `weights`, each (N,), and by the estimator's own `class_weight`. Ensembles of
+    imbalanced-learn resample the classes evenly.
+    """
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    own = [one for one in class_weights(estimator).values() if one]
+    rule = own[0] if own else None
+    parts = [estimator, *estimator.get_params().values()]
+    resamples = any(type(one).__module__.startswith("imblearn.ensemble") for one in parts)
+    if resamples or rule == "balanced_subsample":  # of each tree of a forest
+        rule = "balanced"
+    rows = np.prod([compute_sample_weight(rule, y), *weights], axis=0)
+    seen = np.bincount(np.unique(y, return_inverse=True)[1], rows)
+    return np.asarray(seen / seen.sum())
 
 
 def prepares_rows(estimator: Any) -> bool:

@@ -13,19 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.augment.classical import change_signals, small_changes, trivial_augment
-from gan_augment.classifier import Augmentation, SmallCNN, train_classifier
+from gan_augment.classifier import Augmentation, Mix, SmallCNN, train_classifier
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.evaluation.decisions import Labels, Scores
 from gan_augment.evaluation.estimators import (
     TableEncoder,
-    balances,
     described,
     failures_named,
     name_of,
     new_estimator,
     prepares_rows,
+    seen_shares,
     weigh_evenly,
+    weigh_labels,
     weighing_of,
 )
 from gan_augment.evaluation.options import RIVALS
@@ -39,8 +40,13 @@ UPDATES = 500
 """Default updates of the small CNN and of training functions. More hardly raised the balanced
 accuracy on long-tailed Fashion-MNIST."""
 _BLOCK = 64
+_MIXES: dict[str, Mix] = {"mixup": "mixup", "mixup_balanced_softmax": "mixup"}
+_MIXES |= {"cmo": "cmo", "deferred": "deferred"}
+ADJUSTED = ("balanced_softmax", "mixup_balanced_softmax", "deferred")
+"""Methods whose loss, or last loss, is `LogitAdjustedLoss`."""
 # CMO: half of the batches except the first and last 1.5 %, times the mean area of a patch, .3
-EVEN_PARTS = {"balanced_softmax": 1.0, "mixup_balanced_softmax": 1.0, "cmo": 0.5 * 0.97 * 0.3}
+EVEN_PARTS = {**dict.fromkeys(ADJUSTED, 1.0), "cmo": 0.5 * 0.97 * 0.3}
+"""{method: part of the training in which classes have even shares}."""
 
 Predictor = Callable[[NDArray[Any]], Any]
 """uint8 (n, H, W, C), for signals float32 (n, 1, L, C) -> logits (n, K), an array or a tensor."""
@@ -69,12 +75,9 @@ class Training:
     generated: Labelled | None = None
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
-    def class_shares(self, *, even: bool = False) -> NDArray[np.float64]:
-        """Return the class shares that the loss saw, float64 (K,), weights counted.
-
-        even: whether the learner gives every class the same weight on its own.
-        """
-        part = 1.0 if even or self.balanced else EVEN_PARTS.get(self.method, 0.0)
+    def class_shares(self) -> NDArray[np.float64]:
+        """Return the class shares that the loss of a network saw, float64 (K,), weights counted."""
+        part = 1.0 if self.balanced else EVEN_PARTS.get(self.method, 0.0)
         shares = shares_of(self.data)
         present = shares > 0
         mixed: NDArray[np.float64] = (1 - part) * shares + part * present / present.sum()
@@ -101,9 +104,13 @@ def shares_of(data: Labelled) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained learner. scores: of N rows. network: the small CNN, if it is one."""
+    """A trained learner. scores: of N rows. shares: the class shares that its loss saw, (K,).
+
+    network: the small CNN, if it is one.
+    """
 
     scores: Callable[[Labelled], Scores]
+    shares: NDArray[np.float64]
     network: SmallCNN | None = None
 
 
@@ -111,16 +118,15 @@ class Fitted:
 class Learner:
     """A classifier to train from scratch, deterministically, as often as there are fits.
 
-    fit: (training set, seed) -> `Fitted`; raises DataError. weighs, balances: whether it supports
-    class weights, and whether it gives every class the same weight itself. methods: the training
-    methods that it supports. params, updates, code: its settings as JSON, the updates of a network,
-    and the "module:name" of the user's code. source: what makes a scikit-learn classifier.
+    fit: (training set, seed) -> `Fitted`; raises DataError. weighs: whether it supports class
+    weights. methods: the training methods that it supports. params, updates, code: its settings as
+    JSON, the updates of a network, and the "module:name" of the user's code. source: what makes a
+    scikit-learn classifier.
     """
 
     name: str
     fit: Callable[[Training, int], Fitted]
     weighs: bool = True
-    balances: bool = False
     methods: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     updates: int | None = None
@@ -188,7 +194,6 @@ def learner_of(
         name,
         partial(_fit_estimator, made, name, schema, ours),
         weighs=bool(weighing_of(example)),
-        balances=balances(example),
         params={n: v for n, v in params.items() if n.rpartition("__")[2] != "random_state"},
         code=code,
         source=made,
@@ -263,7 +268,10 @@ def _fit_estimator(
     def encode(rows: Labelled) -> Any:
         return rows.kind.features(rows) if encoder is None else encoder.transform(rows.frame)
 
+    weigh_labels(estimator, {data.names[label]: code for code, label in enumerate(known.tolist())})
     x, arguments = encode(data), weigh_evenly(estimator, y) if training.balanced else {}
+    shares = np.zeros(len(data.names))
+    shares[known] = seen_shares(estimator, y, *arguments.values())
     fails = failures_named(name, f"its fit on {len(y)} rows")
     with fails, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # in every arm alike
@@ -273,21 +281,22 @@ def _fit_estimator(
         x, values = encode(rows), None
         with failures_named(name, "its predictions"):
             if hasattr(estimator, "predict_proba"):
-                shares = np.asarray(estimator.predict_proba(x), dtype=np.float64)
+                likely = np.asarray(estimator.predict_proba(x), dtype=np.float64)
                 values = np.zeros((len(rows), len(rows.names)))
-                values[:, known] = shares.astype(np.float32)
+                values[:, known] = likely.astype(np.float32)
             # ours call the likeliest class, which saves a second prediction
-            own = shares.argmax(axis=1) if ours else estimator.predict(x)
+            own = likely.argmax(axis=1) if ours else estimator.predict(x)
             return Scores(known[np.asarray(own).astype(np.int64)], values)
 
-    return Fitted(scores)
+    return Fitted(scores, shares)
 
 
 def _fit_cnn(updates: int, training: Training, seed: int) -> Fitted:
     """Train the small CNN."""
     known, _ = _known_labels(training.data)
     network = small_cnn(training, derived_seed(seed, "learner"), updates)
-    return Fitted(partial(_network_scores, network.logits, known, "cnn"), network)
+    scores = partial(_network_scores, network.logits, known, "cnn")
+    return Fitted(scores, training.class_shares(), network)
 
 
 def _fit_function(
@@ -305,7 +314,7 @@ def _fit_function(
             f"the training function {name} gives {type(predict).__name__}; expected a "
             "function of uint8 pixels (n, H, W, C) that gives logits (n, K)"
         )
-    return Fitted(partial(_network_scores, predict, known, name))
+    return Fitted(partial(_network_scores, predict, known, name), training.class_shares())
 
 
 def _network_scores(predict: Predictor, known: Labels, name: str, data: Labelled) -> Scores:
@@ -342,7 +351,7 @@ def small_cnn(training: Training, seed: int, updates: int) -> SmallCNN:
     if method == "trivial_augment":
         augment = trivial_augment(data.image_shape)
     loss: torch.nn.Module
-    if method.endswith("balanced_softmax"):
+    if method in ADJUSTED:
         loss = LogitAdjustedLoss(np.bincount(data.labels, minlength=len(data.names)))
     else:
         weights = training.weights
@@ -355,7 +364,7 @@ def small_cnn(training: Training, seed: int, updates: int) -> SmallCNN:
         augment=augment,
         balanced=False,
         loss_of=loss,
-        mix="mixup" if method.startswith("mixup") else "cmo" if method == "cmo" else None,
+        mix=_MIXES.get(method),
     )
 
 

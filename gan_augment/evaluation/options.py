@@ -48,10 +48,11 @@ class Arm:
         return TopUp(to=asked.to, synthetic_share=share, companions=False)
 
 
-RIVALS = ("balanced_softmax", "mixup", "mixup_balanced_softmax", "cmo", "trivial_augment")
+_METHODS = ("balanced_softmax", "mixup", "mixup_balanced_softmax", "cmo", "trivial_augment")
+RIVALS = (*_METHODS, "deferred")
 """Other ways to train the small CNN; each is an arm of the same name."""
 CHEAP_ARMS = ("class_weight", "oversample", "smote")
-ON_TOP = {f"gan+{method}": method for method in RIVALS}
+ON_TOP = {f"gan+{method}": method for method in _METHODS}
 """{arm: rival}: generated rows, trained by the method of the rival."""
 _WITH_REPEATS = ("mixup", "trivial_augment")
 

@@ -33,6 +33,7 @@ ACTIONS = {
     "mixup_balanced_softmax": "Train with mixup and balanced softmax",
     "cmo": "Paste patches of rare images while training (CMO)",
     "trivial_augment": "Oversample the rare classes and train with TrivialAugment",
+    "deferred": "Train by deferred re-balancing (mixup first, then balanced softmax)",
     "gan": "Add generated rows",
 }
 

@@ -191,8 +191,7 @@ def judge_arm(design: Design, split: Split, arm: Arm, folder: Path) -> Line:
             copied = None
             if arm.name == "gan" and training.generated is not None:
                 copied = copies(training.generated, part.train, part.test, part.schema)
-            trained = training.class_shares(even=design.learner.balances)
-            about = (part.test.labels, trained, shares_of(part.train), design.options.metric)
+            about = (part.test.labels, fitted.shares, shares_of(part.train), design.options.metric)
             figures = split_figures(scores, *about)
             results = {"error": None, **figures, "rows": training.rows, "copies": copied}
         except LeakError:
@@ -260,12 +259,12 @@ def fit_remedy(
                 raise DataError(failed)
         training = training_set(design, design.part(every), chosen, Path(folder))
         fitted = learner.fit(training, design.seed_of("learner", every))
-    trained, real = training.class_shares(even=learner.balances), shares_of(data)
+    real = shares_of(data)
 
     def called(rows: Labelled) -> NDArray[np.int64]:
         with one_thread():
             scores = fitted.scores(rows)
-        fair = corrected_decision(scores, trained, real, options.metric)
+        fair = corrected_decision(scores, fitted.shares, real, options.metric)
         return scores.called if decision == "default" or fair is None else fair
 
     return FittedRemedy(data, called)

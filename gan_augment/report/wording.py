@@ -28,6 +28,7 @@ ARMS = {
     "mixup_balanced_softmax": "mixup with balanced softmax",
     "cmo": "pasted patches (CMO)",
     "trivial_augment": "oversampling with TrivialAugment",
+    "deferred": "deferred re-balancing",
     "gan+balanced_softmax": "generated rows, balanced softmax",
     "gan+mixup": "generated rows with mixup",
     "gan+mixup_balanced_softmax": "generated rows, mixup with balanced softmax",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import compute_sample_weight, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -24,6 +24,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.decisions import corrected
+from gan_augment.evaluation.estimators import seen_shares
 
 __all__ = ["PriorCorrectedClassifier"]
 
@@ -49,21 +50,15 @@ class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # 
         return tags
 
 
-def last_step(estimator: Any) -> tuple[str, Any]:
-    """Return the last step of a pipeline with the prefix of its parameters, "svc__"."""
-    prefix = ""
-    while isinstance(estimator, Pipeline):
-        name, estimator = estimator.steps[-1]
-        prefix += f"{name}__"
-    return prefix, estimator
-
-
 def passed_weights(estimator: Any, weights: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
     """Return the argument for sample weights of `estimator.fit`, {} without weights."""
     if weights is None:
         return {}
+    prefix = ""
     # with metadata routing, the requests of the steps say who gets weights, not the name
-    prefix = "" if _routing_enabled() else last_step(estimator)[0]
+    while isinstance(estimator, Pipeline) and not _routing_enabled():
+        name, estimator = estimator.steps[-1]
+        prefix += f"{name}__"
     return {f"{prefix}sample_weight": weights}
 
 
@@ -160,11 +155,7 @@ class PriorCorrectedClassifier(WrappedClassifier):
         if _routing_enabled():
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         self._keep_fitted(clone(self.estimator).fit(X, y, **fit_params))
-        own = getattr(last_step(self.estimator)[1], "class_weight", None)
-        own = "balanced" if own == "balanced_subsample" else own  # that of each tree of a forest
-        rows = compute_sample_weight(own, y) * (1.0 if weights is None else weights)
-        seen = np.array([rows[y == label].sum() for label in self.classes_])
-        self.shares_ = seen / seen.sum()
+        self.shares_ = seen_shares(self.estimator, y, *([] if weights is None else [weights]))
         self.prior_ = self._checked_prior()
         return self
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from imblearn.ensemble import BalancedRandomForestClassifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.linear_model import (
@@ -27,6 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from torch import nn
 
+from gan_augment import PriorCorrectedClassifier
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.learners import (
@@ -444,16 +446,23 @@ def gaussian(seed: int, rare: int = 60, common: int = 540) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("given", "rare"),
     [
-        (LogisticRegression(class_weight="balanced"), True),
-        (make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced")), True),
-        (LogisticRegression(), False),
-        ("boosting", False),
+        (LogisticRegression(class_weight="balanced"), 0.5),
+        (make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced")), 0.5),
+        (RandomForestClassifier(5, class_weight="balanced_subsample"), 0.5),
+        (BalancedRandomForestClassifier(5), 0.5),
+        (LogisticRegression(class_weight={"rare": 3.0}), 0.25),
+        (LogisticRegression(), 0.1),
     ],
 )
-def test_a_learner_that_weighs_classes_itself_is_known(given: Any, expected: bool) -> None:
-    assert learner_of(given, gaussian(0)).balances is expected
+def test_the_class_shares_that_a_learner_saw_count_its_own_weights(given: Any, rare: float) -> None:
+    data = gaussian(0)
+    fitted = learner_of(given, data).fit(Training(data, data), seed=0)
+    assert fitted.shares[data.names.index("rare")] == pytest.approx(rare)
+    y = np.array(data.names)[data.labels]
+    fair = PriorCorrectedClassifier(given).fit(data.frame, y)
+    assert fair.shares_.tolist() == fitted.shares.tolist()
 
 
 @pytest.mark.slow

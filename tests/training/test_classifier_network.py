@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import CrossEntropyLoss
+from torch.nn.functional import cross_entropy
 
 from gan_augment import classifier as small_cnn
 from gan_augment.augment.mixing import paste
@@ -32,7 +33,8 @@ def stripes(
 
 
 @pytest.mark.parametrize(
-    ("mix", "steps", "least"), [(None, 30, 0.95), ("mixup", 60, 0.9), ("cmo", 60, 0.9)]
+    ("mix", "steps", "least"),
+    [(None, 30, 0.95), ("mixup", 60, 0.9), ("cmo", 60, 0.9), ("deferred", 60, 0.9)],
 )
 def test_it_learns_obvious_classes(mix: small_cnn.Mix | None, steps: int, least: float) -> None:
     trained = train_classifier(
@@ -42,7 +44,7 @@ def test_it_learns_obvious_classes(mix: small_cnn.Mix | None, steps: int, least:
     assert (trained.predict(other.pixels) == other.labels).mean() > least
 
 
-@pytest.mark.parametrize("mix", [None, "mixup", "cmo"])
+@pytest.mark.parametrize("mix", [None, "mixup", "cmo", "deferred"])
 def test_the_same_arguments_give_the_same_bytes_and_another_seed_others(mix) -> None:
     data = stripes()
     before, global_state = data.pixels.copy(), torch.get_rng_state()
@@ -105,6 +107,24 @@ def test_patches_come_from_every_class_equally_often() -> None:
     assert 10 < len(patches) < 30  # half of 40 batches
     assert np.mean(patches) == pytest.approx(0.5, abs=0.05)
     assert np.mean([share for share in shares if share <= 0.3]) == pytest.approx(0.1, abs=0.03)
+
+
+def test_deferred_rebalancing_ends_on_the_rows_as_they_are_at_a_tenth_of_the_rate() -> None:
+    data, targets = stripes((97, 3)), list[torch.dtype]()
+
+    def loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        targets.append(y.dtype)
+        return cross_entropy(logits, y)
+
+    rare = {row.tobytes() for row in data.pixels[97:]}
+    batches = shown(data, steps=10, batch=32, balanced=False, mix="deferred", loss_of=loss)
+    shares = [np.mean([row in rare for row in batch]) for batch in batches]
+    assert np.mean(shares[:7]) == pytest.approx(0.5, abs=0.15)
+    assert np.mean(shares[7:]) < 0.1
+    assert targets == [torch.int64] * 3  # the mixed batches before have a loss of their own
+    rates = [small_cnn._rate_factor(step, 10, first=7) for step in range(10)]
+    assert rates[0] == 1.0 > rates[6]
+    assert rates[7:] == [0.1 * small_cnn._rate_factor(step, 3) for step in range(3)]
 
 
 def test_weights_move_the_classifier_towards_a_class_and_equal_ones_change_nothing() -> None:

@@ -112,13 +112,13 @@ def list_folder(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Listing:
     return listing
 
 
-def list_unlabelled(folder: Path) -> Listing:
-    """List the image files at any depth below a folder, as one class."""
-    listing = Listing(folder.resolve())
+def list_unlabelled(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Listing:
+    """List the files at any depth below a folder, as one class."""
+    listing = Listing(folder.resolve(), suffixes)
     for path in _files_below(listing, Counter()):
         listing.add(path, UNLABELLED)
     if not listing.files:
-        raise DataError(f"{str(folder)!r} holds no image file; expected images at any depth in it")
+        raise DataError(f"{str(folder)!r} holds no {suffixes[0]} files or the like, at any depth")
     return listing
 
 
