@@ -26,7 +26,7 @@ COMMANDS = ("augment", "choose", "fit", "sample", "translate", "evaluate", "insp
 
 PANELS = {
     "Data": "data path run result target columns classes image_size window flips "
-    "skip_bad group time gap group_duplicates source",
+    "skip_bad group time group_duplicates source",
     "Training": "recipe recipes steps budget gan_budget selection seed device "
     "precision model seconds table backbone",
     "Top-up": "counts to synthetic_share companions match",

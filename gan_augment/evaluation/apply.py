@@ -95,11 +95,8 @@ class Imports(defaultdict[str, set[str]]):
 def do_this(design: Design, arm: str, decision: Column) -> dict[str, str | None]:
     """Return the code that applies a remedy: an arm at a decision.
 
-    Returns
-    -------
-    dict
-        "code": Python to paste, which ends in a fitted model; "main": the rest of `apply.py`, which
-        predicts a file; "command": the command that adds the same rows, or None.
+    "code": Python to paste, which ends in a fitted model; "main": the rest of `apply.py`, which
+    predicts a file; "command": the command that adds the same rows, or None.
     """
     chosen, imports = ARMS.get(arm, Arm(arm, "sampler")), Imports()
     data, main = design.learned, ""

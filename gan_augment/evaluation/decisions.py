@@ -117,12 +117,8 @@ def calibration(probability: Values, labels: NDArray[np.int64]) -> dict[str, flo
 class Scores:
     """Predictions of a learner for N rows. Raises DataError if shapes or values cannot be.
 
-    Parameters
-    ----------
-    called : int64 (N,)
-        The learner's own decisions.
-    values : float64 (N, K) or None
-        Probabilities; None if the learner gives none.
+    called: int64 (N,), the learner's own decisions. values: float64 (N, K), its probabilities, or
+    None.
     """
 
     called: Labels
@@ -144,22 +140,12 @@ class Scores:
 def corrected(probability: Values, trained: Values, real: Values) -> Values:
     """Correct probabilities (N, K) to those of a learner that had seen the real class shares.
 
-    Returns p * real / trained, normalised. A class of trained share 0 stays at 0; a row without any
-    probability left gets the real shares of the trained classes.
+    Returns p * real / trained, normalised. trained, real: float64 (K,), class shares of the
+    training rows, weights counted, and of the real training rows. A class of trained share 0 stays
+    at 0; a row without any probability left gets the real shares of the trained classes. Source:
+    Saerens et al. 2002, "Adjusting the outputs of a classifier to new a priori probabilities", eq.
+    2.4.
 
-    Parameters
-    ----------
-    probability : float64 (N, K)
-    trained, real : float64 (K,)
-        Class shares of the training rows, weights counted, and of the real training rows.
-
-    Notes
-    -----
-    Source: Saerens, Latinne & Decaestecker 2002, "Adjusting the outputs of a classifier to new a
-    priori probabilities", eq. 2.4.
-
-    Examples
-    --------
     >>> corrected(np.array([[0.5, 0.5]]), np.array([0.5, 0.5]), np.array([0.9, 0.1])).tolist()
     [[0.9, 0.1]]
     """
@@ -198,31 +184,16 @@ def split_figures(
 ) -> dict[str, Any]:
     """Return the figures of one fit on N test rows as JSON.
 
-    Parameters
-    ----------
-    scores, labels
-        The predictions, and the truth, int64 (N,).
-    trained, real
-        Class shares, float64 (K,), as for `corrected`.
-    metric
-        The metric that the corrected decision is for.
-
-    Returns
-    -------
-    dict
-        "confusion" (K x K) and "called" (packed labels), each {"default", "corrected"}, the latter
-        None without probabilities; "average_precision", K values or None; "calibration", {"before",
-        "after"} correcting the class shares, or None.
+    "confusion" (K x K) and "called" (packed labels), each {"default", "corrected"}, the latter None
+    without probabilities; "average_precision", K values or None; "calibration", {"before", "after"}
+    correcting the class shares, or None. labels: the truth, int64 (N,).
     """
     fair = corrected_decision(scores, trained, real, metric)
     called = {"default": scores.called, "corrected": fair}
     k, calibrations = len(real), None
     if scores.values is not None and len(labels):
-        after = corrected(scores.values, trained, real)
-        calibrations = {
-            "before": calibration(scores.values, labels),
-            "after": calibration(after, labels),
-        }
+        pairs = {"before": scores.values, "after": corrected(scores.values, trained, real)}
+        calibrations = {when: calibration(each, labels) for when, each in pairs.items()}
     return {
         "confusion": {
             column: None if own is None else confusion(labels, own, k).tolist()

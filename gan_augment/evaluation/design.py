@@ -96,27 +96,16 @@ def plan_protocol(
     folds: int | None = None,
     repeats: int | None = None,
     times: NDArray[Any] | None = None,
-    gap: int = 0,
     seed: int = 0,
     tested: NDArray[np.bool_] | None = None,
 ) -> Protocol:
     """Split the rows by stratified folds, by groups, forward in time, or by a given test set.
 
     Raises DataError if no class can be judged, UsageError if the data cannot fill the folds.
-
-    Parameters
-    ----------
-    data, tested
-        All rows, and bool (N,), those of a separate test set: their groups do not train.
-    judged
-        The classes to top up. One of them needs 4 units.
-    folds, repeats
-        5 and 3 by default, 3 and 1 for images. The number of folds is at most half the units of the
-        smallest evaluated class. Forward in time there is one repeat.
-    times, gap
-        Sortable (N,): training rows come before test rows; rows left out between them.
-    seed
-        Of the folds.
+    tested: bool (N,), the rows of a separate test set: their groups do not train. judged: the
+    classes to top up; one of them needs 4 units. folds, repeats: 5 and 3 by default, 3 and 1 for
+    images; at most half the units of the smallest evaluated class, and one repeat forward in time.
+    times: sortable (N,): training rows come before test rows.
     """
     classes = _judged_classes(data if tested is None else data.take(np.flatnonzero(tested)), judged)
     notes: list[str] = []
@@ -137,7 +126,7 @@ def plan_protocol(
         if folds and folds > most:
             notes.append(f"{most} folds instead of {folds}: the smallest class fills no more")
         if times is not None:
-            kind, repeats, splits = "time", 1, _forward(data, times, k, gap)
+            kind, repeats, splits = "time", 1, _forward(data, times, k)
             shared = float(np.mean([len(s.test) / max(1, len(s.train)) for s in splits]))
         else:
             kind = "rows" if data.groups is None else "groups"
@@ -181,11 +170,8 @@ def _stratified(data: Labelled, folds: int, repeat: int, seed: int) -> list[Spli
     return [_split(data, repeat, fold, *pair) for fold, pair in enumerate(pairs)]
 
 
-def _forward(data: Labelled, times: NDArray[Any], folds: int, gap: int) -> tuple[Split, ...]:
-    """Test blocks of equal size in time, each trained on the rows before it minus `gap` rows.
-
-    Training rows are earlier than the first test row and share no group with a test row.
-    """
+def _forward(data: Labelled, times: NDArray[Any], folds: int) -> tuple[Split, ...]:
+    """Test blocks of equal size in time, each trained on earlier rows of other groups."""
     from sklearn.model_selection import TimeSeriesSplit
 
     if times.shape != (len(data),):
@@ -193,9 +179,9 @@ def _forward(data: Labelled, times: NDArray[Any], folds: int, gap: int) -> tuple
     order = np.argsort(times, kind="stable")
     unit = unit_of_rows(data.groups, len(data))
     try:
-        pairs = list(TimeSeriesSplit(folds, gap=gap).split(order))
+        pairs = list(TimeSeriesSplit(folds).split(order))
     except ValueError as error:
-        raise UsageError(f"{folds} blocks with a gap of {gap} rows: {error}") from None
+        raise UsageError(f"{folds} blocks in time: {error}") from None
     splits = []
     for fold, (before, block) in enumerate(pairs):
         train, test = order[before], order[block]

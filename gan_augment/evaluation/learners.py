@@ -148,21 +148,11 @@ def learner_of(
 ) -> Learner:
     """Return the learner for data of this kind. Raises UsageError if the source is none.
 
-    Parameters
-    ----------
-    source
-        None for the default ("boosting" for tables, "cnn" for images); for tables also "logistic",
-        "forest" or "neighbours"; a scikit-learn classifier or pipeline, a class or a function that
-        makes one; for images also a `TrainingFunction`; "module:name" of any of them.
-    data
-        Only its kind and columns are read.
-    updates
-        Updates of a network, None for the default.
-    overrides
-        Kinds of a table's columns.
+    source: None for the default ("boosting" for tables, "cnn" for images); for tables also a name
+    of `TABLE_LEARNERS`; a scikit-learn classifier or pipeline, a class or a function that makes
+    one; for images also a `TrainingFunction`; "module:name" of any of them. data: only its kind and
+    columns are read. updates: of a network, None for the default. overrides: kinds of columns.
 
-    Examples
-    --------
     >>> from gan_augment import read_frame
     >>> table = read_frame(np.eye(12), y=["rare"] * 4 + ["common"] * 8).table
     >>> learner = learner_of("logistic", table)

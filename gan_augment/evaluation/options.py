@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.decisions import METRICS
@@ -134,9 +134,6 @@ class EvaluationOptions(Frozen):
         default=None,
         description="A column, or one value per row: training rows come before test rows.",
     )
-    gap: int = Field(
-        default=0, ge=0, le=MOST, description="Rows left out between training and test rows."
-    )
     group_duplicates: bool = Field(
         default=False, description="Keep repeated rows of a table on one side of a split."
     )
@@ -205,13 +202,6 @@ class EvaluationOptions(Frozen):
         if n_jobs == 0:
             raise ValueError("expected a number of processes, or -1 for all cores")
         return n_jobs
-
-    @field_validator("gap")
-    @classmethod
-    def _in_time(cls, gap: int, info: ValidationInfo) -> int:
-        if gap and info.data.get("time") is None:
-            raise ValueError("expected a time too, which orders the rows: --time COLUMN (time=)")
-        return gap
 
     @model_validator(mode="after")
     def _known_arms(self) -> Self:

@@ -194,7 +194,6 @@ def prepare(
         # features of photos have hundreds of columns: one repeat of them takes minutes
         repeats=options.repeats or (1 if photos is not None and tested is None else None),
         times=times,
-        gap=options.gap,
         seed=options.fit.seed,
         tested=tested,
     )

@@ -73,27 +73,16 @@ def evaluate(
 ) -> EvaluationResult:
     """Measure whether topping up the rare classes helps a learner on this data.
 
-    Parameters
-    ----------
-    data, test
-        Labelled rows, and a separate test set of the same classes and shape. With a test set `data`
-        is not split: one generator is fitted, and repeats are seeds of the learner.
-    options, started_s
-        None for the defaults; when the budget began, by `time.monotonic()`, None for now.
-    photos, origin
-        If the rows are features of photos, with the same ids: the photos, for the report. Where the
-        rows came from, for the code that applies the recommendation.
-    out, resume, overwrite
-        The folder for journal, generators and result (None: a temporary one); whether to resume
-        the journal there, to the same bytes as without the interruption, or to replace it.
-    on_plan, progress
-        Called with the plan before the first fit; receives phases and warnings.
+    test: a separate test set of the same classes and shape; `data` is not split then, one generator
+    is fitted, and repeats are seeds of the learner. photos: if the rows are features of photos,
+    these, with the same ids, for the report. origin: where the rows came from, for the code that
+    applies the recommendation. out, resume, overwrite: the folder for journal, generators and
+    result (None: a temporary one); whether to resume the journal there, to the same bytes as
+    without the interruption, or to replace it. on_plan: called before the first fit, and may refuse
+    the plan. started_s: when the budget began, by `time.monotonic()`, None for now.
 
-    Raises
-    ------
-    DataError, GanAugmentError
-        If nothing can be judged, rows leak, or options or folder do not fit. Errors of the learner
-        on real rows pass.
+    Raises DataError and GanAugmentError if nothing can be judged, rows leak, or options or folder
+    do not fit. Errors of the learner on real rows pass.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
     started_s = time.monotonic() if started_s is None else started_s
@@ -101,10 +90,9 @@ def evaluate(
         journal = Journal(folder / JOURNAL if out is not None else None)
         if resume:
             journal.read()
-        more: dict[str, Any] = {"test": test, "photos": photos, "started_s": started_s}
-        more["origin"] = origin
-        plan = prepare(data, options, journal.header, progress, **more)
-        if on_plan:  # which may refuse the plan
+        rows: dict[str, Any] = {"test": test, "photos": photos, "origin": origin}
+        plan = prepare(data, options, journal.header, progress, **rows, started_s=started_s)
+        if on_plan:
             on_plan(plan)
         if journal.header is None:
             journal.append(plan.design.header)

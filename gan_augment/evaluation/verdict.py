@@ -27,21 +27,10 @@ CHEAP = {name: ARMS[name] for name in (*CHEAP_ARMS, *RIVALS)}
 
 @dataclass(frozen=True)
 class Guardrail:
-    """A figure that must not get worse.
+    """A figure that must not get worse, and its change, the arm minus `none`.
 
-    Parameters
-    ----------
-    what
-        The figure in words.
-    state
-        "broken" if P(loss > margin) >= .95 (Holm-adjusted for several recalls), "held" if
-        P(loss <= margin) >= .95, else "open".
-    change
-        The arm minus `none`.
-    p_loss
-        P(loss > margin), unadjusted.
-    margin
-        The largest acceptable loss.
+    margin, p_loss: the largest acceptable loss, and P(loss > margin). state: "broken" if that is
+    >= .95 (Holm-adjusted for several recalls), "held" if P(loss <= margin) >= .95, else "open".
     """
 
     what: str
@@ -78,28 +67,12 @@ class Cheap:
 class VerdictFacts:
     """The input of `decide`.
 
-    Parameters
-    ----------
-    metric, delta
-        The primary metric, and the smallest difference that matters, in 0..1.
-    gan
-        gan minus none by the primary metric; None if it could not be judged.
-    cheap
-        Contrasts of the judged cheap arms.
-    guardrails
-        The guardrails of the arm `gan`.
-    generated
-        Generated rows in a training part of the arm `gan`, the mean over the splits.
-    rare_units, unit
-        Number of independent rows or groups of the rare classes.
-    copied
-        Whether generated rows hold more exact copies than held-out rows.
-    missing
-        {arm: reason} of arms that could not be judged.
-    not_asked
-        Cheap arms that were not requested; they rule out ADOPT.
-    on_top
-        {cheap arm: contrast}: generated rows with the arm's method, minus that arm.
+    metric, delta: the primary metric, and the smallest difference that matters, in 0..1. gan: gan
+    minus none by the primary metric; None if it could not be judged. guardrails, generated: of the
+    arm `gan`, and its generated rows in a training part, the mean over the splits. copied: whether
+    these hold more exact copies than held-out rows. missing: {arm: reason} of arms that could not
+    be judged. not_asked: cheap arms that were not requested; they rule out ADOPT. on_top: {cheap
+    arm: contrast}, generated rows with the arm's method minus that arm.
     """
 
     metric: str

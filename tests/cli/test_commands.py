@@ -388,7 +388,7 @@ def test_groups_and_times_are_columns_that_no_learner_sees(command, cells):
     told = answer(command(*flags, "--group", "patient", "--out", "groups"))
     assert told["result"]["protocol"]["splits"] == "groups"
     assert told["result"]["data"]["unit"] == "groups"
-    told = answer(command(*flags, "--time", "day", "--gap", 1, "--out", "times"))
+    told = answer(command(*flags, "--time", "day", "--out", "times"))
     assert told["result"]["protocol"]["splits"] == "time"
 
 

@@ -119,7 +119,6 @@ def test_the_shell_can_complete(command, monkeypatch):
         ((*EVALUATE, "--gan-budget", "x"), 2, "--gan-budget 'x'"),
         ((*EVALUATE, "--folds", "1"), 2, "--folds 1"),
         ((*EVALUATE, "--delta", "2"), 2, "--delta"),
-        ((*EVALUATE, "--gap", "3"), 2, "--time"),
         (("evaluate", "CELLS"), 2, "--target"),
         (("evaluate", "CELLS", "--target", "knd"), 2, "Did you mean 'kind'"),
         ((*EVALUATE, "--group", "ptient"), 2, "Did you mean 'patient'"),

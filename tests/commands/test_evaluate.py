@@ -156,7 +156,6 @@ def test_kinds_of_columns_are_as_the_user_says_and_those_set_aside_are_not_neede
         ({"fold": 2}, "Did you mean 'folds'"),
         ({"metric": "acuracy"}, "Did you mean 'accuracy'"),
         ({"arms": "smot"}, "Did you mean 'smote'"),
-        ({"gap": 1}, "gap = 1"),
         ({"n_jobs": 0}, "n_jobs = 0"),
         ({"samplers": ("nowhere:x",)}, "No module named 'nowhere'"),
     ],

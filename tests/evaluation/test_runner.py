@@ -58,7 +58,6 @@ def test_an_arm_on_top_of_a_method_brings_the_method() -> None:
         ({"samplers": {"smote": SMOTE()}}, "rename it"),
         ({"metric": "acuracy"}, "Did you mean 'accuracy'"),
         ({"n_jobs": 0}, "-1 for all cores"),
-        ({"gap": 3}, "expected a time too"),
         ({"to": (0.5,)}, "to"),
     ],
 )

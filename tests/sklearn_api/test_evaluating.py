@@ -77,8 +77,8 @@ def test_columns_may_be_the_labels_the_groups_and_the_times(blobs: Blobs) -> Non
     named = figures(frame.drop(columns="day"), "kind", group="user")
     assert named == figures(frame[["a", "b"]], frame["kind"], group=frame["user"])
     assert named["protocol"]["splits"] == "groups"
-    times = figures(frame.drop(columns="user"), "kind", time="day", gap=2)
-    assert times == figures(frame[["a", "b"]], frame["kind"], time=frame["day"], gap=2)
+    times = figures(frame.drop(columns="user"), "kind", time="day")
+    assert times == figures(frame[["a", "b"]], frame["kind"], time=frame["day"])
     assert times["protocol"]["splits"] == "time"
 
 
@@ -131,7 +131,6 @@ def test_images_are_arrays_of_three_dimensions() -> None:
         ({"metric": "f1"}, "metric = 'f1' is refused: expected one of balanced_accuracy"),
         ({"arms": "smoke"}, "Did you mean 'smote'"),
         ({"folds": 1}, "folds = 1"),
-        ({"gap": 3}, "gap = 3"),
         ({"budget": "soon"}, "'soon' is not a duration"),
         ({"stepz": 3}, "stepz"),
         ({"time": [1, 2]}, "time has 2 values; expected 120"),

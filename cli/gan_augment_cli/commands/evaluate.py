@@ -24,7 +24,7 @@ EvaluationSettings = Annotated[
         "gan_augment.evaluation.options:EvaluationOptions",
         "fit.target fit.columns fit.classes learner metric folds arms fit.steps budget "
         "group time fit.recipe fit.image_size fit.seed n_jobs",
-        "delta repeats sampler=samplers gan_budget=fit.budget updates gap group_duplicates "
+        "delta repeats sampler=samplers gan_budget=fit.budget updates group_duplicates "
         "diagnostics fit.window fit.flips fit.selection fit.device "
         "fit.precision fit.skip_bad",
     ),
