@@ -141,8 +141,8 @@ def read_signals(
     source: str | Path,
     *,
     window: int | None = None,
-    skip_bad: bool = False,
     labelled: bool = True,
+    skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> ReadSignals:
     """Read an .npz file of signals (N, C, L), or a folder per class of .npy (C, L) or .wav files.

@@ -122,12 +122,12 @@ def _reading(design: Design, imports: Imports, later: Imports) -> tuple[Lines, L
     options, fit, origin = design.options, design.options.fit, design.origin
     memory, read = MEMORY, Lines()
     if design.data.kind.tabular and origin.backbone is None:
-        gone = [name for name in (options.group, options.time) if isinstance(name, str | int)]
+        gone = list(dict.fromkeys(options.aside.values()))
         features = f".drop(columns={gone!r})" if gone else ""
-        target, columns = repr(fit.target or ""), _kinds(design)
+        target, columns = repr(fit.target or ""), options.kinds or None
         new = later.call(f"{OURS}.data.tables.reader", "read_unlabelled", "source", target)
         if origin.path is None:
-            names = [*design.data.frame, *set(gone)]
+            names = [*design.data.frame, *gone]
             if not isinstance(names[0], str):  # an array, whose columns are numbers
                 features = f".set_axis(range({len(names)}), axis=1){features}"
             frame = imports.call(f"{OURS}.data.tables.containers", "as_frame", "X")
@@ -155,14 +155,6 @@ def _reading(design: Design, imports: Imports, later: Imports) -> tuple[Lines, L
     return read, [f"rows = {rows}.data", "new = network.transform(rows.pixels)"], "rows.ids"
 
 
-def _kinds(design: Design) -> dict[str | int, str] | None:
-    """Return the kinds of columns that the user chose, without those that are no features."""
-    options = design.options
-    gone = {str(name) for name in (options.group, options.time, options.fit.target)}
-    kinds = {name: kind for name, kind in options.fit.columns.items() if str(name) not in gone}
-    return kinds or None
-
-
 def _estimator(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines:
     """Return the lines that fit a scikit-learn classifier with the remedy to X and y."""
     data = design.learned
@@ -173,7 +165,7 @@ def _estimator(design: Design, arm: Arm, decision: Column, imports: Imports) -> 
     lines = [f"learner = {_written(estimator, imports, name_of(estimator))}"]
     encodes = not prepares_rows(estimator)
     if encodes:
-        encoder = imports.call(FACE, "TableEncoder", columns=_kinds(design))
+        encoder = imports.call(FACE, "TableEncoder", columns=design.options.kinds or None)
         frozen = imports.call("sklearn.frozen", "FrozenEstimator", f"{encoder}.fit(X)")
         lines += [f"encoder = {frozen}  # of the real rows only"]
         lines += [f"learner = {imports.call(OURS, 'make_pipeline', 'encoder', 'learner')}"]
@@ -210,7 +202,7 @@ def _sampler(design: Design, arm: Arm, imports: Imports) -> str:
     ends = plan_topup(data.counts, top_up, design.rare, data.kind.recipes)
     strategy = _by_label(design, {name: ends[name].total for name in design.rare})
     how: dict[str, Any] = {"sampling_strategy": strategy, "random_state": options.fit.seed % 2**32}
-    chosen = [name for name, kind in (_kinds(design) or {}).items() if kind == "categorical"]
+    chosen = [name for name, kind in options.kinds.items() if kind == "categorical"]
     how |= {"categorical_features": chosen or None}
     if arm.source != "gan":
         return imports.call(OURS, "GANAugmenter", **how, source=arm.source)

@@ -23,16 +23,9 @@ Source = Literal["none", "repeats", "smote", "gan", "sampler"]
 class Arm:
     """One way to make a training set and to train on it.
 
-    Parameters
-    ----------
-    name
-        As reports and journals call it.
-    source
-        Where added rows come from. "sampler" is an over-sampler of the user, found by `name`.
-    method
-        How a network is trained, one of `RIVALS`; "" for the learner's usual way.
-    weighed
-        Whether classes are weighted inversely to their rows.
+    source: where added rows come from; "sampler" is an over-sampler of the user, found by `name`.
+    method: how a network is trained, one of `RIVALS`; "" for the learner's usual way. weighed:
+    whether classes are weighted inversely to their rows.
     """
 
     name: str
@@ -165,6 +158,18 @@ class EvaluationOptions(Frozen):
         # the gain of rows on top of a method needs the arm of the method
         wanted = {"none", "gan", *named, *(ON_TOP[name] for name in named if name in ON_TOP)}
         return (*(name for name in ARMS if name in wanted), *self.samplers)
+
+    @property
+    def aside(self) -> dict[str, str | int]:
+        """Return the columns that are no features, {"group": name, "time": name}."""
+        named = {"group": self.group, "time": self.time}
+        return {key: name for key, name in named.items() if isinstance(name, str | int)}
+
+    @property
+    def kinds(self) -> dict[str | int, str]:
+        """Return the kinds that were chosen for columns of features."""
+        gone = {str(name) for name in (*self.aside.values(), self.fit.target)}
+        return {name: kind for name, kind in self.fit.columns.items() if str(name) not in gone}
 
     @field_validator("samplers", mode="before")
     @classmethod

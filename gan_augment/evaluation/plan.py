@@ -22,7 +22,6 @@ from gan_augment.data.groups import (
     same_rows,
 )
 from gan_augment.data.tables.reader import row_times, set_aside
-from gan_augment.data.tables.schema import Overrides
 from gan_augment.data.topup_plan import choose_classes, plan_topup
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError, plural
 from gan_augment.evaluation.decisions import OF_RANKS
@@ -171,8 +170,7 @@ def prepare(
 ) -> Plan:
     """Return the plan of an evaluation, after timing a few fits.
 
-    header: the header of the journal to resume, for the same evaluation. The other parameters
-    and errors are those of `runner.evaluate`.
+    header: of the journal to resume, for the same evaluation. The rest is as of `runner.evaluate`.
     """
     started_s = time.monotonic() if started_s is None else started_s
     tested = None
@@ -183,10 +181,13 @@ def prepare(
                 "--metric, or leave --test out"
             )
         data, tested = with_test_rows(data, test)
-    data, times, columns = _with_groups_and_times(data, options)
+    data, times = _with_groups_and_times(data, options)
     data, duplicates, notes = _duplicates_grouped(data, options)
     own = data if tested is None else data.take(np.flatnonzero(~tested))
-    rare, kinds = gaining_classes(own, options), _kinds(data, columns)
+    rare, kinds = gaining_classes(own, options), options.kinds
+    # of all rows, without labels: a text that differs in nearly all rows of a part looks like an id
+    if schema := data.kind.schema(data, kinds):
+        kinds = {column.name: column.kind for column in schema.columns if column.kind != "constant"}
     protocol = plan_protocol(
         data,
         rare,
@@ -205,7 +206,7 @@ def prepare(
         notes.append("one seed is judged: the classifier gives the same with another")
         once = replace(protocol, repeats=1, shared=0.0, splits=protocol.splits[:1])
         design = replace(design, protocol=once)
-    design = replace(design, requested=_requested(design, duplicates, columns))
+    design = replace(design, requested=_requested(design, duplicates))
     if header is not None:
         _check_same(header["asked"], design.requested)
     (progress or Progress()).phase("timing a few fits")
@@ -295,7 +296,7 @@ def _generator_timed(plan: Plan, steps: int | None) -> Plan:
     return replace(plan, design=design, generator_s=forecast.seconds(steps))
 
 
-def _requested(design: Design, duplicates: Mapping[str, Any], columns: Overrides) -> dict[str, Any]:
+def _requested(design: Design, duplicates: Mapping[str, Any]) -> dict[str, Any]:
     """Describe an evaluation as JSON; a journal is resumed only for the same description."""
     data, options, protocol = design.data, design.options, design.protocol
     return {
@@ -314,7 +315,7 @@ def _requested(design: Design, duplicates: Mapping[str, Any], columns: Overrides
         "steps": options.fit.steps,
         "folds": protocol.folds,
         "splits": protocol.sha256(),
-        "columns": {str(name): kind for name, kind in columns.items()},
+        "columns": {str(name): kind for name, kind in options.kinds.items()},
         "library": {name: version(name) for name in _PACKAGES},
     }
 
@@ -332,16 +333,11 @@ def _check_same(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> None
 
 def _with_groups_and_times(
     data: Labelled, options: EvaluationOptions
-) -> tuple[Labelled, NDArray[Any] | None, Overrides]:
-    """Return the data with its groups, times (N,) or None, and the kinds of the other columns.
-
-    Group and time columns are removed from the features of a table.
-    """
+) -> tuple[Labelled, NDArray[Any] | None]:
+    """Return the data with its groups, its features only, and times (N,) or None."""
     import pandas as pd
 
-    asked = {"group": options.group, "time": options.time}
-    names = {key: name for key, name in asked.items() if isinstance(name, str | int)}
-    times = None
+    names, times = options.aside, None
     if names and not data.kind.tabular:
         key, name = next(iter(names.items()))
         raise UsageError(
@@ -358,9 +354,7 @@ def _with_groups_and_times(
     if options.group is not None and "group" not in names:
         codes = group_codes(options.group, len(data))
         data = replace(data, groups=join_groups(len(data), [], codes))
-    gone = {str(name) for name in names.values()}
-    kinds = {name: kind for name, kind in options.fit.columns.items() if str(name) not in gone}
-    return data, times, kinds
+    return data, times
 
 
 def _duplicates_grouped(
@@ -410,14 +404,3 @@ def gaining_classes(data: Labelled, options: EvaluationOptions) -> tuple[str, ..
             "Name smaller classes."
         )
     return gaining
-
-
-def _kinds(data: Labelled, chosen: Overrides) -> Overrides:
-    """Infer the kinds of columns from all rows, without labels, for learner and generators.
-
-    Training parts are too small: a text that differs in nearly all rows looks like an id.
-    """
-    schema = data.kind.schema(data, chosen)
-    if schema is None:
-        return chosen
-    return {column.name: column.kind for column in schema.columns if column.kind != "constant"}

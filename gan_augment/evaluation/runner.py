@@ -232,7 +232,7 @@ def fit_remedy(
     DataError, UsageError
         If the rows of the arm cannot be made, or the options do not fit.
     """
-    rare, kinds = gaining_classes(data, options), options.fit.columns
+    rare, kinds = gaining_classes(data, options), options.kinds
     learner = learner_of(options.learner, data, updates=options.updates, overrides=kinds)
     every = Split(0, 0, np.arange(len(data)), np.empty(0, dtype=np.int64))
     protocol = Protocol("rows", 1, 1, 0.0, (every,), "rows", data.counts, data.names, {}, ())

@@ -234,6 +234,17 @@ def augment_loader(
     >>> torch.cat([labels for _, labels in loader]).bincount()
     tensor([50, 50])
     """
+    sampler = _sampler_of(loader)
+    asked = len(sampler) if length is None else length
+    number = None if asked == "all" else checked_length(asked)  # before a fit of minutes
+    dataset = AugmentedDataset(loader, augmenter, **settings)
+    kept = sorted(set(inspect.signature(DataLoader.__init__).parameters) - _OURS)
+    how: dict[str, Any] = {name: getattr(loader, name) for name in kept}
+    return DataLoader(dataset, sampler=dataset.sampler(number), **how)
+
+
+def _sampler_of(loader: Any) -> Any:
+    """Return the sampler of a loader. Raises UsageError or DataError if it draws no added items."""
     if not isinstance(loader, DataLoader):
         raise UsageError(
             f"a {type(loader).__name__} was given; expected a torch DataLoader. For a dataset use "
@@ -249,12 +260,7 @@ def augment_loader(
             "AugmentedDataset(loader.dataset, augmenter) and a DataLoader of your own over it, "
             "with sampler=dataset.sampler() or your own: dataset.targets holds each item's label."
         )
-    asked = len(sampler) if length is None else length
-    number = None if asked == "all" else checked_length(asked)  # before a fit of minutes
-    dataset = AugmentedDataset(loader, augmenter, **settings)
-    kept = sorted(set(inspect.signature(DataLoader.__init__).parameters) - _OURS)
-    how: dict[str, Any] = {name: getattr(loader, name) for name in kept}
-    return DataLoader(dataset, sampler=dataset.sampler(number), **how)
+    return sampler
 
 
 def _fit(augmenter: Any, data: Labelled) -> Generator:
