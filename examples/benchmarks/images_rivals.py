@@ -29,14 +29,14 @@ from images_protocol import training_set as topped_up
 
 from gan_augment import ImageGAN
 from gan_augment.errors import DivergedError, TooFewAcceptedError
-from gan_augment.evaluation.options import RIVALS
+from gan_augment.evaluation.options import ON_TOP
 from gan_augment.generators.model_file import UsefulnessRecord
 from gan_augment.kinds.kind import Labelled
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage.files import write_file
 
 SHORT, LENGTHS, STEPS, DRAWN = 700, (700, 1400, 2800, 5600), 5000, 1000
-CHEAP = ("none", "repeats", *RIVALS)
+CHEAP = ("none", "repeats", *ON_TOP.values())
 FIGURES = ("rare_recall", "balanced_accuracy", "accuracy")
 DRAWS = {"fashion_mnist": (0, 1, 2, 3, 4), "cifar10_dev": (0, 1)}
 Line = dict[str, Any]

@@ -53,7 +53,7 @@ for x, y in {loader}:
     optimiser.step()
 """
 LATER = """
-# the other 30 % of the updates: the rows as they are, at a tenth of the rate
+# for the other 30 %: the rows as they are, at a tenth of the rate
 for group in optimiser.param_groups:
     group["lr"] /= 10"""
 PREDICT = """
@@ -304,14 +304,11 @@ def _loop(design: Design, arm: Arm, decision: Column, imports: Imports) -> Lines
     logits = _corrected(design, arm, rows, imports) if decision == "corrected" else "network(x)"
     text = "# yours: network, optimiser, loader"
     if arm.method == "deferred":
-        source = imports.call(OURS, "Repeats")
-        even_loader = imports.call(
-            torch, "augment_loader", "loader", source, **how | {"classes": "all"}
-        )
-        lines += [f"even = {even_loader}"]
-        first = imports.call("torch.nn", "CrossEntropyLoss")
-        text += "; for 70 % of the updates, rows of all classes alike"
-        text += LOOP.format(loss=first, loader="even", mix=mixed) + LATER
+        repeats, how = imports.call(OURS, "Repeats"), {"classes": "all", "synthetic_share": 0.0}
+        lines += [f"even = {imports.call(torch, 'augment_loader', 'loader', repeats, **how)}"]
+        plain = imports.call("torch.nn", "CrossEntropyLoss")
+        text += "\n# for 70 % of the updates: mixtures of rows, every class equally often"
+        text += LOOP.format(loss=plain, loader="even", mix=mixed) + LATER
         mixed = ""
     text += LOOP.format(loss=loss, loader="loader", mix=mixed) + PREDICT.format(logits=logits)
     return [*lines, *text.splitlines()]
