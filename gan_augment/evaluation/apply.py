@@ -120,7 +120,7 @@ def _reading(design: Design, imports: Imports, later: Imports) -> tuple[Lines, L
     They set X and y for tables, and `rows` for other kinds of data. later: imports of new rows.
     """
     options, fit, origin = design.options, design.options.fit, design.origin
-    memory, read = MEMORY, Lines()
+    read = [MEMORY]
     if design.data.kind.tabular and origin.backbone is None:
         gone = list(dict.fromkeys(options.aside.values()))
         features = f".drop(columns={gone!r})" if gone else ""
@@ -130,8 +130,9 @@ def _reading(design: Design, imports: Imports, later: Imports) -> tuple[Lines, L
             names = [*design.data.frame, *gone]
             if not isinstance(names[0], str):  # an array, whose columns are numbers
                 features = f".set_axis(range({len(names)}), axis=1){features}"
-            frame = imports.call(f"{OURS}.data.tables.containers", "as_frame", "X")
-            read = [memory, *([f"X = {frame}{features}"] if gone else [])]
+            if gone:
+                frame = imports.call(f"{OURS}.data.tables.containers", "as_frame", "X")
+                read += [f"X = {frame}{features}"]
             return read, [f"new = {new}.frame{features}"], "range(len(new))"
         table = imports.call(OURS, "read_table", repr(origin.path), target, overrides=columns)
         read = [f"rows = {table}.data", f"X, y = rows.frame{features}, {_NAMES}"]
@@ -143,7 +144,7 @@ def _reading(design: Design, imports: Imports, later: Imports) -> tuple[Lines, L
         how["image_size"] = origin.image_size or design.data.image_shape[:2]
     rows = later.call(OURS, reader, "source", **how, labelled=False)
     if origin.path is None:
-        read = [memory, f"rows = {imports.call(module, maker, 'X', 'y')}"]
+        read += [f"rows = {imports.call(module, maker, 'X', 'y')}"]
     else:
         read = [f"rows = {imports.call(OURS, reader, repr(origin.path), **how)}.data"]
     if origin.backbone is None:
