@@ -26,6 +26,7 @@ from gan_augment.evaluation.estimators import (
     new_object,
     prepares_rows,
     weigh_evenly,
+    weigh_labels,
 )
 from gan_augment.evaluation.learners import ADJUSTED, EVEN_PARTS
 from gan_augment.evaluation.options import ARMS, Arm, EvaluationOptions
@@ -162,6 +163,8 @@ def _estimator(design: Design, arm: Arm, decision: Column, imports: Imports) -> 
     estimator = new_estimator(
         design.learner.source, design.seed_of("learner", design.first_repeat[0])
     )
+    if design.origin.path is not None:  # y are names there
+        weigh_labels(estimator, {name: name for name in data.names})
     weights = weigh_evenly(estimator, data.labels) if arm.weighed else {}
     lines = [f"learner = {_written(estimator, imports, name_of(estimator))}"]
     encodes = not prepares_rows(estimator)
