@@ -35,6 +35,7 @@ from gan_augment.evaluation.plan import prepare
 from gan_augment.options import FitOptions
 from gan_augment.recipes import RECIPES
 from gan_augment.storage.journal import Journal, unpack_labels
+from tests.commands.test_embed import NETWORK
 from tests.evaluation import drawn
 
 FAST: dict[str, Any] = {"repeats": 1, "n_jobs": 1, "diagnostics": False}
@@ -159,17 +160,6 @@ def test_the_script_of_signals_predicts_a_folder_as_the_evaluation_did(tmp_path:
     judged = Judged(train, test, tmp_path / "out", **settings)
     called = judged.applied("deferred", "default", test)
     assert np.array_equal(called, judged.called("deferred", "default"))
-
-
-NETWORK = """
-import torch
-
-def make():
-    network = torch.nn.Conv2d(3, 4, 3)
-    torch.nn.init.constant_(network.weight, 0.1)
-    torch.nn.init.constant_(network.bias, 0.5)
-    return network
-"""
 
 
 @pytest.mark.slow
