@@ -66,11 +66,11 @@ def test_images_with_the_cnn(tmp_path: Path) -> None:
     result = json.loads((tmp_path / RESULT).read_bytes())
     assert {*arms, "none"} == set(result["arms"])
     assert list(result["verdict"]["on_top"]) == ["mixup"]
-    assert "on top of repeats with mixup" in result["verdict"]["sentence"]
-    assert "not tried: class weights, repeats, mixup with" in result["verdict"]["sentence"]
+    assert "on top of oversampling with mixup" in result["verdict"]["sentence"]
+    assert "not tried: class weights, oversampling, mixup with" in result["verdict"]["sentence"]
     assert result["declared"]["decision"] == "corrected"
     assert result["arms"]["mixup"]["corrected"]["accuracy"]["mean"] is not None
-    heads = ["class", "nothing added", "SMOTE", "repeats with mixup", "generated rows"]
+    heads = ["class", "nothing added", "SMOTE", "oversampling with mixup", "generated rows"]
     assert training_rows(result).heads == heads
     page = EvaluationResult.load(tmp_path).to_html()
     assert all(text in page for text in ("Corrected decision", "add to each method"))
