@@ -1,5 +1,5 @@
 # make demo | make test | make check | make campaign | make faults | make docs: each makes .venv and installs on its
-# first run, and only then. make gallery runs all examples, and writes what they print into their README.
+# first run, and only then. make gallery writes the output and the pictures of the examples, README and docs anew.
 # PYTHON chooses the interpreter (3.11 or newer), PIP_FLAGS is passed to every pip install.
 
 PYTHON ?= python3
@@ -66,6 +66,8 @@ docs: $(VENV)/installed-dev
 
 gallery: $(VENV)/installed-dev
 	$(VENV)/bin/python examples/gallery.py
+	$(VENV)/bin/python examples/document_pictures.py
+	$(VENV)/bin/python examples/documents.py
 
 clean:
 	rm -rf $(VENV) build
