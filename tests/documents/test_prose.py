@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OLD = (ROOT / "tests" / "documents" / "OLD").read_text().split()
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [page for page in [ROOT / "README.md", *DOCS] if page.name not in OLD]
+PAGES = [ROOT / "README.md", *DOCS]
 BANNED = {
     r"\btold\b": "reported, distinguished",
     r"\bapart from\b|\bbeside\b": "except for, next to, compared with",
@@ -78,5 +77,4 @@ def test_a_page_can_be_read_once(page: Path) -> None:
 
 
 def test_all_pages_together_can_be_read_in_an_afternoon() -> None:
-    if not OLD:
-        assert sum(len(page.read_text(encoding="utf-8").splitlines()) for page in DOCS) <= 1_500
+    assert sum(len(page.read_text(encoding="utf-8").splitlines()) for page in DOCS) <= 1_500

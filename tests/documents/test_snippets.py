@@ -30,9 +30,7 @@ from gan_augment.commands.demo import rare_digits
 from gan_augment.data.images.png_folder import write_png
 
 ROOT = Path(__file__).resolve().parents[2]
-OLD = (ROOT / "tests" / "documents" / "OLD").read_text().split()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PAGES = [page for page in PAGES if page.name not in OLD]
 TINY = (
     (r"^(gan-augment (choose .*?|.*--target .*?)) --budget \S+", r"\1"),
     (r"^(gan-augment (choose|demo) .*)$", r"\1 --dry-run"),  # minutes
@@ -108,7 +106,7 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     payments(500, 0).to_csv(root / "payments.csv", index=False)
     payments(500, 1).to_csv(root / "later.csv", index=False)
     payments(50, 2).drop(columns="fraud").to_csv(root / "new_payments.csv", index=False)
-    for name, count in (("normal", 40), ("fusion", 5), ("premature", 5)):
+    for name, count in (("normal", 120), ("fusion", 18), ("premature", 18)):
         (root / "recordings" / name).mkdir(parents=True)
         for number in range(count):
             wave = rng.normal(size=(2, 256)).cumsum(axis=1).astype(np.float32)
