@@ -24,7 +24,7 @@ from gan_augment.metrics import (
     coverage,
     density,
     expected_coverage,
-    frechet_distance,
+    kernel_distance,
     nearer_share,
     two_sample_test,
 )
@@ -55,7 +55,7 @@ def generators(real: Rows) -> dict[str, Rows]:
 def figures(real: Rows, synthetic: Rows, held_out: Rows) -> dict[str, float]:
     """Diagnostics by name; `real` are the rows that the generator was fitted on."""
     return {
-        "Frechet": frechet_distance(real, synthetic),
+        "kernel": kernel_distance(real, synthetic),
         "density": density(real, synthetic),
         "coverage": coverage(real, synthetic),
         "two-sample": two_sample_test(real, synthetic).value,

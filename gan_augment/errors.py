@@ -18,8 +18,15 @@ from contextlib import contextmanager
 _PASSED = {"gan_augment", "imblearn", "joblib", "sklearn", "torch", "functools", "contextlib"}
 """Packages and modules that call this library for the user."""
 _OPTION = re.compile(  # with one or two words, and an argument in brackets; or alone
-    r"(?<![\w-])(--[a-z-]+(?: (?!-)[^ ()]+){0,2}?) \(([a-z_]+=[^()]*)\)|(?<![\w-])--([a-z][a-z-]*)"
+    r"(?<![\w-])(--[a-z-]+(?: (?!--)[^ ()]+){0,2}?) \(([a-z_]+=[^()]*)\)|(?<![\w-])--([a-z][a-z-]*)"
 )
+_KNOWN_AS = {
+    "wgan": "wasserstein",
+    "lsgan": "least-squares",
+    "nsgan": "non-saturating",
+    "rpgan": "relativistic",
+}
+"""Names of the literature that are spelt unlike ours."""
 _at_command_line = False
 
 
@@ -140,11 +147,20 @@ class FolderInUseError(GanAugmentError, OSError):
 
 def unknown_class(name: object, counts: Mapping[str, int]) -> UnknownClassError:
     """Make the error for a class that the labels do not hold."""
-    listed = ", ".join(f"{known!r} ({n})" for known, n in list(counts.items())[:20])
     return UnknownClassError(
-        f"no sample is labelled {str(name)!r}; the labels are {listed}"
-        f"{', ...' if len(counts) > 20 else '.'}{did_you_mean(str(name), [*map(str, counts)])}"
+        f"no sample is labelled {str(name)!r}; the labels are {listed(counts)}."
+        f"{did_you_mean(str(name), [*map(str, counts)])}"
     )
+
+
+def listed(counts: Mapping[str, int], most: int = 20) -> str:
+    """Write classes with their rows.
+
+    >>> listed({"good": 10, "bad": 2, "ugly": 1}, most=2)
+    'good (10), bad (2), ...'
+    """
+    first = [f"{name} ({n})" for name, n in list(counts.items())[:most]]
+    return ", ".join([*first, *(["..."] if len(counts) > most else [])])
 
 
 def plural(n: int, what: str) -> str:
@@ -159,16 +175,13 @@ def plural(n: int, what: str) -> str:
 def did_you_mean(word: str, names: Sequence[str]) -> str:
     """Return a closing question with the nearest known name, or nothing.
 
-    >>> did_you_mean("rar", ["rare", "common"])
-    " Did you mean 'rare'?"
+    >>> did_you_mean("rar", ["rare", "common"]), did_you_mean("WGAN", ["hinge", "wasserstein"])
+    (" Did you mean 'rare'?", " Did you mean 'wasserstein'?")
     """
     folded = {name.casefold(): name for name in names}
     near = difflib.get_close_matches(word.casefold(), list(folded), n=1)
-    return f" Did you mean {folded[near[0]]!r}?" if near else ""
-
-
-class SmallSampleWarning(UserWarning):
-    """Warns that a figure was computed from too few rows to be trusted."""
+    known = [name for name in (_KNOWN_AS.get(word.casefold()), *near) if name in folded]
+    return f" Did you mean {folded[known[0]]!r}?" if known else ""
 
 
 def warn(message: str, category: type[UserWarning] = UserWarning) -> None:

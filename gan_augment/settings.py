@@ -65,6 +65,9 @@ class Frozen(BaseModel):
             )
         message = problem["msg"].removeprefix("Value error, ")
         message += "" if message.endswith((".", "?")) else "."
+        if problem["type"] == "literal_error":
+            expected = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+            message += did_you_mean(str(given), expected)
         value = "" if isinstance(given, dict | BaseModel) else reprlib.repr(given)
         if where != COMMAND_LINE:
             name = (options or {}).get(name, name) or cls.__name__

@@ -30,7 +30,6 @@ import functools
 import json
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,16 +52,17 @@ from images_protocol import (
     training_set,
 )
 from images_rivals import Journal
+from numpy.typing import NDArray
 from scipy.special import rel_entr
 from step_costs import RESULT as COSTS
 from step_costs import steps_within
 
 from gan_augment import ImageGAN
 from gan_augment.commands.choose import choose
-from gan_augment.errors import DivergedError, SmallSampleWarning
+from gan_augment.errors import DivergedError
 from gan_augment.kinds.image import IMAGE
 from gan_augment.machine import compute_config
-from gan_augment.metrics import frechet_distance, kernel_distance
+from gan_augment.metrics import kernel_distance
 from gan_augment.options import FitOptions
 from gan_augment.recipes import AUTO, CANDIDATES, RECIPES
 from gan_augment.storage.files import write_file
@@ -187,6 +187,20 @@ class Scores:
             self.best = value if self.best is None else min(value, self.best)
 
 
+def frechet_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Compute the distance of Heusel et al. 2017, eq. 6, of features (N, d) and (M, d).
+
+    With a = A + mean and A'A the covariance, eig(S1 S2) are the squared singular values of A B'.
+    """
+    means = a.mean(axis=0), b.mean(axis=0)
+    one, other = (
+        (rows - mean) / np.sqrt(len(rows) - 1) for rows, mean in zip((a, b), means, strict=True)
+    )
+    overlap = np.linalg.svd(one @ other.T, compute_uv=False).sum()
+    spread = (one**2).sum() + (other**2).sum() - 2 * overlap
+    return max(0.0, float(((means[0] - means[1]) ** 2).sum() + spread))
+
+
 def beside_real(task: Task, judge: Judge, made: Mapping[str, Pixels]) -> dict[str, float]:
     """Distances from the test rows in the judge's features, and how sure and varied its classes."""
     counts = np.bincount(task.test.labels, minlength=len(task.test.names))
@@ -195,10 +209,8 @@ def beside_real(task: Task, judge: Judge, made: Mapping[str, Pixels]) -> dict[st
     fake = network.features(np.concatenate(drawn)).astype(np.float64)
     real = network.features(task.test.pixels).astype(np.float64)
     shares = network.probabilities_of(fake.astype(np.float32))
-    with warnings.catch_warnings(action="ignore", category=SmallSampleWarning):
-        frechet = frechet_distance(real, fake)
     return {
-        "frechet": frechet,
+        "frechet": frechet_distance(real, fake),
         "kernel": kernel_distance(real, fake),
         "inception": float(np.exp(rel_entr(shares, shares.mean(axis=0)).sum(axis=1).mean())),
     }

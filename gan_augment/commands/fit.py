@@ -200,7 +200,7 @@ def fit(
             read = read_data(data, shared)
             with interruptible(lambda: ""), stop_on_signals() as stop:
                 context = RunContext(stop=stop, fingerprint=read.sha256)
-                read.generator().fit(read.data, context, schema=read.schema)
+                read.generator().fit(read.data, run=context, schema=read.schema)
         result: FitResult = ranks.share(done)
     return result
 
@@ -346,7 +346,7 @@ def _train(
             fingerprint=data.sha256,
         )
         try:
-            gan.fit(data.data, context, schema=data.schema)
+            gan.fit(data.data, run=context, schema=data.schema)
         except DivergedError:
             if hasattr(gan, "meta_"):  # the best generator so far
                 data.write_run(run, gan)

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.errors import DataError, NoRareClassError, UsageError, unknown_class, warn
+from gan_augment.errors import DataError, NoRareClassError, UsageError, listed, unknown_class, warn
 from gan_augment.input_files import memory_problem
 from gan_augment.options import TopUp
 from gan_augment.recipes import DataKind
@@ -219,12 +219,11 @@ def choose_classes(classes: str | Sequence[str], counts: Mapping[str, int]) -> t
         if classes == "rare":
             if rare := rare_classes(counts):
                 return rare
-            listed = ", ".join(f"{name} ({n})" for name, n in list(counts.items())[:20])
             least = min(counts, key=lambda name: counts[name], default="NAME")
             raise NoRareClassError(
                 "no class is rare: none has fewer than half of an equal share; the counts are "
-                f"{listed}. Name classes, such as --classes {least} (classes=[{least!r}]), or take "
-                "--classes all (classes='all')."
+                f"{listed(counts)}. Name classes, such as --classes {least} (classes=[{least!r}]), "
+                "or take --classes all (classes='all')."
             )
         if classes == "all":
             return tuple(name for name, n in counts.items() if n > 0)

@@ -301,7 +301,8 @@ class Design:
         if absent and self.options.arms != "default":
             raise UsageError(
                 f"the arm {min(absent)!r} is a way to train the small CNN, and the learner is "
-                f"{self.learner.name}; leave it out, or evaluate images with learner='cnn'"
+                f"{self.learner.name}; leave it out, or evaluate images with --learner cnn "
+                "(learner='cnn')"
             )
         return tuple(arm for arm in named if arm.name not in absent)
 

@@ -5,7 +5,6 @@ It never changes the verdict. The reference is the test rows of the split.
 
 from __future__ import annotations
 
-import base64
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.images.contact_sheet import as_pictures
-from gan_augment.data.images.png_folder import png_bytes
+from gan_augment.data.images.contact_sheet import as_pictures, strip_png
 from gan_augment.data.tables.columns import Plain, plain, restored
 from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.errors import DataError, LeakError
@@ -264,11 +262,11 @@ def strips(
         nearest, distances = nearest_rows(features(shown), features(own))
         drawn = np.sort(rng_for(seed, "diagnosis strips", name).permutation(len(own))[:SHOWN])
         strip = {
-            key: _strip(shown_data.pixels[[place[id_] for id_ in own.ids[at]]], synthetic=False)
+            key: strip_png(shown_data.pixels[[place[id_] for id_ in own.ids[at]]])
             for key, at in (("real", drawn), ("nearest", nearest))
         }
         if photos is None:
-            strip["generated"] = _strip(shown.pixels, synthetic=True)
+            strip["generated"] = strip_png(shown.pixels, synthetic=True)
         spent += sum(map(len, strip.values()))
         if spent > MOST_BYTES:
             break
@@ -295,19 +293,6 @@ def histograms(
             ]
         }
     return {"kind": "columns", "classes": classes}
-
-
-def _strip(pixels: NDArray[Any], *, synthetic: bool) -> str:
-    """Return images (n, H, W, C) in a row as a PNG in base64; signals as their waves.
-
-    Images with other than 1, 3 or 4 channels show the first channel.
-    """
-    pixels = as_pictures(pixels)
-    if pixels.shape[3] not in (1, 3, 4):
-        pixels = pixels[..., :1]
-    gap = ((0, 0), (0, 0), (0, 1), (0, 0))  # one white column after each image
-    padded = np.pad(pixels, gap, constant_values=255)
-    return base64.b64encode(png_bytes(np.concatenate(padded, axis=1), synthetic=synthetic)).decode()
 
 
 def _histogram(column: Column, real: Plain, generated: Plain) -> dict[str, Any]:

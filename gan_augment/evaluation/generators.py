@@ -65,7 +65,7 @@ def generator_of(options: EvaluationOptions, data: Labelled, rare: tuple[str, ..
             raise UsageError(
                 f"the generator is {gan!r}; expected GANAugmenter(), ImageGAN(), TabularGAN(), or "
                 "an object with fit(data) and sample(counts, random_state). An over-sampler with "
-                "fit_resample goes into samplers={name: it}"
+                "fit_resample goes into the argument samplers"
             )
         attributes = getattr(gan, "__dict__", {})
         learned = sorted(a for a in attributes if a.endswith("_") and not a.startswith("_"))
@@ -102,7 +102,7 @@ def fit_generator(design: Design, split: Split, folder: Path) -> Line:
         )
         try:
             more = {} if part.schema is None else {"schema": part.schema}
-            gan.fit(part.train, RunContext(), **more)
+            gan.fit(part.train, run=RunContext(), **more)
         except DivergedError:
             if not hasattr(gan, "classes_"):  # no usable state
                 raise

@@ -175,8 +175,8 @@ def learner_of(
     name = source if isinstance(source, str) else name_of(example)
     if updates is not None:
         raise UsageError(
-            f"updates={updates}: {name} is not trained by updates; leave it out, or give for "
-            "images a function train(data, *, seed, updates, weights)"
+            f"--updates {updates} (updates={updates}): {name} is not trained by updates; leave it "
+            "out, or give for images a function train(data, *, seed, updates, weights)"
         )
     schema = None if prepares_rows(example) else data.kind.schema(data, overrides)
     params = described(example.get_params())  # whose random states are set from the seed

@@ -35,6 +35,7 @@ from gan_augment.evaluation.generators import (
     copies,
     fit_generator,
     generator_of,
+    model_path,
     training_set,
 )
 from gan_augment.evaluation.learners import learner_of, shares_of
@@ -103,6 +104,7 @@ def evaluate(
         result = EvaluationResult(*built)
         if out is not None:
             result.save(folder)
+            shutil.rmtree(folder / MODELS, ignore_errors=True)
     return result
 
 
@@ -118,20 +120,22 @@ def run(
 
     n_jobs: processes, -1 for all cores, None for joblib's setting; the lines do not depend on it.
     due_s: when to end, by `time.monotonic()`. Splits are then judged in batches of n_jobs, and no
-    batch begins that would end later than that. Raises errors of the arm `none`, and LeakError.
+    batch begins that would end later than that. A generator is deleted after its last split.
+    Raises errors of the arm `none`, and LeakError.
     """
 
     def do(tasks: Tasks, phase: str) -> None:
         _do(design, tasks, journal, n_jobs, progress, phase)
 
-    splits = design.protocol.splits
-    size = len(splits) if due_s is None else effective_n_jobs(n_jobs)
-    judged: list[Split] = []
+    splits, of = design.protocol.splits, design.protocol.generator_split
+    size = effective_n_jobs(n_jobs)
+    if due_s is None:
+        size = max(size, design.protocol.folds)
     for first in range(0, len(splits), size):
         batch, began_s = splits[first : first + size], time.monotonic()
         generators: Tasks = {
             ("generator", s.repeat, s.fold, None): (fit_generator, s, folder)
-            for s in map(design.protocol.generator_split, batch)
+            for s in map(of, batch)
             if design.keeps_generators
         }
         cells: Tasks = {
@@ -142,18 +146,20 @@ def run(
         free = {key: cell for key, cell in cells.items() if cell[2].source != "gan"}
         do(generators | free, "fitting generators and learners")
         do(cells, "fitting and judging learners")
-        judged += batch
-        now_s = time.monotonic()
-        if due_s is not None and now_s + (now_s - began_s) > due_s:
-            break
-    if design.options.diagnostics:
-        first_repeat = [split for split in judged if split.repeat == 0]
+        judged_s = time.monotonic() - began_s
         # a plug-in is not saved and has to be fitted again, so one split has to do
-        shown = first_repeat if design.keeps_generators else first_repeat[:1]
+        shown = 1 if not design.keeps_generators else len(splits)
         diagnoses: Tasks = {
-            ("diagnosis", s.repeat, s.fold, None): (diagnose_split, s, folder) for s in shown
+            ("diagnosis", s.repeat, s.fold, None): (diagnose_split, s, folder)
+            for s in batch
+            if design.options.diagnostics and s.repeat == 0 and s.fold < shown
         }
         do(diagnoses, "describing generated rows")
+        needed = {model_path(of(split)) for split in splits[first + size :]}
+        for model in {model_path(of(split)) for split in batch} - needed:
+            (folder / model).unlink(missing_ok=True)
+        if due_s is not None and time.monotonic() + judged_s > due_s:
+            break
 
 
 def judge_arm(design: Design, split: Split, arm: Arm, folder: Path) -> Line:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gan_augment.data.tables.columns import Plain, output_frame, plain_columns
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema
-from gan_augment.data.topup_plan import repeated_rows
+from gan_augment.data.topup_plan import rare_classes, repeated_rows
 from gan_augment.errors import DataError, NotFittedError, UsageError, unknown_class
 from gan_augment.generators.generator import checked_counts, sample_ids
 from gan_augment.kinds.kind import Labelled
@@ -46,7 +46,7 @@ class Repeats:
         self.classes_ = data.counts
         return self
 
-    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Labelled:
+    def sample(self, counts: Mapping[str, int] | int, random_state: int = 0) -> Labelled:
         """Draw `counts` = {class: n} rows in this order; the first rows do not depend on n.
 
         Raises UnknownClassError, UsageError (a negative count), DataError (a class without rows).
@@ -120,7 +120,7 @@ class Smote:
         self._X = np.column_stack(cells)
         return self
 
-    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Labelled:
+    def sample(self, counts: Mapping[str, int] | int, random_state: int = 0) -> Labelled:
         """Draw `counts` = {class: n} new rows in this order.
 
         Raises UnknownClassError, UsageError (a negative count), DataError (a class of one row, or a
@@ -177,11 +177,11 @@ def fit_baseline(source: str, data: Labelled, schema: TableSchema | None = None)
     return Smote().fit(data, schema=schema) if source == "smote" else Repeats().fit(data)
 
 
-def _checked(fitted: Repeats | Smote, counts: Mapping[str, int]) -> dict[str, int]:
+def _checked(fitted: Repeats | Smote, counts: Mapping[str, int] | int) -> dict[str, int]:
     if not hasattr(fitted, "classes_"):
         name = type(fitted).__name__
         raise NotFittedError(f"this {name} is not fitted; call fit(data) first")
-    counts = checked_counts(counts)
+    counts = checked_counts(counts, rare_classes(fitted.classes_))
     for name, n in counts.items():
         if name not in fitted.classes_:
             raise unknown_class(name, fitted.classes_)

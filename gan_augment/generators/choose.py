@@ -226,7 +226,7 @@ def choose_recipe(
             break
         try:
             gan = new(name, steps[name], seed)
-            gan.fit(train, RunContext(stop=run.stop), schema=schema)
+            gan.fit(train, run=RunContext(stop=run.stop), schema=schema)
             models[name], found = gan, measure(gan, seed)
             score = round(found, 6) if math.isfinite(found) else None
         except DivergedError as error:

@@ -8,17 +8,19 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from html import escape
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import machine
 from gan_augment.data.batches import Batches
-from gan_augment.data.tables.schema import TableSchema
+from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.distributed import World, world
 from gan_augment.errors import (
@@ -26,6 +28,9 @@ from gan_augment.errors import (
     DivergedError,
     ModelFileError,
     NotFittedError,
+    UsageError,
+    listed,
+    plural,
     unknown_class,
     warn,
 )
@@ -47,7 +52,7 @@ from gan_augment.generators.time_budget import (
     useful_steps,
 )
 from gan_augment.kinds import kind_named
-from gan_augment.kinds.kind import Labelled, Meta
+from gan_augment.kinds.kind import Labelled, Meta, RecipeKind, labelled_of
 from gan_augment.machine import ComputeConfig, Precision, compute_config
 from gan_augment.options import seconds
 from gan_augment.progress import Progress
@@ -59,6 +64,8 @@ from gan_augment.training.loop import Run, train
 from gan_augment.training.parts import Arrays, Parts, load_network, new_state, row_unit
 
 SavedArrays = Mapping[str, NDArray[np.generic]]
+SHOWN = 8
+"""Classes, and rows of each, that a notebook shows."""
 PROBE_S = 2.0
 """Longest time, in seconds, for which steps are timed; at most a twentieth of a budget."""
 
@@ -99,24 +106,31 @@ class GAN(ABC):
     steps_: int = field(init=False)
     refuses_: dict[str, str] = field(init=False)
     meta_: ModelMeta = field(init=False)
+    history_: list[dict[str, object]] = field(init=False)
 
     _sampler: Any = field(init=False)
 
     def fit(
         self,
-        data: Labelled,
-        run: RunContext | None = None,
+        X: Any,
+        y: Any = None,
         *,
+        target: Name | None = None,
         schema: TableSchema | None = None,
+        run: RunContext | None = None,
     ) -> Self:
-        """Train on every class of `data`, which is not changed.
+        """Train on every class; the data are not changed.
 
         Parameters
         ----------
-        data, run
-            The training rows; checkpoint, progress and whatever else surrounds the fit.
-        schema
-            The columns of a table, inferred if None.
+        X
+            Images (N, H, W[, C]), or a table (N, columns) in any container; or data that holds its
+            labels: `Labelled`, or what a `read_...` function returns.
+        y, target
+            Labels (N,), or the column of a table that holds them, where X does not.
+        schema, run
+            The columns of a table, inferred if None; checkpoint, progress and what else surrounds
+            the fit.
 
         Raises
         ------
@@ -125,25 +139,27 @@ class GAN(ABC):
         StopRequested, DivergedError
             After a signal (the state is saved); after divergence (the best generator stays).
         """
+        data, schema = self._read(X, y, target, schema)
         topped_up, ranks = self._checked(data), world()
-        schema = schema or data.kind.schema(data)
         if run is None and schema and schema.ids:  # a command notes them
             warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
         run, seed, recipe = run or RunContext(), checked_seed(self.random_state), self._recipe()
         sha256 = run.fingerprint or data.kind.sha256(data)
         own = dict.fromkeys(("callbacks", "device", "threads"))  # may differ between ranks
-        own |= {"recipe": recipe.model_dump(mode="json")}
-        own |= {"precision": self._compute(data).precision}
-        ranks.agree(data=sha256, settings=self._settings() | own)
+        settings, precision = recipe.model_dump(mode="json"), self._compute(data).precision
+        own |= {"recipe": settings, "precision": precision}
+        ranks.agree(data=sha256, settings=self.get_params() | own)
         problem = self._problem(data, schema)
         scorer, steps = self._planned(problem, run, ranks)
+        watch = ProgressCallback(run.progress, data.kind.unit)
+        self.history_ = watch.events
         training = Run(
             parts=problem.parts,
             batches=problem.batches,
             state=new_state(problem.parts, seed),
             steps=steps,
             scorer=scorer,
-            callbacks=[*self.callbacks, ProgressCallback(run.progress, data.kind.unit)],
+            callbacks=[*self.callbacks, watch],
             stop=run.stop,
         )
         diverged = self._train(training, run, sha256)
@@ -179,7 +195,7 @@ class GAN(ABC):
         rest = self._rest(problem, step_s, scorer_s)
         return replace(rest, fixed_s=prepared_s + scorer_s + rest.fixed_s)
 
-    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Labelled:
+    def sample(self, counts: Mapping[str, int] | int, random_state: int = 0) -> Labelled:
         """Draw `counts` = {class: n} new rows in this order, ids "synthetic-<class>-000000".
 
         The first rows are the same however many are requested: row i is the i-th candidate that
@@ -189,7 +205,7 @@ class GAN(ABC):
         Parameters
         ----------
         counts
-            Rows of each class, by name.
+            Rows of each class, by name; or a number of rows for each class of `topped_up_`.
         random_state
             The seed of the rows, an int >= 0.
 
@@ -201,7 +217,7 @@ class GAN(ABC):
             A class without a training row; a class that selection refuses, or that has too few rows
             to start from.
         """
-        counts = checked_counts(counts)
+        counts = checked_counts(counts, self._fitted().topped_up_)
         self.check_counts(counts)
         spans = [(name, 0, n) for name, n in counts.items() if n]
         return self._made(spans or [(next(iter(self.classes_)), 0, 0)], random_state)
@@ -273,10 +289,35 @@ class GAN(ABC):
         gan._restore(arrays, meta)
         return gan
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters of `__init__` by name, for scikit-learn's `clone`."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+
+    def __repr__(self) -> str:
+        name, recipe, steps = type(self).__name__, self.recipe, f"{self.steps} steps"
+        if not hasattr(self, "_sampler"):
+            chosen = recipe if isinstance(recipe, str) else recipe.name
+            length = steps if self.steps is not None else f"budget {self.budget}"
+            return f"<{name}, not fitted: recipe {chosen}, {length}, classes {self.classes!r}>"
+        return (
+            f"<{name}, fitted: recipe {self.meta_.recipe.name}, {plural(self.steps_, 'step')}, "
+            f"{listed(self.classes_, 10)}; topped up: {', '.join(self.topped_up_[:10])}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show generated rows of the rare classes in a notebook, once the model is fitted."""
+        text = f"<p>{escape(repr(self))}</p>"
+        if not hasattr(self, "_sampler"):
+            return text
+        served = [name for name in self.topped_up_ if name not in self.refuses_]
+        with suppress(DataError):  # too few rows to start from
+            text += self.sample(dict.fromkeys(served[:SHOWN], SHOWN))._repr_html_()
+        return text
+
     def __getstate__(self) -> dict[str, Any]:
         """Return settings by name, and the content of a saved model, None if unfitted."""
         model = bundle_bytes(*self._bundle()) if hasattr(self, "_sampler") else None
-        return {"settings": self._settings(), "model": model}
+        return {"settings": self.get_params(), "model": model}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state["settings"])
@@ -294,6 +335,10 @@ class GAN(ABC):
         return self.steps == 0 or not self._recipe().generator.trained
 
     # what differs between images and tables
+
+    learns: ClassVar[RecipeKind]
+    reads: ClassVar[Callable[..., Any]]
+    """Reads X, with `y` or `target`, as labelled rows."""
 
     @abstractmethod
     def _recipe(self) -> Recipe:
@@ -331,6 +376,29 @@ class GAN(ABC):
         return 0.0, 0.0
 
     # a fit
+
+    def _read(
+        self, X: Any, y: Any, target: Name | None, schema: TableSchema | None
+    ) -> tuple[Labelled, TableSchema | None]:
+        """Return X and y as labelled rows, and the columns of a table."""
+        given = {n: v for n, v in {"y": y, "target": target}.items() if v is not None}
+        of_columns = kind_named(self.learns).tabular
+        if labelled_of(X) is None:
+            if not given or (target is not None and not of_columns):
+                other = " or fit(frame, target=...)" if of_columns else ""
+                raise UsageError(
+                    f"X is a {type(X).__name__} without labels; expected fit(X, y){other}, or data "
+                    "that holds its labels"
+                )
+            X, given = type(self).reads(X, **given), {}
+        if given:
+            raise UsageError(f"X is a {type(X).__name__}, which holds its labels; leave y out")
+        data = cast(Labelled, labelled_of(X))
+        if data.kind.recipes != self.learns:
+            raise UsageError(
+                f"X holds {data.kind.unit}; {type(self).__name__} learns {self.learns}s"
+            )
+        return data, schema or getattr(X, "schema", None) or data.kind.schema(data)
 
     def _compute(self, data: Labelled) -> ComputeConfig:
         """Return the device, precision and threads of a fit."""
@@ -427,10 +495,6 @@ class GAN(ABC):
         return diverged
 
     # what was learned
-
-    def _settings(self) -> dict[str, Any]:
-        """Return the parameters of `__init__` by name."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.init}
 
     def _bundle(self) -> tuple[Arrays, dict[str, Any]]:
         """Return the arrays and the description, for saving."""

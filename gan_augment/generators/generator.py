@@ -6,7 +6,7 @@ No torch here: baselines and the scikit-learn face import this file.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeGuard
@@ -81,27 +81,38 @@ def checked_seed(random_state: object) -> int:
     return int(random_state)
 
 
-def checked_counts(counts: Mapping[str, int]) -> dict[str, int]:
+def checked_counts(counts: Mapping[str, int] | int, rare: Sequence[str] = ()) -> dict[str, int]:
     """Return {class: rows to draw}, whole numbers of 0 or more; or raise UsageError.
 
-    >>> checked_counts({"rare": 3})
-    {'rare': 3}
+    rare: the classes that a number alone stands for.
+
+    >>> checked_counts({"bad": 3}), checked_counts(10, ["bad", "ugly"])
+    ({'bad': 3}, {'bad': 10, 'ugly': 10})
     """
+    if is_whole(counts) and rare:
+        counts = dict.fromkeys(rare, counts)
+    if not isinstance(counts, Mapping):
+        raise UsageError(
+            f"{counts!r} rows were requested; expected {{class: rows}}, such as {{'bad': 10}}"
+            f"{', or a whole number of rows for each rare class' if rare else ''}"
+        )
     for name, n in counts.items():
         whole = is_whole(n) or (isinstance(n, float | np.floating) and float(n).is_integer())
         if not whole or n < 0:
             raise UsageError(
                 f"{n!r} samples of {name!r} were requested; expected a whole number, 0 or more"
             )
-    return {name: int(n) for name, n in counts.items()}
+    return {str(name): int(n) for name, n in counts.items()}
 
 
 def check_length(steps: object, budget_s: float | None, least: int = 1) -> None:
     """Raise UsageError unless steps is a whole number from `least` on and the budget is above 0."""
     if steps is not None and not (is_whole(steps) and steps >= least):
-        raise UsageError(f"steps={steps!r}; expected a whole number of {least} or more, or None")
+        raise UsageError(
+            f"--steps {steps} (steps={steps!r}): expected a whole number of {least} or more"
+        )
     if budget_s is not None and not budget_s > 0:
-        raise UsageError(f"budget={budget_s!r}; expected seconds above 0, '3m', or None")
+        raise UsageError(f"--budget (budget={budget_s!r}): expected more than 0 s")
 
 
 def is_whole(value: object) -> TypeGuard[int]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence  # noqa: F401  (pdoc)
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import machine
+from gan_augment.data.arrays import from_arrays
 from gan_augment.data.groups import hold_out
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
@@ -21,7 +22,7 @@ from gan_augment.generators.scorer import ImageScorer, score_s, training_batches
 from gan_augment.generators.selection import FOLDS, select
 from gan_augment.generators.source_rows import checked_data
 from gan_augment.generators.trial import SEEDS, try_rows, updates_within
-from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.kind import Labelled, RecipeKind
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, resolve_recipe
@@ -74,6 +75,9 @@ class ImageGAN(GAN):
         harm, else 0; .5 without selection.
     refuses_
         {class: why} of the classes that selection refuses.
+    history_
+        The curves of the last fit, a list of dicts: {"event": "step", "step", losses, ...} at every
+        20th step, and {"event": "score", "step", "value", "parts", "best"} after each tenth.
 
     Notes
     -----
@@ -84,22 +88,21 @@ class ImageGAN(GAN):
     --------
     >>> import numpy as np
     >>> from gan_augment import ImageGAN
-    >>> from gan_augment.kinds.image import IMAGE
-    >>> rng = np.random.default_rng(0)
-    >>> pixels = rng.integers(0, 256, (12, 8, 8, 1), dtype=np.uint8)
-    >>> ids = np.array([f"row-{i}" for i in range(12)])
-    >>> data = IMAGE.of(pixels, np.repeat([0, 1], [10, 2]), ids, class_names=("good", "bad"))
-    >>> gan = ImageGAN(steps=4, device="cpu", threads=1, selection=False).fit(data)
-    >>> gan.topped_up_
-    ('bad',)
+    >>> X = np.random.default_rng(0).integers(0, 256, (12, 8, 8), dtype=np.uint8)
+    >>> y = ["good"] * 10 + ["bad"] * 2
+    >>> gan = ImageGAN(steps=4, device="cpu", threads=1, selection=False).fit(X, y)
+    >>> gan
+    <ImageGAN, fitted: recipe anchored, 4 steps, bad (2), good (10); topped up: bad>
     >>> samples = gan.sample({"bad": 3})
     >>> samples.pixels.shape, samples.counts
-    ((3, 8, 8, 1), {'good': 0, 'bad': 3})
+    ((3, 8, 8, 1), {'bad': 3, 'good': 0})
     """
 
     selection: bool = True
     advise: bool = True
 
+    learns: ClassVar[RecipeKind] = "image"
+    reads: ClassVar[Callable[..., Labelled]] = from_arrays
     _sampler: ImageSampler = field(init=False)
 
     def candidates(

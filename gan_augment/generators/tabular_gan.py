@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence  # noqa: F401  (pdoc)
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,13 +12,14 @@ from gan_augment import machine
 from gan_augment.data.tables.columns import Plain, output_frame, plain_columns
 from gan_augment.data.tables.encoding import encoded_width, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.errors import DataError, ModelFileError
 from gan_augment.generators.gan import GAN, Problem, SavedArrays
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.generators.row_sampler import RowSampler
 from gan_augment.input_files import memory_problem
-from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.kind import Labelled, RecipeKind
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
@@ -72,6 +73,8 @@ class TabularGAN(GAN):
         Names of classes, the kinds of columns and the number of steps.
     meta_
         The description that is saved with the model.
+    history_
+        The losses of the last fit, a list of dicts {"event": "step", "step", losses, ...}.
 
     Notes
     -----
@@ -84,16 +87,17 @@ class TabularGAN(GAN):
     >>> import numpy as np
     >>> import pandas as pd
     >>> from gan_augment import TabularGAN
-    >>> from gan_augment.data.tables.reader import read_frame
     >>> rng = np.random.default_rng(0)
     >>> frame = pd.DataFrame({"age": rng.integers(18, 90, 60), "smoker": rng.random(60) < 0.3})
-    >>> read = read_frame(frame, y=["ill"] * 12 + ["well"] * 48)
-    >>> gan = TabularGAN(device="cpu", threads=1).fit(read.table, schema=read.schema)
+    >>> frame["state"] = ["ill"] * 12 + ["well"] * 48
+    >>> gan = TabularGAN(device="cpu", threads=1).fit(frame, target="state")
     >>> rows = gan.sample({"ill": 3})
     >>> rows.counts, rows.frame.dtypes["age"] == frame.dtypes["age"]
     ({'ill': 3, 'well': 0}, True)
     """
 
+    learns: ClassVar[RecipeKind] = "table"
+    reads: ClassVar[Callable[..., ReadTable]] = read_frame
     schema_: TableSchema = field(init=False)
     _sampler: RowSampler = field(init=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from html import escape
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from gan_augment.errors import DataError, plural
 from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind, check_model_classes
 
 SMALLEST_SIDE_PX = 8
+_STRIP = "height: 4em; max-width: none; image-rendering: pixelated"
 
 
 class ImageKind(Kind):
@@ -112,6 +114,17 @@ class ImageKind(Kind):
         height, width, channels = data.image_shape
         rows, classes = plural(len(data), "image"), plural(len(data.names), "class")
         return f"{rows} of {classes}, {width} x {height} px, {plural(channels, 'channel')}"
+
+    def html(self, data: Labelled) -> str:
+        """Return a row of pictures for each class."""
+        from gan_augment.data.images.contact_sheet import strip_png
+
+        rows = []
+        for label in np.unique(data.labels):
+            png = strip_png(data.pixels[data.labels == label])
+            picture = f'<img style="{_STRIP}" src="data:image/png;base64,{png}" alt="images">'
+            rows.append(f"<tr><th>{escape(data.names[label])}</th><td>{picture}</td></tr>")
+        return f"<table>{''.join(rows)}</table>"
 
     def facts(self, data: Labelled) -> dict[str, Any]:
         """Return the shape of the images."""

@@ -10,18 +10,21 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, listed
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Scale = tuple[tuple[float, float], ...]
 """For each channel of a signal, the values that are stored as -1 and 1."""
+SHOWN_A_CLASS = 8
+"""Rows of each class that a notebook shows."""
 KindName = Literal["image", "signal", "table"]
 RecipeKind = Literal["image", "table"]
 
@@ -134,6 +137,10 @@ class Kind(ABC):
         """Return one line for people: the number of rows and their size."""
 
     @abstractmethod
+    def html(self, data: Labelled) -> str:
+        """Return the rows as a table for a notebook, class by class."""
+
+    @abstractmethod
     def facts(self, data: Labelled) -> dict[str, Any]:
         """Return shape or columns, common to all rows, for JSON."""
 
@@ -204,6 +211,17 @@ class Labelled:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"<Labelled, {self.kind.describe(self)}: {listed(self.counts, 10)}>"
+
+    def _repr_html_(self) -> str:
+        """Show the first rows of each class in a notebook."""
+        text = f"<p>{escape(repr(self))}</p>"
+        if not len(self):
+            return text
+        rows = self.first_of_each(np.arange(len(self)), SHOWN_A_CLASS)
+        return text + self.kind.html(self.take(rows))
 
     @property
     def names(self) -> tuple[str, ...]:

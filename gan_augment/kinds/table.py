@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from gan_augment.errors import DataError, plural
 from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind, check_model_classes
 
+SHOWN_COLUMNS = 12
+"""Columns that a notebook shows."""
+
 
 class TableKind(Kind):
     """Tables: a pandas data frame of the feature columns (no target), with unique column names."""
@@ -139,6 +142,12 @@ class TableKind(Kind):
         """Return the number of rows and columns."""
         rows, classes = plural(len(data), "row"), plural(len(data.names), "class")
         return f"{rows} of {classes}; {plural(len(data.frame.columns), 'column')}"
+
+    def html(self, data: Labelled) -> str:
+        """Return the rows of each class under the names of the columns."""
+        names = [data.names[label] for label in data.labels]
+        text: str = data.frame.set_axis(names).to_html(max_cols=SHOWN_COLUMNS)
+        return text
 
     def facts(self, data: Labelled) -> dict[str, Any]:
         """Return the column names."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from gan_augment.metrics.diagnostics import Figure, copying, diagnose
 from gan_augment.metrics.distances import (
     Proportion,
-    frechet_distance,
     kernel_distance,
     mean_pairwise_distance,
     two_sample_test,
@@ -36,7 +35,6 @@ __all__ = [
     "density",
     "diagnose",
     "expected_coverage",
-    "frechet_distance",
     "identical_share",
     "kernel_distance",
     "mean_pairwise_distance",

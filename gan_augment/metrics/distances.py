@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.errors import DataError, SmallSampleWarning, warn
+from gan_augment.errors import DataError
 from gan_augment.rng import rng_for
 
 Rows = NDArray[np.float64]
@@ -81,55 +81,6 @@ def kernel_distance(x: ArrayLike, y: ArrayLike) -> float:
     return float(inside - 2 * _kernel(a, b).mean())
 
 
-def frechet_distance(real: ArrayLike, synthetic: ArrayLike) -> float:
-    """Compute |m1 - m2|^2 + tr S1 + tr S2 - 2 sum sqrt(eig(S1 S2)) of means m and covariances S.
-
-    It is biased upwards, more so with few rows: compare only values of equal sizes. In the pooled
-    features of Inception v3 it is FID.
-
-    Parameters
-    ----------
-    real, synthetic
-        Features (N, d) and (M, d), N and M >= 2. Covariances divide by N - 1.
-
-    Returns
-    -------
-    float
-        At least 0, in the squared unit of the features.
-
-    Warns
-    -----
-    SmallSampleWarning
-        Below 10 rows per feature.
-
-    Notes
-    -----
-    Sources: Heusel et al. 2017, "GANs trained by a two time-scale update rule", eq. 6; Dowson &
-    Landau 1982.
-
-    Examples
-    --------
-    >>> import warnings
-    >>> with warnings.catch_warnings(action="ignore"):
-    ...     frechet_distance([[0.0], [2.0]], [[5.0], [7.0]])
-    25.0
-    """
-    a, b = feature_sets(2, real=real, synthetic=synthetic)
-    if min(len(a), len(b)) < 10 * a.shape[1]:
-        warn(
-            f"Frechet distance of {len(a)} and {len(b)} rows in {a.shape[1]} features is not "
-            f"interpretable: its covariances need {10 * a.shape[1]} rows (10 per feature). "
-            "Use kernel_distance, which is unbiased at any size.",
-            SmallSampleWarning,
-        )
-    shift = a.mean(axis=0) - b.mean(axis=0)
-    root_a, root_b = _covariance_root(a), _covariance_root(b)
-    # eig(A'A B'B) are the squared singular values of A B': no square root of a singular matrix.
-    overlap = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
-    value = shift @ shift + (root_a**2).sum() + (root_b**2).sum() - 2 * overlap
-    return max(0.0, float(value))
-
-
 def mean_pairwise_distance(x: ArrayLike) -> float:
     """Compute the mean Euclidean distance over all pairs of different rows.
 
@@ -157,14 +108,6 @@ def _kernel(a: Rows, b: Rows) -> Rows:
     """Compute the kernel of all pairs, (N, M)."""
     products = a @ b.T / a.shape[1] + 1
     return np.asarray(products * products * products)  # ten times as fast as a power
-
-
-def _covariance_root(rows: Rows) -> Rows:
-    """Return a matrix A with A'A = the covariance: the centred rows or their R factor."""
-    centred: Rows = (rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1)
-    if len(rows) <= rows.shape[1]:
-        return centred
-    return np.asarray(np.linalg.qr(centred, mode="r"))
 
 
 class Proportion(NamedTuple):

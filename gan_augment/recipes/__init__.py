@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.recipes.presets import ABOUT, RECIPES
@@ -19,7 +21,7 @@ from gan_augment.recipes.settings import (
     ScheduleSettings,
     SelectionSettings,
 )
-from gan_augment.settings import read_toml
+from gan_augment.settings import Frozen, read_toml
 
 __all__ = [
     "ABOUT",
@@ -36,6 +38,8 @@ __all__ = [
     "Recipe",
     "ScheduleSettings",
     "SelectionSettings",
+    "commented_toml",
+    "read_settings",
     "resolve_recipe",
     "table_recipe",
 ]
@@ -96,3 +100,73 @@ def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | N
     if recipe.generator.free and steps == 0:
         raise UsageError("a free generator of 0 steps is noise; give it steps, or take 'anchored'")
     return recipe
+
+
+def read_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return {path: value} of the settings that a fit reads, such as "generator.code".
+
+    Terms and games that are off by default and off here are left out.
+    """
+    unread, found = _unread(recipe), dict[str, Any]()
+    for name, own in Recipe.model_fields.items():
+        part = getattr(recipe, name)
+        fields = {name: (part, own)}
+        if isinstance(part, Frozen):
+            of = type(part).model_fields
+            fields = {f"{name}.{key}": (value, of[key]) for key, value in part}
+        for path, (value, field) in fields.items():
+            off = value == field.default and (not value or name == "game")
+            if not off and unread.isdisjoint((name, path)):
+                found[path] = value
+    return found
+
+
+def _unread(recipe: Recipe) -> set[str]:
+    """Return the paths, and names of parts, that a fit with this recipe does not read."""
+    g, d, objective = recipe.generator, recipe.discriminator, recipe.objective
+    facts, table, anchored = g.facts, recipe.data == "table", g.kind == "anchored"
+    translator = g.from_rows and not (facts.styled or facts.lowered)
+    trained = "discriminator objective game generator_optimiser discriminator_optimiser schedule"
+    parts = dict.fromkeys([*trained.split(), "steps", "d_steps", "batch"], not g.trained)
+    images = dict.fromkeys(("augment", "selection", "discriminator.network"), table)
+    rules = {
+        "label_power": not g.trained,
+        "generator.network": table or g.from_rows,
+        "generator.skip_code": table or g.network != "default",
+        "generator.style_mixing": g.network != "style",
+        "generator.code": g.from_rows or not g.trained,
+        "generator.embedding": not (g.trained and (translator or not g.from_rows)),
+        "generator.width": not g.trained,
+        "generator.max_width": table or not g.trained or facts.lowered,
+        "generator.extrapolation": table or not anchored,
+        "generator.borrowed": not (facts.whitened or (anchored and not table)),
+        "generator.reach": not (facts.whitened or (anchored and g.borrowed and not table)),
+        "generator.lenders": not (facts.whitened or (anchored and g.borrowed and not table)),
+        "generator.neighbours": not (table and (anchored or facts.whitened)),
+        "generator.scale": not facts.lowered,
+        "discriminator.max_width": table,
+        "objective.r1_every": not (objective.r1 or objective.r2),
+        "objective.reconstruction": not (facts.known or (anchored and not table)),
+        "objective.code_penalty": table or not anchored,
+        "objective.reconstruct_only": g.free or table,
+        "objective.classes": not d.tells_classes,
+        "objective.fake_classes": d.condition != "auxiliary",
+        "generator_optimiser.betas": recipe.generator_optimiser.name != "adam",
+        "discriminator_optimiser.betas": recipe.discriminator_optimiser.name != "adam",
+        "schedule.hold": recipe.schedule.name == "constant",
+        "selection.copy_guard": not g.free,
+    }
+    return {path for path, unread in {**parts, **images, **rules}.items() if unread}
+
+
+def commented_toml(recipe: Recipe) -> list[str]:
+    """Return the lines of a TOML file of the settings that a fit reads, each with a comment."""
+    lines, table = list[str](), ""
+    for path, value in read_settings(recipe).items():
+        owner, _, name = path.rpartition(".")
+        model = type(getattr(recipe, owner)) if owner else Recipe
+        if owner != table:
+            lines, table = [*lines, "", f"[{owner}]"], owner
+        given = f"{name} = {json.dumps(value)}"
+        lines.append(f"{given:<28}  # {model.model_fields[name].description}")
+    return lines

@@ -71,21 +71,20 @@ KINDS: Mapping[GeneratorKind, KindFacts] = {
 
 
 class OptimiserSettings(Frozen):
-    """One optimiser; `betas` are Adam's."""
+    """One optimiser."""
 
-    name: OptimiserName = "adam"
-    rate: float = Field(default=8e-4, gt=0)
-    betas: tuple[float, float] = (0.0, 0.99)
+    name: OptimiserName = Field(default="adam", description="adam, rmsprop or sgd.")
+    rate: float = Field(default=8e-4, gt=0, description="Learning rate.")
+    betas: tuple[float, float] = Field(default=(0.0, 0.99), description="Adam's betas.")
 
 
 class ScheduleSettings(Frozen):
-    """The factor on the learning rate: constant, or a linear or cosine fall to 0.
+    """The factor on the learning rates."""
 
-    hold: share of the run, 0..1, before the fall.
-    """
-
-    name: ScheduleName = "linear"
-    hold: float = Field(default=0.0, ge=0, lt=1)
+    name: ScheduleName = Field(
+        default="linear", description="constant, or a linear or cosine fall to 0."
+    )
+    hold: float = Field(default=0.0, ge=0, lt=1, description="Share of the run before the fall.")
 
 
 class GeneratorSettings(Frozen):
@@ -108,45 +107,51 @@ class GeneratorSettings(Frozen):
 
     Kinds that start from a row of the class itself (images): `inpainting` redraws a region,
     `super-resolution` a copy at 1 / `scale` of the side.
-
-    Parameters
-    ----------
-    network
-        Images: `default`, `dcgan`, `growing` (PGGAN) or `style` (StyleGAN).
-    skip_code
-        Modulate every block by the code as well as by the class (BigGAN).
-    style_mixing
-        Network `style`: share of training samples whose finer layers use another code.
-    code, embedding
-        Sizes of z and of a class embedding.
-    width, max_width
-        Images: channels at half the side, doubled towards the base up to the maximum. Tables:
-        `width` of both hidden layers.
-    extrapolation, reach
-        How the rows of an anchored sample are mixed (`networks.inputs`).
-    borrowed, lenders
-        Share of a class's samples that take their variation from `lenders` larger classes (half
-        that share in training). For `features`: share moved as two near rows of a lender differ.
-    neighbours
-        Tables: the second row is one of the so many nearest of the class.
-    scale
-        Of `super-resolution`.
     """
 
-    kind: GeneratorKind = "anchored"
-    network: Literal["default", "dcgan", "growing", "style"] = "default"
-    skip_code: bool = False
-    style_mixing: float = Field(default=0.9, ge=0, le=1)
-    code: int = Field(default=64, ge=2, le=1024)
-    embedding: int = Field(default=32, ge=1, le=1024)
-    width: int = Field(default=48, ge=1, le=1024)
-    max_width: int = Field(default=96, ge=1, le=2048)
-    extrapolation: float = Field(default=0.0, ge=0, le=2)
-    borrowed: float = Field(default=0.0, ge=0, le=1)
-    reach: float = Field(default=1.0, ge=0, le=2)
-    lenders: int = Field(default=2, ge=1, le=1000)
-    neighbours: int = Field(default=15, ge=1, le=1000)
-    scale: Literal[2, 4] = 2
+    kind: GeneratorKind = Field(default="anchored", description="What a sample starts from.")
+    network: Literal["default", "dcgan", "growing", "style"] = Field(
+        default="default", description="default, dcgan, growing (PGGAN) or style (StyleGAN)."
+    )
+    skip_code: bool = Field(
+        default=False,
+        description="Modulate every block by the code as well as by the class (BigGAN).",
+    )
+    style_mixing: float = Field(
+        default=0.9,
+        ge=0,
+        le=1,
+        description="Share of training samples whose finer layers use another code.",
+    )
+    code: int = Field(default=64, ge=2, le=1024, description="Numbers of the noise z.")
+    embedding: int = Field(default=32, ge=1, le=1024, description="Numbers of a class embedding.")
+    width: int = Field(
+        default=48,
+        ge=1,
+        le=1024,
+        description="Channels at half the side, doubled towards the base; or units of layers.",
+    )
+    max_width: int = Field(default=96, ge=1, le=2048, description="Most channels.")
+    extrapolation: float = Field(
+        default=0.0, ge=0, le=2, description="How far the mix of two rows goes beyond them."
+    )
+    borrowed: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of a class's samples that take their variation from larger classes "
+        "(half that share in training).",
+    )
+    reach: float = Field(
+        default=1.0, ge=0, le=2, description="How far a sample goes from its first row."
+    )
+    lenders: int = Field(
+        default=2, ge=1, le=1000, description="Larger classes that variation is taken from."
+    )
+    neighbours: int = Field(
+        default=15, ge=1, le=1000, description="The second row is one of so many nearest rows."
+    )
+    scale: Literal[2, 4] = Field(default=2, description="Side of a sample over that of its row.")
 
     @property
     def facts(self) -> KindFacts:
@@ -183,26 +188,29 @@ class GeneratorSettings(Frozen):
 
 
 class DiscriminatorSettings(Frozen):
-    """The discriminator and its layers.
+    """The discriminator and its layers."""
 
-    Parameters
-    ----------
-    network
-        Images: `default`, `dcgan` or `growing` (PGGAN).
-    condition
-        How D uses the class: `projection`; `concatenation` of an embedding with the input; `none`;
-        `auxiliary`, D also predicts the class; `classes`, D only predicts the class, and K logits l
-        are the verdict log sum e^l.
-    width, max_width
-        Channels at half the image side, doubled up to the maximum; or a table's hidden layers.
-    """
-
-    network: Literal["default", "dcgan", "growing"] = "default"
-    condition: Literal["projection", "concatenation", "none", "auxiliary", "classes"] = "projection"
-    width: int = Field(default=32, ge=1, le=1024)
-    max_width: int = Field(default=96, ge=1, le=2048)
-    spectral_norm: bool = True
-    minibatch_std: bool = False
+    network: Literal["default", "dcgan", "growing"] = Field(
+        default="default", description="default, dcgan or growing (PGGAN)."
+    )
+    condition: Literal["projection", "concatenation", "none", "auxiliary", "classes"] = Field(
+        default="projection",
+        description="How D sees the class: projection, concatenation, none; auxiliary, D predicts "
+        "it too; classes, D only predicts it.",
+    )
+    width: int = Field(
+        default=32,
+        ge=1,
+        le=1024,
+        description="Channels at half the side, doubled towards the base; or units of layers.",
+    )
+    max_width: int = Field(default=96, ge=1, le=2048, description="Most channels.")
+    spectral_norm: bool = Field(
+        default=True, description="Divide each weight by its largest singular value."
+    )
+    minibatch_std: bool = Field(
+        default=False, description="Show D the standard deviation over the batch."
+    )
 
     @property
     def tells_classes(self) -> bool:
@@ -211,143 +219,149 @@ class DiscriminatorSettings(Frozen):
 
 
 class ObjectiveSettings(Frozen):
-    """The objective; a weight of 0 switches its term off.
-
-    Parameters
-    ----------
-    loss
-        A name of `losses.adversarial.LOSSES`.
-    adversary
-        Weight of the adversarial term of G.
-    clip
-        Every weight of D stays within -clip..clip; 0 for no limit.
-    r1, r2, r1_every
-        gamma in gamma/2 E|grad s|^2 on reals and on fakes, at every k-th D step with k times the
-        weight.
-    gradient_penalty
-        lambda in lambda E(|grad s| - 1)^2 between reals and fakes.
-    drift
-        Weight of E s_r^2.
-    lecam
-        Weight of the regularisation of Tseng et al. 2021.
-    reconstruction, code_penalty, reconstruct_only
-        Anchored images: weights of the mean absolute error of decoded anchors and of E code^2;
-        share of the run before the adversary joins. Kinds that start from one row: weight of the
-        error to the known row, and the share of the run without the adversary.
-    feature_matching
-        Weight of the squared distance between D's mean features of reals and fakes, by class.
-    classes, fake_classes
-        Weight of the cross entropy of a D that predicts classes; whether an auxiliary D learns the
-        classes of fakes as well (ACGAN) or of reals only (StarGAN).
-    path_length
-        Weight of StyleGAN's path length, at every fourth G step with four times the weight.
-    cycle, identity
-        Weights of the mean absolute errors of a row drawn as another class and back, and of a row
-        drawn as its own class.
-    content, style
-        Weights of the squared errors of features and of their moments.
-    """
+    """The objective; a weight of 0 switches its term off."""
 
     loss: Literal[
         "hinge", "non-saturating", "minimax", "least-squares", "wasserstein", "relativistic"
-    ] = "hinge"
-    adversary: float = Field(default=1.0, ge=0)
-    clip: float = Field(default=0.0, ge=0)
-    r1: float = Field(default=0.0, ge=0)
-    r2: float = Field(default=0.0, ge=0)
-    r1_every: int = Field(default=16, ge=1)
-    gradient_penalty: float = Field(default=0.0, ge=0)
-    drift: float = Field(default=0.0, ge=0)
-    lecam: float = Field(default=0.0, ge=0)
-    reconstruction: float = Field(default=10.0, ge=0)
-    code_penalty: float = Field(default=1e-3, ge=0)
-    reconstruct_only: float = Field(default=0.16, ge=0, lt=1)
-    feature_matching: float = Field(default=0.0, ge=0)
-    classes: float = Field(default=1.0, ge=0)
-    fake_classes: bool = True
-    path_length: float = Field(default=0.0, ge=0)
-    cycle: float = Field(default=0.0, ge=0)
-    identity: float = Field(default=0.0, ge=0)
-    content: float = Field(default=0.0, ge=0)
-    style: float = Field(default=0.0, ge=0)
+    ] = Field(
+        default="hinge",
+        description="hinge, non-saturating, minimax, least-squares, wasserstein or relativistic.",
+    )
+    adversary: float = Field(default=1.0, ge=0, description="Weight of G's adversarial term.")
+    clip: float = Field(default=0.0, ge=0, description="D's weights stay within -clip..clip.")
+    r1: float = Field(default=0.0, ge=0, description="gamma in gamma/2 E|grad s|^2 on reals.")
+    r2: float = Field(default=0.0, ge=0, description="The same on fakes.")
+    r1_every: int = Field(
+        default=16, ge=1, description="r1 and r2 act every k-th D step, with k times the weight."
+    )
+    gradient_penalty: float = Field(
+        default=0.0, ge=0, description="lambda in lambda E(|grad s| - 1)^2 between reals and fakes."
+    )
+    drift: float = Field(default=0.0, ge=0, description="Weight of E s_r^2.")
+    lecam: float = Field(
+        default=0.0, ge=0, description="Weight of the regularisation of Tseng et al. 2021."
+    )
+    reconstruction: float = Field(
+        default=10.0, ge=0, description="Weight of the mean absolute error to the known row."
+    )
+    code_penalty: float = Field(default=1e-3, ge=0, description="Weight of E code^2.")
+    reconstruct_only: float = Field(
+        default=0.16, ge=0, lt=1, description="Share of the run before the adversary joins."
+    )
+    feature_matching: float = Field(
+        default=0.0,
+        ge=0,
+        description="Weight of the squared distance between D's mean features of reals and fakes.",
+    )
+    classes: float = Field(
+        default=1.0, ge=0, description="Weight of the cross entropy of a D that predicts classes."
+    )
+    fake_classes: bool = Field(
+        default=True,
+        description="Whether D learns the classes of fakes (ACGAN), or of reals only (StarGAN).",
+    )
+    path_length: float = Field(
+        default=0.0,
+        ge=0,
+        description="Weight of StyleGAN's path length, at every 4th G step four times.",
+    )
+    cycle: float = Field(
+        default=0.0, ge=0, description="Weight of the error of a row drawn as a class and back."
+    )
+    identity: float = Field(
+        default=0.0, ge=0, description="Weight of the error of a row drawn as its own class."
+    )
+    content: float = Field(default=0.0, ge=0, description="Weight of the error of features.")
+    style: float = Field(default=0.0, ge=0, description="Weight of the error of their moments.")
 
 
 class GameSettings(Frozen):
-    """How G and D meet in a step.
+    """How G and D meet in a step."""
 
-    Parameters
-    ----------
-    long_d_steps
-        D steps of the first 25 G steps and of every 500th (WGAN); 0 for the recipe's `d_steps`.
-    unrolled
-        G minimises through this many simulated steps of D (unrolled GAN).
-    balanced
-        D's learning rate falls while D is right more often than in .75 of the cases, and it makes 1
-        to 5 steps, fewer the more often it is right.
-    generators, discriminators
-        Numbers of networks, each against all of the other side (EGAN).
-    by_class
-        A pair of networks for every class, which sees no other class.
-    grow
-        Share of the run over which networks grow from the base to the full side (PGGAN).
-    pool
-        Past samples kept per class; D sees them in place of half of the new ones (CycleGAN).
-    """
-
-    long_d_steps: int = Field(default=0, ge=0, le=1000)
-    unrolled: int = Field(default=0, ge=0, le=20)
-    balanced: bool = False
-    generators: int = Field(default=1, ge=1, le=16)
-    discriminators: int = Field(default=1, ge=1, le=16)
-    by_class: bool = False
-    grow: float = Field(default=0.0, ge=0, lt=1)
-    pool: int = Field(default=0, ge=0, le=10_000)
+    long_d_steps: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="D steps of the first 25 G steps and of every 500th (WGAN).",
+    )
+    unrolled: int = Field(
+        default=0, ge=0, le=20, description="Simulated steps of D that G minimises through."
+    )
+    balanced: bool = Field(
+        default=False,
+        description="Slow D while it is right in more than 3 of 4 cases; 1 to 5 steps of D.",
+    )
+    generators: int = Field(
+        default=1, ge=1, le=16, description="Generators, each against every discriminator (EGAN)."
+    )
+    discriminators: int = Field(default=1, ge=1, le=16, description="Discriminators.")
+    by_class: bool = Field(
+        default=False, description="A pair of networks for every class, which sees no other class."
+    )
+    grow: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the run over which networks grow to the full side (PGGAN).",
+    )
+    pool: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Past samples kept per class; D sees them for half of the new ones (CycleGAN).",
+    )
 
 
 class AugmentSettings(Frozen):
-    """What D sees: shares of the side (translation) and of the value range (brightness)."""
+    """What is done to everything that D sees."""
 
-    translation: float = Field(default=0.125, ge=0, le=0.5)
-    brightness: float = Field(default=0.2, ge=0, le=1)
-    contrast: float = Field(default=0.2, ge=0, le=1)
-    flips: bool = False
-    initial_probability: float = Field(default=0.2, ge=0, le=1)
+    translation: float = Field(default=0.125, ge=0, le=0.5, description="Shift, share of the side.")
+    brightness: float = Field(default=0.2, ge=0, le=1, description="Shift, share of the range.")
+    contrast: float = Field(default=0.2, ge=0, le=1, description="Change of the contrast.")
+    flips: bool = Field(default=False, description="Whether a mirror image has the same label.")
+    initial_probability: float = Field(
+        default=0.2, ge=0, le=1, description="Share of batches at the start; it adapts."
+    )
 
 
 class SelectionSettings(Frozen):
-    """Which candidates of an image generator are accepted; 0 switches a criterion off.
+    """Which candidates of an image generator are accepted; 0 switches a criterion off."""
 
-    Parameters
-    ----------
-    label, label_least
-        p(class | image) of classifiers must reach this quantile of unseen real rows of the class,
-        and at least `label_least`.
-    outlier, copy_guard
-        Not farther from the training rows of the class than this quantile of unseen real rows; not
-        nearer than this quantile (free generators only).
-    logit
-        Share of the candidates that is dropped: those with the lowest logits of D.
-    candidates
-        Drawn per class to set thresholds, in whole blocks; fewer with many classes.
-    """
-
-    label: float = Field(default=0.05, ge=0, le=1)
-    label_least: float = Field(default=0.01, ge=0, le=1)
-    outlier: float = Field(default=0.99, ge=0, le=1)
-    copy_guard: float = Field(default=0.01, ge=0, lt=1)
-    logit: float = Field(default=0.05, ge=0, lt=1)
-    candidates: int = Field(default=256, ge=64, le=65_536)
+    label: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="p(class | image) reaches this quantile of unseen real rows of the class.",
+    )
+    label_least: float = Field(default=0.01, ge=0, le=1, description="And at least this.")
+    outlier: float = Field(
+        default=0.99,
+        ge=0,
+        le=1,
+        description="Not farther from the training rows than this quantile of unseen real rows.",
+    )
+    copy_guard: float = Field(
+        default=0.01, ge=0, lt=1, description="Not nearer than this quantile (free generators)."
+    )
+    logit: float = Field(
+        default=0.05, ge=0, lt=1, description="Share of candidates dropped by the logits of D."
+    )
+    candidates: int = Field(
+        default=256, ge=64, le=65_536, description="Drawn per class to set the thresholds."
+    )
 
 
 class Recipe(Frozen):
-    """A way to train, as names and numbers.
+    """A way to train, as names and numbers."""
 
-    data: the kind of data. steps: generator steps. label_power: tau in q_c ~ n_c^tau, the share of
-    a class in a batch.
-    """
-
-    name: str = "custom"
-    data: DataKind = "image"
+    name: str = Field(default="custom", description="The name in models and results.")
+    data: DataKind = Field(default="image", description="image or table.")
+    steps: int = Field(default=4000, ge=1, description="Generator steps.")
+    d_steps: int = Field(default=1, ge=1, le=100, description="D steps for each G step.")
+    batch: int = Field(default=64, ge=4, le=1 << 20, description="Rows of a batch, an even number.")
+    label_power: float = Field(
+        default=0.5, ge=0, le=1, description="tau in q_c ~ n_c^tau, a class's share of a batch."
+    )
     generator: GeneratorSettings = GeneratorSettings()
     discriminator: DiscriminatorSettings = DiscriminatorSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
@@ -357,10 +371,6 @@ class Recipe(Frozen):
     schedule: ScheduleSettings = ScheduleSettings()
     augment: AugmentSettings = AugmentSettings()
     selection: SelectionSettings = SelectionSettings()
-    steps: int = Field(default=4000, ge=1)
-    d_steps: int = Field(default=1, ge=1, le=100)
-    batch: int = Field(default=64, ge=4, le=1 << 20)
-    label_power: float = Field(default=0.5, ge=0, le=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

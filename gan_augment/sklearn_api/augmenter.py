@@ -259,10 +259,10 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         try:
             if parsed.data.kind.tabular:
                 gan = TabularGAN(**settings)
-                gan.fit(parsed.data, context, schema=parsed.schema)
+                gan.fit(parsed.data, run=context, schema=parsed.schema)
             else:
                 gan = ImageGAN(**settings, selection=options.selection)
-                gan.fit(parsed.data, context)
+                gan.fit(parsed.data, run=context)
         except DivergedError as error:
             if not hasattr(gan, "classes_"):
                 raise
@@ -278,6 +278,11 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             self.__dict__.pop("feature_names_in_", None)
         else:
             validate_data(self, X=rows, reset=True, skip_check_array=True)
+
+    def _html_repr(self) -> str:
+        """Show scikit-learn's diagram, and rows of the fitted GAN under it."""
+        shown = getattr(getattr(self, "generator_", None), "_repr_html_", str)
+        return str(super()._html_repr()) + shown()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

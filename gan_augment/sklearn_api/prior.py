@@ -41,6 +41,16 @@ class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # 
                 setattr(self, name, getattr(estimator, name))
         return self
 
+    @property
+    def coef_(self) -> NDArray[Any]:
+        """The estimator's coefficients; absent where it has none."""
+        return np.asarray(self.estimator_.coef_)
+
+    @property
+    def feature_importances_(self) -> NDArray[np.float64]:
+        """The estimator's importances (D,); absent where it has none."""
+        return np.asarray(self.estimator_.feature_importances_)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         inner = get_tags(self.estimator)

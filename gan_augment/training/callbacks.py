@@ -121,14 +121,16 @@ class HistoryFile:
 
 
 class ProgressCallback:
-    """Shows losses, speed and score with the step, and rollbacks as warnings."""
+    """Shows losses, speed and score with the step, rollbacks as warnings; keeps all events."""
 
     def __init__(self, progress: Progress, unit: str = "images") -> None:
         self._progress, self._unit = progress, unit
         self._score = ""
+        self.events: list[dict[str, object]] = []
 
     def on_event(self, event: Event) -> None:
         """Show one event."""
+        self.events.append(dict(event))
         if event["event"] == "score":
             best = " (best)" if event["best"] else ""
             value = float(str(event["value"]))

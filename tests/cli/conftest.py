@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from PIL import Image
 
 COUNTS = {"common": 30, "rare": 6}
+PUBLISHED = Path(__file__).parents[2] / "docs" / "schema.json"
+SCHEMA = Draft202012Validator(json.loads(PUBLISHED.read_text(encoding="utf-8")))
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -47,10 +50,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def answer(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """Return the one JSON object of a successful command."""
+    """Return the one JSON object of a successful command, which is of the published schema."""
     assert run.returncode == 0, run.stderr
     values: dict[str, Any] = json.loads(run.stdout)
-    assert values["schema"] == 1
+    SCHEMA.validate(values)
     return values
 
 

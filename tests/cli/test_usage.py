@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -10,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+import gan_augment
 from gan_augment.commands.fit import plan_fit
 from gan_augment.errors import NoRareClassError, UsageError
+from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.options import FitOptions, TopUp
 from gan_augment_cli import options
 from gan_augment_cli.app import FUNCTIONS, Commands, app
-from tests.cli.conftest import answer, write_images
+from tests.cli.conftest import SCHEMA, answer, write_images
 
 TABLE = ("--target", "kind")
 FIT, EVALUATE = ("fit", "PHOTOS"), ("evaluate", "CELLS", *TABLE)
@@ -86,6 +90,7 @@ def test_the_shell_can_complete(command, monkeypatch):
     [
         (("ft", "PHOTOS"), 2, "fit"),
         ((*FIT, "--step", "3"), 2, "--steps"),
+        ((*FIT, "--steps", "0"), 2, "--steps 0: expected"),
         ((*FIT, "--budget", "10"), 2, "--budget '10'"),
         ((*FIT, "--image-size", "32x"), 2, "HEIGHTxWIDTH"),
         ((*FIT, "--threads", "9999"), 2, "--threads 9999"),
@@ -125,7 +130,7 @@ def test_the_shell_can_complete(command, monkeypatch):
         ((*EVALUATE, "--time", "shape"), 3, "cannot order rows in time"),
         ((*EVALUATE, "--learner", "forrest"), 2, "forest"),
         ((*EVALUATE, "--arms", "smot"), 2, "Did you mean 'smote'"),
-        ((*EVALUATE, "--updates", "10"), 2, "updates"),
+        ((*EVALUATE, "--updates", "10"), 2, "--updates 10"),
         ((*EVALUATE, "--resume"), 2, "--resume"),
         ((*EVALUATE, "--resume", "--out", "rep"), 2, "journal"),
     ],
@@ -152,6 +157,28 @@ def test_an_error_names_the_option_here_and_the_argument_in_python(command, tmp_
     with pytest.raises(NoRareClassError, match="classes='all'") as caught:
         plan_fit(data)
     assert "--" not in str(caught.value)
+
+
+def test_messages_name_an_argument_only_behind_its_option():
+    fields = {*FitOptions.model_fields, *TopUp.model_fields, *EvaluationOptions.model_fields}
+    argument = re.compile(rf"(?<![\w(])({'|'.join(fields)})=")
+    of_python = {"sklearn_api", "torch_api", "metrics", "losses", "augment"}
+    library = Path(gan_augment.__file__).parent
+    for path in library.rglob("*.py"):
+        raised = (
+            text.value
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            for text in ast.walk(node if isinstance(node, ast.Raise) else ast.Pass())
+            if isinstance(text, ast.Constant) and isinstance(text.value, str)
+        )
+        if not of_python & {*path.relative_to(library).parts}:
+            assert [text for text in raised if argument.search(text)] == [], path
+
+
+def test_the_published_schema_knows_every_command_and_refuses_what_lacks_a_field():
+    assert set(SCHEMA.schema["properties"]["command"]["enum"]) == set(FUNCTIONS)
+    for name in FUNCTIONS:
+        assert not SCHEMA.is_valid({"schema": 1, "command": name, "x": []}), name
 
 
 def test_an_error_is_one_json_object_too(command, photos):

@@ -19,6 +19,7 @@ from gan_augment.evaluation import runner
 from gan_augment.evaluation.options import ARMS, ON_TOP, RIVALS
 from gan_augment.evaluation.plan import Plan, prepare
 from gan_augment.evaluation.runner import JOURNAL, evaluate, judge_arm
+from gan_augment.progress import Progress
 from gan_augment.storage.journal import Journal
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
 
@@ -141,15 +142,30 @@ def test_every_method_of_the_cnn_is_an_arm_of_images() -> None:
 # the plan and its budget
 
 
-def test_the_plan_counts_the_fits_that_the_journal_tells(tmp_path: Path) -> None:
-    asked, plans = changed(SHORT, generator=None, arms="smote"), []
-    evaluate(table(), asked, out=tmp_path / "out", on_plan=plans.append)
+class OnDisk(Progress):
+    """Counts the generators below a folder whenever a fit ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.most = folder, 0
+
+    def advance(self, done: int, text: str = "") -> None:
+        self.most = max(self.most, len(list(self.folder.rglob("*.safetensors"))))
+
+
+def test_the_plan_counts_the_fits_and_a_generator_is_deleted_after_its_split(
+    tmp_path: Path,
+) -> None:
+    asked, plans = changed(SHORT, generator=None, arms="smote", repeats=2), []
+    on_disk = OnDisk(tmp_path)
+    evaluate(table(), asked, out=tmp_path / "out", on_plan=plans.append, progress=on_disk)
+    assert on_disk.most == 2, "those of a repeat"
+    assert not list(tmp_path.rglob("*.safetensors"))
     journal = Journal(tmp_path / "out" / JOURNAL)
     journal.read()
     kinds = [one["kind"] for one in journal.lines()]
     expected = {"generators": kinds.count("generator"), "learners": kinds.count("arm")}
-    assert plans[0].fits == expected == {"generators": 2, "learners": 6}
-    assert plans[0].lines()[0].startswith("plan: 2 folds x 1; 2 generator fits")
+    assert plans[0].fits == expected == {"generators": 4, "learners": 12}
+    assert plans[0].lines()[0].startswith("plan: 2 folds x 2; 4 generator fits")
     assert json.loads(json.dumps(plans[0].to_dict()))["arms"] == ["none", "smote", "gan"]
 
 

@@ -210,8 +210,7 @@ def check_kills(
     kept.read()
     once = (home / "rep" / "journal.jsonl").read_bytes().count(b"\n")
     assert once == 1 + len(list(kept.lines())), "something was done twice"
-    models = [{p.name for p in (home / out / "models").iterdir()} for out in ("rep", "whole")]
-    assert models[0] == models[1]
+    assert not any((home / out / "models").exists() for out in ("rep", "whole"))
     return kills
 
 

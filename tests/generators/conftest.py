@@ -102,7 +102,7 @@ def table() -> ReadTable:
 @pytest.fixture(scope="session")
 def table_gan(table: ReadTable) -> TabularGAN:
     return TabularGAN(steps=6, device="cpu", threads=1).fit(
-        table.table, RunContext(), schema=table.schema
+        table.table, run=RunContext(), schema=table.schema
     )
 
 
@@ -131,6 +131,6 @@ def fit_table():
 
     def fit(read: ReadTable, **settings) -> TabularGAN:
         settings = {"steps": 3, "device": "cpu", "threads": 1, **settings}
-        return TabularGAN(**settings).fit(read.table, RunContext(), schema=read.schema)
+        return TabularGAN(**settings).fit(read.table, run=RunContext(), schema=read.schema)
 
     return fit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 import random
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from gan_augment import ImageGAN, TabularGAN
+from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import (
     DataError,
     ModelFileError,
@@ -24,6 +26,7 @@ from gan_augment.errors import (
     UsageError,
 )
 from gan_augment.generators import gan as gan_module
+from gan_augment.generators.baselines import Repeats
 from gan_augment.generators.generator import RunContext, checked_counts
 from gan_augment.kinds.kind import Labelled
 from gan_augment.training.callbacks import StopFlag, StopRequested
@@ -88,6 +91,48 @@ def global_states() -> tuple[bytes, bytes, object]:
 # counts, labels, sequences
 
 
+def test_arrays_and_frames_are_fitted_with_their_labels_and_a_number_means_the_rare_classes(
+    toy, small_table
+):
+    table = small_table({"many": 40, "few": 6}).table
+    labelled = table.frame.assign(state=[table.names[label] for label in table.labels])
+    images, tables = ImageGAN(steps=1, selection=False, threads=1), TabularGAN(threads=1)
+    for gan, X, given, expected in (
+        (images, toy.pixels, {"y": toy.labels}, {"0": 0, "1": 3, "2": 3}),
+        (tables, table.frame, {"y": table.labels == 0}, {"False": 0, "True": 3}),
+        (tables, labelled, {"target": "state"}, {"few": 3, "many": 0}),
+        (tables, read_frame(labelled, "state"), {}, {"few": 3, "many": 0}),
+        (Repeats(), toy, {}, {"good": 0, "bad": 3, "ugly": 3}),
+    ):
+        assert gan.fit(X, **given).sample(3).counts == expected
+    with pytest.raises(UsageError, match="learns tables"):
+        tables.fit(toy)
+
+
+def test_a_generator_and_its_rows_are_told_in_a_line_and_shown_in_a_notebook(case):
+    new = case.new(recipe="anchored", steps=3)
+    assert (
+        f"{new!r}"
+        == f"<{case.kind.__name__}, not fitted: recipe anchored, 3 steps, classes 'rare'>"
+    )
+    names = list(case.gan.classes_)
+    assert f"fitted: recipe anchored, {case.gan.steps_} steps, {names[0]} (" in repr(case.gan)
+    made = case.gan.sample(2)
+    assert f"{names[1]} (2)" in repr(made)
+    assert len(repr(made)) < 200
+    for shown in (case.gan._repr_html_(), made._repr_html_()):
+        assert f"<th>{names[1]}</th>" in shown
+        assert len(shown) < 40_000
+
+
+def test_the_history_of_a_fit_is_a_list_of_flat_events(case):
+    history = case.new(steps=21, recipe="anchored").fit(case.data, run=RunContext()).history_
+    steps = [event for event in history if event["event"] == "step"]
+    assert [event["step"] for event in steps] == sorted({event["step"] for event in steps})
+    assert all(math.isfinite(event["g_loss"]) for event in steps)
+    assert (case.kind is ImageGAN) == any(event["event"] == "score" for event in history)
+
+
 @pytest.mark.parametrize("n", [0, 1, 65, 1_025])
 def test_the_requested_labels_come_back_in_order_at_any_count(case, n):
     third, second, first = names = [list(case.gan.classes_)[i] for i in (2, 1, 0)]
@@ -133,7 +178,7 @@ def test_the_same_fit_gives_the_same_bytes_and_changes_nothing_of_the_caller(cas
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        again = case.new(steps=case.gan.steps_).fit(case.data, RunContext())
+        again = case.new(steps=case.gan.steps_).fit(case.data, run=RunContext())
         assert drawn(again) == drawn(case.gan)
         assert torch.get_num_threads() == 2
     finally:
@@ -149,9 +194,9 @@ def test_a_budget_becomes_steps_that_repeat_the_run(case, monkeypatch):
     monkeypatch.setattr(gan_module, "step_seconds", lambda *_: 0.03)  # about 100 steps in 6 s
     data, steps = case.make({"many": 40, "few": 12}), []
     gan = case.new(steps=None, budget=6.0, recipe="anchored")
-    gan.fit(data, RunContext(on_steps=lambda n, _: steps.append(n)))
+    gan.fit(data, run=RunContext(on_steps=lambda n, _: steps.append(n)))
     assert steps == [gan.steps_]
-    assert drawn(case.new(steps=gan.steps_).fit(data, RunContext())) == drawn(gan)
+    assert drawn(case.new(steps=gan.steps_).fit(data, run=RunContext())) == drawn(gan)
 
 
 class StopAt:
@@ -168,18 +213,18 @@ class StopAt:
 @pytest.mark.slow
 def test_a_run_resumed_after_a_stop_ends_as_an_undisturbed_one(case, tmp_path):
     data, checkpoint = case.make({"many": 60, "few": 12}), tmp_path / "checkpoint"
-    whole, stopping = case.new(steps=45).fit(data, RunContext()), StopAt(20)
+    whole, stopping = case.new(steps=45).fit(data, run=RunContext()), StopAt(20)
     with pytest.raises(StopRequested):
         case.new(steps=45, callbacks=[stopping]).fit(
-            data, RunContext(checkpoint=checkpoint, stop=stopping.flag)
+            data, run=RunContext(checkpoint=checkpoint, stop=stopping.flag)
         )
     assert 20 <= saved_step(checkpoint) < 45
     resume = RunContext(checkpoint=checkpoint, resume=True)
-    resumed = case.new(steps=45).fit(data, resume)
+    resumed = case.new(steps=45).fit(data, run=resume)
     assert resumed.meta_ == whole.meta_
     assert drawn(resumed) == drawn(whole)
     with pytest.raises(ResumeMismatchError, match="data"):
-        case.new(steps=45).fit(case.make({"many": 61, "few": 12}), resume)
+        case.new(steps=45).fit(case.make({"many": 61, "few": 12}), run=resume)
 
 
 @pytest.mark.slow
@@ -193,7 +238,7 @@ def test_a_stop_requested_before_training_is_not_trained_away(case):
 
     gan, data = case.new(callbacks=[Callback()]), case.make({"many": 30, "few": 5})
     with pytest.raises(StopRequested):
-        gan.fit(data, RunContext(stop=flag))
+        gan.fit(data, run=RunContext(stop=flag))
     assert not [event for event in events if event["event"] == "step" and event["step"] > 1]
 
 
@@ -262,7 +307,7 @@ SETTINGS_REFUSED = [
     ({"steps": -3}, UsageError, "steps"),
     ({"steps": 1.5}, UsageError, "steps"),
     ({"budget": 0}, UsageError, "budget"),
-    ({"recipe": "ancored"}, UsageError, "anchored"),
+    ({"recipe": "wgangp"}, UsageError, "Did you mean 'wgan-gp'"),
     ({"classes": ["fwe"]}, UnknownClassError, "few"),
 ]
 
@@ -284,6 +329,10 @@ def test_a_budget_of_few_steps_is_refused_before_training(case):
 
 
 CALLS_REFUSED = [
+    (lambda gan, data: gan.sample("bad"), UsageError, "rows for each rare class"),
+    (lambda gan, data: gan.sample(True), UsageError, "rows for each rare class"),
+    (lambda gan, data: replace(gan).fit(data, data.labels), UsageError, "leave y"),
+    (lambda gan, data: replace(gan).fit(data.rows), UsageError, "target|labels"),
     (lambda gan, data: gan.sample({"x": 1}), UnknownClassError, "x"),
     (lambda gan, data: gan.sample({list(gan.classes_)[1]: -1}), UsageError, "-1"),
     (lambda gan, data: gan.rows("x", 0, 1), UnknownClassError, "x"),

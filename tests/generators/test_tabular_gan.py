@@ -122,7 +122,7 @@ def test_ids_are_not_invented_without_a_warning():
 
 @pytest.mark.parametrize("recipe", ["gaussian", "anchored"])
 def test_a_lone_row_is_repeated(recipe, table):
-    gan = TabularGAN(recipe=recipe, steps=0, threads=1).fit(table.table, RunContext())
+    gan = TabularGAN(recipe=recipe, steps=0, threads=1).fit(table.table, run=RunContext())
     (row,) = np.flatnonzero(table.table.labels == table.table.names.index("alone"))
     own = table.table.frame.iloc[[row] * 20].reset_index(drop=True).drop(columns=IDS)
     made = gan.sample({"alone": 20}).frame.drop(columns=IDS)
@@ -130,7 +130,7 @@ def test_a_lone_row_is_repeated(recipe, table):
 
 
 def test_five_rows_are_varied_with_their_levels_kept(table):
-    gan = TabularGAN(threads=1).fit(table.table, RunContext(), schema=table.schema)
+    gan = TabularGAN(threads=1).fit(table.table, run=RunContext(), schema=table.schema)
     own = table.table.frame[table.table.labels == table.table.names.index("odd")]
     made = gan.sample({"odd": 400}).frame
     rows = {tuple(row) for row in own[["text", "flag", "many", "graded"]].to_numpy()}

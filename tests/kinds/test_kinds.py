@@ -94,7 +94,7 @@ def test_the_fingerprint_notices_every_change(kind):
         frames = (FRAME.rename(columns={"whole": "part"}), FRAME.astype({"whole": "int16"}))
         changes += [replace(data, rows=rows) for rows in (*frames, FRAME[FRAME.columns[::-1]])]
         assert kind.sha256(replace(data, rows=FRAME.reset_index(drop=True))) == kind.sha256(data)
-    hashes = [kind.sha256(one) for one in changes] + [kind.sha256(data, data)]
+    hashes = [kind.sha256(one) for one in changes]
     assert len(set(hashes)) == len(hashes)
     assert kind.sha256(data_of(kind)) == hashes[0]
 

@@ -171,7 +171,7 @@ def test_the_interval_of_a_proportion_agrees_with_scipy(hits: int, of: int) -> N
 
 ROW, PAIR, WIDE = [[1.0]], [[1.0], [2.0]], [[1.0, 2.0]] * 4
 REFUSED: tuple[tuple[type[Exception], str, Callable[[], object]], ...] = (
-    (DataError, "N >= 2", lambda: metrics.frechet_distance(ROW, PAIR)),
+    (DataError, "N >= 2", lambda: metrics.mean_pairwise_distance(ROW)),
     (DataError, "expected", lambda: metrics.kernel_distance([1.0, 2.0], PAIR)),
     (DataError, "not finite", lambda: metrics.density([[np.inf], [1.0]], PAIR)),
     (DataError, "not finite", lambda: diagnose(REAL, MADE, HELD * np.nan)),

@@ -178,7 +178,7 @@ def check_learning(frame: pd.DataFrame, y: list[Any], recipe: str, steps: int) -
         read = read_frame(frame, y=y)
         rare = [min(read.table.counts, key=lambda name: read.table.counts[name])]
         gan = TabularGAN(recipe=recipe, classes=rare, steps=steps, device="cpu", threads=1)
-        gan.fit(read.table, RunContext(), schema=read.schema)
+        gan.fit(read.table, run=RunContext(), schema=read.schema)
         new = gan.sample(dict.fromkeys(gan.classes_, 7))
     except GanAugmentError as error:
         return type(error).__name__

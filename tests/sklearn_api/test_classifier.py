@@ -21,6 +21,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from gan_augment import AugmentedClassifier, TabularGAN
 from gan_augment.errors import UsageError
@@ -39,6 +40,18 @@ def test_real_rows_come_first_and_the_classes_are_balanced(blobs, quick, recorde
     for method in ("predict", "predict_proba", "decision_function"):
         own = getattr(model.estimator_, method)
         assert (getattr(model, method)(X) == own(X)).all(), "predicting adds nothing"
+
+
+def test_coefficients_and_importances_are_those_of_the_estimator(blobs, quick):
+    linear = AugmentedClassifier(
+        LogisticRegression(), quick(source="repeats"), decision="corrected"
+    )
+    tree = AugmentedClassifier(DecisionTreeClassifier(), quick(source="repeats"))
+    assert not hasattr(linear, "coef_")
+    linear, tree = linear.fit(*blobs), tree.fit(*blobs)
+    assert linear.coef_.tolist() == linear.estimator_.estimator_.coef_.tolist()
+    assert tree.feature_importances_.sum() == pytest.approx(1)
+    assert not hasattr(tree, "coef_")
 
 
 @pytest.mark.parametrize("inner", [False, True], ids=["alone", "last in a pipeline"])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,16 @@ import numpy as np
 import pytest
 
 from gan_augment.errors import UsageError
-from gan_augment.recipes import ABOUT, RECIPES, Recipe, resolve_recipe
-from gan_augment.settings import to_toml
-from gan_augment.training.loop import Run
+from gan_augment.recipes import (
+    ABOUT,
+    RECIPES,
+    Recipe,
+    commented_toml,
+    read_settings,
+    resolve_recipe,
+)
+from gan_augment.settings import Frozen, to_toml
+from gan_augment.training.loop import Run, train
 from gan_augment.training.parts import row_unit, state_arrays
 from tests.training.test_loop import resumed
 from tests.training.toy_runs import image_run, small, table_run
@@ -42,6 +52,34 @@ def test_a_recipe_is_valid_and_described_and_its_file_gives_the_same(data, name,
     file = tmp_path / "mine.toml"
     file.write_text(to_toml(values))
     assert resolve_recipe(str(file), data) == recipe
+
+
+@pytest.mark.parametrize(("data", "name"), TRAINED)
+def test_a_printed_recipe_holds_the_settings_that_training_reads(data, name, monkeypatch):
+    recipe, seen, get = RECIPES[data][name], set(), Frozen.__getattribute__
+    printed = read_settings(recipe)
+    again = Recipe.checked(tomllib.loads("\n".join(commented_toml(recipe))), name)
+    assert read_settings(again) == printed
+
+    def reading(self: Frozen, key: str) -> Any:
+        checking = Path(sys._getframe(1).f_code.co_filename).parent.name == "recipes"
+        if key in type(self).model_fields and not checking:
+            seen.add((type(self), key))
+        return get(self, key)
+
+    monkeypatch.setattr(Frozen, "__getattribute__", reading)
+    train(replace(toy(data, name, batch=recipe.batch), steps=2))
+    monkeypatch.undo()
+    parts = {part: type(value) for part, value in recipe if isinstance(value, Frozen)}
+    elsewhere = {"selection", "generator.lenders", "generator.neighbours"}  # of sampling
+    for path, value in printed.items():
+        part, _, key = path.rpartition(".")
+        if part and not {part, path} & elsewhere:
+            assert (parts[part], key) in seen, f"{path} = {value} is printed and not read"
+    for part, of in parts.items():
+        for key, value in getattr(recipe, part):
+            if (of, key) in seen and value != of.model_fields[key].default:
+                assert f"{part}.{key}" in printed, f"{part}.{key} is read and not printed"
 
 
 def test_the_costs_of_recipes_are_those_that_the_benchmark_measured():
@@ -84,7 +122,8 @@ REFUSED = [
     ({"objective": {"gradient_penalty": 10.0}}, "spectral_norm"),
     ({"objective": {"clip": 0.01}}, "spectral_norm"),
     ({"objective": {"loss": "wasserstein"}, "discriminator": OF_D}, "wasserstein"),
-    ({"objective": {"loss": "wasserstien"}}, "wasserstien"),
+    ({"objective": {"loss": "wasserstien"}}, "Did you mean 'wasserstein'"),
+    ({"objective": {"loss": "wgan"}}, "Did you mean 'wasserstein'"),
     ({"objective": {"r1": 1.0}, "discriminator": {"network": "dcgan"}}, "batch norm"),
     ({"generator": {"network": "dcgna"}}, "dcgna"),
     ({"discriminator": {"network": "style"}}, "style"),

@@ -46,14 +46,14 @@ def recipes(
 
     Each line holds a recipe's name, the cost of a step relative to anchored, its use, its source.
     """
-    from gan_augment.recipes import ABOUT, RECIPES, resolve_recipe
-    from gan_augment.settings import to_toml
+    from gan_augment.recipes import ABOUT, RECIPES, commented_toml, resolve_recipe
 
     if name is not None:
-        settings = resolve_recipe(name, data).model_dump(mode="json")
-        outcome.show(ctx, settings, to_toml(settings).splitlines())
+        recipe = resolve_recipe(name, data)
+        outcome.show(ctx, recipe.model_dump(mode="json"), commented_toml(recipe))
         return
-    width, values, lines = max(map(len, RECIPES[data])), dict[str, Any](), list[str]()
+    width, values = max(map(len, RECIPES[data])), dict[str, Any]()
+    lines = [f"{'recipe':<{width}}   cost  use (source); cost: time of a step against anchored"]
     for one in RECIPES[data]:
         about, cost = ABOUT[one], getattr(ABOUT[one], data)
         values[one] = {"good_for": about.good_for, "source": about.source, "cost": cost}

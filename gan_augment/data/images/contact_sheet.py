@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import importlib.util
 import math
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from gan_augment.data.images.png_folder import PNG_CHANNELS, png_bytes
 
 TILE_PX = 48
 GAP_PX, MARGIN_PX, GUTTER_PX, HEADER_PX, STRIP_GAP_PX, CLASS_GAP_PX = 2, 16, 76, 26, 6, 16
@@ -106,6 +109,19 @@ def as_pictures(pixels: NDArray[Any]) -> NDArray[np.uint8]:
             draw.line(list(zip(x, y_px[:, channel].tolist(), strict=True)), colour)
         pictures[row] = np.asarray(picture)
     return pictures
+
+
+def strip_png(pixels: NDArray[Any], *, synthetic: bool = False) -> str:
+    """Return images (n, H, W, C) in a row as a PNG in base64; signals as their waves.
+
+    Images with other than 1, 3 or 4 channels show the first channel.
+    """
+    pixels = as_pictures(pixels)
+    if pixels.shape[3] not in PNG_CHANNELS:
+        pixels = pixels[..., :1]
+    gap = ((0, 0), (0, 0), (0, 1), (0, 0))  # one white column after each image
+    padded = np.pad(pixels, gap, constant_values=255)
+    return base64.b64encode(png_bytes(np.concatenate(padded, axis=1), synthetic=synthetic)).decode()
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

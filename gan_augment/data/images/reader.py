@@ -5,7 +5,7 @@ Every file is decoded once, by threads, and resized to the model's size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ class ReadImages:
     """Labelled images at the model's size, the scan of the files, and notes for people."""
 
     data: Labelled
-    scan: Scan
+    scan: Scan = field(repr=False)
     notes: tuple[str, ...]
 
 

@@ -48,6 +48,10 @@ class ReadTable:
         """Return the table, under the name that all kinds of data share."""
         return self.table
 
+    def __repr__(self) -> str:
+        target = f", target {str(self.schema.target.name)!r}" if self.schema.target else ""
+        return f"<ReadTable{target}: {self.table!r}>"
+
 
 def read_frame(
     x: Any,
