@@ -64,6 +64,8 @@ from gan_augment.training.loop import Run, train
 from gan_augment.training.parts import Arrays, Parts, load_network, new_state, row_unit
 
 SavedArrays = Mapping[str, NDArray[np.generic]]
+RANKS_OWN = ("callbacks", "device", "threads")
+"""Settings that may differ between the ranks of a joint fit."""
 SHOWN = 8
 """Classes, and rows of each, that a notebook shows."""
 PROBE_S = 2.0
@@ -129,8 +131,7 @@ class GAN(ABC):
         y, target
             Labels (N,), or the column of a table that holds them, where X does not.
         schema, run
-            The columns of a table, inferred if None; checkpoint, progress and what else surrounds
-            the fit.
+            The columns of a table, inferred if None; what surrounds the fit.
 
         Raises
         ------
@@ -145,14 +146,12 @@ class GAN(ABC):
             warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
         run, seed, recipe = run or RunContext(), checked_seed(self.random_state), self._recipe()
         sha256 = run.fingerprint or data.kind.sha256(data)
-        own = dict.fromkeys(("callbacks", "device", "threads"))  # may differ between ranks
-        settings, precision = recipe.model_dump(mode="json"), self._compute(data).precision
-        own |= {"recipe": settings, "precision": precision}
-        ranks.agree(data=sha256, settings=self.get_params() | own)
+        settings = self.get_params() | {"recipe": recipe.model_dump(mode="json")}
+        settings |= {"precision": self._compute(data).precision}
+        ranks.agree(data=sha256, settings=settings | dict.fromkeys(RANKS_OWN))
         problem = self._problem(data, schema)
         scorer, steps = self._planned(problem, run, ranks)
-        watch = ProgressCallback(run.progress, data.kind.unit)
-        self.history_ = watch.events
+        self.history_ = (watch := ProgressCallback(run.progress, data.kind.unit)).events
         training = Run(
             parts=problem.parts,
             batches=problem.batches,

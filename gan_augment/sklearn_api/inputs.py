@@ -140,7 +140,16 @@ def read_input(x: Any, y: Any, augmenter: Any) -> ParsedInput:
         )
     x, y = plain_container(x), plain_container(y)
     dimensions, n = dimensions_of(x)
-    _check_rows(x, dimensions, n)
+    dtype = getattr(x, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind == "c":
+        raise DataError(f"Complex data not supported: X is {dtype}. Split it into two columns.")
+    if not n:
+        raise DataError("X has 0 sample(s) while a minimum of 1 is required.")
+    if dimensions not in (2, 3, 4):
+        raise DataError(
+            f"X has {dimensions} dimension(s); expected a table (N, columns) or images (N, H, W[, "
+            "C]). Reshape your data: X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
+        )
     target, labels, y = _read_labels(y, n)
     shape = augmenter.image_shape
     if augmenter.kind == SIGNAL.name:
@@ -207,19 +216,6 @@ def categorical_overrides(features: ArrayLike | str | None, frame: pd.DataFrame)
 def is_dataset(x: Any) -> bool:
     """Return whether x is a torch Dataset or DataLoader; torch is not imported to find out."""
     return any(one.__module__.startswith("torch.utils.data") for one in type(x).__mro__)
-
-
-def _check_rows(x: Any, dimensions: int, n: int) -> None:
-    dtype = getattr(x, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.kind == "c":
-        raise DataError(f"Complex data not supported: X is {dtype}. Split it into two columns.")
-    if not n:
-        raise DataError("X has 0 sample(s) while a minimum of 1 is required.")
-    if dimensions not in (2, 3, 4):
-        raise DataError(
-            f"X has {dimensions} dimension(s); expected a table (N, columns) or images (N, H, W[, "
-            "C]). Reshape your data: X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
-        )
 
 
 def _read_labels(y: Any, n: int) -> tuple[ReadTarget, ClassLabels, Any]:

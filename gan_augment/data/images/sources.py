@@ -42,7 +42,20 @@ class Listing:
 
     def add(self, path: str, label: str, group: str = "") -> None:
         """List a file, or reject it if it must not be opened."""
-        if problem := _file_problem(self.root, path):
+        problem: str | None = None
+        try:
+            real = (self.root / path).resolve(strict=True)
+            if not real.is_relative_to(self.root):
+                problem = "it leads out of the folder"
+            elif not real.is_file():
+                problem = "it is not a regular file"
+        except FileNotFoundError:
+            problem = "there is no such file"
+        except (OSError, RuntimeError, ValueError) as error:  # link loops, forbidden folders, NUL
+            problem = getattr(error, "strerror", None) or str(error)
+        if _printable(path) != path or "\0" in path:
+            problem = "its name is not valid UTF-8"
+        if problem:
             self.rejected[_printable(path)] = (label, problem)
         else:
             self.files.append((path, label, group))
@@ -141,21 +154,6 @@ def _files_below(listing: Listing, ignored: Counter[str]) -> Iterator[str]:
                 ignored[_printable(suffix) or "no suffix"] += 1
 
 
-def _file_problem(root: Path, path: str) -> str | None:
-    """Return why the file at `path` below the resolved `root` must not be opened, or None."""
-    if _printable(path) != path or "\0" in path:
-        return "its name is not valid UTF-8"
-    try:
-        real = (root / path).resolve(strict=True)
-    except FileNotFoundError:
-        return "there is no such file"
-    except (OSError, RuntimeError) as error:  # link loops, forbidden folders, names too long
-        return getattr(error, "strerror", None) or str(error)
-    if not real.is_relative_to(root):
-        return "it leads out of the folder"
-    return None if real.is_file() else "it is not a regular file"
-
-
 def _printable(path: str) -> str:
     """Return the path with escapes for bytes that are not valid UTF-8."""
     return path.encode(errors="backslashreplace").decode()
@@ -176,7 +174,13 @@ def list_manifest(manifest: Path) -> Listing:
         text = read_regular(manifest, MOST_MANIFEST_BYTES).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True)
         names = reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-        _check_columns(manifest, names)
+        own = sorted(names)
+        if own not in (["label", "path"], ["group", "label", "path"], sorted(COLUMNS)):
+            listed = ", ".join(repr(name) for name in names[:12]) or "none"
+            raise UsageError(
+                f"{str(manifest)!r} has the columns {listed}. A list of images has the columns "
+                "path,label or path,label,group. A table needs --target COLUMN (target=)."
+            )
         rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise DataError(f"{str(manifest)!r} cannot be read: {error.strerror}") from None
@@ -205,18 +209,6 @@ def _group_by_source(rows: Sequence[dict[str, str]]) -> None:
         is_file = len(path.parts) > 1 or path.suffix.lower() in SUFFIXES
         is_id = is_file or re.fullmatch(r"row-[0-9]{6,}", source) is not None
         row["group"] = source if source in real or is_id else ""
-
-
-def _check_columns(manifest: Path, columns: list[str]) -> None:
-    """Raise UsageError unless these are the columns of a list of images."""
-    own = sorted(columns)
-    if own in (["label", "path"], ["group", "label", "path"]) or set(columns) == set(COLUMNS):
-        return
-    listed = ", ".join(repr(name) for name in columns[:12]) or "none"
-    raise UsageError(
-        f"{str(manifest)!r} has the columns {listed}. A list of images has the columns path,label "
-        "or path,label,group. A table needs --target COLUMN (target=)."
-    )
 
 
 def _add_row(listing: Listing, labels: dict[str, str], row: dict[str, str], where: str) -> None:

@@ -139,7 +139,14 @@ def restored(values: ArrayLike, column: Column) -> pd.Series:
         cells = pd.Series([*column.categories, *gap], dtype=dtype).take(array)
         return cells.reset_index(drop=True).rename(column.name)
     missing = np.isnan(array)
-    numbers = _rounded(np.where(missing, 0.0, array), column)
+    values, low, high = np.where(missing, 0.0, array), column.low or 0, column.high or 0
+    if column.decimals != 0 or isinstance(low, float) or isinstance(high, float):
+        near = values if column.decimals is None else np.round(values, column.decimals)
+        numbers = np.clip(near, low, high) + 0.0  # no -0.0
+    else:
+        low, high = low - column.origin, high - column.origin
+        whole = np.clip(np.rint(values), low, high).astype(np.int64)
+        numbers = np.clip(whole, low, high) + column.origin  # a float bound may be rounded outwards
     if column.unit is None:
         series = pd.Series(numbers).astype(dtype)
     else:
@@ -218,17 +225,6 @@ def with_new_ids(
         cells = _new_ids(column, like[column.name].dtype, origins, first)
         frame[column.name] = cells.set_axis(frame.index)
     return frame
-
-
-def _rounded(values: NDArray[np.float64], column: Column) -> NDArray[np.float64 | np.int64]:
-    """Round to the digits of the training data, within its range; integers become int64."""
-    low, high = column.low or 0, column.high or 0
-    if column.decimals != 0 or isinstance(low, float) or isinstance(high, float):
-        near = values if column.decimals is None else np.round(values, column.decimals)
-        return np.clip(near, low, high) + 0.0  # no -0.0
-    low, high = low - column.origin, high - column.origin
-    whole = np.clip(np.rint(values), low, high).astype(np.int64)
-    return np.clip(whole, low, high) + column.origin  # a float bound may be rounded outwards
 
 
 def _new_ids(column: Column, dtype: Any, origins: Sequence[str], first: int) -> pd.Series:
