@@ -126,11 +126,13 @@ def _unread(recipe: Recipe) -> set[str]:
     g, d, objective = recipe.generator, recipe.discriminator, recipe.objective
     facts, table, anchored = g.facts, recipe.data == "table", g.kind == "anchored"
     translator = g.from_rows and not (facts.styled or facts.lowered)
-    trained = "discriminator objective game generator_optimiser discriminator_optimiser schedule"
-    parts = dict.fromkeys([*trained.split(), "steps", "d_steps", "batch"], not g.trained)
-    images = dict.fromkeys(("augment", "selection", "discriminator.network"), table)
-    rules = {
-        "label_power": not g.trained,
+    of_training = "objective game generator_optimiser schedule steps batch label_power"
+    of_d = "discriminator discriminator_optimiser augment d_steps objective.loss"
+    rules = dict.fromkeys(of_training.split(), not g.trained)
+    rules |= dict.fromkeys(of_d.split(), not g.trained or facts.styled)  # no D judges styles
+    rules |= dict.fromkeys(("augment", "selection", "discriminator.network") if table else (), True)
+    rules |= {
+        "objective.adversary": facts.styled,
         "generator.network": table or g.from_rows,
         "generator.skip_code": table or g.network != "default",
         "generator.style_mixing": g.network != "style",
@@ -156,7 +158,7 @@ def _unread(recipe: Recipe) -> set[str]:
         "schedule.hold": recipe.schedule.name == "constant",
         "selection.copy_guard": not g.free,
     }
-    return {path for path, unread in {**parts, **images, **rules}.items() if unread}
+    return {path for path, unread in rules.items() if unread}
 
 
 def commented_toml(recipe: Recipe) -> list[str]:
