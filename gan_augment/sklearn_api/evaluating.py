@@ -101,7 +101,25 @@ def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:
 
 def _options(augmenter: Any, rows: ParsedInput, settings: dict[str, Any]) -> EvaluationOptions:
     """Return the options of the settings, which win over those of the augmenter."""
-    chosen, fit = _settings_of(augmenter, rows)
+    chosen: dict[str, Any] = {"generator": augmenter}
+    fit = {"classes": augmenter.classes} if hasattr(augmenter, "classes") else {}
+    if isinstance(augmenter, GANAugmenter):
+        of_fit, top_up = checked_options(augmenter)
+        if augmenter.source != "gan" or top_up.synthetic_share == 0:
+            raise UsageError(
+                f"nothing is generated with {augmenter!r}, and there is nothing to judge; repeats "
+                "and SMOTE are the arms 'oversample' and 'smote'"
+            )
+        strategy = augmenter.sampling_strategy
+        if isinstance(strategy, float | int) or (
+            isinstance(strategy, str) and strategy == "median"
+        ):
+            top_up = top_up.model_copy(update={"to": strategy})
+        added = rows_to_add(strategy, rows.labels, rows.data.labels)
+        names = ("recipe", "device", "precision", "steps", "budget", "selection", "flips")
+        fit = {name: getattr(of_fit, name) for name in names}
+        fit["classes"] = tuple(name for name, n in added.items() if n) or "rare"
+        chosen = {"top_up": top_up}
     own = set(FitOptions.model_fields) - set(EvaluationOptions.model_fields)
     fit |= {name: settings[name] for name in own & set(settings)}
     chosen |= {name: value for name, value in settings.items() if name not in own}
@@ -109,24 +127,3 @@ def _options(augmenter: Any, rows: ParsedInput, settings: dict[str, Any]) -> Eva
         fit["classes"] = tuple(map(str, np.ravel(fit["classes"])))
     fit.setdefault("columns", dict(rows.overrides))
     return EvaluationOptions.checked({**chosen, "fit": fit}, "evaluate")
-
-
-def _settings_of(augmenter: Any, rows: ParsedInput) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the settings of an augmenter for the evaluation and for its fits."""
-    if not isinstance(augmenter, GANAugmenter):
-        own = {"classes": augmenter.classes} if hasattr(augmenter, "classes") else {}
-        return {"generator": augmenter}, own
-    fit, top_up = checked_options(augmenter)
-    if augmenter.source != "gan" or top_up.synthetic_share == 0:
-        raise UsageError(
-            f"nothing is generated with {augmenter!r}, and there is nothing to judge; repeats and "
-            "SMOTE are the arms 'oversample' and 'smote'"
-        )
-    strategy = augmenter.sampling_strategy
-    if isinstance(strategy, float | int) or (isinstance(strategy, str) and strategy == "median"):
-        top_up = top_up.model_copy(update={"to": strategy})
-    added = rows_to_add(strategy, rows.labels, rows.data.labels)
-    classes = tuple(name for name, n in added.items() if n) or "rare"
-    names = ("recipe", "device", "precision", "steps", "budget", "selection", "flips")
-    settings = {name: getattr(fit, name) for name in names}
-    return {"top_up": top_up}, {**settings, "classes": classes}
