@@ -20,13 +20,7 @@ _PASSED = {"gan_augment", "imblearn", "joblib", "sklearn", "torch", "functools",
 _OPTION = re.compile(  # with one or two words, and an argument in brackets; or alone
     r"(?<![\w-])(--[a-z-]+(?: (?!--)[^ ()]+){0,2}?) \(([a-z_]+=[^()]*)\)|(?<![\w-])--([a-z][a-z-]*)"
 )
-_KNOWN_AS = {
-    "wgan": "wasserstein",
-    "lsgan": "least-squares",
-    "nsgan": "non-saturating",
-    "rpgan": "relativistic",
-}
-"""Names of the literature that are spelt unlike ours."""
+_KNOWN_AS = {"wgan": "wasserstein", "lsgan": "least-squares", "nsgan": "non-saturating"}
 _at_command_line = False
 
 

@@ -66,8 +66,6 @@ from gan_augment.training.parts import Arrays, Parts, load_network, new_state, r
 SavedArrays = Mapping[str, NDArray[np.generic]]
 RANKS_OWN = ("callbacks", "device", "threads")
 """Settings that may differ between the ranks of a joint fit."""
-SHOWN = 8
-"""Classes, and rows of each, that a notebook shows."""
 PROBE_S = 2.0
 """Longest time, in seconds, for which steps are timed; at most a twentieth of a budget."""
 
@@ -310,7 +308,7 @@ class GAN(ABC):
             return text
         served = [name for name in self.topped_up_ if name not in self.refuses_]
         with suppress(DataError):  # too few rows to start from
-            text += self.sample(dict.fromkeys(served[:SHOWN], SHOWN))._repr_html_()
+            text += self.sample(dict.fromkeys(served[:8], 8))._repr_html_()
         return text
 
     def __getstate__(self) -> dict[str, Any]:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 Scale = tuple[tuple[float, float], ...]
 """For each channel of a signal, the values that are stored as -1 and 1."""
-SHOWN_A_CLASS = 8
-"""Rows of each class that a notebook shows."""
 KindName = Literal["image", "signal", "table"]
 RecipeKind = Literal["image", "table"]
 
@@ -220,7 +218,7 @@ class Labelled:
         text = f"<p>{escape(repr(self))}</p>"
         if not len(self):
             return text
-        rows = self.first_of_each(np.arange(len(self)), SHOWN_A_CLASS)
+        rows = self.first_of_each(np.arange(len(self)), most=8)
         return text + self.kind.html(self.take(rows))
 
     @property

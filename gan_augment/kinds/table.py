@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from gan_augment.errors import DataError, plural
 from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind, check_model_classes
 
-SHOWN_COLUMNS = 12
-"""Columns that a notebook shows."""
-
 
 class TableKind(Kind):
     """Tables: a pandas data frame of the feature columns (no target), with unique column names."""
@@ -146,8 +143,7 @@ class TableKind(Kind):
     def html(self, data: Labelled) -> str:
         """Return the rows of each class under the names of the columns."""
         names = [data.names[label] for label in data.labels]
-        text: str = data.frame.set_axis(names).to_html(max_cols=SHOWN_COLUMNS)
-        return text
+        return str(data.frame.set_axis(names).to_html(max_cols=12))
 
     def facts(self, data: Labelled) -> dict[str, Any]:
         """Return the column names."""

@@ -142,12 +142,8 @@ class GeneratorSettings(Frozen):
         description="Share of a class's samples that take their variation from larger classes "
         "(half that share in training).",
     )
-    reach: float = Field(
-        default=1.0, ge=0, le=2, description="How far a sample goes from its first row."
-    )
-    lenders: int = Field(
-        default=2, ge=1, le=1000, description="Larger classes that variation is taken from."
-    )
+    reach: float = Field(default=1.0, ge=0, le=2, description="How far a sample leaves its row.")
+    lenders: int = Field(default=2, ge=1, le=1000, description="Larger classes that lend details.")
     neighbours: int = Field(
         default=15, ge=1, le=1000, description="The second row is one of so many nearest rows."
     )
@@ -231,19 +227,13 @@ class ObjectiveSettings(Frozen):
     clip: float = Field(default=0.0, ge=0, description="D's weights stay within -clip..clip.")
     r1: float = Field(default=0.0, ge=0, description="gamma in gamma/2 E|grad s|^2 on reals.")
     r2: float = Field(default=0.0, ge=0, description="The same on fakes.")
-    r1_every: int = Field(
-        default=16, ge=1, description="r1 and r2 act every k-th D step, with k times the weight."
-    )
+    r1_every: int = Field(default=16, ge=1, description="Every k-th D step, k times the weight.")
     gradient_penalty: float = Field(
         default=0.0, ge=0, description="lambda in lambda E(|grad s| - 1)^2 between reals and fakes."
     )
     drift: float = Field(default=0.0, ge=0, description="Weight of E s_r^2.")
-    lecam: float = Field(
-        default=0.0, ge=0, description="Weight of the regularisation of Tseng et al. 2021."
-    )
-    reconstruction: float = Field(
-        default=10.0, ge=0, description="Weight of the mean absolute error to the known row."
-    )
+    lecam: float = Field(default=0.0, ge=0, description="Weight of the term of Tseng et al. 2021.")
+    reconstruction: float = Field(default=10.0, ge=0, description="Weight of the error to a row.")
     code_penalty: float = Field(default=1e-3, ge=0, description="Weight of E code^2.")
     reconstruct_only: float = Field(
         default=0.16, ge=0, lt=1, description="Share of the run before the adversary joins."
@@ -253,9 +243,7 @@ class ObjectiveSettings(Frozen):
         ge=0,
         description="Weight of the squared distance between D's mean features of reals and fakes.",
     )
-    classes: float = Field(
-        default=1.0, ge=0, description="Weight of the cross entropy of a D that predicts classes."
-    )
+    classes: float = Field(default=1.0, ge=0, description="Weight of D's cross entropy of classes.")
     fake_classes: bool = Field(
         default=True,
         description="Whether D learns the classes of fakes (ACGAN), or of reals only (StarGAN).",
@@ -265,12 +253,8 @@ class ObjectiveSettings(Frozen):
         ge=0,
         description="Weight of StyleGAN's path length, at every 4th G step four times.",
     )
-    cycle: float = Field(
-        default=0.0, ge=0, description="Weight of the error of a row drawn as a class and back."
-    )
-    identity: float = Field(
-        default=0.0, ge=0, description="Weight of the error of a row drawn as its own class."
-    )
+    cycle: float = Field(default=0.0, ge=0, description="Weight of the error there and back.")
+    identity: float = Field(default=0.0, ge=0, description="Weight of the error as the own class.")
     content: float = Field(default=0.0, ge=0, description="Weight of the error of features.")
     style: float = Field(default=0.0, ge=0, description="Weight of the error of their moments.")
 
