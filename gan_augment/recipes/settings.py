@@ -143,7 +143,7 @@ class GeneratorSettings(Frozen):
         "(half that share in training).",
     )
     reach: float = Field(default=1.0, ge=0, le=2, description="How far a sample leaves its row.")
-    lenders: int = Field(default=2, ge=1, le=1000, description="Larger classes that lend details.")
+    lenders: int = Field(default=2, ge=1, le=1000, description="Larger classes that lend variety.")
     neighbours: int = Field(
         default=15, ge=1, le=1000, description="The second row is one of so many nearest rows."
     )
@@ -253,8 +253,8 @@ class ObjectiveSettings(Frozen):
         ge=0,
         description="Weight of StyleGAN's path length, at every 4th G step four times.",
     )
-    cycle: float = Field(default=0.0, ge=0, description="Weight of the error there and back.")
-    identity: float = Field(default=0.0, ge=0, description="Weight of the error as the own class.")
+    cycle: float = Field(default=0.0, ge=0, description="Weight of the cycle consistency error.")
+    identity: float = Field(default=0.0, ge=0, description="Weight of the identity error.")
     content: float = Field(default=0.0, ge=0, description="Weight of the error of features.")
     style: float = Field(default=0.0, ge=0, description="Weight of the error of their moments.")
 
