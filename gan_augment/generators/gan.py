@@ -291,10 +291,11 @@ class GAN(ABC):
         return {one.name: getattr(self, one.name) for one in fields(self) if one.init}
 
     def __repr__(self) -> str:
-        name, recipe, steps = type(self).__name__, self.recipe, f"{self.steps} steps"
+        name, recipe, steps = type(self).__name__, self.recipe, self.steps
         if not hasattr(self, "_sampler"):
             chosen = recipe if isinstance(recipe, str) else recipe.name
-            length = steps if self.steps is not None else f"budget {self.budget}"
+            budget = f"budget {self.budget}" if self.budget else "the recipe's steps"
+            length = budget if steps is None else plural(steps, "step")
             return f"<{name}, not fitted: recipe {chosen}, {length}, classes {self.classes!r}>"
         return (
             f"<{name}, fitted: recipe {self.meta_.recipe.name}, {plural(self.steps_, 'step')}, "

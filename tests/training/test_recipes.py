@@ -71,7 +71,8 @@ def test_a_printed_recipe_holds_the_settings_that_training_reads(data, name, mon
     train(replace(toy(data, name, batch=recipe.batch), steps=2))
     monkeypatch.undo()
     parts = {part: type(value) for part, value in recipe if isinstance(value, Frozen)}
-    elsewhere = {"selection", "generator.lenders", "generator.neighbours"}  # of sampling
+    of_properties = {"generator.kind", "generator.scale"}
+    elsewhere = {"selection", "generator.lenders", "generator.neighbours"} | of_properties
     for path, value in printed.items():
         part, _, key = path.rpartition(".")
         if part and not {part, path} & elsewhere:

@@ -139,6 +139,7 @@ def restored(values: ArrayLike, column: Column) -> pd.Series:
         cells = pd.Series([*column.categories, *gap], dtype=dtype).take(array)
         return cells.reset_index(drop=True).rename(column.name)
     missing = np.isnan(array)
+    numbers: NDArray[Any]
     values, low, high = np.where(missing, 0.0, array), column.low or 0, column.high or 0
     if column.decimals != 0 or isinstance(low, float) or isinstance(high, float):
         near = values if column.decimals is None else np.round(values, column.decimals)

@@ -50,7 +50,7 @@ class ReadTable:
 
     def __repr__(self) -> str:
         target = f", target {str(self.schema.target.name)!r}" if self.schema.target else ""
-        return f"<ReadTable{target}: {self.table!r}>"
+        return repr(self.table).replace("Labelled", f"ReadTable{target}", 1)
 
 
 def read_frame(
