@@ -28,6 +28,7 @@ import torch
 
 from gan_augment.commands.demo import rare_digits
 from gan_augment.data.images.png_folder import write_png
+from gan_augment.evaluation.options import ARMS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -44,13 +45,15 @@ TINY = (
     (r"--n-jobs \d+", "--n-jobs 1"),
 )
 """(pattern, replacement) of what takes long: budgets, steps, weights, a comparison of recipes."""
+ARMS_TRIED = ("none", "class_weight", "oversample", "smote", "balanced_softmax", "gan")
 SMALLER = {
+    "options.ARMS": {name: ARMS[name] for name in ARMS_TRIED},
     "design._FOLDS": {"table": 2, "image": 2},
     "design._REPEATS": {"table": 1, "image": 1},
     "design.TEST_REPEATS": 1,
     "learners.UPDATES": 5,
 }
-"""Defaults of `gan_augment.evaluation` that are minutes: splits, and updates of the small CNN."""
+"""Defaults of `gan_augment.evaluation` that are minutes: arms, splits, and updates of the CNN."""
 NOT_RUN = {
     "torchvision": "not installed here",
     "timm": "not installed here",
