@@ -277,6 +277,18 @@ def recipes_compared() -> str:
     )
 
 
+def starts() -> str:
+    """Held-out scores of short fits by the start of the networks."""
+    found = read_table("starts.md", "What was reached")[:-1]  # the last row is a ratio
+    ways = {"scratch": "scratch", "components-resize": "principal components"}
+    rows = [
+        [text, *(f"{row['100']}, {row['400']}" for row in found if row["way"] == way)]
+        for way, text in ways.items()
+    ]
+    sets = [named(row["set"]) for row in found if row["way"] == "scratch"]
+    return table(["start", *sets], rows)
+
+
 def features() -> str:
     """Balanced accuracy on features of a frozen network, logistic regression."""
     found = [row for row in read_table("features.md") if "logistic" in row["balanced accuracy"]]
@@ -493,6 +505,14 @@ BLOCKS: tuple[tuple[str, str, Callable[[], str]], ...] = (
         real rows. Rare recall: points over repeats, corrected.
         """,
         recipes_compared,
+    ),
+    (
+        "",
+        """
+        **Starts of a fit**: held-out score after 100 and 400 steps, lower is better. The start from
+        principal components is not in the library yet (`starts.md`).
+        """,
+        starts,
     ),
     (
         "Photos, signals, translation",
