@@ -50,12 +50,15 @@ def shortened(output: list[str], before: list[str]) -> list[str]:
     return [*output[:head], LEFT_OUT, *output[len(output) - tail :]]
 
 
+def has_output(block: str) -> bool:
+    """Whether a block shows more than commands."""
+    return not all(line.startswith("$ ") for line in block.strip().splitlines())
+
+
 def refreshed(block: str, folder: Path) -> str:
-    """Return a block whose outputs are those of today; blocks without output stay as they are."""
+    """Return a block whose outputs are those of today."""
     lines = block.rstrip("\n").split("\n")
     starts = [number for number, line in enumerate(lines) if line.startswith("$ ")]
-    if len(starts) == len(lines):
-        return block
     out: list[str] = []
     for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True):
         output = printed(lines[start].removeprefix("$ "), folder)
@@ -71,7 +74,9 @@ def main(asked: list[str]) -> None:
             folder = Path(name)
             write_data(folder)
             blocks = BLOCK.split(path.read_text(encoding="utf-8"))  # text, block, text, ...
-            blocks[1::2] = [refreshed(block, folder) for block in blocks[1::2]]
+            blocks[1::2] = [
+                refreshed(block, folder) if has_output(block) else block for block in blocks[1::2]
+            ]
             path.write_text("".join(blocks), encoding="utf-8")
 
 

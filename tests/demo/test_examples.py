@@ -11,6 +11,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
+import documents  # noqa: E402
 import gallery  # noqa: E402
 
 SAYS = {
@@ -100,3 +101,11 @@ def test_the_example_runs_and_prints_what_the_gallery_shows(name: str, tmp_path:
         assert now == shown
     elif name in SAME_WORDS:
         assert words(now) == words(shown)
+
+
+@pytest.mark.slow
+def test_the_readme_shows_what_its_command_prints(tmp_path: Path) -> None:
+    documents.write_data(tmp_path)
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = [one for one in documents.BLOCK.findall(readme) if documents.has_output(one)]
+    assert words(documents.refreshed(block, tmp_path)) == words(block)

@@ -83,6 +83,15 @@ def test_the_figures_are_those_of_the_committed_results() -> None:
     assert done.returncode == 0, f"run python {script.relative_to(ROOT)}"
 
 
+def test_the_table_of_the_readme_is_computed_from_the_committed_results() -> None:
+    sys.path.insert(0, str(ROOT / "examples" / "benchmarks"))
+    rows = "\n".join(import_module("headline").rows())
+    assert rows in text_of("examples/benchmarks/headline.md")
+    gains = re.findall(r"[+-][\d.]+ \(\S+ to \S+\)", text_of("README.md").partition("## Does")[2])
+    assert len(gains) == 10
+    assert [gain for gain in gains if gain not in rows] == []
+
+
 def test_the_notebook_is_stored_with_its_outputs_and_names_no_place_of_a_machine() -> None:
     cells = nbformat.read(NOTEBOOK, as_version=4).cells
     code = [cell for cell in cells if cell.cell_type == "code"]
