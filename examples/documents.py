@@ -5,8 +5,7 @@
 
 In a ```console block a line after "$ " is a command, and the lines below it are its output. Blocks
 with output are run in a folder that holds payments.csv (1,500 payments drawn by payments.py, 81 of
-them frauds), and their output is replaced. A line "..." stands for lines left out: as many lines
-are kept above and below it as the document has.
+them frauds), and their output is replaced. A line "..." stands for lines left out.
 """
 
 from __future__ import annotations
@@ -42,12 +41,19 @@ def printed(command: str, folder: Path) -> list[str]:
 
 
 def shortened(output: list[str], before: list[str]) -> list[str]:
-    """Leave out the lines that the document leaves out."""
-    if LEFT_OUT not in before:
-        return output
-    head = before.index(LEFT_OUT)
-    tail = len(before) - head - 1
-    return [*output[:head], LEFT_OUT, *output[len(output) - tail :]]
+    """Leave out the lines that the document leaves out.
+
+    A part after "..." begins at the line of the output with the same two first words.
+    """
+    parts: list[list[str]] = [[]]
+    for line in before:
+        parts.append([]) if line == LEFT_OUT else parts[-1].append(line)
+    kept = output[: len(parts[0])] if parts[1:] else output
+    for part in parts[1:]:
+        words = part[0].split()[:2]
+        start = next(n for n, line in enumerate(output) if line.split()[:2] == words)
+        kept = [*kept, LEFT_OUT, *output[start : start + len(part)]]
+    return kept
 
 
 def has_output(block: str) -> bool:
