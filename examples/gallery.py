@@ -35,7 +35,7 @@ PICTURES = {  # where an example leaves its picture, and what can be seen on it
     "06_image_array_pipeline.py": ("eights.png", "twenty real 8s above forty generated ones"),
     "10_evaluate_report.py": (
         "report.html",
-        "the top of a report: recommendation, verdict, remedies",
+        "the top of a report: recommendation, code, and the gain of every remedy",
     ),
     "11_metrics.py": ("moons.png", "rows of four generators over two half moons of real rows"),
     "13_signals.py": ("run/samples.png", "waves of real beats, made ones under each"),
@@ -90,7 +90,7 @@ def keep_picture(found: Path, picture: Path) -> None:
     if found.suffix != ".html":
         shutil.copyfile(found, picture)
     elif chromium := shutil.which("chromium"):
-        flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=960,1100"]
+        flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=960,1180"]
         command = [chromium, *flags, f"--screenshot={picture}", found.as_uri()]
         subprocess.run(command, check=True, capture_output=True)
         Image.open(picture).quantize(64).save(picture, optimize=True)
