@@ -3,7 +3,7 @@
 A page runs in a folder with small data (`small_data` lists it) and with short fits: TINY replaces
 the budgets and steps of its text, SMALLER the defaults of an evaluation. In a console block a line
 that begins with "$ " is a command, and it must succeed. The other lines are its output as a reader
-sees it; they are not compared, because a fit of twenty steps finds other numbers. Blocks that
+sees it; they are not compared, because a fit of four steps finds other numbers. Blocks that
 install something are `bash` or `text` and do not run.
 """
 
@@ -35,11 +35,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TINY = (
     (r"^(gan-augment (choose .*?|.*--target .*?)) --budget \S+", r"\1"),
     (r"^(gan-augment (choose|demo) .*)$", r"\1 --dry-run"),  # minutes
-    (r"--budget \S+", "--steps 20"),
-    (r"--gan-budget \S+", "--steps 20"),
-    (r"--steps \d+", "--steps 20"),
-    (r"(\W)budget=[\"'][^\"']+[\"']", r"\1steps=20"),
-    (r"(\W)steps=[\d_]+", r"\1steps=20"),
+    (r"--budget \S+", "--steps 4"),
+    (r"--gan-budget \S+", "--steps 4"),
+    (r"--steps \d+", "--steps 4"),
+    (r"(\W)budget=[\"'][^\"']+[\"']", r"\1steps=4"),
+    (r"(\W)steps=[\d_]+", r"\1steps=4"),
     (r"--counts (\w+=)?\d+", r"--counts \g<1>5"),
     (r"[\w/]*lite0\.pth", "nets:make"),  # the weights are a download
     (r"--n-jobs \d+", "--n-jobs 1"),
@@ -51,7 +51,7 @@ SMALLER = {
     "design._FOLDS": {"table": 2, "image": 2},
     "design._REPEATS": {"table": 1, "image": 1},
     "design.TEST_REPEATS": 1,
-    "learners.UPDATES": 5,
+    "learners.UPDATES": 2,
 }
 """Defaults of `gan_augment.evaluation` that are minutes: arms, splits, and updates of the CNN."""
 NOT_RUN = {
@@ -153,7 +153,7 @@ def run(line: str, start_command: Callable[..., Any]) -> None:
     if program == "gan-augment":
         fits = words[0] in ("fit", "augment", "evaluate", "translate")
         short = {"--steps", "--target", "--model", "--dry-run"}
-        more = ["--steps", "20"] if fits and not short & set(words) else []
+        more = ["--steps", "4"] if fits and not short & set(words) else []
         done = start_command(*words, *more, cwd=Path.cwd())
         accepted = {0, 4} if "--fail-on" in words else {0}
         assert done.returncode in accepted, f"{line}\n{done.stdout}\n{done.stderr}"
@@ -188,7 +188,7 @@ def test_the_blocks_of_a_page_run(
     sys.modules.pop("nets", None)
     names: dict[str, Any] = {"__name__": "__main__"}
     with chdir(place), torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a fit of twenty steps warns
+        warnings.simplefilter("ignore", UserWarning)  # a fit of four steps warns
         for line, language, block in blocks(page):
             if language == "python":
                 code = "\n" * (line - 1) + shortened(block)  # so that a traceback names the line
