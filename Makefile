@@ -20,7 +20,7 @@ PAGES := gan_augment gan_augment.commands gan_augment.sklearn_api gan_augment.to
 install: $(VENV)/installed
 
 demo: $(VENV)/installed
-	$(RUN) gan_augment_cli demo --overwrite
+	$(RUN) gan_augment_cli demo
 
 # Two processes; one that is done takes tests of the other.
 test: $(VENV)/installed-dev

@@ -133,53 +133,59 @@ class FitOptions(Frozen):
     """Options of a fit. None means that the data and the machine decide."""
 
     target: str | None = Field(
-        default=None, description="The column of labels. With one, the data are a table."
+        default=None, description="The column with the labels. It makes the data a table."
     )
     columns: Columns = Field(
         default_factory=dict,
-        description="Kinds of columns that are not to be inferred, as zip=categorical,visit=id, or "
-        "a TOML file with a table [columns]. Kinds: categorical, numeric, datetime, id.",
+        description="Kinds of columns, instead of guessed ones: zip=categorical,visit=id, or a "
+        ".toml file with a table [columns]. Kinds: categorical, numeric, datetime, id.",
     )
     classes: str | tuple[str, ...] = Field(
-        default="rare", description="The classes to top up: rare, all, or names with commas."
+        default="rare",
+        description="The classes to top up: rare, all, or names separated by commas.",
     )
     recipe: Annotated[str | Recipe, AfterValidator(_check_recipe)] = Field(
-        default="auto", description="How to train: auto, a name (see recipes), or a .toml file."
+        default="auto",
+        description="How to train: auto, a recipe of `gan-augment recipes`, or a .toml file.",
     )
     steps: int | None = Field(
         default=None,
         strict=True,
         ge=0,
         le=MOST,
-        description="Training steps. The same number repeats a run. Wins over a budget.",
+        description="Number of training steps. It repeats a run, and wins over a budget.",
     )
     budget: Seconds | None = Field(
-        default=None, description="Time of training, such as 90s, 10m or 1h."
+        default=None, description="Training time, such as 90s, 10m or 1h."
     )
     image_size: ImageSize | None = Field(
-        default=None, description="The size that images are scaled to, as HEIGHTxWIDTH px."
+        default=None, description="Scale images to this size in px; by default the data decide."
     )
     window: Count | None = Field(
-        default=None,
-        description="The length in samples of the windows that signals are cut into.",
+        default=None, description="Cut signals into windows of this many samples."
     )
-    flips: bool = Field(default=False, description="A mirror image has the same label.")
+    flips: bool = Field(
+        default=False, description="Train on mirror images too, which must have the same label."
+    )
     selection: StrictBool = Field(
-        default=True, description="Whether to return only generated images worth keeping."
+        default=True, description="Keep only generated images that pass quality checks."
     )
     seed: int = Field(
-        default=0, strict=True, ge=0, lt=2**62, description="The same seed repeats the result."
+        default=0,
+        strict=True,
+        ge=0,
+        lt=2**62,
+        description="Random seed. The same seed repeats the result.",
     )
-    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:1.")
+    device: str = Field(default="auto", description="Where to train: auto, cpu, cuda or cuda:1.")
     precision: Literal["auto", "float32", "bf16"] = Field(
-        default="auto", description="The number format of training."
+        default="auto", description="Number format of training."
     )
-    threads: Processes | None = Field(default=None, description="Threads of the training process.")
-    workers: Processes | None = Field(default=None, description="Threads that draw images.")
+    threads: Processes | None = Field(default=None, description="CPU threads that train.")
+    workers: Processes | None = Field(default=None, description="CPU threads that draw images.")
     skip_bad: bool = Field(
         default=False,
-        description="Continue without unreadable files, however many. By default a class may lose "
-        "1 file or 5 % of its files.",
+        description="Skip all unreadable files. By default a class may lose 1 file or 5 %.",
     )
 
     @property
@@ -196,15 +202,16 @@ class TopUp(Frozen):
 
     to: Goal = Field(
         default="majority",
-        description="The size of a class at the end: majority, median, a count such as 500, or a "
-        "fraction in (0, 1] of the majority.",
+        description="Final size of each class: majority, median, a count such as 500, or a "
+        "fraction of the majority in (0, 1].",
     )
     synthetic_share: Share = Field(
-        default="auto", description="The generated share of the added rows, in 0..1; or auto."
+        default="auto",
+        description="Generated share of the added rows, in 0..1, or auto. The others repeat rows.",
     )
     companions: StrictBool | Literal["auto"] = Field(
         default="auto",
-        description="Whether other classes get generated rows too, up to the target.",
+        description="Add generated rows to the other classes too, up to the final size.",
     )
 
     def resolved(

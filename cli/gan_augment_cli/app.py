@@ -18,10 +18,10 @@ from typer.models import CommandInfo
 
 import gan_augment
 from gan_augment.errors import command_line
+from gan_augment.progress import printable
 from gan_augment_cli import outcome
 from gan_augment_cli.commands import augment, evaluate, inspect
-from gan_augment_cli.console import printable
-from gan_augment_cli.options import PANELS, expand
+from gan_augment_cli.options import COMMON, PANELS, expand
 
 FUNCTIONS: dict[str, Callable[..., None]] = {
     function.__name__: function
@@ -43,15 +43,27 @@ FUNCTIONS: dict[str, Callable[..., None]] = {
 
 
 class Command(TyperCommand):
-    """A command whose `--help` has its options in panels."""
+    """A command whose `--help` shows the options of `COMMON`, and `--help-all` all in `PANELS`."""
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then [OPTIONS]."""
+        names = [str(p.metavar) for p in self.params if p.param_type_name == "argument"]
+        formatter.write_usage(ctx.command_path, " ".join([*names, "[OPTIONS]"]))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the panels of `options.PANELS`."""
+        """Write the arguments, and the options or panels of options."""
+        common = COMMON.get(str(self.name), "").split()
+        everything = bool(ctx.meta.get("help_all"))
         panel_of = {name: panel for panel, names in PANELS.items() for name in names.split()}
-        panels: dict[str, list[tuple[str, str]]] = {panel: [] for panel in PANELS}
-        for param in self.get_params(ctx):
-            if record := param.get_help_record(ctx):
-                panels[panel_of.get(str(param.name), "Output")].append(record)
+        panels: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        panels |= {panel: [] for panel in PANELS if everything} or {"Options": []}
+        names = {str(param.name): param for param in self.get_params(ctx)}
+        for name, param in sorted(names.items(), key=lambda one: [*common, one[0]].index(one[0])):
+            panel = panel_of.get(name, "Output") if everything else "Options"
+            if param.param_type_name == "argument":
+                panels["Arguments"].append((str(param.metavar), str(getattr(param, "help", ""))))
+            elif everything or not common or name in (*common, "help", "help_all"):
+                panels[panel].append(param.get_help_record(ctx) or ("", ""))
         for panel, records in panels.items():
             if records:
                 with formatter.section(panel):
@@ -93,10 +105,9 @@ class Commands(TyperGroup):
             if os.environ.get(outcome.DEBUG) == "1":
                 raise
             message, code = outcome.last_words(error)
-            if not message.startswith("Usage:"):  # no command was given
-                message = f"error: {message}"
             with suppress(OSError):
-                typer.echo(printable(message), err=True)
+                head = "" if message.startswith("Usage:") else "error: "
+                typer.echo(f"{head}{printable(message)}", err=True)
         for stream in filter(None, (sys.stdout, sys.stderr)):
             try:
                 stream.flush()
@@ -114,8 +125,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 data unusable, 4 --fail-on met, "
     "5 training diverged, 74 write failed, 75 folder in use, 130 or 143 interrupted. "
-    "An option wins over GAN_AUGMENT_<OPTION>, that over --config, that over the default; "
-    "--dry-run shows the source of each.",
+    "An option may also be set in the environment, --seed as GAN_AUGMENT_SEED.",
 )
 
 
@@ -136,9 +146,9 @@ def _about(
         ),
     ] = False,
 ) -> None:
-    """Top up rare classes of labelled images, signals or tables with generated rows.
+    """Top up rare classes of images, signals or tables, and measure what helps a classifier.
 
-    Start with:  gan-augment augment DATA OUT
+    See it at work: gan-augment demo.  On your data: gan-augment evaluate DATA
     """
 
 

@@ -18,29 +18,52 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import typer
 
-from gan_augment.errors import UsageError, did_you_mean
-from gan_augment_cli.console import say_more
+from gan_augment.errors import UsageError
 
-COMMANDS = ("augment", "choose", "fit", "sample", "translate", "evaluate", "inspect", "demo")
-"""The commands that a table of a config file may be named after."""
-
+COMMON = {
+    "augment": "target classes to synthetic_share recipe budget model match dry_run overwrite",
+    "fit": "target classes image_size recipe budget steps seed out resume overwrite",
+    "sample": "counts classes mark seed dry_run overwrite",
+    "translate": "source to counts recipe budget model image_size seed dry_run overwrite",
+    "evaluate": "target classes group test learner backbone metric budget out resume",
+    "choose": "target classes recipes budget image_size seed out dry_run overwrite",
+}
+"""{command: the options that `--help` shows}; `--help-all` and other commands show every one."""
 PANELS = {
-    "Data": "data path run result target columns classes image_size window flips "
-    "skip_bad group time group_duplicates source",
-    "Training": "recipe recipes steps budget gan_budget selection seed device "
-    "precision model seconds table backbone",
-    "Top-up": "counts to synthetic_share companions match",
-    "Evaluation": "test learner metric delta folds repeats arms updates diagnostics fail_on",
-    "Running": "threads workers n_jobs resume config dry_run verbose help help_all",
+    "Data": "target columns classes image_size window flips skip_bad group time "
+    "group_duplicates source test",
+    "Training": "recipe recipes steps budget gan_budget selection seed device precision model run "
+    "backbone",
+    "Top-up": "counts to synthetic_share companions match mark",
+    "Evaluation": "learner metric delta folds repeats arms sampler updates diagnostics fail_on "
+    "force",
+    "Running": "threads workers n_jobs resume dry_run help help_all",
     "Output": "",
 }
-"""The panels of `--help`: {title: names of parameters}. All others stand in the last panel."""
+"""The panels of `--help-all`: {title: options}. All others stand in the last panel."""
+_VALUES = {
+    "COLUMN": "target group time",
+    "COUNTS": "counts",
+    "FOLDER": "model run",
+    "HEIGHTxWIDTH": "image_size",
+    "KINDS": "columns",
+    "N": "steps seed window threads workers n_jobs folds repeats updates",
+    "NAME": "recipe learner metric device",
+    "NAMES": "classes arms recipes from sampler",
+    "PATH": "out test backbone",
+    "SHARE": "synthetic_share delta",
+    "SIZE": "to",
+    "TIME": "budget gan_budget seconds",
+}
+"""{what the help calls a value: the options that take one}."""
 
 
 def option(flags: str, text: str, **more: Any) -> Any:
     """Return an option that the environment may set too, `--skip-bad` as GAN_AUGMENT_SKIP_BAD."""
-    name = flags.split("/")[0].removeprefix("--").replace("-", "_").upper()
-    return typer.Option(flags, help=text, envvar=f"GAN_AUGMENT_{name}", show_envvar=False, **more)
+    name = flags.split("/")[0].removeprefix("--").replace("-", "_")
+    metavar = next((value for value, names in _VALUES.items() if name in names.split()), None)
+    more = {"metavar": metavar, "envvar": f"GAN_AUGMENT_{name.upper()}", **more}
+    return typer.Option(flags, help=text, show_envvar=False, **more)
 
 
 def argument(name: str, text: str) -> Any:
@@ -48,39 +71,47 @@ def argument(name: str, text: str) -> Any:
     return typer.Argument(metavar=name, show_default=False, help=text)
 
 
+_FOLDERS = "A folder with one folder of {} per class, an .npz file, or a .csv of path,label[,group]"
 Data = Annotated[
     Path,
     argument(
         "DATA",
-        "A folder with a folder per class (images, or signals as .npy or .wav), a .npz file, a "
-        ".csv of path,label[,group]; with --target a table, .csv or .parquet.",
+        f"{_FOLDERS.format('images or signals (.npy, .wav)')}. With --target: a table, .csv or "
+        ".parquet.",
     ),
 ]
+Images = Annotated[Path, argument("DATA", f"{_FOLDERS.format('images')}.")]
 OutFolder = Annotated[Path, argument("OUT", "The folder to write; for a table, the file to write.")]
-RunFolder = Annotated[Path, argument("RUN", "The folder of a trained run.")]
-Counts = Annotated[str | None, option("--counts", "Rows of each class: 100, or owl=30,wren=20.")]
+Counts = Annotated[
+    str | None, option("--counts", "How many to draw of each class: 100, or owl=30,wren=20.")
+]
 Mark = Annotated[
-    bool, option("--mark", "Add a last column, origin, to a table: real, repeat or synthetic.")
+    bool,
+    option("--mark", "Add the column origin to a written table: real, repeat or synthetic."),
 ]
-Model = Annotated[Path | None, option("--model", "Draw from this run instead of training one.")]
+Model = Annotated[Path | None, option("--model", "A trained run to draw from; nothing is trained.")]
 Run = Annotated[
-    Path | None, option("--run", "The folder of the trained run.  [default: as in fit]")
+    Path | None,
+    option("--run", "Where to keep the trained run.  [default: runs/<name of DATA>]"),
 ]
-Resume = Annotated[bool, option("--resume", "Continue an interrupted run.")]
-Overwrite = Annotated[bool, option("--overwrite", "Replace an output of an earlier run.")]
+Resume = Annotated[bool, option("--resume", "Continue what was interrupted.")]
+Overwrite = Annotated[bool, option("--overwrite", "Replace an earlier output.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Show what would be done, and where each option is from.")
+    bool,
+    typer.Option(
+        "--dry-run", help="Show the plan, and the value and source of each option. Write nothing."
+    ),
 ]
 Backbone = Annotated[
     str | None,
     option(
         "--backbone",
-        "A pretrained network: weights of EfficientNet-Lite0 (.pth), or module:name.",
+        "A pretrained network for photos: weights of EfficientNet-Lite0 (.pth), or module:name.",
     ),
 ]
 
 FIT = "gan_augment.options:FitOptions"
-FIT_SHOWN = (
+FIT_FIELDS = (
     "target columns classes recipe steps budget image_size window flips selection seed "
     "device precision threads skip_bad"
 )
@@ -96,34 +127,29 @@ class Settings:
     ----------
     model
         "module:class"; it is imported when the command is built, so that `--help` stays fast.
-    shown, advanced
+    fields
         The fields, separated by spaces, as `name` or `option=field`; a field of a nested model is
-        `fit.steps`. `--help` leaves the advanced ones to `--help-all`.
+        `fit.steps`.
     """
 
     model: str
-    shown: str
-    advanced: str = ""
+    fields: str
 
     def parameters(self) -> Iterator[inspect.Parameter]:
         """Yield the options as parameters of a function."""
-        for names, hidden in ((self.shown, False), (self.advanced, True)):
-            for name, path in _fields(names):
-                *owners, last = path
-                owner = reduce(
-                    lambda m, part: m.model_fields[part].annotation, owners, self._load()
-                )
-                field = owner.model_fields[last]
-                kind = _cli_type(field.annotation)
-                fits = get_origin(kind) is Literal or isinstance(field.default, kind)
-                default = field.default if fits else None
-                flag = f"--{name.replace('_', '-')}"
-                if kind is bool and default is not False:
-                    flag = f"{flag}/--no-{flag.removeprefix('--')}"
-                shown = kind if default is not None else kind | None
-                info = option(flag, field.description or "", hidden=hidden)
-                annotated = Annotated.__class_getitem__((shown, info))  # type: ignore[attr-defined]
-                yield _parameter(name, annotated, default)
+        for name, (*owners, last) in _fields(self.fields):
+            owner = reduce(lambda m, part: m.model_fields[part].annotation, owners, self._load())
+            field = owner.model_fields[last]
+            kind = _cli_type(field.annotation)
+            fits = get_origin(kind) is Literal or isinstance(field.default, kind)
+            default = field.default if fits else None
+            flag = f"--{name.replace('_', '-')}"
+            if kind is bool and default is not False:
+                flag = f"{flag}/--no-{flag.removeprefix('--')}"
+            shown = kind if default is not None else kind | None
+            info = option(flag, field.description or "")
+            annotated = Annotated.__class_getitem__((shown, info))  # type: ignore[attr-defined]
+            yield _parameter(name, annotated, default)
 
     def build(self, params: dict[str, Any]) -> Any:
         """Build the model from the values of the options. Raises UsageError naming the option."""
@@ -131,7 +157,7 @@ class Settings:
 
         values: dict[str, Any] = {}
         names: dict[str, str] = {}
-        for name, (*owners, last) in _fields(f"{self.shown} {self.advanced}"):
+        for name, (*owners, last) in _fields(self.fields):
             names[".".join([*owners, last])] = name
             if params[name] is not None:
                 owner = reduce(lambda inner, part: inner.setdefault(part, {}), owners, values)
@@ -173,69 +199,22 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 def _show_all(ctx: typer.Context, asked: bool) -> None:
     if asked:
-        for param in ctx.command.params:
-            param.hidden = False  # type: ignore[attr-defined]
+        ctx.meta["help_all"] = True
         typer.echo(ctx.get_help())
         raise typer.Exit
 
 
-def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
-    """Take a TOML file's values as defaults: options at its top, or in a table of the command.
-
-    The tables of other commands are skipped.
-    """
-    if file is None:
-        return None
-    from gan_augment.settings import read_toml
-
-    table = read_toml(file)
-    tables = {k: v for k, v in table.items() if isinstance(v, dict) and k != "columns"}
-    for key in set(tables) - set(COMMANDS):
-        raise UsageError(f"{file}: there is no command {key!r}.{did_you_mean(key, COMMANDS)}")
-    values = {key: value for key, value in table.items() if key not in tables}
-    known = {long_name(param): str(param.name) for param in ctx.command.params}
-    ctx.default_map = {}
-    for key, value in {**values, **tables.get(str(ctx.info_name), {})}.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            guess = did_you_mean(name, list(known))
-            raise UsageError(f"{file}: there is no option {key!r}.{guess}")
-        ctx.default_map[known[name]] = _as_text(value)
-    return file
-
-
-def _as_text(value: Any) -> Any:
-    """Return a TOML value as the text of an option: HxW of pixels, a,b of names, a=b of a table."""
-    if isinstance(value, dict):
-        return ",".join(f"{name}={one}" for name, one in value.items())
-    if isinstance(value, list):
-        return ("x" if all(isinstance(item, int) for item in value) else ",").join(map(str, value))
-    return value if isinstance(value, bool) else str(value)
-
-
 _EVERYWHERE = {
-    "config": Annotated[
-        Path | None,
-        typer.Option(
-            "--config", is_eager=True, callback=_read_config, help="A TOML file of options."
-        ),
-    ],
     "help_all": Annotated[
         bool,
         typer.Option(
-            "--help-all", is_eager=True, callback=_show_all, help="Show the rare options too."
-        ),
-    ],
-    "verbose": Annotated[
-        bool,
-        typer.Option(
-            "-v", "--verbose", callback=say_more, help="Log more to stderr: progress every 5 s."
+            "--help-all", is_eager=True, callback=_show_all, help="Show every option and exit."
         ),
     ],
     "as_json": Annotated[bool, option("--json", "Print one JSON object.")],
-    "quiet": Annotated[bool, option("--quiet", "Print the output path only.")],
+    "quiet": Annotated[bool, option("--quiet", "Print only the path of the output.")],
 }
-"""Options of every command; --config where there is --dry-run, --help-all where options hide."""
+"""Options of every command; --help-all where `--help` shows only the common ones."""
 
 
 def expand(function: Callable[..., None], guard: Callable[[typer.Context], Any]) -> Any:
@@ -255,13 +234,9 @@ def expand(function: Callable[..., None], guard: Callable[[typer.Context], Any])
             parameters += marks[0].parameters()
         else:
             parameters.append(_parameter(name, kind, parameter.default))
-    given = {parameter.name for parameter in parameters}
     for name, kind in _EVERYWHERE.items():
-        absent = (name == "config" and "dry_run" not in given) or (
-            name == "help_all" and not any(one.advanced for one in models.values())
-        )
-        if not absent:
-            parameters.append(_parameter(name, kind, None if name == "config" else False))
+        if name != "help_all" or function.__name__ in COMMON:
+            parameters.append(_parameter(name, kind, False))
 
     def run(**values: Any) -> None:
         with guard(values["ctx"]):
@@ -278,22 +253,16 @@ def choices(ctx: typer.Context) -> dict[str, dict[str, Any]]:
     found = {}
     for param in ctx.command.params:
         name = str(param.name)
-        if name in ctx.params and name not in ("dry_run", "config", "help_all"):
+        if name in ctx.params and name not in ("dry_run", "help_all"):
             source = ctx.get_parameter_source(name)
             words = {
                 "COMMANDLINE": "given",
                 "ENVIRONMENT": f"environment {getattr(param, 'envvar', '')}",
-                "DEFAULT_MAP": f"config {ctx.params.get('config')}",
             }
             origin = words.get(source.name if source else "", "default")
-            found[long_name(param)] = {"value": ctx.params[name], "source": origin}
+            long = param.opts[-1].removeprefix("--").replace("-", "_")
+            found[long] = {"value": ctx.params[name], "source": origin}
     return found
-
-
-def long_name(param: Any) -> str:
-    """Return the name of an option in a config file: `--skip-bad` is skip_bad."""
-    long = next((flag for flag in param.opts if flag.startswith("--")), str(param.name))
-    return long.removeprefix("--").replace("-", "_")
 
 
 def timed(options: Any) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -16,8 +18,8 @@ import typer
 
 from gan_augment.errors import GanAugmentError, LostRankError, WriteFailedError, named
 from gan_augment.processes import follows
+from gan_augment.progress import Progress, TerminalProgress, printable
 from gan_augment_cli import os_signals
-from gan_augment_cli.console import printable, shown_progress
 from gan_augment_cli.options import choices
 
 Result = TypeVar("Result")
@@ -32,6 +34,31 @@ def run(ctx: typer.Context, command: Callable[..., Result], *args: Any, **option
         return command(*args, progress=progress, **options)
 
 
+class Lines(TerminalProgress):
+    """Progress with warnings among its lines."""
+
+    def warn(self, text: str) -> None:
+        """Write one line, even if quiet."""
+        self.write(f"warning: {text}")
+
+
+@contextmanager
+def shown_progress(*, quiet: bool) -> Iterator[Progress]:
+    """Show progress on stderr; Python's warnings become its lines."""
+    progress = Lines(quiet=quiet)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: progress.warn(str(message))
+        try:
+            yield progress
+        finally:
+            progress.finish()
+
+
+def finish(ctx: typer.Context, result: Any, path: Path | None = None) -> None:
+    """Print the result of a library command, with its next command."""
+    show(ctx, result.to_dict(), result.lines(), path, result.following)
+
+
 def show(
     ctx: typer.Context,
     values: Mapping[str, Any],
@@ -39,14 +66,15 @@ def show(
     path: Path | None = None,
     following: str = "",
 ) -> None:
-    """Print a result: one JSON object in ASCII, or lines; then the path of the output.
+    """Print one JSON object in ASCII, or lines; then the path of the output.
 
     following: the next command, the last line on stderr. `schema` grows when a field changes its
     meaning. The path is printed in the bytes of the file system.
     """
     if ctx.params["as_json"]:
         head = {"schema": JSON_SCHEMA, "command": ctx.info_name}
-        typer.echo(json.dumps({**head, **values}, default=str))  # paths
+        then = {"following": following} if following else {}
+        typer.echo(json.dumps({**head, **values, **then}, default=str))  # paths
         return
     quiet = ctx.params["quiet"]
     if path is None or not quiet:
@@ -58,21 +86,14 @@ def show(
         typer.echo(f"next: {printable(following)}", err=True)
 
 
-def show_plan(ctx: typer.Context, lines: Iterable[str] = (), **values: Any) -> None:
+def show_plan(ctx: typer.Context, lines: Iterable[str], **values: Any) -> None:
     """Print a dry run: every option with its value and source, and the plan."""
-    plan = [*lines]
-    shown = [*_option_lines(ctx), *[""] * bool(plan), *plan]
-    show(ctx, {"dry_run": True, "options": choices(ctx), **values}, shown)
-
-
-def _option_lines(ctx: typer.Context) -> list[str]:
-    """Return one line for each option: its name, value and source."""
     options = choices(ctx)
-    wide, lines = max(map(len, options)), []
+    wide, shown = max(map(len, options)), []
     for name, choice in options.items():
         value = "-" if choice["value"] is None else str(choice["value"])
-        lines.append(f"{name:<{wide}}  {value:<20}  {choice['source']}")
-    return lines
+        shown.append(f"{name:<{wide}}  {value:<20}  {choice['source']}")
+    show(ctx, {"dry_run": True, "options": options, **values}, [*shown, "", *lines])
 
 
 @contextmanager
@@ -105,10 +126,12 @@ def last_words(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, typer.TyperException):
         ctx = getattr(error, "ctx", None)
-        words = error.format_message()
-        if ctx and not words.startswith("Usage:"):
-            words = f"{words[:1].lower()}{words[1:]} See: {ctx.command_path} --help"
-        return words, error.exit_code
+        words = error.format_message().replace("Value error, ", "")
+        words = re.sub(r"Input should be a valid (int|num).*", "expected a number.", words)
+        if words.startswith("Usage:"):  # no command was given
+            return words, error.exit_code
+        see = f" See: {ctx.command_path} --help" if ctx else ""
+        return f"{words[:1].lower()}{words[1:]}{see}", error.exit_code
     if isinstance(error, OSError):
         reason = error.strerror or text or type(error).__name__
         where = "standard output" if error.filename is None else repr(error.filename)
@@ -131,11 +154,8 @@ def _failed(ctx: typer.Context, error_name: str, message: str, code: int) -> typ
             typer.echo(f"rank {os.environ['RANK']}: {printable(message)}", err=True)
         return typer.Exit(code)
     error = {"type": error_name, "message": message, "exit_code": code}
-    planned = bool(ctx.params.get("dry_run"))  # a refused plan shows what --config has set
     with suppress(OSError):  # stdout may be what failed
         if ctx.params["as_json"]:
-            show(ctx, {"error": error, **({"options": choices(ctx)} if planned else {})}, ())
-        elif planned:
-            show(ctx, {}, _option_lines(ctx))
+            show(ctx, {"error": error}, ())
     typer.echo(f"error: {printable(message)}", err=True)
     return typer.Exit(code)

@@ -58,7 +58,7 @@ PICTURED = ("fashion_mnist_long_tail",)
 class Told:
     """A `Progress` on stderr."""
 
-    def phase(self, name: str, total: int | None = None) -> None:
+    def phase(self, name: str, total: int | None = None, done: int = 0) -> None:
         print(f"  {name} ({total})", file=sys.stderr, flush=True)
 
     def advance(self, done: int, text: str = "") -> None: ...

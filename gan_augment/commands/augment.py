@@ -19,7 +19,13 @@ import numpy as np
 
 from gan_augment.commands.sample import table_rows
 from gan_augment.commands.source import Source, read_data, read_meta
-from gan_augment.commands.writing import Result, check_apart, draw_images, output
+from gan_augment.commands.writing import (
+    Result,
+    check_apart,
+    draw_images,
+    next_command,
+    output,
+)
 from gan_augment.data.images.png_folder import (
     LONGEST_BYTES,
     MANIFEST,
@@ -72,11 +78,6 @@ class AugmentResult(Result):
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     unit: str = "files"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields, ready for JSON, with the total under the name of the unit."""
-        total = sum(sum(origins.values()) for origins in self.counts.values())
-        return {**super().to_dict(), self.unit: total}
 
     def lines(self) -> list[str]:
         """Return the summary for people."""
@@ -142,7 +143,7 @@ class _TopUp:
             self.progress.warn(text)
 
     def fitted(self, run: str | Path | None, *, overwrite: bool) -> Path | None:
-        """Fit a model where rows are to be generated, and return its run."""
+        """Fit a model if rows are to be generated, and return its run."""
         from gan_augment.commands.fit import fitted_for
 
         if not self.ends.generated:
@@ -158,9 +159,9 @@ class _TopUp:
             median, (height, width, _) = self.data.read.scan.sizes.get("median"), meta.shape
             if median and max(median[0] / height, median[1] / width) > LARGER:
                 self.warn(
-                    f"the originals are {median[1]} x {median[0]} px (median), the synthetic "
-                    f"images {width} x {height} px: a classifier may learn the difference in "
-                    "sharpness. Pass --match (match=True), or train at a larger --image-size."
+                    f"the originals are {median[1]} x {median[0]} px (median), the generated ones "
+                    f"{width} x {height} px: a classifier may learn the difference in sharpness. "
+                    "Take --match (match=True), or train at a larger --image-size."
                 )
         if self.ends.refused:
             self.warn(refusals_in_words(self.ends.refused, self.data.kind.unit))
@@ -229,6 +230,7 @@ def augment(
         warnings=tuple(job.warnings),
         notes=job.data.read.notes,
         unit="rows" if table else "files",
+        following=next_command("evaluate", source, target=options.target, window=options.window),
     )
 
 
@@ -274,9 +276,8 @@ def _asked(
         check_out(out)
     elif out.suffix.lower() in TABLE_SUFFIXES and not out.is_dir():
         raise UsageError(
-            f"OUT {str(out)!r} has the name of a table, and {str(source)!r} is read as images, "
-            f"which are written to a folder: name one, such as {str(out.with_suffix(''))!r}, "
-            "or name the --target COLUMN of a table."
+            f"OUT {str(out)!r} is the name of a table, and {str(source)!r} is read as images. Name "
+            f"a folder, such as {str(out.with_suffix(''))!r}, or the --target COLUMN of a table."
         )
     return options, meta
 
@@ -300,7 +301,7 @@ def _planned(
     if match and read.kind is not IMAGE:
         raise UsageError(f"--match is for images, and the data is {read.kind.unit}")
     if mark and not read.kind.tabular:
-        raise UsageError("mark is for tables: name the --target COLUMN")
+        raise UsageError("--mark is for tables: name the --target COLUMN")
     if read.kind.tabular:
         check_out(out, read.read.source)
         if mark:

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from gan_augment.commands.source import IMAGES_A_CLASS, Source, read_data
-from gan_augment.commands.writing import SAMPLES, Result, folder_to_write, run_folder
+from gan_augment.commands.writing import (
+    SAMPLES,
+    Result,
+    folder_to_write,
+    next_command,
+    run_folder,
+)
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.errors import UsageError
@@ -110,7 +116,12 @@ def choose(
         else:
             (folder / RECIPE).unlink(missing_ok=True)  # of the choice that is replaced
         write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
-    return ChoiceResult(out=folder, winner=found["winner"], why=found["why"], found=found)
+    then = ""
+    if winner:
+        then = next_command("fit", data, target=options.target, recipe=folder / RECIPE)
+    return ChoiceResult(
+        out=folder, winner=found["winner"], why=found["why"], found=found, following=then
+    )
 
 
 def plan_choice(

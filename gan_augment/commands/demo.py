@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +12,7 @@ from numpy.typing import NDArray
 from gan_augment.commands.augment import augment
 from gan_augment.commands.evaluate import evaluate
 from gan_augment.commands.fit import fit
-from gan_augment.commands.writing import Result, remove_named
+from gan_augment.commands.writing import Result
 from gan_augment.data.images.png_folder import write_png
 from gan_augment.errors import OutputExistsError
 from gan_augment.evaluation.options import EvaluationOptions
@@ -24,7 +20,7 @@ from gan_augment.options import FitOptions, TopUp
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
 from gan_augment.rng import rng_for
-from gan_augment.storage.files import clean_stale, write_file
+from gan_augment.storage.files import write_file
 from gan_augment.storage.lock import LOCK_FILE, hold_folder
 
 if TYPE_CHECKING:
@@ -37,19 +33,13 @@ CELLS_ROWS, BENIGN_ROWS = 20, 180
 SEEDS, UPDATES = 5, 300
 """Of the classifier that judges digits: how often it is trained, and updates of each training."""
 ARMS = ("class_weight", "oversample", "smote", "balanced_softmax", "mixup", "cmo", "gan")
-SIGN = "demo.json"
-_TABLES = ("cells.csv", "cells-test.csv", "topped-up.csv", "topped-up.csv.manifest.csv")
-_FILES = ("report", "run", "digits", "topped-up", *_TABLES, SIGN)
-_WIDTH = 100
 
 
-@dataclass(frozen=True)
 class DemoResult(Result):
     """What the demo wrote, and what the evaluator recommends.
 
     data, run, topped_up, report: the data, the model, the topped-up copy, the evaluation. samples:
-    real, synthetic and refused rows next to each other. rare: the classes that were cut. following:
-    the command that applies the recommendation.
+    real, synthetic and refused rows next to each other. rare: the classes that were cut.
     """
 
     data: Path
@@ -61,27 +51,23 @@ class DemoResult(Result):
     recommendation: str
     verdict: str
     sentence: str
-    following: str
 
     def lines(self) -> list[str]:
-        """Return the paths, recommendation and verdict, what to do next, and the picture."""
+        """Return the paths, the recommendation and the verdict, and what to look at."""
         table = self.data.suffix == ".csv"
-        yours = "TABLE.csv --target COLUMN" if table else "PHOTOS   (a folder per class)"
         shown = "real and generated rows" if table else "real, generated and refused images"
+        yours = "TABLE.csv --target COLUMN" if table else "PHOTOS   (a folder per class)"
         return [
             f"the data    {self.data}   ({', '.join(self.rare)} made rare; tested on other rows)",
             f"the model   {self.run}",
             f"topped up   {self.topped_up}",
             "",
-            *textwrap.wrap(self.recommendation, _WIDTH, break_on_hyphens=False),
-            *textwrap.wrap(self.sentence, _WIDTH, break_on_hyphens=False),
-            "",
-            "What to do next:",
-            f"  see what each remedy gains and costs: {self.report / 'report.html'}",
-            f"  do what is recommended:               {self.following}",
-            f"  ask the same of your data:            gan-augment evaluate {yours}",
+            *textwrap.wrap(self.recommendation, 100, break_on_hyphens=False),
+            *textwrap.wrap(self.sentence, 100, break_on_hyphens=False),
             "",
             f"{shown}: {self.samples}",
+            f"what each remedy gains and costs: {self.report / 'report.html'}",
+            f"the same for your data: gan-augment evaluate {yours}",
         ]
 
 
@@ -91,13 +77,12 @@ def demo(
     table: bool = False,
     seconds: float = 30.0,
     steps: int | None = None,
-    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> DemoResult:
     """Make classes of scikit-learn's data rare, top them up, and measure what helps.
 
     Writes `out`/digits (train and test, a folder per class) or /cells.csv and /cells-test.csv,
-    /run (the model), /topped-up, /report and /demo.json.
+    /run (the model), /topped-up and /report.
 
     Parameters
     ----------
@@ -109,8 +94,6 @@ def demo(
     seconds, steps
         Length of the training, in s or steps; of a table only steps train. The generator of the
         evaluation trains for as many steps.
-    overwrite
-        Replace the files of an earlier demo, and no others.
     progress
         Shows progress and notes.
 
@@ -119,7 +102,10 @@ def demo(
     OutputExistsError
         If `out` is not empty.
     """
-    with _held(Path(out), overwrite) as out:
+    out = Path(out)
+    with hold_folder(out):
+        if any(entry.name != LOCK_FILE for entry in out.iterdir()):
+            raise OutputExistsError(f"{str(out)!r} is not empty; name a new folder for the demo.")
         if table:
             for name, frame in zip(("cells.csv", "cells-test.csv"), rare_cells(), strict=True):
                 write_file(out / name, frame.to_csv(index=False).encode())
@@ -178,11 +164,11 @@ def _run(
     progress: Progress | None,
 ) -> DemoResult:
     """Fit, augment and evaluate; test: the test rows, None for a part of the data's folder."""
-    topped_up = f"topped-up{Path(data).suffix}"
+    topped_up = out / f"topped-up{Path(data).suffix}"
     fitted = fit(out / data, out / "run", options, progress=progress)
     augment(
         out / data,
-        out / topped_up,
+        topped_up,
         model=fitted.run,
         top_up=TopUp(synthetic_share=0.5),  # to be looked at, whatever such a short fit advises
         options=options,
@@ -191,10 +177,10 @@ def _run(
     as_long = options.model_copy(update={"steps": fitted.steps or None, "budget": None})
     judged = judged.model_copy(update={"fit": as_long, "n_jobs": min(2, available_cores())})
     measured = evaluate(out / data, out / "report", judged, test=test, progress=progress)
-    result = DemoResult(
+    return DemoResult(
         data=out / data,
         run=fitted.run,
-        topped_up=out / topped_up,
+        topped_up=topped_up,
         samples=fitted.samples,
         report=measured.out,
         rare=tuple(options.classes),
@@ -203,21 +189,3 @@ def _run(
         sentence=measured.evaluation.sentence,
         following=measured.following,
     )
-    write_file(out / SIGN, (json.dumps(result.to_dict(), indent=1) + "\n").encode())
-    return result
-
-
-@contextlib.contextmanager
-def _held(out: Path, overwrite: bool) -> Iterator[Path]:
-    """Hold an empty folder; with `overwrite`, remove the files of an earlier demo first."""
-    with hold_folder(out):
-        clean_stale(out, {SIGN})
-        ours = overwrite and (out / SIGN).is_file()
-        if not ours and any(entry.name != LOCK_FILE for entry in out.iterdir()):
-            raise OutputExistsError(
-                f"{str(out)!r} is not empty; name a new folder, or with --overwrite the folder of "
-                "an earlier demo."
-            )
-        remove_named(out, _FILES)
-        write_file(out / SIGN, b"{}\n")
-        yield out

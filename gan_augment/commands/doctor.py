@@ -15,7 +15,6 @@ from gan_augment.progress import Progress
 __all__ = ["Diagnosis", "doctor"]
 
 DISTRIBUTION = "gan-augment"
-PROBE_S = 0.5
 _MODULES = {"imbalanced-learn": "imblearn", "pillow": "PIL", "scikit-learn": "sklearn"}
 _SIDE_PX, _CLASSES, _ROWS = 32, 10, 640
 
@@ -38,6 +37,11 @@ class Diagnosis:
     def healthy(self) -> bool:
         """Return whether all required packages are installed and work."""
         return not self.problems
+
+    @property
+    def following(self) -> str:
+        """Return the next command."""
+        return "gan-augment demo" if self.healthy else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
@@ -112,27 +116,15 @@ def _timed_step() -> tuple[str, float]:
     """Return the machine in words, and the speed of a training step in images/s."""
     import numpy as np
 
-    from gan_augment.data.batches import Batches
-    from gan_augment.generators.time_budget import step_seconds
+    from gan_augment.generators.image_gan import ImageGAN
     from gan_augment.kinds.image import IMAGE
     from gan_augment.machine import compute_config
-    from gan_augment.networks.geometry import Geometry
     from gan_augment.recipes import resolve_recipe
     from gan_augment.rng import rng_for
-    from gan_augment.training.images import build
 
-    machine, recipe = compute_config(pixels=_SIDE_PX**2), resolve_recipe("auto")
-    shape, labels = (_SIDE_PX, _SIDE_PX, 3), np.arange(_ROWS) % _CLASSES
-    pixels = rng_for(0, "doctor").integers(0, 256, (_ROWS, *shape), dtype=np.uint8)
+    machine, labels = compute_config(pixels=_SIDE_PX**2), np.arange(_ROWS) % _CLASSES
+    shape = (_ROWS, _SIDE_PX, _SIDE_PX, 3)
+    pixels = rng_for(0, "doctor").integers(0, 256, shape, dtype=np.uint8)
     data = IMAGE.of(pixels, labels.astype(np.int64), np.arange(_ROWS).astype(np.str_))
-    parts = build(recipe, shape, len(data.names), machine)
-    batches = Batches(
-        data.pixels,
-        data.labels,
-        len(data.names),
-        size=recipe.batch,
-        power=recipe.label_power,
-        padded=Geometry.of(shape).padded,
-        device=machine.device,
-    )
-    return machine.line(), round(recipe.batch / step_seconds(parts, batches, PROBE_S), 1)
+    forecast = ImageGAN(classes="all", selection=False).forecast(data, scored=False)
+    return machine.line(), round(resolve_recipe("auto").batch / forecast.step_s, 1)

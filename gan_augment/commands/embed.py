@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_augment.commands.writing import Result, check_absent, check_apart
+from gan_augment.commands.writing import Result, check_absent, check_apart, next_command
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.tables import PARQUET_SUFFIXES
 from gan_augment.errors import UsageError
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from gan_augment.sklearn_api.features import FrozenFeatures
 
 
-@dataclass(frozen=True)
 class EmbedResult(Result):
     """What was written: `rows` images of `features` columns."""
 
@@ -84,7 +82,11 @@ def embed(
     _write(table, out)
     n, width, seconds = len(read.data), features.n_features_out_, time.monotonic() - started_s
     how = f"{n} images at {size[1]} x {size[0]} px, {features.precision_}, to {width} features each"
-    return EmbedResult(out, n, width, f"{how}: {seconds:.0f} s")
+    columns = {"target": "label", "group": "group", "columns": "id=id"}
+    then = next_command("evaluate", out, **columns)
+    return EmbedResult(
+        out=out, rows=n, features=width, how=f"{how}: {seconds:.0f} s", following=then
+    )
 
 
 def _write(table: Labelled, out: Path) -> None:

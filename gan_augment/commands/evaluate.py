@@ -31,7 +31,7 @@ from gan_augment.training.callbacks import interruptible
 if TYPE_CHECKING:
     from gan_augment.evaluation.plan import Plan
 
-_HINT = "what is finished was kept; go on with the same command, --out {} and --resume"
+_HINT = "finished fits are kept; to continue, repeat the command with --out {} --resume"
 
 
 def plan_evaluation(
@@ -91,32 +91,21 @@ def evaluate(
     folder = folder_to_write(data, out, "reports", **how)
     rows, options, notes = _read(Path(data), test, options, features, progress)
 
-    def hint() -> str:
-        return _HINT.format(folder) if (folder / JOURNAL).is_file() else ""
+    rows |= {"options": options, "out": folder, "resume": resume, "overwrite": overwrite}
 
-    with interruptible(hint):
-        result = run(
-            options=options,
-            out=folder,
-            resume=resume,
-            overwrite=overwrite,
-            on_plan=lambda plan: _show(plan, notes, progress, force or resume),
-            progress=progress,
-            started_s=started_s,
-            **rows,
-        )
+    def show(plan: Plan) -> None:
+        for line in (*notes, *plan.lines()):
+            progress.note(line)
+        plan.check(force or resume)
+
+    kept = folder / JOURNAL
+    with interruptible(lambda: _HINT.format(folder) if kept.is_file() else ""):
+        result = run(on_plan=show, progress=progress, started_s=started_s, **rows)
     return WrittenReport(result, folder)
 
 
 def _unfinished(folder: Path) -> bool:
     return (folder / JOURNAL).is_file() and not (folder / RESULT).is_file()
-
-
-def _show(plan: Plan, notes: tuple[str, ...], progress: Progress, goes_on: bool) -> None:
-    """Show a plan. Raises DataError for a doomed one, unless the evaluation goes on regardless."""
-    for line in (*notes, *plan.lines()):
-        progress.note(line)
-    plan.check(goes_on)
 
 
 def _read(
@@ -138,7 +127,7 @@ def _read(
     kinds = [read_data(data, fit, progress)]
     images = kinds[0].kind is IMAGE
     if features is not None and not images:
-        raise UsageError(f"--backbone is for images, and the data is {kinds[0].kind.unit}")
+        raise UsageError(f"--backbone (features=) is for images, not {kinds[0].kind.unit}")
     if test is None and fit.target is None and data.is_dir() and options.folds is None:
         parts = parts_of(data)
         test = next((parts[name] for name in PARTS if name in parts and name != "train"), None)
@@ -170,7 +159,7 @@ def _embedding(features: str | Path, options: EvaluationOptions) -> tuple[Any, E
 
     fit = options.fit
     if fit.target is not None:
-        raise UsageError("--backbone is for images, and --target names a column of a table")
+        raise UsageError("--backbone (features=) is for images, and --target for tables")
     how: dict[str, Any] = {n: getattr(fit, n) for n in ("image_size", "device", "precision")}
     untrained = fit.recipe == "auto" and not (fit.steps or fit.budget)
     changes = {

@@ -24,6 +24,7 @@ from gan_augment.commands.writing import (
     default_folders,
     folder_to_write,
     is_run,
+    next_command,
     remove_named,
     run_folder,
 )
@@ -35,7 +36,7 @@ from gan_augment.generators.model_file import ModelMeta
 from gan_augment.machine import ComputeConfig
 from gan_augment.options import FitOptions, with_options
 from gan_augment.processes import restarts
-from gan_augment.progress import Progress
+from gan_augment.progress import Progress, duration
 from gan_augment.recipes import Recipe, resolve_recipe
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage.bundle import load_bundle
@@ -76,8 +77,8 @@ class FitPlan:
         if options.steps is not None:
             return f"{options.steps} steps"
         if options.budget is not None:
-            return f"as many steps as fit into {options.budget:g} s"
-        return f"{self.recipe.steps} steps (the recipe's own)"
+            return f"as many steps as fit into {duration(options.budget)}"
+        return f"{self.recipe.steps} steps"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan, ready for JSON."""
@@ -96,13 +97,13 @@ class FitPlan:
         }
 
     def lines(self) -> list[str]:
-        """Return the plan for people, the machine first."""
-        data = self.data
+        """Return the plan for people: the data in one line, and what was chosen in another."""
+        data, machine = self.data, self.machine.line().partition(":")[0]
+        topped_up = ", ".join(f"{name} ({data.counts[name]:,})" for name in data.topped_up)
+        chosen = f"recipe {self.recipe.name}, {self.length}, {machine}, seed {data.options.seed}"
         return [
-            self.machine.line(),
-            data.line(),
-            f"topped up: {', '.join(data.topped_up)}. {explain_rare(data.counts)}",
-            f"recipe {self.recipe.name}, {self.length}; run folder {self.run}",
+            f"{data.line()}; topped up: {topped_up}",
+            f"{chosen}; run folder {self.run}",
             *data.notes,
         ]
 
@@ -372,6 +373,8 @@ def _finished(plan: FitPlan) -> FitResult | None:
 
 def _result(plan: FitPlan, meta: ModelMeta) -> FitResult:
     kept, *others = meta.kept_lines()
+    path = plan.data.path
+    out = f"{path.resolve().stem}-topped-up{path.suffix if plan.data.kind.tabular else ''}"
     return FitResult(
         run=plan.run,
         steps=meta.steps,
@@ -380,6 +383,7 @@ def _result(plan: FitPlan, meta: ModelMeta) -> FitResult:
         samples=plan.run / plan.data.samples,
         kept=kept,
         found=tuple(others),
+        following=next_command("augment", path, out, model=plan.run),
         warnings=plan.data.notes,
     )
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.commands.source import Source, model_sha256, read_data, read_meta
+from gan_augment.commands.writing import next_command
 from gan_augment.data.images.sources import Scan, refuse_bad
 from gan_augment.data.tables.encoding import encoded_width
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import UnreadableFilesError, plural
+from gan_augment.kinds import kind_named
 from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
@@ -28,10 +30,11 @@ _OF_COLUMNS = {"name", "kind", "dtype", "missing", "why"}
 
 @dataclass(frozen=True)
 class Report:
-    """What `inspect` found. values: for JSON. text: the same in lines for people."""
+    """What `inspect` found. values: for JSON. text: in lines for people. following: a command."""
 
     values: dict[str, Any]
     text: list[str]
+    following: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report, ready for JSON."""
@@ -100,7 +103,8 @@ def inspect_data(
         *(f"note: {note}" for note in notes),
         *([f"a fit stops here: {problem}"] if problem else []),
     ]
-    return Report(values, lines)
+    then = next_command("evaluate", source, target=options.target, window=options.window)
+    return Report(values, lines, "" if problem or advice else then)
 
 
 def inspect_run(run: str | Path) -> Report:
@@ -134,7 +138,9 @@ def inspect_run(run: str | Path) -> Report:
         f"model sha256: {sha256}",
         *(f"note: {warning}" for warning in warnings),
     ]
-    return Report({**values, **stored, "warnings": warnings}, lines)
+    suffix = ".csv" if kind_named(meta.kind).tabular else ""
+    then = next_command("sample", run, f"{Path(run).resolve().stem}-samples{suffix}")
+    return Report({**values, **stored, "warnings": warnings}, lines, then)
 
 
 def _class_lines(counts: Mapping[str, int], marked: tuple[str, ...], mark: str) -> list[str]:

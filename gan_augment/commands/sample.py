@@ -11,7 +11,13 @@ import numpy as np
 from pydantic import ValidationError
 
 from gan_augment.commands.source import read_meta
-from gan_augment.commands.writing import FILE_FORMAT, Result, output, write_drawn
+from gan_augment.commands.writing import (
+    FILE_FORMAT,
+    Result,
+    next_command,
+    output,
+    write_drawn,
+)
 from gan_augment.data.tables.columns import as_columns_of, joined, with_new_ids
 from gan_augment.data.tables.csv import Dialect
 from gan_augment.data.tables.export import NewRows, check_out, write_table
@@ -44,10 +50,6 @@ class SampleResult(Result):
     seed: int
     seconds: float
     unit: str = "images"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields, ready for JSON, with the total under the name of the unit."""
-        return {**super().to_dict(), self.unit: sum(self.counts.values())}
 
     def lines(self) -> list[str]:
         """Return the summary for people."""
@@ -111,7 +113,9 @@ def sample(
         else:
             write_drawn(part, gan, run.name, wanted, workers=workers, **how)
     seconds = round(time.monotonic() - started_s, 3)
-    return SampleResult(out=out, run=run, counts=wanted, seed=seed, seconds=seconds, unit=meta.unit)
+    drawn: dict[str, Any] = {"out": out, "run": run, "counts": wanted, "seed": seed}
+    then = next_command("inspect", run)
+    return SampleResult(**drawn, seconds=seconds, unit=meta.unit, following=then)
 
 
 def plan_sample(

@@ -32,7 +32,7 @@ from gan_augment.data.signals import holds_signals, read_signals
 from gan_augment.data.tables import TABLE_SUFFIXES
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import UsageError
 from gan_augment.generators import model_path
 from gan_augment.generators.generator import check_length
 from gan_augment.generators.model_file import (
@@ -73,7 +73,7 @@ _FOREIGN: dict[KindName, tuple[str, ...]] = {
 }
 """Options that are refused for each kind of data."""
 _SHORT = (
-    "a fit under {:,} steps tries no generated images, so real ones are repeated and nothing is "
+    "under {:,} steps a fit cannot test its images, so real ones are repeated and nothing is "
     "trained: take more --steps, or --synthetic-share 0.5 to generate anyway"
 )
 
@@ -159,7 +159,7 @@ class Source:
             return ()
         command = ["gan-augment", "evaluate", str(self.path), "--backbone", "lite0.pth"]
         return (
-            f"photos of {size[1]} x {size[0]} px: features of a pretrained network come first "
+            f"photos of {size[1]} x {size[0]} px: first judge features of a pretrained network "
             f"(docs/photos.md): {shlex.join(command)}",
         )
 
@@ -232,7 +232,7 @@ class Source:
         elif match or archive:
             rows = data.pixels if match else to_uint8(read_npz(self.path)["x"])[0]
         if rows is None:
-            return ids, lambda row: _copied(root / ids[row])
+            return ids, lambda row: (root / ids[row]).read_bytes()
         names = [safe_name(id_) for id_ in ids] if archive else ids
         rate = data.meta.rate
         end = self.kind.suffix(rate)
@@ -296,15 +296,6 @@ class Source:
         return bytes(how.lines([list(map(str, frame.columns))]) + how.frame_lines(frame))
 
 
-def _copied(path: Path) -> bytes:
-    """Return the bytes of a file that was read before."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise DataError(f"{str(path)!r} can no longer be read: {reason}") from None
-
-
 def read_data(
     source: str | Path | Source, options: FitOptions, progress: Progress | None = None
 ) -> Source:
@@ -317,7 +308,7 @@ def read_data(
         return source if source.options == options else replace(source, options=options)
     source, progress = Path(source), progress or Progress()
     if source.resolve() == Path(source.resolve().anchor):
-        raise UsageError(f"{str(source)!r} is the root of a file system; name a folder of classes")
+        raise UsageError(f"{str(source)!r} is the whole file system; name a folder of classes")
     if options.target is not None:
         from gan_augment.data.tables.reader import read_table
 
@@ -340,20 +331,20 @@ def check_options(source: Path, options: FitOptions, kind: KindName) -> None:
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
         raise UsageError(
-            f"{flags}: not for {kind}s, and {str(source)!r} is read as {kind}s; a table has a "
-            "--target COLUMN, and --window cuts signals"
+            f"{flags}: not for {kind}s, and {str(source)!r} is read as {kind}s. A table needs "
+            "--target COLUMN; --window is for signals."
         )
     if kind_named(kind).tabular:
         check_there(source, "a .csv or .parquet file")
         if source.is_dir() or suffix not in TABLE_SUFFIXES:
             raise UsageError(
-                f"--target names a column of a table, and {str(source)!r} is none; expected a file "
-                f"of {', '.join(TABLE_SUFFIXES)}. Leave --target out for images."
+                f"--target is for tables, and {str(source)!r} is not one; expected a file with "
+                f"the suffix {', '.join(TABLE_SUFFIXES)}. Leave --target out for images."
             )
     elif source.is_file() and suffix in set(TABLE_SUFFIXES) - {".csv"}:
         raise UsageError(
-            f"{str(source)!r} is a table; say which column holds the labels, with --target COLUMN. "
-            "(A list of images is a .csv with the columns path,label or path,label,group.)"
+            f"{str(source)!r} is a table: name the column with the labels, --target COLUMN. (A "
+            "list of images is a .csv with the columns path,label or path,label,group.)"
         )
 
 

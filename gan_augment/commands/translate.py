@@ -14,7 +14,13 @@ import numpy as np
 
 from gan_augment.commands.sample import wanted_rows
 from gan_augment.commands.source import Source, read_data, read_meta
-from gan_augment.commands.writing import Result, check_apart, output, write_drawn
+from gan_augment.commands.writing import (
+    Result,
+    check_apart,
+    next_command,
+    output,
+    write_drawn,
+)
 from gan_augment.data.images.png_folder import check_png_channels
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.generators import load_model
@@ -53,20 +59,16 @@ class TranslateResult(Result):
 
 @dataclass(frozen=True)
 class TranslationPlan:
-    """What is drawn from what.
+    """What is drawn from what: the data to fit, the rows to start from, and {class: images}."""
 
-    kind: the data that a model is fitted to. sources: the rows to start from. counts: {class:
-    images}.
-    """
-
-    kind: Source
+    data: Source
     sources: Labelled
     counts: Mapping[str, int]
 
     def lines(self) -> list[str]:
         """Return the plan for people."""
         rows = len(self.sources)
-        return [f"{n} images of {label}, from {rows} rows" for label, n in self.counts.items()]
+        return [f"{n} images of {label}, from {rows} images" for label, n in self.counts.items()]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan, ready for JSON."""
@@ -117,9 +119,9 @@ def translate(
     named |= {"model": model, "options": options}
     with output(out, overwrite=overwrite) as part:
         plan = plan_translate(data, progress=progress, **named)
-        kind, how = plan.kind, plan.kind.options
+        how = plan.data.options
         trained = Path(model) if model else None
-        trained = trained or fitted_for(kind, run, progress, overwrite=overwrite)
+        trained = trained or fitted_for(plan.data, run, progress, overwrite=overwrite)
         gan: Any = load_model(trained, device=how.device, threads=how.threads)
         drawn: dict[str, Any] = {"seed": how.seed, "workers": 1, "progress": progress}
         gan.selection &= how.selection
@@ -131,6 +133,7 @@ def translate(
         counts=dict(plan.counts),
         acceptance={n: one.acceptance or 0.0 for n, one in chosen.items() if n in plan.counts},
         recipe=gan.meta_.recipe.name,
+        following=next_command("inspect", trained),
     )
 
 
@@ -147,7 +150,7 @@ def plan_translate(
     """Return what `translate` would draw, and from what. Writes nothing."""
     options = options or FitOptions()
     if options.target is not None:
-        raise UsageError("translation is for images, and --target names a column of a table")
+        raise UsageError("translation is for images, and --target for tables")
     meta = read_meta(model) if model else None
     if meta:
         options = meta.options(options)
@@ -156,45 +159,44 @@ def plan_translate(
     recipe = meta.recipe if meta else resolve_recipe(options.recipe)
     if not recipe.generator.from_rows or recipe.generator.enlarges > 1:
         raise UsageError(
-            f"the recipe {recipe.name!r} does not translate rows; expected stargan, cyclegan, "
+            f"the recipe {recipe.name!r} does not translate images; expected stargan, cyclegan, "
             "pix2pix, adain, fourier or inpaint"
         )
-    kind = read_data(data, options, progress)
-    if kind.kind is not IMAGE:
-        raise UsageError(f"translation is for images, and the data is {kind.kind.unit}")
-    check_png_channels(kind.data.image_shape[2])
-    rows = kind.data
+    read = read_data(data, options, progress)
+    if read.kind is not IMAGE:
+        raise UsageError(f"translation is for images, and the data is {read.kind.unit}")
+    check_png_channels(read.data.image_shape[2])
+    rows = read.data
     starts, ends = _named(source, to, rows, meta)
     if recipe.game.by_class or recipe.generator.facts.paired:
-        rows = _one_pair(rows, starts, ends, recipe.name)
-    sources = rows.take(
-        np.flatnonzero(np.isin(rows.labels, [rows.names.index(name) for name in starts]))
-    )
+        if len(starts) != 1 or len(ends) != 1:
+            raise UsageError(
+                f"the recipe {recipe.name!r} is for one pair of classes; name one in --from "
+                "(source=) and one in --to, or take stargan"
+            )
+        names = tuple(name for name in rows.names if name in (*starts, *ends))
+        own, numbers = _of(rows, names), [rows.names.index(name) for name in names]
+        labels = np.searchsorted(numbers, own.labels)
+        rows = replace(own, labels=labels, class_names=names)
+    sources = _of(rows, starts)
     if not len(sources):
-        raise DataError(f"{', '.join(starts)} hold no row to start from")
+        raise DataError(f"there is no image of {', '.join(starts)} to start from")
     wanted = _counts(counts, len(sources), ends, rows.counts)
     if recipe.generator.facts.once and max(wanted.values()) > len(sources):
         raise TooFewAcceptedError(
-            f"{max(wanted.values()):,} images were requested from {len(sources):,} rows, each of "
-            f"which makes one with {recipe.name!r}: ask for fewer, name more classes with --from, "
-            "or take --recipe adain, which draws a row in many styles"
+            f"{max(wanted.values()):,} images were requested, and {recipe.name!r} makes one from "
+            f"each of the {len(sources):,} images to start from. Ask for fewer, name more classes "
+            "with --from (source=), or take --recipe adain, which draws an image in many styles."
         )
     options = options.model_copy(update={"classes": tuple(ends)})
-    fitted = replace(kind, read=replace(kind.read, data=rows), options=options)
+    fitted = replace(read, read=replace(read.read, data=rows), options=options)
     return TranslationPlan(fitted, sources, wanted)
 
 
-def _one_pair(rows: Labelled, starts: Sequence[str], ends: Sequence[str], recipe: str) -> Labelled:
-    """Return only the rows and names of one pair of classes. Raises UsageError for more."""
-    if len(starts) != 1 or len(ends) != 1:
-        raise UsageError(
-            f"the recipe {recipe!r} is for one pair of classes; name one with --from and one with "
-            "--to, or take stargan"
-        )
-    names = tuple(name for name in rows.names if name in (*starts, *ends))
+def _of(rows: Labelled, names: Sequence[str]) -> Labelled:
+    """Return the rows of some classes."""
     numbers = [rows.names.index(name) for name in names]
-    own = rows.take(np.flatnonzero(np.isin(rows.labels, numbers)))
-    return replace(own, labels=np.searchsorted(numbers, own.labels), class_names=names)
+    return rows.take(np.flatnonzero(np.isin(rows.labels, numbers)))
 
 
 def _named(
@@ -214,8 +216,8 @@ def _named(
             raise unknown_class(name, meta.classes)
     if not starts or not ends or set(starts) & set(ends):
         raise UsageError(
-            f"from {', '.join(starts) or 'nothing'} to {', '.join(ends) or 'nothing'}: name "
-            "different classes, one or more on each side"
+            f"from {', '.join(starts) or 'nothing'} to {', '.join(ends) or 'nothing'}: expected "
+            "different classes in --from (source=) and in --to"
         )
     return starts, ends
 

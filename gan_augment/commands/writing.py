@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -67,13 +68,28 @@ IMAGES_AT_ONCE = 256
 
 
 class Result(BaseModel):
-    """What a command did. JSON output shows the fields, people read `lines`."""
+    """What a command did. JSON output shows the fields, people read `lines`.
+
+    following: the next command to run, with the paths of this one; "" if there is none.
+    """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    following: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
         return self.model_dump(mode="json")
+
+
+def next_command(name: str, *words: object, **options: object) -> str:
+    """Return a command of this library as one line; options that are None are left out.
+
+    >>> next_command("fit", "my photos", image_size="32x32", recipe=None)
+    "gan-augment fit 'my photos' --image-size 32x32"
+    """
+    given = [(f"--{k.replace('_', '-')}", v) for k, v in options.items() if v is not None]
+    flags = [str(word) for pair in given for word in pair]
+    return shlex.join(["gan-augment", name, *map(str, words), *flags])
 
 
 @contextlib.contextmanager
@@ -102,7 +118,7 @@ def output(path: Path, *, table: bool = False, overwrite: bool = False) -> Itera
         (check_absent if table else _check_folder)(path, overwrite=overwrite)
         part = temporary_path(path, "tmp")
         try:
-            with interruptible(lambda: f"{str(path)!r} is not there; the same command goes on"):
+            with interruptible(lambda: f"{str(path)!r} was not written; the same command goes on"):
                 yield part
             if not table:
                 move_folder(part, path)
@@ -204,8 +220,8 @@ def check_apart(source: Path, out: Path) -> None:
     inside = data.is_relative_to(target) or (source.is_dir() and target.is_relative_to(data))
     if inside or data == manifest_path(target):
         raise UsageError(
-            f"DATA {str(source)!r} and the output {str(out)!r} lie in each other; DATA is never "
-            "written into, so name another place."
+            f"the output {str(out)!r} and the data {str(source)!r} overlap. Data is never written "
+            "to; name another output."
         )
 
 
@@ -213,14 +229,13 @@ def check_absent(path: Path, *, overwrite: bool) -> None:
     """Raise OutputExistsError if a table or its manifest would replace something."""
     if path.is_dir():
         raise OutputExistsError(
-            f"{str(path)!r} is a folder, and a table is written to a file; name one, such as "
+            f"{str(path)!r} is a folder, and a table is written to a file, such as "
             f"{str(path / 'more.csv')!r}."
         )
     for file in (path, manifest_path(path)):
         if file.is_dir() or (file.exists() and not overwrite):
             raise OutputExistsError(
-                f"{str(file)!r} is there already. Choose another name, or --overwrite to replace "
-                "it; nothing was written."
+                f"{str(file)!r} exists. Choose another name, or --overwrite to replace it."
             )
 
 
@@ -281,14 +296,14 @@ def folder_to_write(
         begun = [one for one in earlier if unfinished(one)]
         if not begun:
             raise UsageError(
-                f"--resume: nothing unfinished is in {str(default_folders(data, parent)[0])!r} or "
-                "a numbered folder like it; name the folder of what was stopped with --out"
+                f"--resume: {str(default_folders(data, parent)[0])!r} and its numbered copies hold "
+                "nothing unfinished; name the folder to resume with --out"
             )
         folder = begun[-1]
     elif earlier and progress is not None:
         progress.note(
-            f"{str(earlier[-1])!r} is there already, so this goes to {str(folder)!r}; --resume "
-            "continues what was stopped, --out DIR --overwrite replaces"
+            f"{str(earlier[-1])!r} exists, so this goes to {str(folder)!r} (--resume would "
+            "continue it, --out FOLDER --overwrite replace it)"
         )
     check_apart(Path(data), folder)
     return folder
@@ -307,7 +322,7 @@ def run_folder(
         filled = any(entry.name != LOCK_FILE for entry in run.iterdir())
         is_ours = (ours or is_run)(run)
         if resume and not is_ours:
-            raise ResumeMismatchError(f"{str(run)!r} holds no run to resume; leave out --resume")
+            raise ResumeMismatchError(f"{str(run)!r} holds no run; leave out --resume")
         if filled and not resume and not (overwrite and is_ours):
             cure = ", --resume to continue, or --overwrite to replace it" if is_ours else ""
             raise OutputExistsError(

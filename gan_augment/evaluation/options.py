@@ -75,9 +75,9 @@ class EvaluationOptions(Frozen):
     )
     learner: Any = Field(
         default=None,
-        description="The classifier that is to gain: a scikit-learn classifier or pipeline, a "
-        "class or function that makes one, a name (boosting, logistic, forest, neighbours; cnn for "
-        "images), or for images a training function of torch.",
+        description="The classifier to improve: boosting, logistic, forest, neighbours, cnn (for "
+        "images), or your own: a scikit-learn classifier, what makes one, or for images a training "
+        "function of torch.",
     )
     generator: Any = Field(
         default=None,
@@ -86,58 +86,63 @@ class EvaluationOptions(Frozen):
     )
     samplers: dict[str, Any] = Field(
         default_factory=dict,
-        description="Over-samplers with fit_resample(X, y) by name; each is an arm.",
+        description="Over-samplers of your own with fit_resample(X, y), by name. Each is an arm.",
     )
     top_up: TopUp = Field(
         default=TopUp(),
         description="What a topped-up class ends with, and the share of generated rows.",
     )
     metric: str = Field(
-        default=METRICS[0], description=f"The metric of the verdict: {', '.join(METRICS)}."
+        default=METRICS[0], description=f"The metric that decides: {', '.join(METRICS)}."
     )
     delta: float = Field(
         default=0.01,
         ge=0,
         lt=1,
-        description="The smallest difference of the metric that is worth having, in 0..1.",
+        description="Smallest gain of the metric that matters to you, in 0..1.",
     )
     folds: int | None = Field(
-        default=None, ge=2, le=1000, description="Folds; by default 5 (images 3)."
+        default=None, ge=2, le=1000, description="Number of folds; by default 5 (images 3)."
     )
     repeats: int | None = Field(
-        default=None, ge=1, le=1000, description="Repeats of the folds; by default 3 (images 1)."
+        default=None,
+        ge=1,
+        le=1000,
+        description="How often the folds are drawn anew; by default 3 (images 1).",
     )
     arms: str | tuple[str, ...] = Field(
         default="default",
-        description=f"'default', or some of: {', '.join(ARMS)}. none and gan are always there.",
+        description=f"The remedies to compare: default, or some of {', '.join(ARMS)}. none and "
+        "gan are always compared.",
     )
     budget: Seconds | None = Field(
         default=None,
-        description="Time for the evaluation, such as 30m. It ends after the split in which the "
-        "budget is spent. A budget that cannot hold one split is refused.",
+        description="Time for the whole evaluation, such as 30m; it ends after the split in which "
+        "the time is spent.",
     )
     updates: int | None = Field(
-        default=None, ge=1, le=MOST, description="Optimiser updates of the network for images."
+        default=None, ge=1, le=MOST, description="Training updates of the classifier of images."
     )
     group: Any = Field(
         default=None,
-        description="A column, or one value per row: rows of a group stay on one side of a split.",
+        description="Column (or one value per row) of groups, such as patients. A group is never "
+        "split between training and test.",
     )
     time: Any = Field(
         default=None,
-        description="A column, or one value per row: training rows come before test rows.",
+        description="Column (or one value per row) of times: training rows come before test rows.",
     )
     group_duplicates: bool = Field(
-        default=False, description="Keep repeated rows of a table on one side of a split."
+        default=False, description="Never split equal rows of a table between training and test."
     )
     diagnostics: bool = Field(
-        default=True, description="Describe the generated rows; this never changes the verdict."
+        default=True, description="Describe the generated rows. This never changes the verdict."
     )
     n_jobs: int | None = Field(
         default=None,
         ge=-MOST_PROCESSES,
         le=MOST_PROCESSES,
-        description="Processes of one thread each; -1 for all cores.",
+        description="Parallel processes; -1 for one per core.",
     )
 
     @property

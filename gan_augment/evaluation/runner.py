@@ -280,7 +280,7 @@ def _do(
     if not left:
         return
     done, parent = len(tasks) - len(left), (os.getpid(), platform.node())
-    progress.phase(phase, len(tasks))
+    progress.phase(phase, len(tasks), done)
     side_by_side = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
     with warnings.catch_warnings():
         # joblib warns in a thread when it replaces a worker that has grown by 300 MB; an error

@@ -149,7 +149,7 @@ class GAN(ABC):
         ranks.agree(data=sha256, settings=settings | dict.fromkeys(RANKS_OWN))
         problem = self._problem(data, schema)
         scorer, steps = self._planned(problem, run, ranks)
-        self.history_ = (watch := ProgressCallback(run.progress, data.kind.unit)).events
+        self.history_ = (watch := ProgressCallback(run.progress)).events
         training = Run(
             parts=problem.parts,
             batches=problem.batches,
@@ -474,7 +474,7 @@ class GAN(ABC):
         join_ranks(training)
         if run.on_steps and leads:
             run.on_steps(training.steps, training.parts.compute)
-        progress.phase("training", training.steps)
+        progress.phase("training", training.steps, training.state.step)
         try:
             with training.stop.hold(), machine.threads(training.parts.compute.threads):
                 train(training)

@@ -173,7 +173,7 @@ class ImageGAN(GAN):
         data, (rows, _), seed = problem.data, problem.more, training.state.seed
         self._sampler = _sampler_of(data, rows, training)
         if self.selection:
-            progress.phase("choosing which samples are kept", FOLDS)
+            progress.phase("selecting samples", FOLDS)
             discriminator = training.state.discriminator.requires_grad_(False).eval()
             settings = problem.parts.recipe.selection
             selection = select(data, rows, self._sampler, discriminator, settings, seed, progress)
@@ -194,7 +194,7 @@ class ImageGAN(GAN):
         updates = updates_within(images, len(rows)) if self.selection and self.advise else 0
         if not updates or self.refuses_.keys() >= set(self.topped_up_):
             return
-        progress.phase("trying what generated rows add", 2 * FOLDS * SEEDS)
+        progress.phase("trying generated rows", 2 * FOLDS * SEEDS)
 
         def of_half(half: NDArray[np.int64], left_out: int) -> ImageGAN:
             judge = selection.of_fold(left_out)

@@ -75,7 +75,7 @@ class ImageScorer:
         progress: Progress,
     ) -> None:
         self._data, self._parts, self._seed = data, parts, seed
-        progress.phase("training the classifier that scores the generator", SCORER_STEPS)
+        progress.phase("training the scorer", SCORER_STEPS)
         classifier = train_classifier(
             data.take(data.first_of_each(train, SCORER_ROWS_A_CLASS)),
             steps=SCORER_STEPS,

@@ -25,7 +25,7 @@ from gan_augment.generators.generator import Generator, RunContext, advised_shar
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
-from gan_augment.progress import LogProgress, shown_log
+from gan_augment.progress import shown_progress
 from gan_augment.torch_api.items import Key, Normalize, check_rows, plain_label
 from gan_augment.torch_api.read import DescribedDataset, describe_dataset, map_style
 from gan_augment.torch_api.sampling import (
@@ -264,16 +264,15 @@ def _sampler_of(loader: Any) -> Any:
 
 
 def _fit(augmenter: Any, data: Labelled) -> Generator:
-    """Say what is fitted, fit it, and return its model; the log shows how long it takes."""
-    name, how = type(augmenter).__name__, {}
-    with shown_log():
-        progress = LogProgress("AugmentedDataset")
-        progress.note(f"fitting {name} on {data.kind.describe(data)}")
-        if "run" in inspect.signature(augmenter.fit).parameters:
-            how["run"] = RunContext(progress=progress)
-            if (schema := data.kind.schema(data)) and schema.ids:
-                progress.warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
-        model = fitted_model(augmenter.fit(data, **how) or augmenter)
+    """Say what is fitted, fit it while progress is shown, and return its model."""
+    name, how, progress = type(augmenter).__name__, {}, shown_progress("AugmentedDataset")
+    progress.note(f"fitting {name} on {data.kind.describe(data)}")
+    if "run" in inspect.signature(augmenter.fit).parameters:
+        how["run"] = RunContext(progress=progress)
+        if (schema := data.kind.schema(data)) and schema.ids:
+            progress.warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
+    model = fitted_model(augmenter.fit(data, **how) or augmenter)
+    progress.finish()
     if model is None:
         raise NotFittedError(
             f"after fit, the {name} has no `classes_` {{name: rows}}; expected "

@@ -121,11 +121,10 @@ class HistoryFile:
 
 
 class ProgressCallback:
-    """Shows losses, speed and score with the step, rollbacks as warnings; keeps all events."""
+    """Shows the score with the step, and rollbacks as warnings; keeps all events."""
 
-    def __init__(self, progress: Progress, unit: str = "images") -> None:
-        self._progress, self._unit = progress, unit
-        self._score = ""
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._score = progress, ""
         self.events: list[dict[str, object]] = []
 
     def on_event(self, event: Event) -> None:
@@ -135,14 +134,10 @@ class ProgressCallback:
             best = " (best)" if event["best"] else ""
             value = float(str(event["value"]))
             shown = f"{value:.3f}" if value < 1000 else "over 1000"  # early ones may be huge
-            self._score = f", score {shown}{best}"
+            self._score = f"score {shown}{best}"
         elif event["event"] == "rollback":
             self._progress.warn(
                 f"step {event['failed_at']}: {event['reason']}; back to step {event['step']}"
             )
         elif event["event"] == "step":
-            names = ("reconstruction", "d_loss", "g_loss")
-            losses = [f"{name} {event[name]:.3f}" for name in names if name in event]
-            speed = f"{event['images_per_s']:.0f} {self._unit}/s"
-            text = ", ".join([speed, *losses]) + self._score
-            self._progress.advance(int(str(event["step"])), text)
+            self._progress.advance(int(str(event["step"])), self._score)

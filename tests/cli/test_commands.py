@@ -41,7 +41,7 @@ def test_fit_prints_the_run_last_and_the_next_command(command, photos, tmp_path)
 def test_fit_of_a_table_writes_a_run(command, cells, tmp_path):
     fitted = command("fit", cells, *TABLE)
     assert fitted.stdout.splitlines()[-1] == "runs/cells"
-    assert fitted.stderr.splitlines()[-1].endswith("cells.csv OUT.csv --model runs/cells")
+    assert fitted.stderr.splitlines()[-1].endswith(" cells-topped-up.csv --model runs/cells")
     assert (tmp_path / "runs" / "cells" / "samples.csv").is_file()
 
 
@@ -65,20 +65,12 @@ def test_data_without_two_classes_is_refused(command, tmp_path, counts):
     assert command("fit", "poor", "--steps", 1).returncode == 3
 
 
-def test_options_of_training_come_from_the_command_a_config_and_the_environment(
-    command, photos, tmp_path
-):
-    (tmp_path / "mine.toml").write_text("flips = true\nimage-size = [8, 8]\n")
-    planned = answer(
-        command(
-            *("fit", photos, "--config", "mine.toml", "--dry-run", "--json"),
-            env={"GAN_AUGMENT_STEPS": "3"},
-        )
-    )
+def test_options_of_training_come_from_the_command_and_the_environment(command, photos):
+    words = ("fit", photos, "--flips", "--image-size", "8x8", "--dry-run", "--json")
+    planned = answer(command(*words, env={"GAN_AUGMENT_STEPS": "3"}))
     assert planned["plan"]["length"] == "3 steps"
     assert planned["plan"]["recipe"]["augment"]["flips"]
-    assert planned["options"]["image_size"] == {"value": "8x8", "source": "config mine.toml"}
-    assert planned["options"]["steps"]["source"] == "environment GAN_AUGMENT_STEPS"
+    assert planned["plan"]["image_shape"][:2] == [8, 8]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +102,7 @@ def test_augment_prints_the_folder_last_and_the_next_step(command, photos, run_f
     done = command("augment", photos, "out", "--model", run_folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "out"
-    assert done.stderr.splitlines()[-1] == "next: train your classifier on out as on DATA"
+    assert done.stderr.splitlines()[-1] == f"next: gan-augment evaluate {photos}"
     assert contents(photos).items() <= contents(tmp_path / "out").items()
 
 
@@ -183,7 +175,7 @@ def test_the_next_command_of_a_recipe_with_other_networks_runs_as_printed(
     assert fitted.returncode == 0, fitted.stderr
     words = shlex.split(fitted.stderr.splitlines()[-1].removeprefix("next: gan-augment "))
     assert command(*words).returncode == 0
-    assert (tmp_path / "OUT" / "manifest.csv").is_file()
+    assert (tmp_path / "photos-topped-up" / "manifest.csv").is_file()
 
 
 def test_choose_names_a_recipe_and_the_fit_that_takes_it(command, cells, tmp_path, monkeypatch):

@@ -18,10 +18,10 @@ import pytest
 import typer
 
 from gan_augment import errors
+from gan_augment.progress import TerminalProgress, printable
 from gan_augment.training.callbacks import StopRequested
 from gan_augment_cli.app import app
-from gan_augment_cli.console import Lines, printable, shown_progress
-from gan_augment_cli.outcome import exit_codes
+from gan_augment_cli.outcome import exit_codes, shown_progress
 from tests.cli.conftest import answer
 
 CONTEXT = typer.Context(typer.main.get_command(app), info_name="fit")
@@ -72,13 +72,13 @@ def test_sigterm_outside_of_training_leaves_with_143():
 
 def test_a_log_gets_one_line_per_minute(capsys):
     seconds = iter(range(1000))
-    lines = Lines(clock=lambda: next(seconds))
-    lines.phase("training", 400)
-    for step in range(1, 201):
-        lines.advance(step, "loss 0.5")
+    lines = TerminalProgress(live=False, clock=lambda: next(seconds))
+    lines.phase("training", 400, 100)
+    for step in range(101, 301):
+        lines.advance(step, "score 0.5")
     shown = capsys.readouterr().err.splitlines()
     assert len(shown) == 3
-    assert shown[0] == "training: 59 of 400, loss 0.5, 5:41 left"
+    assert shown[0] == "training: 160 of 400, 1/s, 4:00 left, score 0.5"
 
 
 def test_a_file_name_cannot_steer_the_terminal():
@@ -95,12 +95,14 @@ def test_warnings_are_shown_as_one_line_even_if_quiet(capsys):
 
 def test_a_terminal_shows_one_line_that_is_redrawn(capsys):
     seconds = iter(range(1000))
-    lines = Lines(live=True, clock=lambda: next(seconds))
+    lines = TerminalProgress(live=True, clock=lambda: next(seconds))
     lines.phase("training", 10)
     lines.advance(3, "class [bold]owl")
     lines.note("a choice")
     shown = capsys.readouterr().err.split("\r\x1b[K")
-    assert shown == ["", "training: 3 of 10, class [bold]owl, 0:02 left", "a choice\n"]
+    bar = "[######--------------]"
+    numbers = f"training {bar} 3 of 10, 3/s, 0:02 left, class [bold]owl"
+    assert shown == ["", f"training [{'-' * 20}] ", numbers, "a choice\n"]
 
 
 LATE = """
@@ -179,7 +181,7 @@ def test_sigterm_saves_and_resume_goes_on(place):
     again = subprocess.run([*command, "--resume"], cwd=place, capture_output=True, text=True)
     assert answer(again)["steps"] == 200
     assert "resumed at step " in again.stderr
-    assert again.stderr.count("200 steps; run folder") == 1
+    assert again.stderr.count("200 steps, ") == 1
 
 
 @pytest.mark.campaign

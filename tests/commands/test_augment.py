@@ -164,7 +164,7 @@ def test_hostile_class_names_stay_inside_the_output(run, make_classes, tmp_path)
 @pytest.mark.parametrize("out", ["data", "data/out", "."])
 def test_output_in_the_data_or_data_in_the_output_is_refused(run, make_classes, tmp_path, out):
     make_classes(tmp_path / "data", {"good": 4, "bad_part": 2})
-    with pytest.raises(UsageError, match="lie in each other"):
+    with pytest.raises(UsageError, match="overlap"):
         augment(tmp_path / "data", tmp_path / out, model=run)
     assert "out" not in {entry.name for entry in (tmp_path / "data").iterdir()}
 
@@ -172,7 +172,7 @@ def test_output_in_the_data_or_data_in_the_output_is_refused(run, make_classes, 
 def test_a_link_to_the_data_is_the_data(run, make_classes, tmp_path):
     make_classes(tmp_path / "data", {"good": 4, "bad_part": 2})
     (tmp_path / "link").symlink_to(tmp_path / "data")
-    with pytest.raises(UsageError, match="lie in each other"):
+    with pytest.raises(UsageError, match="overlap"):
         augment(tmp_path / "data", tmp_path / "link" / "out", model=run)
 
 

@@ -154,7 +154,7 @@ def test_a_run_is_named_after_its_data_then_numbered(data, tmp_path, monkeypatch
     for _ in range(3):
         fit(data, options=QUICK, progress=heard)
     assert {p.name for p in Path("runs").iterdir()} == {"parts", "parts-2", "parts-3"}
-    told = [note for note in heard.notes if "there already" in note]
+    told = [note for note in heard.notes if "exists, so" in note]
     assert [("'runs/parts-2'" in one, "'runs/parts-3'" in one) for one in told] == [
         (True, False),
         (True, True),

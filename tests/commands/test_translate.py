@@ -69,10 +69,10 @@ def test_other_recipes_draw_a_pair_of_classes(data, tmp_path, recipe):
     [
         ({"to": "worse"}, UnknownClassError, "worse"),
         ({"source": "odd", "to": "odd"}, UsageError, "different classes"),
-        ({"counts": 31}, TooFewAcceptedError, r"31 images.*30 rows.*adain"),
+        ({"counts": 31}, TooFewAcceptedError, r"31 images.*30 images.*adain"),
         ({"counts": -1}, UsageError, "whole number"),
-        ({"options": by("anchored")}, UsageError, "not translate rows"),
-        ({"options": by("srgan")}, UsageError, "not translate rows"),
+        ({"options": by("anchored")}, UsageError, "not translate images"),
+        ({"options": by("srgan")}, UsageError, "not translate images"),
         ({"source": "all", "options": by("cyclegan")}, UsageError, "one pair of classes"),
         ({"options": OPTIONS.model_copy(update={"target": "y"})}, UsageError, "for images"),
         ({"counts": 0}, UsageError, "nothing to draw"),
@@ -208,7 +208,7 @@ def test_a_plan_writes_nothing_and_says_what_is_drawn(data, tmp_path, monkeypatc
     how = {"source": "all", "to": ["odd", "bad_part"], "options": OPTIONS}
     plan = plan_translate(data, counts={"odd": 4, "bad_part": 0}, **how)
     assert plan.to_dict() == {"counts": {"odd": 4}, "sources": 30}
-    assert plan.lines() == ["4 images of odd, from 30 rows"]
+    assert plan.lines() == ["4 images of odd, from 30 images"]
     usual = plan_translate(data, source="all", to="bad_part", options=OPTIONS)
     assert usual.to_dict() == {"counts": {"bad_part": 21}, "sources": 42}  # 25 are missing
     assert list(tmp_path.iterdir()) == []

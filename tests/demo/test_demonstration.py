@@ -18,7 +18,6 @@ from gan_augment.commands.demo import (
     RARE_ROWS,
     TARGET,
     DemoResult,
-    _held,
     demo,
     rare_cells,
     rare_digits,
@@ -45,12 +44,11 @@ def test_enough_cells_are_left_to_test_on():
     assert min(test.values()) > 150
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_a_folder_that_no_demo_wrote_is_left_alone(tmp_path, overwrite):
+def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits" / "mine.png").write_bytes(b"mine")
     with pytest.raises(OutputExistsError, match="name a new folder"):
-        demo(tmp_path, steps=2, overwrite=overwrite)
+        demo(tmp_path, steps=2)
     assert (tmp_path / "digits" / "mine.png").read_bytes() == b"mine"
 
 
@@ -75,8 +73,6 @@ def test_the_demo_of_a_table_ends_with_a_recommendation_on_other_rows(done):
     counts = pd.read_csv(done.topped_up)[TARGET].value_counts()
     assert counts["benign"] == counts[RARE_CELLS]
     assert (done.report / "report.html").is_file()
-    stored = json.loads((done.data.parent / "demo.json").read_text(encoding="utf-8"))
-    assert stored == done.to_dict()
     result = json.loads((done.report / "result.json").read_text(encoding="utf-8"))
     assert (result["protocol"]["splits"], result["data"]["rows"]) == ("test", 200)
     low, high = result["verdict"]["difference"]["interval"]
@@ -87,9 +83,9 @@ def test_a_demo_ends_with_what_to_do_next_and_the_picture(tmp_path):
     done = done_at(tmp_path, "digits")
     lines = done.lines()
     text = "\n".join(lines)
-    assert text.index(done.recommendation) < text.index(done.sentence) < text.index("do next:")
-    assert [line for line in lines if line.startswith("  ")] == lines[-5:-2]
-    assert lines[-1] == f"real, generated and refused images: {done.samples}"
+    assert text.index(done.recommendation) < text.index(done.sentence)
+    assert f"real, generated and refused images: {done.samples}" in lines
+    assert "gan-augment evaluate PHOTOS" in lines[-1]
     paths = (done.data, done.run, done.topped_up, done.report / "report.html")
     assert all(str(path) in text for path in paths)
 
@@ -101,52 +97,41 @@ def test_both_demos_run_in_any_order(command, tmp_path, monkeypatch, order):
         ran = command("demo", *flags)
         assert ran.returncode == 0, ran.stderr
         again = command("demo", *flags)
-        assert (again.returncode, "--overwrite" in again.stderr) == (2, True)
+        assert (again.returncode, "new folder" in again.stderr) == (2, True)
     assert {path.name for path in tmp_path.iterdir()} == {"demo", "demo-table"}
 
 
 def done_at(out, data):
     """Return the result of a demo without its work."""
-    paths = [out / name for name in (data, "run", "topped-up", "samples.png", "report")]
-    said = ("Correct the decision: +8.0 points.", "ADOPT", "ADOPT: it helps.", "apply.py NEW")
-    return DemoResult(*paths, ("3",), *said)
+    names = {"data": data, "run": "run", "topped_up": "topped-up", "report": "report"}
+    return DemoResult(
+        **{field: out / name for field, name in names.items()},
+        samples=out / "samples.png",
+        rare=("3",),
+        recommendation="Correct the decision: +8.0 points.",
+        verdict="ADOPT",
+        sentence="ADOPT: it helps.",
+        following="apply.py NEW",
+    )
 
 
 def test_two_demos_cannot_write_one_folder(tmp_path):
-    (tmp_path / f"demo.json.tmp-{2**22 + 1}").write_bytes(b"{")  # killed in its first write
     with hold_folder(tmp_path), pytest.raises(FolderInUseError):
         demo(tmp_path, table=True)
-    with _held(tmp_path, False):
-        assert {path.name for path in tmp_path.iterdir()} == {".lock", "demo.json"}
 
 
 @pytest.mark.slow
-def test_a_second_demo_replaces_its_own_files_and_no_others(done):
-    out = done.data.parent
-    (out / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(OutputExistsError):
-        demo(out, table=True, steps=2)
-    with pytest.raises(ValueError, match="steps"):  # once the earlier files are gone
-        demo(out, table=True, steps=-1, overwrite=True)
-    left = {"cells.csv", "cells-test.csv", "demo.json", "notes.txt"}
-    assert {path.name for path in out.iterdir()} == left
-
-
-@pytest.mark.slow
-def test_the_command_tops_up_digits_and_says_where_things_are(command, done, tmp_path, monkeypatch):
+def test_digits_are_topped_up_and_the_result_says_where_things_are(done, tmp_path, monkeypatch):
     said = SimpleNamespace(sentence=done.sentence, recommendation=done.recommendation)
     measured = SimpleNamespace(
         out=done.report, verdict=done.verdict, evaluation=said, following=done.following
     )
     # the evaluation of images is a minute's work, and the table's shows how a demo ends
     monkeypatch.setattr(demonstration, "evaluate", lambda *_, **__: measured)
-    ran = command("demo", "out", "--steps", 2, "--json")
-    assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
-    assert told["sentence"].startswith(told["verdict"])
-    assert (tmp_path / told["run"] / "model.safetensors").is_file()
-    assert (tmp_path / told["samples"]).read_bytes().startswith(b"\x89PNG")
-    topped_up = tmp_path / told["topped_up"]
-    with (topped_up / "manifest.csv").open(newline="", encoding="utf-8") as file:
+    made = demo(tmp_path / "out", steps=2)
+    assert made.sentence.startswith(made.verdict)
+    assert (made.run / "model.safetensors").is_file()
+    assert made.samples.read_bytes().startswith(b"\x89PNG")
+    with (made.topped_up / "manifest.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert sum(1 for _ in topped_up.rglob("*.png")) == len(rows)
+    assert sum(1 for _ in made.topped_up.rglob("*.png")) == len(rows)

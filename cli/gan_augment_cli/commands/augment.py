@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,19 +27,19 @@ TranslationOptions = Annotated[
 def fit(
     ctx: typer.Context,
     data: o.Data,
-    options: Annotated[Any, o.Settings(o.FIT, o.FIT_SHOWN)],
+    options: Annotated[Any, o.Settings(o.FIT, o.FIT_FIELDS)],
     out: Annotated[
-        Path | None, o.option("--out", "The run's folder.  [default: runs/<name of DATA>]")
+        Path | None, o.option("--out", "The folder of the run.  [default: runs/<name of DATA>]")
     ] = None,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
-    """Train a class-conditional GAN on images, signals or a table.
+    """Train a generator on images, signals or a table.
 
-    Images are trained for 5 minutes unless --steps or --budget is given. A table's rows are drawn
-    around near rows of a class, without training, unless --recipe, --steps or --budget is given.
-    Prints the folder of the run: its model, settings, history and samples.
+    Images and signals train for 5 minutes; --budget or --steps change that. A table needs no
+    training by default: new rows are drawn between similar rows of a class.
+    Writes a run folder: the model, its settings, its history and samples to look at.
     """
     from gan_augment.commands.fit import fit as run_fit
     from gan_augment.commands.fit import plan_fit
@@ -53,30 +52,28 @@ def fit(
     flags = {"resume": resume, "overwrite": overwrite}
     result = outcome.run(ctx, run_fit, data, out, settings, **flags)
     if not follows():
-        out_name = f"OUT{data.suffix if settings.target else ''}"
-        words = ["gan-augment", "augment", str(data), out_name, "--model", str(result.run)]
-        outcome.show(ctx, result.to_dict(), result.lines(), result.run, shlex.join(words))
+        outcome.finish(ctx, result, result.run)
 
 
 def sample(
     ctx: typer.Context,
-    run: o.RunFolder,
+    run: Annotated[Path, o.argument("RUN", "The folder of a trained run.")],
     out: o.OutFolder,
     options: Annotated[Any, o.Settings(o.FIT, "seed workers")],
     counts: o.Counts = None,
     classes: Annotated[
         str | None,
-        o.option("--classes", "The classes to draw: all, or names.  [default: as fitted]"),
+        o.option("--classes", "The classes to draw: all, or names.  [default: the topped-up ones]"),
     ] = None,
     mark: o.Mark = False,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
-    """Draw images, signals or rows of a table from a trained run.
+    """Draw new images, signals or table rows from a trained run.
 
-    Without --counts the rare classes are topped up to the largest.
-    Writes OUT/<class>/000000.png, ... and OUT/manifest.csv; for a table the file OUT, .csv or
-    .parquet, and OUT.manifest.csv.
+    By default as many as bring each rare class level with the largest class.
+    Writes OUT/<class>/000000.png, ... and OUT/manifest.csv. For a table: the file OUT (.csv or
+    .parquet) and OUT.manifest.csv.
     """
     from gan_augment.commands.sample import plan_sample
     from gan_augment.commands.sample import sample as run_sample
@@ -89,7 +86,7 @@ def sample(
         return
     how = {"seed": options.seed, "workers": options.workers, "mark": mark, "overwrite": overwrite}
     result = outcome.run(ctx, run_sample, run, out, counts=target_counts, classes=classes, **how)
-    outcome.show(ctx, result.to_dict(), result.lines(), out)
+    outcome.finish(ctx, result, out)
 
 
 def augment(
@@ -97,21 +94,21 @@ def augment(
     data: o.Data,
     out: o.OutFolder,
     top_up: TopUpOptions,
-    options: Annotated[Any, o.Settings(o.FIT, o.FIT_SHOWN, "workers")],
+    options: Annotated[Any, o.Settings(o.FIT, f"{o.FIT_FIELDS} workers")],
     model: o.Model = None,
     run: o.Run = None,
     match: Annotated[
-        bool, o.option("--match", "Write all images at the model's size, not copies of the files.")
+        bool, o.option("--match", "Write all images at the size of the model, originals too.")
     ] = False,
     mark: o.Mark = False,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
-    """Top up rare classes: train, draw, and write them together with DATA.
+    """Top up rare classes: train, draw, and write a copy of DATA with new rows.
 
-    Writes OUT/<class>/ with copies of DATA's files, synthetic-000000.png, ... and
-    repeat-000000-<original name>, ..., and OUT/manifest.csv with the origin of each.
-    For a table OUT is a file: DATA's rows unchanged, then the new rows; and OUT.manifest.csv.
+    Writes OUT/<class>/ with copies of the originals, synthetic-000000.png, ... and
+    repeat-000000-<original name>, ...; OUT/manifest.csv lists the origin of each file.
+    For a table, OUT is a file: the rows of DATA unchanged, then the new rows.
     """
     from gan_augment.commands.augment import augment as run_augment
     from gan_augment.commands.augment import plan_augment
@@ -124,19 +121,18 @@ def augment(
         return
     how: dict[str, Any] = {"match": match, "mark": mark, "overwrite": overwrite}
     result = outcome.run(ctx, run_augment, data, out, **given, **how)
-    following = f"train your classifier on {shlex.quote(str(out))} as on DATA"
-    outcome.show(ctx, result.to_dict(), result.lines(), out, following)
+    outcome.finish(ctx, result, out)
 
 
 def translate(
     ctx: typer.Context,
-    data: o.Data,
+    data: o.Images,
     out: o.OutFolder,
     options: TranslationOptions,
     source: Annotated[
-        str, o.option("--from", "Classes to draw from: names with commas, or all (others).")
+        str, o.option("--from", "The classes to start from: names, or all for all others.")
     ],
-    to: Annotated[str, o.option("--to", "Classes to draw, with commas.")],
+    to: Annotated[str, o.option("--to", "The classes to draw.", metavar="NAMES")],
     counts: o.Counts = None,
     model: o.Model = None,
     run: o.Run = None,
@@ -149,11 +145,11 @@ def translate(
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
-    """Draw images of one class as images of another class.
+    """Redraw images of common classes as images of a rare class.
 
-    Without --counts a class is drawn up to the largest, from at most half of the source images.
-    Writes OUT/<class>/000000.png, ... and OUT/manifest.csv with the source of each image. Samples
-    that a classifier does not assign to their class are dropped.
+    By default as many as bring the class level with the largest, from at most half of the images
+    to start from. Images that a classifier does not recognise as their new class are dropped.
+    Writes OUT/<class>/000000.png, ... and OUT/manifest.csv with the source of each image.
     """
     from gan_augment.commands.translate import plan_translate
     from gan_augment.commands.translate import translate as run_translate
@@ -170,29 +166,27 @@ def translate(
         outcome.show_plan(ctx, plan.lines(), plan=plan.to_dict())
         return
     result = outcome.run(ctx, run_translate, data, out, run=run, overwrite=overwrite, **drawn)
-    outcome.show(ctx, result.to_dict(), result.lines(), out)
+    outcome.finish(ctx, result, out)
 
 
 def embed(
     ctx: typer.Context,
-    data: o.Data,
+    data: o.Images,
     out: Annotated[Path, o.argument("OUT", "The .parquet file to write.")],
     options: Annotated[Any, o.Settings(o.FIT, "image_size device precision skip_bad")],
     backbone: o.Backbone = None,
     overwrite: o.Overwrite = False,
 ) -> None:
-    """Write images as features of a pretrained network, for photos and other tools.
+    """Write images as a table of features of a pretrained network, for photos.
 
-    One row per image: label, group, id, feature_0, ....
+    One row per image: label, group, id, feature_0, feature_1, ....
     """
     from gan_augment.commands.embed import embed as run_embed
 
     if backbone is None:
-        raise UsageError("name the pretrained network, such as --backbone lite0.pth")
+        raise UsageError("embed needs a pretrained network, such as --backbone lite0.pth")
     names = ("image_size", "device", "precision", "skip_bad")
     settings: dict[str, Any] = {name: getattr(options, name) for name in names}
     settings |= {"backbone": backbone, "overwrite": overwrite}
     result = outcome.run(ctx, run_embed, data, out, **settings)
-    columns = "--target label --group group --columns id=id"
-    following = f"gan-augment evaluate {shlex.quote(str(out))} {columns}"
-    outcome.show(ctx, result.to_dict(), result.lines(), out, following)
+    outcome.finish(ctx, result, out)

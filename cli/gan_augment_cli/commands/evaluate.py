@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,8 +22,8 @@ EvaluationSettings = Annotated[
     o.Settings(
         "gan_augment.evaluation.options:EvaluationOptions",
         "fit.target fit.columns fit.classes learner metric folds arms fit.steps budget "
-        "group time fit.recipe fit.image_size fit.seed n_jobs",
-        "delta repeats sampler=samplers gan_budget=fit.budget updates group_duplicates "
+        "group time fit.recipe fit.image_size fit.seed n_jobs delta "
+        "repeats sampler=samplers gan_budget=fit.budget updates group_duplicates "
         "diagnostics fit.window fit.flips fit.selection fit.device "
         "fit.precision fit.skip_bad",
     ),
@@ -36,14 +35,15 @@ def evaluate(
     data: o.Data,
     options: EvaluationSettings,
     out: Annotated[
-        Path | None, o.option("--out", "The report's folder.  [default: reports/<name of DATA>]")
+        Path | None,
+        o.option("--out", "The folder of the report.  [default: reports/<name of DATA>]"),
     ] = None,
     test: Annotated[
         Path | None,
         o.option(
             "--test",
-            "Test data; then DATA is not split but trains.  [default: test or val next to train in "
-            "DATA]",
+            "Test data of your own; then all of DATA trains.  [default: DATA/test or DATA/val, if "
+            "there is a DATA/train]",
         ),
     ] = None,
     backbone: o.Backbone = None,
@@ -51,22 +51,22 @@ def evaluate(
         Literal["harmful", "insufficient", "no-evidence"] | None,
         o.option(
             "--fail-on",
-            "Exit with 4 for the verdict HARMFUL or INSUFFICIENT DATA, or for every verdict but "
-            "ADOPT, LIKELY HELPS and USE ....",
+            "Exit with code 4 for the verdict HARMFUL, for INSUFFICIENT DATA, or (no-evidence) for "
+            "every verdict but ADOPT, LIKELY HELPS and USE ....",
         ),
     ] = None,
     force: Annotated[
-        bool, o.option("--force", "Evaluate although there are too few rare rows for a verdict.")
+        bool, o.option("--force", "Evaluate even with too few rare rows for a verdict.")
     ] = False,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
-    """Measure whether topping up helps a classifier on DATA.
+    """Measure what helps a classifier with rare classes, and recommend it.
 
-    Fits everything on training rows only and compares topping up with nothing and with cheaper
-    methods on real rows that no fit saw. With --backbone images are judged by their features.
-    Prints a verdict and writes --out: report.html, result.json, timings.json and the journal.
+    Compares generated rows with nothing and with free remedies, on real rows held out from
+    training. With --backbone, photos are judged by features of a pretrained network.
+    Prints a recommendation and writes report.html and result.json.
     """
     from gan_augment.commands.evaluate import evaluate as run_evaluate
     from gan_augment.commands.evaluate import plan_evaluation
@@ -80,32 +80,31 @@ def evaluate(
         return
     source |= {"resume": resume, "overwrite": overwrite, "force": force}
     result = outcome.run(ctx, run_evaluate, data, out, options, **source)
-    verdict = result.verdict
-    outcome.show(ctx, result.to_dict(), result.lines(), result.out, result.following)
-    if fail_on is not None and verdict in FAILURES[fail_on]:
-        typer.echo(f"the verdict is {verdict}: --fail-on {fail_on}", err=True)
+    outcome.finish(ctx, result, result.out)
+    if fail_on is not None and result.verdict in FAILURES[fail_on]:
+        typer.echo(f"the verdict is {result.verdict}: --fail-on {fail_on}", err=True)
         raise typer.Exit(FAILED_ON)
 
 
 def report(
     ctx: typer.Context,
     result: Annotated[
-        Path, o.argument("RESULT", "The folder that evaluate wrote, or its result.json.")
+        Path, o.argument("RESULT", "The folder that `evaluate` wrote, or its result.json.")
     ],
     out: Annotated[
         Path | None,
-        o.option("--out", "The file to write (.html).  [default: report.html next to RESULT]"),
+        o.option("--out", "The .html file to write.  [default: report.html next to RESULT]"),
     ] = None,
     overwrite: o.Overwrite = False,
 ) -> None:
-    """Write RESULT as one HTML page: the verdict in plain words, then the reasons.
+    """Write the report of an evaluation again, as one HTML page.
 
-    The page needs no script and no connection. evaluate writes it too.
+    The page needs no script and no connection.
     """
     from gan_augment.commands.report import report as run_report
 
     written = run_report(result, out, overwrite=overwrite)
-    outcome.show(ctx, written.to_dict(), written.lines(), written.out)
+    outcome.finish(ctx, written, written.out)
 
 
 def choose(
@@ -123,15 +122,15 @@ def choose(
         Path | None, o.option("--out", "The folder to write.  [default: choices/<name of DATA>]")
     ] = None,
     recipes: Annotated[
-        str, o.option("--recipes", "Names or .toml files with commas, or all.  [default: five]")
+        str, o.option("--recipes", "Names or .toml files, or all.  [default: five of them]")
     ] = "",
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
-    """Try recipes on DATA and name the best one.
+    """Try several recipes on DATA and name the best one.
 
-    Fits each twice on three quarters of the rows, for the same time, and compares their held-out
-    scores, in 20 minutes or --budget. Writes --out: recipe.toml for --recipe, samples.png and
+    Trains each twice for the same time on three quarters of the rows and compares scores on the
+    others. Takes 20 minutes, or --budget. Writes recipe.toml (for fit --recipe), samples.png and
     choice.json.
     """
     from gan_augment.commands.choose import choose as run_choose
@@ -144,8 +143,4 @@ def choose(
         return
     flags = {"recipes": names, "overwrite": overwrite}
     result = outcome.run(ctx, run_choose, data, out, options, **flags)
-    words = ["gan-augment", "fit", str(data)]
-    words += ["--target", options.target] if options.target else []
-    words += ["--recipe", str(result.out / "recipe.toml")]
-    then = shlex.join(words) if result.winner else ""
-    outcome.show(ctx, result.to_dict(), result.lines(), result.out, then)
+    outcome.finish(ctx, result, result.out)
