@@ -26,6 +26,9 @@ class Progress:
     def warn(self, text: str) -> None:
         """Show a line that a person must read, with its cure."""
 
+    def finish(self) -> None:
+        """End what is redrawn."""
+
 
 def duration(seconds: float) -> str:
     """Return seconds as text, such as "90 s", "12 min" or "2.5 h"."""
@@ -85,9 +88,6 @@ class LogProgress(Progress):
         """Warn at the line of the caller."""
         warn(text)
 
-    def finish(self) -> None:
-        """End what is redrawn."""
-
     def _show(self, numbers: str, done: int) -> None:
         self._log.info(f"{self._name}: {numbers}")
 
@@ -95,7 +95,8 @@ class LogProgress(Progress):
 class TerminalProgress(LogProgress):
     """Writes to stderr: a bar that is redrawn on a terminal, else a line every `every_s` seconds.
 
-    live: redraw a bar; by default where stderr is a terminal. quiet: write nothing but warnings.
+    live: redraw a bar; by default on a terminal and in a notebook. quiet: write nothing but
+    warnings.
     """
 
     every_s = 60.0
@@ -108,8 +109,8 @@ class TerminalProgress(LogProgress):
         quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._quiet, self._live = quiet, (sys.stderr.isatty() if live is None else live)
-        self._live &= not quiet
+        redrawn = sys.stderr.isatty() or "ipykernel" in sys.modules
+        self._quiet, self._live = quiet, (redrawn if live is None else live) and not quiet
         self.first_s = 0.0 if self._live else self.every_s
         if self._live:
             self.every_s = self.redrawn_s

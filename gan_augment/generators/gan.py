@@ -55,7 +55,7 @@ from gan_augment.kinds import kind_named
 from gan_augment.kinds.kind import Labelled, Meta, RecipeKind, labelled_of
 from gan_augment.machine import ComputeConfig, Precision, compute_config
 from gan_augment.options import seconds
-from gan_augment.progress import Progress
+from gan_augment.progress import Progress, shown_progress
 from gan_augment.recipes import Recipe
 from gan_augment.storage.bundle import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.training.callbacks import Callback, ProgressCallback, StopRequested
@@ -64,7 +64,7 @@ from gan_augment.training.loop import Run, train
 from gan_augment.training.parts import Arrays, Parts, load_network, new_state, row_unit
 
 SavedArrays = Mapping[str, NDArray[np.generic]]
-RANKS_OWN = ("callbacks", "device", "threads")
+RANKS_OWN = ("callbacks", "device", "threads", "verbose")
 """Settings that may differ between the ranks of a joint fit."""
 PROBE_S = 2.0
 """Longest time, in seconds, for which steps are timed; at most a twentieth of a budget."""
@@ -100,6 +100,7 @@ class GAN(ABC):
     threads: int | None = None
     random_state: int = 0
     callbacks: Sequence[Callback] = ()
+    verbose: bool = False
 
     classes_: dict[str, int] = field(init=False)
     topped_up_: tuple[str, ...] = field(init=False)
@@ -142,7 +143,9 @@ class GAN(ABC):
         topped_up, ranks = self._checked(data), world()
         if run is None and schema and schema.ids:  # a command notes them
             warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
-        run, seed, recipe = run or RunContext(), checked_seed(self.random_state), self._recipe()
+        progress = shown_progress(type(self).__name__) if self.verbose else Progress()
+        run = run or RunContext(progress=progress)
+        seed, recipe = checked_seed(self.random_state), self._recipe()
         sha256 = run.fingerprint or data.kind.sha256(data)
         settings = self.get_params() | {"recipe": recipe.model_dump(mode="json")}
         settings |= {"precision": self._compute(data).precision}
@@ -150,20 +153,16 @@ class GAN(ABC):
         problem = self._problem(data, schema)
         scorer, steps = self._planned(problem, run, ranks)
         self.history_ = (watch := ProgressCallback(run.progress)).events
+        state, watchers = new_state(problem.parts, seed), [*self.callbacks, watch]
         training = Run(
-            parts=problem.parts,
-            batches=problem.batches,
-            state=new_state(problem.parts, seed),
-            steps=steps,
-            scorer=scorer,
-            callbacks=[*self.callbacks, watch],
-            stop=run.stop,
+            problem.parts, problem.batches, state, steps, scorer, watchers, stop=run.stop
         )
         diverged = self._train(training, run, sha256)
         with machine.threads(1):
             if ranks.leads:
                 facts = _facts(data, training, sha256) | {"topped_up": topped_up}
                 self._finish(problem, training, facts, run.progress)
+                run.progress.finish()
             if ranks.size > 1:
                 content = ranks.first(lambda: bundle_bytes(*self._bundle()))
                 self._restore(*read_bundle_bytes(content, schema=ModelMeta))

@@ -54,8 +54,8 @@ class ImageGAN(GAN):
         "auto" or None decide by the machine.
     random_state
         The seed, an int >= 0.
-    callbacks
-        Receive every event of training.
+    callbacks, verbose
+        Receive every event of training; whether a progress bar is shown.
     selection
         Whether only samples that pass the recipe's `selection` are drawn. A class is refused if it
         has fewer than 8 images, or if fewer than a tenth of its candidates pass.

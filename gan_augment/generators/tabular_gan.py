@@ -62,8 +62,8 @@ class TabularGAN(GAN):
         "auto" or None decide: float32 and one thread. All cores draw samples.
     random_state
         The seed, an int >= 0.
-    callbacks
-        Receive every event of training.
+    callbacks, verbose
+        Receive every event of training; whether a progress bar is shown.
 
     Attributes
     ----------

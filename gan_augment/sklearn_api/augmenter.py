@@ -20,7 +20,7 @@ from gan_augment.generators.baselines import Repeats, Smote, fit_baseline
 from gan_augment.generators.generator import RunContext, advised_share
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import FitOptions, TopUp
-from gan_augment.progress import LogProgress
+from gan_augment.progress import LogProgress, shown_progress
 from gan_augment.recipes import Recipe
 from gan_augment.rng import derived_seed
 from gan_augment.sklearn_api.inputs import Label, ParsedInput, read_input, read_labelled
@@ -43,7 +43,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     Real rows come first, unchanged and in order; then, class by class, repeats of real rows and
     generated rows. Arrays of pixels are images, everything else is a table, unless `kind` is
-    "signal". Progress is logged: `logging.basicConfig(level="INFO")` shows it.
+    "signal".
 
     Parameters
     ----------
@@ -81,6 +81,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         Threads, -1 for all cores. None decides, and takes one thread inside a joblib worker.
     random_state : int, RandomState or None, default=None
         Drawn from once per fit. With an int the same data give the same rows, byte for byte.
+    verbose : bool, default=False
+        Show a progress bar; otherwise progress is logged.
 
     Attributes
     ----------
@@ -152,6 +154,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         options: FitOptions | None = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
         self.source = source
@@ -166,6 +169,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self.options = options
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on every class without resampling; draw with `generator_.sample({class: n})`.
@@ -254,7 +258,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
         settings: dict[str, Any] = {name: getattr(options, name) for name in _SHARED}
         settings |= {"classes": tuple(names), "random_state": seed}
-        context = RunContext(progress=LogProgress("GANAugmenter"))
+        shown = shown_progress if self.verbose else LogProgress
+        context = RunContext(progress=shown("GANAugmenter"))
         gan: ImageGAN | TabularGAN
         try:
             if parsed.data.kind.tabular:

@@ -19,7 +19,7 @@ from gan_augment.evaluation.design import Origin
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.runner import evaluate as run
 from gan_augment.options import FitOptions
-from gan_augment.progress import LogProgress
+from gan_augment.progress import LogProgress, shown_progress
 from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_options
 from gan_augment.sklearn_api.inputs import ParsedInput, is_dataset, read_input, read_labelled
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
@@ -38,6 +38,7 @@ def evaluate(
     resume: bool = False,
     overwrite: bool = False,
     force: bool = False,
+    verbose: bool = False,
     **settings: Any,
 ) -> EvaluationResult:
     """Measure, on held-out rows, whether topping up the rare classes helps a classifier.
@@ -52,9 +53,9 @@ def evaluate(
     augmenter
         GANAugmenter, ImageGAN, TabularGAN, or any object with `fit(data)` and `sample(counts,
         random_state)`; None is `GANAugmenter()`. Only its settings are used.
-    out, resume, overwrite, force
+    out, resume, overwrite, force, verbose
         Folder of the result (None: temporary); whether to resume or replace it, and to evaluate
-        although there are too few rare rows for a verdict.
+        although there are too few rare rows for a verdict; whether to show a progress bar.
     **settings
         The fields of `EvaluationOptions` and `FitOptions`, which win over the augmenter. `classes`
         says what to top up: "rare", "all", or labels; by default as the augmenter, or "rare".
@@ -81,9 +82,12 @@ def evaluate(
     tested = None if test is None else _read(given[0], given[1], augmenter).data
     how: dict[str, Any] = {"out": out, "resume": resume, "overwrite": overwrite, "test": tested}
     how |= {"origin": Origin(loader=is_dataset(data), labels=rows.labels.by_name)}
-    how |= {"progress": LogProgress("evaluate")}
+    progress = (shown_progress if verbose else LogProgress)("evaluate")
     options = _options(augmenter, rows, settings)
-    return run(rows.data, options, on_plan=lambda plan: plan.check(force or resume), **how)
+    how |= {"progress": progress, "on_plan": lambda plan: plan.check(force or resume)}
+    result = run(rows.data, options, **how)
+    progress.finish()
+    return result
 
 
 def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:

@@ -29,6 +29,7 @@ from gan_augment.generators import gan as gan_module
 from gan_augment.generators.baselines import Repeats
 from gan_augment.generators.generator import RunContext, checked_counts
 from gan_augment.kinds.kind import Labelled
+from gan_augment.progress import Progress
 from gan_augment.training.callbacks import StopFlag, StopRequested
 from gan_augment.training.checkpoint import saved_step
 from tests.generators.conftest import toy_images, toy_signals
@@ -123,6 +124,25 @@ def test_a_generator_and_its_rows_are_told_in_a_line_and_shown_in_a_notebook(cas
     for shown in (case.gan._repr_html_(), made._repr_html_()):
         assert f"<th>{names[1]}</th>" in shown
         assert len(shown) < 40_000
+
+
+def test_verbose_shows_the_phases(case, monkeypatch):
+    phases = []
+
+    class Shown(Progress):
+        def phase(self, name, total=None, done=0) -> None:
+            phases.append(name)
+
+        def finish(self) -> None:
+            phases.append("end")
+
+    monkeypatch.setattr(gan_module, "shown_progress", lambda name: Shown())
+    data = case.make({"many": 40, "few": 12})
+    for verbose in (False, True):
+        assert not phases
+        case.new(verbose=verbose).fit(data)
+    assert "training" in phases
+    assert phases[-1] == "end"
 
 
 def test_the_history_of_a_fit_is_a_list_of_flat_events(case):
