@@ -309,7 +309,7 @@ def translation(_: Path) -> None:
     common = np.isin(labels, ["0", "1", "8"])
     data = from_arrays(pixels[common], np.array(labels)[common])
     gan = ImageGAN(
-        "stargan", steps=1500, classes=("8",), threads=1, random_state=0, selection=False
+        recipe="stargan", steps=1500, classes=("8",), threads=1, random_state=0, selection=False
     )
     rows = gan.fit(data).sample({"8": 16})
     by_id = dict(zip(data.ids.tolist(), data.pixels, strict=True))
