@@ -41,11 +41,13 @@ from gan_augment.commands.demo import rare_digits
 labels = torch.tensor([int(name) for name in names])
 images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
 
-found = gan_augment.evaluate(pixels, labels, budget="2m", diagnostics=False)
+found = gan_augment.evaluate(
+    pixels, labels, steps=300, updates=200, arms=["oversample", "balanced_softmax"]
+)
 print(found.recommendation)
 
 loader = DataLoader(TensorDataset(images, labels), batch_size=32, shuffle=True)
-loader = augment_loader(loader, GANAugmenter(budget="1m", random_state=0), synthetic_share=0.5)
+loader = augment_loader(loader, GANAugmenter(steps=1000, random_state=0), synthetic_share=0.5)
 print(loader.dataset.counts["8"])
 
 network = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
@@ -60,7 +62,7 @@ WAYS = {
         "../docs/photos.md",
         "gan-augment evaluate photos/ --backbone lite0.pth",
         "python reports/photos/apply.py photos/ predictions.csv",
-        "gan-augment augment photos/ topped-up/ --budget 1m",
+        "gan-augment augment photos/ topped-up/ --synthetic-share 0",
     ),
     "a CSV file": (
         "../docs/tables.md",
