@@ -40,7 +40,6 @@ from gan_augment import (
     make_pipeline,
 )
 from gan_augment.commands.demo import RARE_DIGITS, TARGET, demo, rare_cells, rare_digits
-from gan_augment.data.arrays import from_arrays
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
@@ -303,25 +302,6 @@ def scale(_: Path) -> None:
     save(figure, "scale")
 
 
-def translation(_: Path) -> None:
-    """Digits drawn as other digits by a short StarGAN: sources above, results below."""
-    (pixels, labels), _ = rare_digits()
-    common = np.isin(labels, ["0", "1", "8"])
-    data = from_arrays(pixels[common], np.array(labels)[common])
-    gan = ImageGAN(
-        recipe="stargan", steps=1500, classes=("8",), threads=1, random_state=0, selection=False
-    )
-    rows = gan.fit(data).sample({"8": 16})
-    by_id = dict(zip(data.ids.tolist(), data.pixels, strict=True))
-    figure = Figure(figsize=(WIDTH_IN, 1.6), layout="constrained")
-    grid = figure.subplots(2, 16)
-    for at, (source, image) in enumerate(zip(rows.sources, rows.pixels, strict=True)):
-        for axes, shown in ((grid[0, at], by_id[str(source)]), (grid[1, at], image)):
-            axes.imshow(shown[..., 0], cmap="gray", vmin=0, vmax=255)
-            axes.set_axis_off()
-    save(figure, "translation")
-
-
 DRAWN: dict[str, Callable[[Path], None]] = {
     "readme": readme,
     "tables": tables,
@@ -331,7 +311,6 @@ DRAWN: dict[str, Callable[[Path], None]] = {
     "remedies": remedies,
     "method": method,
     "scale": scale,
-    "translation": translation,
 }
 
 

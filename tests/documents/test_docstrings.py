@@ -5,8 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 import pytest
-
-validate = pytest.importorskip("numpydoc.validate").validate
+from numpydoc.validate import validate
 
 MODULES = (
     "gan_augment",
