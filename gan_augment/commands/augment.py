@@ -128,13 +128,15 @@ class _TopUp:
     def plan(self, known: Source | ModelMeta) -> None:
         """Plan at the share that the data or a model advises, and without classes it refuses.
 
-        advice: says why "auto" means that nothing is generated, "" if it does not mean that.
+        advice: says why "auto" means that nothing is generated, or else that a model has hardly
+        trained; "" for neither.
         """
         data, advised = self.data, known.advised_share
         how = (data.topped_up, data.kind.recipes, advised)
         self.ends = plan_topup(data.counts, self.top_up, *how).refuse(known.refuses)
         asked = advised == 0 and self.top_up.synthetic_share == "auto"
-        self.advice = known.advice() if asked else ""
+        hardly = getattr(known, "hardly_trained", "") if self.ends.generated else ""
+        self.advice = known.advice() if asked else hardly
 
     def warn(self, text: str) -> None:
         """Give a warning, now and in the result; "" is none."""

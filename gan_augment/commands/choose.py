@@ -25,17 +25,12 @@ from gan_augment.generators.choose import choose_recipe, held_out
 from gan_augment.generators.generator import RunContext
 from gan_augment.options import FitOptions, with_options
 from gan_augment.progress import Progress
-from gan_augment.recipes import (
-    CANDIDATES,
-    RECIPES,
-    Recipe,
-    resolve_recipe,
-)
+from gan_augment.recipes import CANDIDATES, RECIPES, Recipe, resolve_recipe
 from gan_augment.settings import to_toml
 from gan_augment.storage.files import write_file
 from gan_augment.training.callbacks import interruptible, stop_on_signals
 
-CHOICE, RECIPE = "choice.json", "recipe.toml"
+CHOICE, RECIPE, SCORES = "choice.json", "recipe.toml", "scores.png"
 
 
 class ChoiceResult(Result):
@@ -57,9 +52,9 @@ class ChoiceResult(Result):
         table = trials.groupby("recipe")[["steps", "score"]].mean().round(4)
         table.insert(0, "ms a step", pd.Series(self.found["step_ms"]))
         shown = table.sort_values("score").to_string(na_rep="").splitlines()
-        if self.winner is None:
-            return [*shown, self.why]
-        return [*shown, f"{self.winner}: {self.why}", f"the recipe: {self.out / RECIPE}"]
+        shown.append(f"{self.winner}: {self.why}" if self.winner else self.why)
+        pictures = [str(self.out / one) for one in (SCORES, SAMPLES) if (self.out / one).is_file()]
+        return [*shown, f"look at {' and '.join(pictures)}"]
 
 
 def choose(
@@ -89,6 +84,8 @@ def choose(
     GanAugmentError, StopRequested
         After Ctrl-C and SIGTERM nothing is written.
     """
+    from gan_augment.report.charts import scores_by_time
+
     started_s, progress = time.monotonic(), progress or Progress()
     options = options or FitOptions()
     budget_s = options.budget or 1200.0
@@ -109,6 +106,7 @@ def choose(
             found |= {"budget_s": budget_s, "data": str(data), **kind.facts()}
         if not kind.data.kind.tabular:
             write_file(folder / SAMPLES, _samples(kind, found, models))
+        write_file(folder / SCORES, scores_by_time(found["trials"]))
         found["seconds"] = round(time.monotonic() - started_s, 1)
         winner = chosen.get(found["winner"])
         if winner:
@@ -116,9 +114,10 @@ def choose(
         else:
             (folder / RECIPE).unlink(missing_ok=True)  # of the choice that is replaced
         write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
-    then = ""
-    if winner:
-        then = next_command("fit", data, target=options.target, recipe=folder / RECIPE)
+    then = next_command("fit", data, target=options.target, recipe=folder / RECIPE)
+    if not winner:
+        again = {"target": options.target, "recipes": ",".join(chosen), "budget": found["longer"]}
+        then = next_command("choose", data, **again)
     return ChoiceResult(
         out=folder, winner=found["winner"], why=found["why"], found=found, following=then
     )
@@ -175,12 +174,11 @@ def _recipes(recipes: str | Sequence[str], options: FitOptions) -> dict[str, Rec
 
 def _samples(kind: Source, found: Mapping[str, Any], models: Mapping[str, Any]) -> bytes:
     """Return a PNG file: real images and samples of each recipe, by class."""
-    steps = {trial["recipe"]: trial["steps"] for trial in found["trials"]}
     sheet, data = [], kind.data
     for name in kind.topped_up:
         own = data.take(np.flatnonzero(data.labels == data.names.index(name))[:IMAGES_A_CLASS])
         for recipe in filter(models.get, found["ranked"]):
             made = models[recipe].rows(name, 0, IMAGES_A_CLASS).pixels
-            note = f"{recipe}, {steps[recipe]} steps"
-            sheet.append(SheetRow(name, note, own.pixels, made))
+            first, *_ = models[recipe].meta_.quality_lines()
+            sheet.append(SheetRow(name, f"{recipe}; {first}", own.pixels, made))
     return png_bytes(contact_sheet(sheet))

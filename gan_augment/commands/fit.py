@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import shlex
 import time
 from collections.abc import Sequence
@@ -11,12 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gan_augment.commands.doctor import installed_version
 from gan_augment.commands.source import Source, read_data, read_meta
 from gan_augment.commands.writing import (
     CHECKPOINT,
     CONFIG,
-    ENVIRONMENT,
+    CURVES,
     HISTORY,
     MODEL,
     RUN_FILES,
@@ -33,6 +31,7 @@ from gan_augment.distributed import all_ranks, world
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.generators.generator import RunContext
 from gan_augment.generators.model_file import ModelMeta
+from gan_augment.input_files import read_regular
 from gan_augment.machine import ComputeConfig
 from gan_augment.options import FitOptions, with_options
 from gan_augment.processes import restarts
@@ -41,17 +40,11 @@ from gan_augment.recipes import Recipe, resolve_recipe
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage.bundle import load_bundle
 from gan_augment.storage.files import write_file
-from gan_augment.training.callbacks import (
-    Callback,
-    HistoryFile,
-    interruptible,
-    stop_on_signals,
-)
+from gan_augment.training.callbacks import Callback, HistoryFile, interruptible, stop_on_signals
 from gan_augment.training.checkpoint import saved_step
 
 __all__ = ["FitPlan", "FitResult", "fit", "fitted_for", "plan_fit"]
 
-_VERSIONS = ("gan-augment", "torch", "numpy", "pandas", "pillow", "scikit-learn")
 _FREE = ("workers", "skip_bad", "device")
 """Settings that a resumed fit may change."""
 _RESOLVED = ("steps", "precision", "threads")
@@ -74,27 +67,17 @@ class FitPlan:
         if not self.recipe.generator.trained:
             cure = " (--steps and --budget train)" if self.data.kind.tabular else ""
             return f"nothing is trained{cure}"
-        if options.steps is not None:
-            return f"{options.steps} steps"
-        if options.budget is not None:
+        if options.steps is None and options.budget is not None:
             return f"as many steps as fit into {duration(options.budget)}"
-        return f"{self.recipe.steps} steps"
+        return f"{options.steps or self.recipe.steps} steps"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan, ready for JSON."""
         data = self.data
-        return {
-            "source": str(data.path),
-            "run": str(self.run),
-            "classes": dict(data.counts),
-            "topped_up": list(data.topped_up),
-            "why": explain_rare(data.counts),
-            **data.facts(),
-            "recipe": self.recipe.model_dump(mode="json"),
-            "machine": self.machine.line(),
-            "length": self.length,
-            "notes": list(data.notes),
-        }
+        values = {"source": str(data.path), "run": str(self.run), "classes": dict(data.counts)}
+        values |= {"topped_up": list(data.topped_up), "why": explain_rare(data.counts)}
+        values |= {"recipe": self.recipe.model_dump(mode="json"), "machine": self.machine.line()}
+        return values | data.facts() | {"length": self.length, "notes": list(data.notes)}
 
     def lines(self) -> list[str]:
         """Return the plan for people: the data in one line, and what was chosen in another."""
@@ -112,8 +95,8 @@ class FitResult(Result):
     """The result of a fit.
 
     score: held-out score of the kept generator, lower is better; None if no generator was eligible.
-    chosen, kept: which generator was kept, and why. samples: the file of real and synthetic rows.
-    found: lines about the selection.
+    distinguished, more_steps: as in `ModelMeta`. chosen, kept: which generator was kept, and why.
+    samples, curves: files of real and synthetic rows, and of losses and scores (None: no training).
     """
 
     run: Path
@@ -121,14 +104,17 @@ class FitResult(Result):
     score: float | None
     chosen: str
     samples: Path
+    curves: Path | None
     kept: str
+    distinguished: float | None = None
+    more_steps: int | None = None
     found: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return the summary for people."""
-        length = f"{self.steps} steps; " if self.steps else ""
-        return [length + self.kept, *self.found, f"look at {self.samples}"]
+        pictures = " and ".join(str(one) for one in (self.samples, self.curves) if one)
+        return [self.kept, *self.found, f"look at {pictures}"]
 
 
 def plan_fit(
@@ -331,8 +317,8 @@ def _train(
     def begin(steps: int, machine: ComputeConfig) -> None:
         """Write the settings and cut the history, once a resumed run is accepted."""
         history.begin((saved_step(checkpoint) or 0) if resume else 0)
-        kept = resume and data.options.steps is not None  # as it began, to the byte
-        _write_settings(replace(plan, machine=machine), steps, config=not kept)
+        if not (resume and data.options.steps):  # else they stay as they began, to the byte
+            _write_settings(replace(plan, machine=machine), steps)
 
     gan = data.generator([history, *callbacks])
     again = ["gan-augment", "fit", str(data.path), "--out", str(run), "--resume"]
@@ -350,11 +336,22 @@ def _train(
             gan.fit(data.data, run=context, schema=data.schema)
         except DivergedError:
             if hasattr(gan, "meta_"):  # the best generator so far
-                data.write_run(run, gan)
+                _write_run(plan, gan)
             raise
         progress.phase("writing the model")
-        data.write_run(run, gan)
+        _write_run(plan, gan)
     return _result(plan, gan.meta_)
+
+
+def _write_run(plan: FitPlan, gan: Any) -> None:
+    """Write the model, its samples, and the curves of the history."""
+    from gan_augment.report.charts import curves
+
+    plan.data.write_run(plan.run, gan)
+    history = read_regular(plan.run / HISTORY).decode().splitlines()
+    picture = curves([json.loads(line) for line in history], gan.topped_up_)
+    if picture:
+        write_file(plan.run / CURVES, picture)
 
 
 def _finished(plan: FitPlan) -> FitResult | None:
@@ -372,39 +369,37 @@ def _finished(plan: FitPlan) -> FitResult | None:
 
 
 def _result(plan: FitPlan, meta: ModelMeta) -> FitResult:
-    kept, *others = meta.kept_lines()
-    path = plan.data.path
+    kept, *found = meta.kept_lines()
+    path, asked = plan.data.path, plan.data.options
     out = f"{path.resolve().stem}-topped-up{path.suffix if plan.data.kind.tabular else ''}"
+    then = next_command("augment", path, out, model=plan.run)
+    if meta.more_steps:
+        more: dict[str, Any] = {"window": asked.window, "steps": meta.more_steps}
+        more["image_size"] = asked.image_size and "x".join(map(str, asked.image_size))
+        recipe = getattr(asked.recipe, "name", asked.recipe)
+        then = next_command("fit", path, recipe=None if recipe == "auto" else recipe, **more)
+    names = ("steps", "chosen", "distinguished", "more_steps")
     return FitResult(
+        **{name: getattr(meta, name) for name in names},
         run=plan.run,
-        steps=meta.steps,
         score=meta.score.value,
-        chosen=meta.chosen,
         samples=plan.run / plan.data.samples,
+        curves=plan.run / CURVES if meta.steps else None,
         kept=kept,
-        found=tuple(others),
-        following=next_command("augment", path, out, model=plan.run),
+        found=tuple(found),
+        following=then,
         warnings=plan.data.notes,
     )
 
 
-def _write_settings(plan: FitPlan, steps: int | None, *, config: bool = True) -> None:
-    """Write config.toml, which repeats the run, and environment.json about the machine."""
+def _write_settings(plan: FitPlan, steps: int | None) -> None:
+    """Write config.toml, which repeats the run."""
     options = plan.data.options.model_copy(update={"steps": steps, "classes": plan.data.topped_up})
-    machine = plan.machine
     values = {
         "data": str(plan.data.path),
         "data_sha256": plan.data.sha256,
         "fit": options.model_dump(mode="json", exclude={"recipe"}),
-        "resolved": {"precision": machine.precision, "threads": machine.threads},
+        "resolved": {name: getattr(plan.machine, name) for name in ("precision", "threads")},
         "recipe": plan.recipe.model_dump(mode="json"),
     }
-    if config:
-        write_file(plan.run / CONFIG, to_toml(values).encode("utf-8", "replace"))
-    environment = {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "machine": machine.line(),
-        "versions": {name: installed_version(name) or "not installed" for name in _VERSIONS},
-    }
-    write_file(plan.run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
+    write_file(plan.run / CONFIG, to_toml(values).encode("utf-8", "replace"))

@@ -54,10 +54,8 @@ def inspect_data(
 
     Parameters
     ----------
-    source, options
-        The data, and how a fit would read it.
-    progress
-        Shows progress.
+    source, options, progress
+        The data, how a fit would read it, and what shows the progress.
 
     Raises
     ------
@@ -108,11 +106,7 @@ def inspect_data(
 
 
 def inspect_run(run: str | Path) -> Report:
-    """Describe a trained run: classes, sizes, recipe, data hash, scores, training rows inside.
-
-    run: the folder of the run, or a saved model. Raises ModelFileError if there is no model, or its
-    description is damaged.
-    """
+    """Describe a trained run, or a saved model; ModelFileError for none, or a damaged one."""
     meta, sha256, warnings = read_meta(run), model_sha256(run), list[str]()
     if n := meta.anchors:
         rows = "1 training row" if n == 1 else f"{n} training rows"
@@ -121,7 +115,7 @@ def inspect_run(run: str | Path) -> Report:
             f"this model contains {rows} {how} and can draw {meta.unit} close to them: share it "
             "only with those who may see the training data"
         )
-    if n := meta.compared:
+    if meta.selection and (n := meta.selection.compared):
         warnings.append(
             f"the model contains features of {n} training rows, compared by its selection"
         )

@@ -100,6 +100,8 @@ def sample(
     meta, started_s = read_meta(run), time.monotonic()
     wanted = plan_sample(run, counts=counts, classes=classes)
     check_planned(sum(wanted.values()))
+    if meta.hardly_trained:
+        progress.warn(meta.hardly_trained)
     table = kind_named(meta.kind).tabular
     if table:
         check_out(out)

@@ -270,7 +270,7 @@ class Source:
             note = "1 real row" if count == 1 else f"{count:,} real rows"
             left = refused if self.options.selection else None
             rows.append(SheetRow(name, note, self.data.pixels[shown], kept, left))
-        return png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
+        return png_bytes(contact_sheet(rows, caption=gan.meta_.quality_lines()))
 
     def _samples_csv(self, gan: Any, dialect: Any) -> bytes:
         """Return a CSV file of real and synthetic rows per class, in the training file's dialect.

@@ -55,12 +55,12 @@ if TYPE_CHECKING:
 CONFIG = "config.toml"
 HISTORY = "history.jsonl"
 SAMPLES = "samples.png"
+CURVES = "curves.png"
 TABLE_SAMPLES = "samples.csv"
 FILE_FORMAT = "format.json"
-ENVIRONMENT = "environment.json"
 CHECKPOINT = "checkpoint.safetensors"
 RUN_FILES = (
-    *(MODEL, CHECKPOINT, HISTORY, ENVIRONMENT, SAMPLES, TABLE_SAMPLES, FILE_FORMAT),
+    *(MODEL, CHECKPOINT, HISTORY, SAMPLES, CURVES, TABLE_SAMPLES, FILE_FORMAT),
     CONFIG,  # identifies a run, so that it is removed last
 )
 IMAGES_AT_ONCE = 256

@@ -25,12 +25,12 @@ from gan_augment.errors import DataError, DivergedError
 from gan_augment.generators import scorer
 from gan_augment.generators.generator import RunContext
 from gan_augment.generators.selection import SCORER_ROWS_A_CLASS
-from gan_augment.generators.time_budget import Forecast, check_useful, useful_steps
+from gan_augment.generators.time_budget import Forecast, check_useful, enough, useful_steps
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import kernel_distance
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
-from gan_augment.training.callbacks import StopRequested
+from gan_augment.training.callbacks import ScoreTimes, StopRequested
 
 PARTS = 4
 """Number of parts of the rows; one part is held out."""
@@ -78,11 +78,10 @@ def decide(
 ) -> dict[str, Any]:
     """Choose the cheapest recipe whose mean score is within noise of the best; JSON-ready.
 
-    trials: a line per fit, with recipe, steps, seed and score, which is None where it diverged.
-    step_ms: {recipe: milliseconds of a step}. least: {recipe: steps below which it says nothing}.
+    trials: a line per fit, with recipe, steps, seed and score (None: it diverged). step_ms:
+    {recipe: milliseconds of a step}. least: {recipe: steps below which nothing is decided}.
 
     The noise is two standard errors of a difference by the variance between seeds, 0 if unknown.
-    Nothing is decided, and the winner is None, where a recipe had fewer steps than its `least`.
     Raises DivergedError where all recipes diverged.
     """
     scores: dict[str, list[float]] = {name: [] for name in step_ms}
@@ -190,15 +189,12 @@ def choose_recipe(
     """Choose among recipes; return what `decide` returns, and the last generator of each recipe.
 
     prototype: has the other settings of the generators. budget_s: seconds from `run.started_s` on.
-
-    Raises DataError for too few rows, UsageError for a budget of under 20 steps of a recipe,
-    DivergedError where all recipes diverged.
+    Raises DataError for too few rows, UsageError for a budget of under 20 steps of a recipe.
     """
     topped_up, progress = choose_classes(prototype.classes, data.counts), run.progress
     train, held = held_out(data, topped_up, prototype.random_state)
-    more: dict[str, Any] = {"threads": prototype.threads or 1}
-    more |= {"selection": False} if hasattr(prototype, "selection") else {}
-    usual = replace(prototype, classes=topped_up, budget=None, callbacks=(), **more)
+    how: dict[str, Any] = {"classes": topped_up, "budget": None, "threads": prototype.threads or 1}
+    usual = replace(prototype, **how, **({} if data.kind.tabular else {"selection": False}))
 
     def new(name: str, steps: int, seed: int) -> Any:
         seed += prototype.random_state
@@ -220,12 +216,12 @@ def choose_recipe(
     for seed, name in ((seed, name) for seed in range(SEEDS) for name in recipes):
         if run.stop.signal is not None:
             raise StopRequested(run.stop.signal)
-        began_s, score = time.monotonic(), None
+        began_s, score, heard = time.monotonic(), None, ScoreTimes()
         if seed and began_s > run.started_s + budget_s:
             progress.warn("the time is out before every recipe was fitted twice")
             break
         try:
-            gan = new(name, steps[name], seed)
+            gan = replace(new(name, steps[name], seed), callbacks=[heard])
             gan.fit(train, run=RunContext(stop=run.stop), schema=schema)
             models[name], found = gan, measure(gan, seed)
             score = round(found, 6) if math.isfinite(found) else None
@@ -233,9 +229,12 @@ def choose_recipe(
             progress.warn(f"{name}: {error}")
         trials.append({"recipe": name, "steps": steps[name], "seed": seed, "score": score})
         trials[-1]["seconds"] = round(time.monotonic() - began_s, 3)
+        trials[-1]["course"] = [(round(at_s - began_s, 3), value) for at_s, value in heard]
         progress.advance(len(trials))
         shown = "diverged" if score is None else f"score {score:.4g}"
         progress.note(f"{name}, {steps[name]} steps, seed {seed}: {shown}")
     step_ms = {name: round(1000 * speed.step_s, 2) for name, speed in speeds.items()}
     least = {name: useful_steps(one) for name, one in recipes.items()}
-    return decide(trials, step_ms, least) | {"trials": trials, "step_ms": step_ms}, models
+    longer = enough(budget_s * max(least[name] / max(steps[name], 1) for name in recipes))
+    more = {"trials": trials, "step_ms": step_ms, "longer": longer}
+    return more | decide(trials, step_ms, least), models

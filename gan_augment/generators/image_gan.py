@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence  # noqa: F401  (pdoc)
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +163,7 @@ class ImageGAN(GAN):
             return ImageScorer(data, rows, held_out, problem.parts, topped_up, seed, progress)
 
     def _more(self, problem: Problem, step_s: float, scorer_s: float) -> tuple[float, float]:
-        more_s = (SCORES_A_RUN + 1) * score_s(problem.data, step_s / problem.parts.recipe.batch)
+        more_s = (SCORES_A_RUN + 2) * score_s(problem.data, step_s / problem.parts.recipe.batch)
         more_s += SELECTION_SCORERS * scorer_s * self.selection
         return more_s, TRIAL_SHARE * (self.selection and self.advise)
 
@@ -179,12 +179,13 @@ class ImageGAN(GAN):
             selection = select(data, rows, self._sampler, discriminator, settings, seed, progress)
             self._sampler = replace(self._sampler, selection=selection)
             facts["selection"] = selection.record
-        parts, kept = training.parts, facts["score"]["step"]
+        parts, network, kept = training.parts, training.state.average, facts["score"]["step"]
         anchored = bool(training.best.arrays) and parts.recipe.generator.facts.start == "rows"
         untouched = anchored and kept <= parts.first_steps(training.steps)
         facts |= {
             "image_shape": data.image_shape,
             "chosen": "interpolation" if untouched else f"step {kept}",
+            "distinguished": cast(ImageScorer, training.scorer).distinguished(network),
             "anchors": self._sampler.rows_held,
             "scale": data.meta.scale or None,
             "rate": data.meta.rate,

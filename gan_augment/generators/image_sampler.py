@@ -52,11 +52,9 @@ class ImageSampler:
     Candidates come in blocks of 64. With a selection, samples come in spans of 1,024: sample i of a
     span is the i-th kept of the span's own candidates, so that spans can be drawn independently.
 
-    settings: the recipe's; they define the size of a code and how codes are mixed.
     codes: {label: float32 (n, code)} of the rows that anchor a class; None for other generators.
     sizes: {label: training rows}; None where `codes` holds all of them.
     sources: the rows that samples start from, for translating generators.
-    selection: decides which candidates are samples; None keeps all.
     """
 
     network: nn.Module
@@ -250,15 +248,13 @@ def encode_anchors(
 ) -> dict[int, NDArray[np.float32]]:
     """Encode the rows of each class that has rows, {label: float32 (n, code)}."""
     codes: dict[int, NDArray[np.float32]] = {}
-    for label, rows in rows_of.items():
+    for label, rows in ((label, rows) for label, rows in rows_of.items() if len(rows)):
         parts = []
         for start in range(0, len(rows), BLOCK):
             x = to_network(pixels[rows[start : start + BLOCK]], geometry.padded)
             with torch.inference_mode(), compute.autocast():
-                code = network.encode(x.to(compute.device))
-            parts.append(code.float().cpu().numpy())
-        if parts:
-            codes[label] = np.concatenate(parts)
+                parts.append(network.encode(x.to(compute.device)).float().cpu().numpy())
+        codes[label] = np.concatenate(parts)
     return codes
 
 
@@ -270,8 +266,8 @@ def drawn_codes(
 ) -> NDArray[np.float32]:
     """Draw the codes that each sample of a block mixes, (k, BLOCK, code).
 
-    Two different rows of class `label`, the same one twice where the class has one row. With
-    lenders two more rows, of one of these classes, each class equally often.
+    Two different rows of class `label`, if it has two; with lenders two more rows, of one of these
+    classes, each class equally often.
     """
 
     def pairs(n: Rows) -> tuple[Rows, Rows]:

@@ -16,6 +16,8 @@ from gan_augment.settings import Frozen
 
 TRIED_IMAGES = 30_720
 """A fit of fewer images (1,920 steps of 16) tries no generated rows, so that "auto" repeats."""
+HARDLY_TRAINED = 0.95
+"""A fit whose samples a classifier distinguishes with this accuracy has hardly trained."""
 LEAST_ROWS = 8
 """Training rows of a class that selection needs."""
 
@@ -55,8 +57,7 @@ class ClassSelection(Frozen):
     """How selection serves one class.
 
     acceptance: share 0..1 of the calibration draw that is kept; None where nothing was drawn.
-    rejected: {criterion: share}, by the first criterion that failed. refused: why the class is
-    never sampled.
+    rejected: {first failed criterion: share}. refused: why the class is never sampled.
     """
 
     thresholds: Thresholds = Thresholds()
@@ -118,10 +119,10 @@ class ModelMeta(Frozen):
     """The description of a model.
 
     classes: {name: training rows seen at fit}, in label order. anchors: training rows inside,
-    encoded or as they are (0: none). chosen: which generator was kept, "step N" or a method.
-    image_shape: px, of images and signals. selection: None where every candidate is
-    kept. usefulness: None where it was not tried. scale, rate: for signals, as in `Labelled`.
-    table: the columns. reason: why the generator of `chosen` was kept.
+    encoded or as they are (0: none). chosen, reason: which generator was kept ("step N" or a
+    method), and why. image_shape: px, of images and signals. selection, usefulness: None where it
+    is off or was not tried. scale, rate: for signals, as in `Labelled`. table: the columns.
+    distinguished: as in `ImageScorer.distinguished`; None for tables and few rows.
     """
 
     format: Literal["gan-augment model"] = "gan-augment model"
@@ -147,6 +148,7 @@ class ModelMeta(Frozen):
 
     table: TableSchema | None = None
     reason: str = ""
+    distinguished: float | None = Field(default=None, ge=0, le=1)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -165,11 +167,6 @@ class ModelMeta(Frozen):
         return {name: one.refused for name, one in classes.items() if one.refused}
 
     @property
-    def compared(self) -> int:
-        """The training rows whose features are inside, compared by selection."""
-        return 0 if self.selection is None else self.selection.compared
-
-    @property
     def advised_share(self) -> float:
         """The synthetic_share that "auto" of a top-up means with this model.
 
@@ -183,13 +180,45 @@ class ModelMeta(Frozen):
         """Return the advised share in words, with the reason for a 0."""
         if self.advised_share:
             return f"advised synthetic share: {self.advised_share:g}"
-        why = "the trial did not show that generated rows help without harm"
+        why, more = "the trial did not show that generated rows help without harm", self.more_steps
         if self.usefulness is None:
-            why = "generated rows were not tried (too few steps, or no class to generate)"
+            steps = self.hardly_trained or f"only {self.steps:,} steps"
+            few = f"{steps}; {more:,} may do" if more else ""
+            why = f"generated rows were not tried ({few or 'no class to generate'})"
         return (
             f"advised synthetic share: 0, since {why}; a top-up repeats real {self.unit} unless "
             "--synthetic-share says otherwise"
         )
+
+    @property
+    def hardly_trained(self) -> str:
+        """Say so, with the steps, where a classifier distinguishes the samples; else ""."""
+        hardly = self.steps and (self.distinguished or 0) >= HARDLY_TRAINED
+        return f"hardly trained: {self.steps:,} steps" if hardly else ""
+
+    @property
+    def more_steps(self) -> int | None:
+        """The steps that a further fit should take; None where this one is not too short."""
+        tried = -(-TRIED_IMAGES // self.recipe.batch) * (self.selection is not None)
+        short = self.hardly_trained or 0 < self.steps < tried
+        return max(4 * self.steps, tried) if short else None
+
+    def quality_lines(self) -> list[str]:
+        """Return which generator was kept, and how well its samples are distinguished."""
+        first = self.hardly_trained or f"kept: {self.chosen}, of {self.steps:,} steps"
+        if not self.steps:
+            first = "nothing was trained"
+        if self.score.value is not None:
+            first += f" (held-out score {self.score.value:.4g}, lower is better)"
+        elif first.startswith("kept"):
+            first = "no scored generator was fit to keep; the last one was"
+        if self.distinguished is None:
+            return [first]
+        accuracy = f"{self.distinguished:.0%} accuracy (50% is chance)"
+        return [
+            first,
+            f"a classifier distinguishes the samples from real {self.unit} with {accuracy}",
+        ]
 
     def options(self, options: FitOptions) -> FitOptions:
         """Return the options with the classes and the size or target of the model.
@@ -229,16 +258,16 @@ class ModelMeta(Frozen):
         """Return lines on the kept generator, its selection and its trial."""
         if self.table is not None:
             return [f"kept: {self.chosen}; {self.reason}"]
-        first = "no scored generator was fit to keep; the last one was"
-        if not self.steps:
-            first = "nothing was trained"
-        if self.score.value is not None:
-            first = f"kept: {self.chosen} (held-out score {self.score.value:.4g}, lower is better)"
+        lines = self.quality_lines()
         if self.selection is None:
-            return [first, "selection: off, every candidate is kept"]
-        lines = [first, "selection: share of the candidates that is kept, by class"]
-        wide = max(map(len, self.selection.classes), default=0)
-        for name, one in self.selection.classes.items():
+            return [*lines, "selection: off, every candidate is drawn"]
+        shown = self.selection.classes
+        if self.hardly_trained:
+            shown = {name: one for name, one in shown.items() if one.refused}
+        else:
+            lines.append("selection: share of the candidates that is kept, by class")
+        wide = max(map(len, shown), default=0)
+        for name, one in shown.items():
             shares = [f"{share:.0%} {reason}" for reason, share in one.rejected.items()]
             why = f" (rejected: {', '.join(shares)})" if shares else ""
             kept = one.refused if one.acceptance is None else f"{one.acceptance:.0%}{why}"

@@ -21,17 +21,14 @@ from gan_augment.networks.inputs import RowAnchors
 from gan_augment.recipes import GeneratorSettings
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import Arrays, above, below, network_arrays, restored_network
-from gan_augment.training.tables import (
-    AnchorRows,
-    new_row_generator,
-)
+from gan_augment.training.tables import AnchorRows, new_row_generator
 
 ROW_BLOCK = 1_024
 """Table rows in a block."""
 STRENGTH = 0.5
 """Share of the learned residual in samples."""
-CELLS_AT_ONCE = 1 << 22
-"""Cells of the neighbourhoods of a block that are held in memory at a time."""
+ROWS_AT_ONCE = 64
+"""Rows whose neighbourhoods are held in memory at a time."""
 
 Cells = dict[Name, NDArray[np.generic]]
 
@@ -141,9 +138,8 @@ class RowSampler:
         near = np.column_stack([index, anchors.neighbours[index]])
         near = near[:, : stop - start]  # neighbours repeat in a class of fewer rows
         z = rng.standard_normal((ROW_BLOCK, near.shape[1]), dtype=np.float32)
-        at_once = max(1, CELLS_AT_ONCE // max(1, near.shape[1] * len(numbers)))
-        for first in range(0, ROW_BLOCK, at_once):
-            part = slice(first, first + at_once)
+        for first in range(0, ROW_BLOCK, ROWS_AT_ONCE):
+            part = slice(first, first + ROWS_AT_ONCE)
             hoods = anchors.rows[near[part]][:, :, numbers]  # (part, K + 1, numbers)
             mean = hoods.mean(axis=1)
             moved = np.einsum("nk,nkd->nd", z[part], hoods - mean[:, None])

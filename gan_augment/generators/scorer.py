@@ -15,7 +15,8 @@ from gan_augment.generators.image_sampler import ImageSampler
 from gan_augment.generators.selection import SCORER_ROWS_A_CLASS
 from gan_augment.generators.source_rows import BLOCK, partners
 from gan_augment.kinds.kind import Labelled
-from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
+from gan_augment.metrics.distances import kernel_distance, two_sample_test
+from gan_augment.metrics.distances import mean_pairwise_distance as spread_of
 from gan_augment.metrics.neighbours import copied_share, copy_threshold
 from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress
@@ -28,6 +29,7 @@ SCORER_STEPS = 300
 GENERATED_A_SCORE, MOST_BLOCKS = 2048, 3
 ANCHORS_A_CLASS = 256
 REFERENCE_A_CLASS = 200
+COMPARED_ROWS, LEAST_COMPARED = 500, 20
 COPIES_ALLOWED = 0.2
 SCORED_ROW = 0.1
 """Time of drawing or encoding a row for a score, in units of its part of a training step: .1 for
@@ -58,10 +60,9 @@ class ImageScorer:
     value = sum over classes of w_c (MMD^2 in the features of a classifier + MMD^2 in those of a
     random network), both standardised on training rows. Topped-up classes share half the weight.
 
-    A class of 100 rows and more is compared with held-out rows. A smaller class is compared with
-    its training rows, and its share of copies is measured: above 20 % a free generator is not
-    eligible (samples of an anchored one are near training rows by design). A topped-up class whose
-    spread is under .3 of the real spread has collapsed, which is not eligible either.
+    A class under 100 rows is compared with its training rows. With over 20 % of copies a free
+    generator is not eligible (anchored samples are near training rows by design), and no generator
+    with a topped-up class whose spread is under .3 of the real spread.
     """
 
     def __init__(
@@ -96,11 +97,29 @@ class ImageScorer:
             seen = len(held) < 2
             own = self._anchors[label][:REFERENCE_A_CLASS] if seen else held
             first, second = (space(data.pixels[own]) for space in self._spaces)
-            spread = mean_pairwise_distance(first)
+            spread = spread_of(first)
             reference = Reference(label, (first, second), spread, seen, weights[label])
             self._references.append(reference)
         self._rows = _rows_a_class(len(labels))
         self._topped_up = frozenset(topped_up)
+
+    def distinguished(self, network: nn.Module) -> float | None:
+        """Return the accuracy of a classifier that distinguishes samples from real rows.
+
+        A logistic regression sees equally many of both by the features of the scorer. Rows are
+        held-out ones, or training rows of small classes; None for fewer than `LEAST_COMPARED`.
+        """
+        sampler = ImageSampler.of(network, self._data, self._anchors, self._sizes, self._parts)
+        most, real, fake = -(-COMPARED_ROWS // max(len(self._references), 1)), [], []
+        for reference in self._references:
+            label, rows = reference.label, np.hstack(reference.features)[:most]
+            drawn = sampler.candidates(
+                label, self._data.names[label], len(rows), self._seed, "score"
+            )
+            real += [*rows]
+            fake += [*np.hstack([space(drawn) for space in self._spaces])]
+        enough = len(real) >= LEAST_COMPARED
+        return round(two_sample_test(real, fake).value, 4) if enough else None
 
     def score(self, network: nn.Module) -> Score:
         """Compare samples with real rows class by class; the noise is the same each time."""
@@ -115,7 +134,7 @@ class ImageScorer:
                 max(kernel_distance(real, fake), 0.0)  # below 0, nearer than real rows: no merit
                 for real, fake in zip(reference.features, features, strict=True)
             )
-            spread = mean_pairwise_distance(features[0]) / max(reference.spread, 1e-12)
+            spread = spread_of(features[0]) / max(reference.spread, 1e-12)
             value += reference.weight * distance
             parts[f"{name}/distance"] = round(distance, 5)
             parts[f"{name}/spread"] = round(spread, 4)

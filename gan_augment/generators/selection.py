@@ -1,14 +1,14 @@
 """Selection: classifiers and D score candidates, stored thresholds decide which are kept.
 
-`select` sets the thresholds at the end of a fit. Each classifier is trained without one fold of the
-real rows, so its scores of these rows are unbiased. A threshold is a quantile of these scores.
+`select` sets the thresholds at the end of a fit: quantiles of the scores of real rows, by a
+classifier that was trained without the fold of these rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -57,18 +57,14 @@ Pixels = NDArray[Any]
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Unseen = list[tuple[Floats, Floats]]
-"""For each fold, the scores of one class's real rows by the classifier that never saw them.
-
-The scores are p(class | image) and the distance to the nearest row that the classifier saw.
-"""
+"""For each fold, p(class | image) and distance to the nearest seen row of a class's unseen rows."""
 
 
 class Scores(NamedTuple):
     """Scores of n images of one class.
 
-    label: p(class | image) by the least convinced classifier, (n,).
-    distance: to the nearest training row of the class in each classifier's features, (folds, n);
-    inf where a classifier knows no row of the class.
+    label: p(class | image) by the least convinced classifier, (n,). distance: to the nearest
+    training row of the class in each classifier's features, (folds, n); inf without such a row.
     logit: of D, (n,).
     """
 
@@ -99,10 +95,9 @@ class Scores(NamedTuple):
 class Selection:
     """The networks that score candidates, and the thresholds that were set at the end of fit.
 
-    classifiers: each trained without one fold of the rows.
-    rows: for each classifier {label: float32 (n, 128)}, features of rows that it was trained on.
-    discriminator: in its final state, None where no criterion needs it.
-    names: the classes by label.
+    classifiers: each trained without one fold of the rows. rows: for each classifier {label:
+    float32 (n, 128)}, features of rows that it was trained on. discriminator: in its final state,
+    None where no criterion needs it. names: the classes by label.
     """
 
     classifiers: tuple[SmallCNN, ...]
@@ -123,8 +118,16 @@ class Selection:
             known = label in rows
             distance = nearest_distances(features, rows[label]) if known else np.full(n, np.inf)
             distances.append(distance[None])
-        logit = np.full(n, np.nan) if self.discriminator is None else self._logits(pixels, label)
-        of_label = of_label or [np.full(n, np.nan)]
+        of_label, logit = of_label or [np.full(n, np.nan)], np.full(n, np.nan)
+        d = self.discriminator
+        for start in range(
+            0, 0 if d is None else n, BLOCK
+        ):  # the last layer of D may compare a batch
+            x = to_network(pixels[start : start + BLOCK], self.geometry.padded)
+            y = torch.full((len(x),), label, device=self.compute.device)
+            with machine.threads(1), torch.inference_mode(), self.compute.autocast():
+                found, _ = split_verdict(cast(nn.Module, d)(x.to(y.device), y))
+            logit[start : start + BLOCK] = found.double().cpu().numpy()
         return Scores(np.min(of_label, axis=0), np.concatenate(distances), logit)
 
     def reasons(self, pixels: Pixels, label: int) -> NDArray[np.str_]:
@@ -188,18 +191,6 @@ class Selection:
         classifiers = tuple(map(SmallCNN, networks))
         return cls(classifiers, rows, discriminator, geometry, compute, names, record)
 
-    def _logits(self, pixels: Pixels, label: int) -> Floats:
-        """Return D's logits in blocks of 64: its last layer may compare the images of a batch."""
-        assert self.discriminator is not None
-        parts, device = [np.empty(0)], self.compute.device
-        for start in range(0, len(pixels), BLOCK):
-            x = to_network(pixels[start : start + BLOCK], self.geometry.padded).to(device)
-            y = torch.full((len(x),), label, device=device)
-            with machine.threads(1), torch.inference_mode(), self.compute.autocast():
-                logits, _ = split_verdict(self.discriminator(x, y))
-            parts.append(logits.double().cpu().numpy())
-        return np.concatenate(parts)
-
 
 def rows_by_label(
     arrays: Mapping[str, NDArray[np.generic]], prefix: str
@@ -221,8 +212,7 @@ def select(
     """Decide which candidates of each class are kept.
 
     A class is refused if it has fewer than 8 training rows, or if under a tenth of its candidates
-    is kept. rows: the training rows. sampler: an `ImageSampler`. progress: advanced for each of
-    `FOLDS` classifiers.
+    is kept. rows: the training rows. sampler: an `ImageSampler`.
     """
     counts = np.bincount(data.labels[rows], minlength=len(data.names)).tolist()
     served = [label for label, n in enumerate(counts) if n >= LEAST_ROWS]

@@ -14,11 +14,7 @@ from gan_augment.errors import UsageError
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
 from gan_augment.training.parts import Parts, Step, new_state
-from gan_augment.training.schedule import (
-    LONG_EVERY_STEPS,
-    LONG_FIRST_STEPS,
-    MOST_BALANCING_STEPS,
-)
+from gan_augment.training.schedule import LONG_EVERY_STEPS, LONG_FIRST_STEPS, MOST_BALANCING_STEPS
 
 SMALLEST_RUN_STEPS = 20
 USEFUL_ROWS = 6400
@@ -44,8 +40,8 @@ class Forecast:
 def step_seconds(parts: Parts, batches: Batches, probe_s: float) -> float:
     """Return the mean time of a step over a whole run, timed for about `probe_s` seconds.
 
-    A game that balances D takes a varying number of D steps; the largest number is timed. The mean
-    includes the recurring long D steps of WGAN, but not those at the start (`opening_s`).
+    A game that balances D is timed with its most D steps. The mean includes the recurring long D
+    steps of WGAN, but not those at the start (`opening_s`).
     """
     recipe, state = parts.recipe, new_state(parts, seed=0)
     turns = MOST_BALANCING_STEPS if recipe.game.balanced else recipe.d_steps

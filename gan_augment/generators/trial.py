@@ -1,14 +1,12 @@
 """The trial at the end of an image fit: do generated rows help small CNNs on left-out rows?
 
 The training rows are cut into two halves, groups whole. On each half small CNNs learn from real
-rows topped up to parity: once by repeats, and once with half of the added rows generated from
-anchors of this half and selected by the classifier that saw no other row. The other half judges.
-Both arms use mixup, which costs nothing and takes much of what rows gain over plain repeats.
+rows topped up to parity: by repeats, or with half of the added rows generated from anchors of this
+half, selected by the classifier that saw no other row. The other half judges. Both arms use mixup.
 
-The trial is optimistic for two reasons. The generator was trained on both halves, since small
-classes have no row to hold out. Half of the rare rows also have more to gain than all of them. The
-bias is largest where a class comes from few groups: on magnetic tiles only accuracy shows that rows
-do harm. A free generator has no anchors, so its rows stem from both halves.
+The trial is optimistic: the generator was trained on both halves, since small classes have no row
+to hold out, and half of the rare rows have more to gain than all. The bias is largest where a class
+comes from few groups: on magnetic tiles only accuracy shows that rows do harm.
 """
 
 from __future__ import annotations
@@ -62,8 +60,7 @@ def try_rows(
     """Compare CNNs of each half with generated rows and without, on the other half.
 
     rows: the training rows, (n,). generator_of: makes what draws from the given rows, those outside
-    a fold. updates: updates of each CNN. progress: advanced for each of the eight CNNs.
-    Returns None where no class of `topped_up` has a left-out row.
+    a fold. updates: of each CNN. Returns None where no class of `topped_up` has a left-out row.
     """
     folds = folds_of(data, rows, seed)
     rare, tried = [data.names.index(name) for name in topped_up], folds >= 0

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from gan_augment.report import tables
@@ -30,11 +31,13 @@ FIRST, SECOND, THIRD = "#8791a2", "#2b86a9", "#b87a24"
 VARIABLES = {INK: "quiet", LINE: "line", FIRST: "first", SECOND: "second", THIRD: "third"}
 """The variable of style.css that replaces each colour in the page."""
 
-WIDTH_IN = 4.8
+WIDTH_IN, WIDE_IN = 4.8, 9.0
 """The page scales charts to 360 pixels on a phone and 512 on a desk, where 10 pt are readable."""
 MOST_CLASSES = 20
 MOST_LEVELS = 6
 LONGEST_LABEL = 26
+COLOURS = (SECOND, THIRD, "#4f9a5b", "#a5639f", "#c0605a", FIRST)
+_NO_LOSS = {"event", "step", "images", "augment_probability", "images_per_s"}
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -111,13 +114,12 @@ def slide(result: Result) -> bytes | None:
     advice = result["recommendation"]
     if not advice["remedies"]:
         return None
-    file, height_in = io.BytesIO(), max(6.75, 2.5 + 0.6 * len(advice["remedies"]))
+    height_in = max(6.75, 2.5 + 0.6 * len(advice["remedies"]))
     with _figure(height_in, width_in=12, style=_SLIDE) as (figure, (axes,)):
         _gains(axes, result)
         title = textwrap.fill(advice["sentence"], 58)
         figure.suptitle(title, x=0.03, ha="left", weight="bold")
-        figure.savefig(file, format="png", dpi=120, facecolor="white")
-    return file.getvalue()
+        return _png(figure)
 
 
 def _gains(axes: Axes, result: Result) -> None:
@@ -177,6 +179,83 @@ def histograms(columns: Sequence[Mapping[str, Any]]) -> Chart:
         entries = panels[0].get_legend_handles_labels()
         figure.legend(*entries, loc="outside upper left", ncols=2)
     return Chart(figure, "Columns of real and generated rows, and the share by which they differ")
+
+
+def curves(events: Sequence[Mapping[str, Any]], rare: Sequence[str]) -> bytes | None:
+    """Draw losses, held-out score, spread of rare classes and rollbacks by step as a PNG file.
+
+    events: the history of a fit. Returns None where nothing was trained.
+    """
+    kinds = ("step", "score", "rollback")
+    steps, scores, rollbacks = ([e for e in events if e["event"] == kind] for kind in kinds)
+    losses = sorted(set[str]().union(*steps) - _NO_LOSS)
+    panels = {
+        "losses, logits of D": {
+            name: [(e["step"], e[name]) for e in steps if name in e] for name in losses
+        },
+        "held-out score, lower is better": {"score": [(e["step"], e["value"]) for e in scores]},
+        "spread, 1: as real rows": {
+            name: [(e["step"], e["parts"].get(f"{name}/spread", math.nan)) for e in scores]
+            for name in rare[:MOST_CLASSES]
+        },
+    }
+    panels = {title: lines for title, lines in panels.items() if any(lines.values())}
+    if not panels:
+        return None
+    with _figure(1.9, len(panels), 1, width_in=WIDE_IN) as (figure, found):
+        for axes, (title, lines) in zip(found, panels.items(), strict=True):
+            _draw_lines(axes, {name: [line] for name, line in lines.items()})
+            for event in rollbacks:
+                axes.axvline(event["failed_at"], color=INK, linestyle=":")
+            axes.set_title(title + "; dotted: rollback" * bool(rollbacks), loc="left")
+            axes.set_xlim(0, max(event["step"] for event in events))
+        found[-1].set_xlabel("steps")
+        return _png(figure)
+
+
+def scores_by_time(trials: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw scores of the fits of `choose`, during training and at the end, as a PNG file."""
+    lines: dict[str, list[list[tuple[float, float]]]] = {}
+    for trial in trials:
+        if trial["score"] is not None:
+            own = lines.setdefault(trial["recipe"], [])
+            own += [[(trial["seconds"], trial["score"])], trial.get("course", [])]
+    with _figure(3.4, width_in=WIDE_IN) as (figure, (axes,)):
+        _draw_lines(axes, lines)
+        axes.set(
+            xlim=(0, None), xlabel="seconds of a fit", ylabel="held-out score, lower is better"
+        )
+        axes.set_title("points: the score that decides; lines: scores during training", loc="left")
+        return _png(figure)
+
+
+def _draw_lines(axes: Axes, lines: Mapping[str, Sequence[Sequence[tuple[float, float]]]]) -> None:
+    """Draw the lines of each name in its colour, single points as dots.
+
+    A line is broken where x goes back. The scale is logarithmic where values above 0 differ by more
+    than a factor of 30.
+    """
+    values = [y for own in lines.values() for line in own for _, y in line if math.isfinite(y)]
+    if values and 0 < 30 * min(values) < max(values):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+    for place, (name, own) in enumerate(lines.items()):
+        style: dict[str, Any] = {"color": COLOURS[place % len(COLOURS)], "linewidth": 1.4}
+        style["linestyle"] = "-" if place < len(COLOURS) else "--"
+        for line in filter(None, own):
+            x, y = np.array(line, dtype=float).T
+            back = np.flatnonzero(np.diff(x) <= 0) + 1
+            x, y = np.insert(x, back, x[back]), np.insert(y, back, math.nan)
+            axes.plot(x, y, **style, marker="o" if len(line) == 1 else "", markersize=6)
+        axes.plot([], [], **style, label=_short(name))
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1.05))
+    axes.grid(axis="y")
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=120, facecolor="white")
+    return file.getvalue()
 
 
 def _short(text: str, longest: int = LONGEST_LABEL) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
@@ -118,6 +119,15 @@ class HistoryFile:
         """Append one line."""
         with write_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event, allow_nan=False) + "\n")
+
+
+class ScoreTimes(list[tuple[float, float]]):
+    """Each score of a run, after the seconds of the monotonic clock at which it was heard."""
+
+    def on_event(self, event: Event) -> None:
+        """Add a score."""
+        if event["event"] == "score":
+            self.append((time.monotonic(), float(str(event["value"]))))
 
 
 class ProgressCallback:

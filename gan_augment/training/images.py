@@ -94,7 +94,7 @@ def build(
     return replace(
         free,
         draw=functools.partial(draw_mixtures, recipe),
-        make=decode_mixtures,
+        make=lambda network, x: GeneratorOutput(*cast(AnchoredGenerator, network).draw(x)),
         generator_terms=(reconstruction_term, *free.generator_terms),
         first_step=grown(terms_step),
         first_share=recipe.objective.reconstruct_only,
@@ -159,11 +159,6 @@ def draw_mixtures(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch)
         torch.from_numpy(weight).to(device),
     )
     return GeneratorInput(z.to(device), batch.y, anchors)
-
-
-def decode_mixtures(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
-    """Decode the images of mixed codes; the output holds both."""
-    return GeneratorOutput(*cast(AnchoredGenerator, network).draw(inputs))
 
 
 def reconstruction_term(

@@ -36,7 +36,6 @@ from gan_augment.training.step import adversarial_step, feature_matching
 
 MOST_ANCHORS = 4_096
 """Most rows of a class that samples start from; larger classes are subsampled."""
-
 MOST_AROUND = 50
 """Most neighbours of a row in `gaussian`; with d numbers there are d + 1, at least 5."""
 ROWS_AT_ONCE = 1_024
@@ -160,12 +159,9 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
     `features` measures distances between rows, and between classes, in whitened space.
     """
     chosen = []
-    for label in np.unique(table.labels):
-        own = np.flatnonzero(table.labels == label)
-        if len(own) > MOST_ANCHORS:
-            drawn = rng_for(seed, "anchors", int(label)).permutation(own)[:MOST_ANCHORS]
-            own = np.sort(drawn)
-        chosen.append(own)
+    for label in np.unique(table.labels).tolist():
+        own = rng_for(seed, "anchors", label).permutation(np.flatnonzero(table.labels == label))
+        chosen.append(np.sort(own[:MOST_ANCHORS]))
     rows, settings = np.concatenate(chosen), recipe.generator
     around = min(max(5, len(table.encoding.numbers) + 1), MOST_AROUND)
     points = None
@@ -199,7 +195,11 @@ def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Par
         loss=LOSSES[recipe.objective.loss],
         networks=lambda: (
             new_row_generator(recipe, layout, table.classes),
-            new_row_discriminator(recipe, layout.width, table.classes),
+            new_discriminators(
+                recipe.game,
+                table.classes,
+                functools.partial(RowDiscriminator, layout.width, settings=recipe.discriminator),
+            ),
         ),
         draw=functools.partial(draw, recipe, noise_width, anchors),
         make=make,
@@ -227,12 +227,6 @@ def new_row_generator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Mod
     if not settings.free:
         return ResidualRowGenerator(layout, classes, settings)
     return new_generators(recipe.game, classes, lambda n: FreeRowGenerator(layout, n, settings))
-
-
-def new_row_discriminator(recipe: Recipe, entries: int, classes: int) -> nn.Module:
-    """Return the discriminator of a recipe, not yet initialised; entries: width of a row."""
-    new = functools.partial(RowDiscriminator, entries, settings=recipe.discriminator)
-    return new_discriminators(recipe.game, classes, new)
 
 
 def draw(

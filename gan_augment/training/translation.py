@@ -171,7 +171,7 @@ def cycle_term(
     """
     source = cast(SourceRows, output.source)
     back = _drawn(state, parts, output.x, cast(Tensor, source.labels))
-    error = _mean_error(back, source.rows)
+    error = F.l1_loss(back.float(), source.rows)
     return parts.recipe.objective.cycle * error, {"cycle": error.detach()}
 
 
@@ -179,7 +179,7 @@ def identity_term(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
     """Compute identity * E|G(x, y) - x| of rows of class y. Source: Zhu et al. 2017, 5.2."""
-    error = _mean_error(_drawn(state, parts, batch.x, batch.y), batch.x)
+    error = F.l1_loss(_drawn(state, parts, batch.x, batch.y).float(), batch.x)
     return parts.recipe.objective.identity * error, {"identity": error.detach()}
 
 
@@ -187,7 +187,7 @@ def pixel_term(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
     """Compute reconstruction * E|G - x| for known rows x. Source: Isola et al. 2017, eq. 3."""
-    error = _mean_error(output.x, batch.x)
+    error = F.l1_loss(output.x.float(), batch.x)
     return parts.recipe.objective.reconstruction * error, {"reconstruction": error.detach()}
 
 
@@ -226,7 +226,7 @@ def autoencoding_step(state: TrainState, parts: Parts, batches: Sequence[Batch])
     own = batches[-1]
     with parts.compute.autocast():
         images = _restyler(state)(own.x, own.x)
-    error = _mean_error(images, own.x)
+    error = F.l1_loss(images.float(), own.x)
     descend(state.generator_optimiser, error)
     return {"reconstruction": error.detach()}
 
@@ -280,10 +280,6 @@ def _drawn(state: TrainState, parts: Parts, rows: Tensor, labels: Tensor) -> Ten
         z = rows.new_zeros(len(rows), 0)
         images: Tensor = state.generator(GeneratorInput(z, labels, SourceRows(rows)))
     return images
-
-
-def _mean_error(images: Tensor, rows: Tensor) -> Tensor:
-    return F.l1_loss(images.float(), rows.float())
 
 
 def _restyler(state: TrainState) -> Restyler:

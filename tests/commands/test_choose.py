@@ -45,6 +45,7 @@ def test_a_choice_leaves_the_winner_and_prints_its_table(table_file, tmp_path):
     result = choose(table_file, tmp_path / "out", TABLE, recipes=NAMES)
     found = json.loads((result.out / "choice.json").read_text())
     assert read_toml(result.out / "recipe.toml")["name"] == found["winner"]
+    assert result.lines()[-1] == f"look at {result.out / 'scores.png'}"
     table = result.lines()[1:-2]
     assert {line.split()[0] for line in table} >= set(NAMES)
     again = choose(table_file, result.out, TABLE, recipes=NAMES[:2], overwrite=True)
@@ -68,7 +69,9 @@ def test_a_choice_of_images_shows_samples_and_is_undecided_after_few_steps(tmp_p
     assert {"anchored", "lsgan"} == {trial["recipe"] for trial in found.found["trials"]}
     assert (found.out / "samples.png").is_file()
     assert json.loads((found.out / "choice.json").read_text())["winner"] is None
-    assert found.lines()[-1].startswith("undecided: 25 steps")  # 400 are needed
+    assert found.lines()[-2].startswith("undecided: 25 steps")  # 400 are needed
+    assert found.found["longer"] == "200m"
+    assert all(len(trial["course"]) >= 10 for trial in found.found["trials"])
     assert not (found.out / "recipe.toml").exists()
 
 

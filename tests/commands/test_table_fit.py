@@ -50,8 +50,8 @@ def run(cut, tmp_path) -> Path:
 
 def test_a_run_folder_holds_its_settings_history_model_format_and_samples(whole):
     assert {entry.name for entry in whole.iterdir()} == {
-        *("config.toml", "environment.json", "history.jsonl", "samples.csv", "format.json"),
-        *("checkpoint.safetensors", "model.safetensors"),
+        *("config.toml", "history.jsonl", "samples.csv", "format.json"),
+        *("checkpoint.safetensors", "model.safetensors", "curves.png"),
     }
     settings = read_toml(whole / "config.toml")
     assert (settings["fit"]["target"], settings["fit"]["steps"]) == ("fraud", 9)

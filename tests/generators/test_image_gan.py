@@ -173,6 +173,12 @@ def test_new_images_of_the_right_kind_score_best(scorer):
 
 
 @pytest.mark.slow
+def test_a_classifier_distinguishes_other_images_and_hardly_new_ones_of_the_right_kind(scorer):
+    assert scorer.distinguished(Shows(GOOD)) < 0.75
+    assert scorer.distinguished(Shows({0: fresh(140), 1: fresh(140)})) >= 0.95
+
+
+@pytest.mark.slow
 def test_the_score_is_the_same_each_time(scorer):
     assert scorer.score(Shows(GOOD)) == scorer.score(Shows(GOOD))
 

@@ -180,12 +180,37 @@ def test_selection_says_per_class_what_it_keeps_and_why_not(gan):
         "c": ClassSelection(refused="3 images"),
     }
     record = SelectionRecord(folds=2, compared=9, classes=classes)
-    lines = gan.meta_.model_copy(update={"selection": record}).kept_lines()
+    changed = {"selection": record, "distinguished": None}
+    lines = gan.meta_.model_copy(update=changed).kept_lines()
     assert lines[2:5] == [
         "  a  90% (rejected: 10% label)",
         "  b  refused: 5% (rejected: 95% logit)",
         "  c  refused: 3 images",
     ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "accuracy", "first", "more"),
+    [
+        (60, 0.95, "hardly trained: 60 steps (held-out score 2,", 1920),
+        (4000, 0.99, "hardly trained: 4,000 steps", 16_000),
+        (4000, 0.94, "kept: step 3, of 4,000 steps", None),
+        (60, 0.6, "kept: step 3, of 60 steps", 1920),
+        (0, 0.99, "nothing was trained (held-out score 2,", None),
+    ],
+)
+def test_where_a_classifier_distinguishes_the_samples_nothing_is_kept(
+    gan, steps, accuracy, first, more
+):
+    score = gan.meta_.score.model_copy(update={"value": 2.0})
+    changed = {"steps": steps, "distinguished": accuracy, "chosen": "step 3", "score": score}
+    meta = gan.meta_.model_copy(update=changed)
+    lines = meta.kept_lines()
+    assert lines[0].startswith(first)
+    assert f"from real images with {accuracy:.0%} accuracy (50% is chance)" in lines[1]
+    assert bool(meta.hardly_trained) == first.startswith("hardly")
+    assert ("kept" in "\n".join(lines)) != bool(meta.hardly_trained)
+    assert meta.more_steps == more
 
 
 @pytest.mark.slow

@@ -327,7 +327,7 @@ def test_cells_that_stood_on_a_spike_move_as_others_do():
 def test_the_widest_table_is_drawn_in_parts_that_fit(monkeypatch, small_table):
     gan = TabularGAN(threads=1).fit(small_table({"many": 60, "few": 12}).table)
     whole = gan.sample({"few": 40}).frame
-    monkeypatch.setattr(row_sampler, "CELLS_AT_ONCE", 40)
+    monkeypatch.setattr(row_sampler, "ROWS_AT_ONCE", 5)
     assert_frame_equal(gan.sample({"few": 40}).frame, whole)
 
 

@@ -208,7 +208,7 @@ def _short(value: Any) -> str:
 
 def digests_of(home: Path) -> dict[str, str]:
     """SHA-256 by file of what is made; run times and places are left out."""
-    left_out = {"timings.json", "environment.json", "history.jsonl", "journal.jsonl"}
+    left_out = {"timings.json", "history.jsonl", "journal.jsonl"}
     left_out |= {"checkpoint.safetensors", "report.html"}
     return {
         path.relative_to(home).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gan_augment.errors import ModelFileError
 from gan_augment.evaluation.result import EvaluationResult
-from gan_augment.report.charts import VARIABLES, draw, slide
+from gan_augment.report.charts import VARIABLES, curves, draw, slide
 from gan_augment.report.html import fragment, is_report, render
 from gan_augment.report.tables import costs, lines, remedies
 from gan_augment.report.wording import span
@@ -134,6 +134,18 @@ def test_charts_of_a_table_show_its_columns_and_the_slide_is_a_png_on_white() ->
     assert dict(mpl.rcParams) == before
     result["recommendation"]["remedies"] = []
     assert slide(result) is None
+
+
+def test_curves_are_drawn_of_what_was_trained_with_rollbacks() -> None:
+    step = {"event": "step", "images": 16, "d_loss": 1.0, "images_per_s": 9.0}
+    score = {"event": "score", "step": 4, "value": 2.0, "parts": {"rare/spread": 0.4}}
+    rollback = {"event": "rollback", "step": 2, "failed_at": 4}
+    events = [step | {"step": n} for n in (2, 4)] + [score]
+    smooth, broken = curves(events, ["rare"]), curves([*events, rollback, *events], ["rare"])
+    assert smooth is not None
+    assert smooth.startswith(b"\x89PNG")
+    assert smooth != broken
+    assert curves([rollback], []) is None
 
 
 def test_every_section_of_a_result_is_shown(page: str) -> None:

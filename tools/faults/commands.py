@@ -15,7 +15,7 @@ from tests.cli.conftest import contents, write_images
 from tests.commands.conftest import write_table_file
 from tools.faults.disk import Child, Ended, Fault, command, warm_up
 
-_TIMED = ("environment.json", "history.jsonl", "journal.jsonl", "timings.json", "report.html")
+_TIMED = ("history.jsonl", "journal.jsonl", "timings.json", "report.html")
 _LOGS = ("history.jsonl", "journal.jsonl")
 _EVALUATE = "--learner logistic --folds 2 --repeats 1 --arms oversample --n-jobs 1 --force"
 

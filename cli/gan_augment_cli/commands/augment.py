@@ -77,12 +77,14 @@ def sample(
     """
     from gan_augment.commands.sample import plan_sample
     from gan_augment.commands.sample import sample as run_sample
+    from gan_augment.commands.source import read_meta
 
     target_counts = o.row_counts(counts)
     if dry_run:
         planned = plan_sample(run, counts=target_counts, classes=classes)
         lines = [f"{n} rows of {name}" for name, n in planned.items()]
-        outcome.show_plan(ctx, lines, plan={"counts": planned})
+        note = read_meta(run).hardly_trained
+        outcome.show_plan(ctx, [*lines, *filter(None, [note])], plan={"counts": planned}, note=note)
         return
     how = {"seed": options.seed, "workers": options.workers, "mark": mark, "overwrite": overwrite}
     result = outcome.run(ctx, run_sample, run, out, counts=target_counts, classes=classes, **how)

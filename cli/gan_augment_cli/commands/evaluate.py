@@ -130,8 +130,8 @@ def choose(
     """Try several recipes on DATA and name the best one.
 
     Trains each twice for the same time on three quarters of the rows and compares scores on the
-    others. Takes 20 minutes, or --budget. Writes recipe.toml (for fit --recipe), samples.png and
-    choice.json.
+    others. Takes 20 minutes, or --budget. Writes recipe.toml (for fit --recipe), samples.png,
+    scores.png and choice.json.
     """
     from gan_augment.commands.choose import choose as run_choose
     from gan_augment.commands.choose import plan_choice

@@ -17,7 +17,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gan_augment.data.images.png_folder import PNG_CHANNELS, png_bytes
 
-TILE_PX = 48
 GAP_PX, MARGIN_PX, GUTTER_PX, HEADER_PX, STRIP_GAP_PX, CLASS_GAP_PX = 2, 16, 76, 26, 6, 16
 BACKGROUND, INK, FAINT, EMPTY = (255, 255, 255), (24, 24, 27), (113, 113, 122), (244, 244, 245)
 SYNTHETIC, REJECTED = (29, 98, 178), (178, 43, 29)
@@ -43,9 +42,9 @@ class SheetRow:
 
 
 def contact_sheet(
-    rows: Sequence[SheetRow], columns: int = 12, tile_px: int = TILE_PX
+    rows: Sequence[SheetRow], columns: int = 12, tile_px: int = 48, caption: Sequence[str] = ()
 ) -> NDArray[np.uint8]:
-    """Return the sheet as an RGB image, uint8 (H, W, 3).
+    """Return the sheet as an RGB image, uint8 (H, W, 3), below the lines of a caption.
 
     A strip holds at most `columns` images, enlarged by a whole factor to at least `tile_px` on the
     shorter side, so that every pixel of the original is visible.
@@ -59,11 +58,14 @@ def contact_sheet(
     most = max((len(own) for own in strips), default=0)
     block = HEADER_PX + most * (tile[0] + STRIP_GAP_PX) + CLASS_GAP_PX
     left = MARGIN_PX + GUTTER_PX
-    size = left + MARGIN_PX + columns * (tile[1] + GAP_PX), MARGIN_PX + len(rows) * block
+    first = MARGIN_PX + HEADER_PX * len(caption)
+    size = left + MARGIN_PX + columns * (tile[1] + GAP_PX), first + len(rows) * block
     sheet = Image.new("RGB", size, BACKGROUND)
     draw = ImageDraw.Draw(sheet)
+    for number, line in enumerate(caption):
+        draw.text((MARGIN_PX, MARGIN_PX + number * HEADER_PX), line, INK, _font(13))
     for number, (row, own) in enumerate(zip(rows, strips, strict=True)):
-        top = MARGIN_PX + number * block
+        top = first + number * block
         name = printable(row.name)
         draw.text((MARGIN_PX, top), name, INK, _font(16))
         after = MARGIN_PX + _font(16).getlength(name) + 10
