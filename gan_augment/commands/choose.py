@@ -114,13 +114,17 @@ def choose(
         else:
             (folder / RECIPE).unlink(missing_ok=True)  # of the choice that is replaced
         write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
-    then = next_command("fit", data, target=options.target, recipe=folder / RECIPE)
-    if not winner:
-        again = {"target": options.target, "recipes": ",".join(chosen), "budget": found["longer"]}
-        then = next_command("choose", data, **again)
-    return ChoiceResult(
-        out=folder, winner=found["winner"], why=found["why"], found=found, following=then
-    )
+    return _result(found, folder, data, options.target)
+
+
+def _result(found: dict[str, Any], out: Path, data: str | Path, target: str | None) -> ChoiceResult:
+    """Return the result, with the fit that takes the winner, or a longer choice without one."""
+    again = {"recipes": ",".join(found["ranked"]), "budget": found["longer"]}
+    then = next_command("choose", data, target=target, **again)
+    if found["winner"]:
+        then = next_command("fit", data, target=target, recipe=out / RECIPE)
+    told = {name: found[name] for name in ("winner", "why")}
+    return ChoiceResult(out=out, found=found, following=then, **told)
 
 
 def plan_choice(

@@ -86,10 +86,8 @@ def sample(
         As in `fit`; None for the classes that the run was fitted to top up.
     seed, workers
         The seed of the rows, and the threads that draw images; None for one per core.
-    mark, overwrite
-        Whether a table gets a last column `origin`; whether an earlier output is replaced.
-    progress
-        Shows progress and notes.
+    mark, overwrite, progress
+        Whether a table gets a last column `origin`, an earlier output is replaced; shows progress.
 
     Raises
     ------
