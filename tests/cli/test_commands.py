@@ -34,7 +34,7 @@ def test_fit_prints_the_run_last_and_the_next_command(command, photos, tmp_path)
     assert fitted.returncode == 0, fitted.stderr
     assert fitted.stdout.splitlines()[-1] == "runs/photos"
     following = fitted.stderr.splitlines()[-1]
-    assert following == f"next: gan-augment fit {photos} --steps 1920"  # two do not suffice
+    assert following == f"next: gan-augment fit {photos} --steps 8"  # two do not suffice
     assert "look at runs/photos/samples.png and runs/photos/curves.png" in fitted.stdout
     shown = command("sample", "runs/photos", "out", "--dry-run", "--counts", "rare=3").stdout
     assert shown.splitlines()[-1] == "hardly trained: 2 steps"
@@ -174,13 +174,11 @@ def test_the_next_command_of_a_recipe_with_other_networks_runs_as_printed(
 ):
     toml = command("recipes", "dcgan").stdout
     (tmp_path / "mine.toml").write_text(toml)
-    flags = ("--recipe", "mine.toml", "--image-size", "16", "--no-selection")
-    fitted = command("fit", photos, *flags, "--steps", 2)
+    fitted = command("fit", photos, "--recipe", "mine.toml", "--steps", 2, "--image-size", "16")
     assert fitted.returncode == 0, fitted.stderr
     words = shlex.split(fitted.stderr.splitlines()[-1].removeprefix("next: gan-augment "))
-    assert words == ["fit", str(photos), "--recipe", *words[3:4], "--steps", "8", *flags[2:4]]
-    assert command("augment", photos, "OUT", "--model", "runs/photos").returncode == 0
-    assert (tmp_path / "OUT" / "manifest.csv").is_file()
+    assert command(*words).returncode == 0
+    assert (tmp_path / "photos-topped-up" / "manifest.csv").is_file()
 
 
 def test_choose_names_a_recipe_and_the_fit_that_takes_it(command, cells, tmp_path, monkeypatch):
