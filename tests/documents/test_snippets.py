@@ -38,6 +38,7 @@ TINY = (
     (r"--budget \S+", "--steps 4"),
     (r"--gan-budget \S+", "--steps 4"),
     (r"--steps \d+", "--steps 4"),
+    (r"ImageGAN\(budget=\"\w+\"", "ImageGAN(steps=4, selection=False"),  # all are refused
     (r"(\W)budget=[\"'][^\"']+[\"']", r"\1steps=4"),
     (r"(\W)steps=[\d_]+", r"\1steps=4"),
     (r"--counts (\w+=)?\d+", r"--counts \g<1>5"),
