@@ -182,7 +182,8 @@ def test_the_next_command_of_a_recipe_with_other_networks_runs_as_printed(
 
 
 def test_choose_names_a_recipe_and_the_fit_that_takes_it(command, cells, tmp_path, monkeypatch):
-    monkeypatch.setattr("gan_augment.generators.choose.check_useful", lambda *_: None)
+    steps = {"gaussian": 0, "free": 25}  # whatever the machine is busy with
+    monkeypatch.setattr("gan_augment.generators.choose.planned_steps", lambda *_: steps)
     flags = (*TABLE, "--recipes", "gaussian,free", "--budget", "9s")
     planned = answer(command("choose", cells, *flags, "--dry-run", "--json"))
     assert planned["plan"]["recipes"] == ["gaussian", "free"]
