@@ -118,15 +118,9 @@ def all_ranks() -> Iterator[World]:
     `all_ranks`, nothing changes. An existing process group is used; otherwise one is made (gloo on
     CPUs, nccl on GPUs).
 
-    Raises
-    ------
-    UsageError
-        If the ranks cannot meet, or have other data or settings.
-    LostRankError
-        If a rank ended early.
+    Raises UsageError (if the ranks cannot meet, or have other data or settings); LostRankError (if
+    a rank ended early).
 
-    Examples
-    --------
     >>> with all_ranks() as world:
     ...     world.size
     1

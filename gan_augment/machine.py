@@ -50,21 +50,13 @@ def compute_config(
 ) -> ComputeConfig:
     """Choose device, precision and threads from the request and the hardware.
 
-    Parameters
-    ----------
-    device
-        "auto", "cpu", "cuda" or "cuda:N".
-    precision
-        "auto" is bf16 for images on a GPU that supports it, else float32, which is faster on CPUs.
-    threads
-        None is one thread for small networks and inside worker processes, else every core.
-    pixels
-        Pixels per image (H x W); 0 for tables.
+    - device: "auto", "cpu", "cuda" or "cuda:N".
+    - precision: "auto" is bf16 for images on a GPU that supports it, else float32, which is faster
+      on CPUs.
+    - threads: None is one thread for small networks and inside worker processes, else every core.
+    - pixels: Pixels per image (H x W); 0 for tables.
 
-    Raises
-    ------
-    UsageError
-        For a device that does not exist.
+    Raises UsageError (for a device that does not exist).
     """
     chosen, why = _device(device)
     resolved: Literal["float32", "bf16"] = "float32"

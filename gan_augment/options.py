@@ -48,10 +48,6 @@ def _check_number(value: object) -> object:
     return value
 
 
-def _read_seconds(value: object) -> object:
-    return seconds(value) if isinstance(value, str) else _check_number(value)
-
-
 def _read_size(value: object) -> object:
     """Read HEIGHTxWIDTH, or one number for a square, as a pair."""
     if not isinstance(value, str):
@@ -119,7 +115,11 @@ def _check_recipe(recipe: str | Recipe) -> str | Recipe:
 
 Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
 Processes = Annotated[int, Field(strict=True, ge=1, le=MOST_PROCESSES)]
-Seconds = Annotated[float, BeforeValidator(_read_seconds), Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[
+    float,
+    BeforeValidator(lambda one: seconds(one) if isinstance(one, str) else _check_number(one)),
+    Field(gt=0, allow_inf_nan=False),
+]
 """A time in seconds; a text such as "90s", "10m" or "1h30m" is read as one."""
 Columns = Annotated[dict[str | int, str], BeforeValidator(_read_columns)]
 ImageSize = Annotated[tuple[int, int], BeforeValidator(_read_size)]

@@ -123,13 +123,9 @@ DEFAULT_BUDGET_S = 300.0
 class Settings:
     """Marks a parameter as a settings model whose fields become options of the command.
 
-    Parameters
-    ----------
-    model
-        "module:class"; it is imported when the command is built, so that `--help` stays fast.
-    fields
-        The fields, separated by spaces, as `name` or `option=field`; a field of a nested model is
-        `fit.steps`.
+    - model: "module:class"; it is imported when the command is built, so that `--help` stays fast.
+    - fields: The fields, separated by spaces, as `name` or `option=field`; a field of a nested
+      model is `fit.steps`.
     """
 
     model: str

@@ -84,10 +84,6 @@ def trivial_augment(shape: tuple[int, int, int]) -> Callable[[Pixels, Rng], Pixe
     def moved(**ranges: object) -> A.Affine:
         return A.Affine(**ranges, border_mode=0, p=1)  # cv2.BORDER_CONSTANT: black, as published
 
-    def coloured(name: str) -> A.ColorJitter:
-        still = {"brightness": (1, 1), "contrast": (1, 1), "saturation": (1, 1), "hue": (0, 0)}
-        return A.ColorJitter(**still | {name: (0.1, 1.9)}, p=1)
-
     steps = [
         A.NoOp(p=1),
         moved(rotate=(-30, 30)),
@@ -100,7 +96,9 @@ def trivial_augment(shape: tuple[int, int, int]) -> Callable[[Pixels, Rng], Pixe
         sharper = A.Sharpen(alpha=(0, 0.9), lightness=(1, 1), p=1)  # by default it darkens
         softer = A.GaussianBlur(blur_limit=3, sigma_limit=(0.1, 0.8), p=1)
         steps += [A.AutoContrast(p=1), A.Equalize(p=1), A.OneOf([sharper, softer], p=1)]
-        steps += [coloured(name) for name in ("brightness", "contrast", "saturation")]
+        still = {"brightness": (1, 1), "contrast": (1, 1), "saturation": (1, 1), "hue": (0, 0)}
+        coloured = [still | {name: (0.1, 1.9)} for name in ("brightness", "contrast", "saturation")]
+        steps += [A.ColorJitter(**ranges, p=1) for ranges in coloured]
     pipeline = A.Compose([A.OneOf(steps, p=1)])
 
     def changed(pixels: Pixels, rng: Rng) -> Pixels:

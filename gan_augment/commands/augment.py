@@ -192,23 +192,17 @@ def augment(
     For a table, `out` is a file: the rows of `data`, then new rows, which `out.manifest.csv` lists.
     A class of one row, or that the model refuses, is filled with repeats, with a warning.
 
-    Parameters
-    ----------
-    data, out
-        A folder of classes, an image manifest, an `.npz` or a table; the folder or file to write.
-    model, run
-        The run to sample from. None trains one first, into `run` (by default where `fit` puts it).
-    top_up, options
-        The number of rows by origin; the options of the fit.
-    match
-        Write all images at the size of the model; False copies the originals.
-    mark, overwrite, progress
-        Give a table a last column `origin`; replace an earlier output; show progress.
+    - data, out: A folder of classes, an image manifest, an `.npz` or a table; the folder or file to
+      write.
+    - model, run: The run to sample from. None trains one first, into `run` (by default where `fit`
+      puts it).
+    - top_up, options: The number of rows by origin; the options of the fit.
+    - match: Write all images at the size of the model; False copies the originals.
+    - mark, overwrite, progress: Give a table a last column `origin`; replace an earlier output;
+      show progress.
 
-    Raises
-    ------
-    GanAugmentError
-        DataError, UsageError, OutputExistsError, WriteFailedError, and the errors of `fit`.
+    Raises GanAugmentError (DataError, UsageError, OutputExistsError, WriteFailedError, and the
+    errors of `fit`).
     """
     source, out, progress = Path(data), Path(out), progress or Progress()
     options, meta = _asked(source, out, options, model)

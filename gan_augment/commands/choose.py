@@ -68,21 +68,12 @@ def choose(
 ) -> ChoiceResult:
     """Fit recipes on a part of the rows for the same time each, and name the best.
 
-    Parameters
-    ----------
-    data, options
-        As in `fit`; `budget` is the time of all trials, 20 minutes if it is None.
-    out
-        The folder, by default `choices/<name of data>`, then `-2`, `-3`.
-    recipes
-        Names and .toml files, or "all"; empty for the usual ones.
-    overwrite, progress
-        Replace an earlier choice in `out`; show progress and notes.
+    - data, options: As in `fit`; `budget` is the time of all trials, 20 minutes if it is None.
+    - out: The folder, by default `choices/<name of data>`, then `-2`, `-3`.
+    - recipes: Names and .toml files, or "all"; empty for the usual ones.
+    - overwrite, progress: Replace an earlier choice in `out`; show progress and notes.
 
-    Raises
-    ------
-    GanAugmentError, StopRequested
-        After Ctrl-C and SIGTERM nothing is written.
+    Raises GanAugmentError, StopRequested (after Ctrl-C and SIGTERM nothing is written).
     """
     from gan_augment.report.charts import scores_by_time
 

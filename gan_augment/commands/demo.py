@@ -84,23 +84,14 @@ def demo(
     Writes `out`/digits (train and test, a folder per class) or /cells.csv and /cells-test.csv,
     /run (the model), /topped-up and /report.
 
-    Parameters
-    ----------
-    out
-        The folder to write; it must be empty.
-    table
-        False cuts three classes of digits to 10 rows, True the malignant cells of a breast-cancer
-        table to 20. The classifier is tested on the rows that are left.
-    seconds, steps
-        Length of the training, in s or steps; of a table only steps train. The generator of the
-        evaluation trains for as many steps.
-    progress
-        Shows progress and notes.
+    - out: The folder to write; it must be empty.
+    - table: False cuts three classes of digits to 10 rows, True the malignant cells of a
+      breast-cancer table to 20. The classifier is tested on the rows that are left.
+    - seconds, steps: Length of the training, in s or steps; of a table only steps train. The
+      generator of the evaluation trains for as many steps.
+    - progress: Shows progress and notes.
 
-    Raises
-    ------
-    OutputExistsError
-        If `out` is not empty.
+    Raises OutputExistsError (if `out` is not empty).
     """
     out = Path(out)
     with hold_folder(out):

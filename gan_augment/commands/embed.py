@@ -45,25 +45,14 @@ def embed(
 
     Rows of a group, such as files with the same pixels, belong on one side of any split.
 
-    Parameters
-    ----------
-    source
-        A folder of classes, a manifest or an `.npz`.
-    out
-        The `.parquet` file to write.
-    skip_bad
-        As in `FitOptions`.
-    overwrite
-        Whether an earlier file is replaced.
-    progress
-        Shows progress and notes.
-    **settings
-        The settings of `FrozenFeatures`, `backbone` among them.
+    - source: A folder of classes, a manifest or an `.npz`.
+    - out: The `.parquet` file to write.
+    - skip_bad: As in `FitOptions`.
+    - overwrite: Whether an earlier file is replaced.
+    - progress: Shows progress and notes.
+    - **settings: The settings of `FrozenFeatures`, `backbone` among them.
 
-    Raises
-    ------
-    GanAugmentError
-        For unreadable data, an unsuitable name, or a file that exists.
+    Raises GanAugmentError (for unreadable data, an unsuitable name, or a file that exists).
     """
     from gan_augment.sklearn_api.features import FrozenFeatures
 

@@ -60,35 +60,27 @@ def evaluate(
 ) -> WrittenReport:
     """Measure and judge whether topping up helps a classifier on images or a table.
 
-    Parameters
-    ----------
-    data
-        A folder of classes, a manifest, an `.npz` or a table.
-    out
-        The folder to write, by default `reports/<name of data>`, then `-2`, `-3`.
-    options
-        Arms, learner, metric and splits.
-    test
-        Test data; by default a test (or val) folder next to train, unless the options name folds.
-    features
-        A backbone of `FrozenFeatures`: images are judged as a table of its features.
-    resume, overwrite
-        Continue what `out` began, by default the last unfinished one, to the same bytes; replace.
-    force
-        Evaluate although there are too few rare rows for a verdict.
-    progress
-        Shows progress and notes.
+    - data: A folder of classes, a manifest, an `.npz` or a table.
+    - out: The folder to write, by default `reports/<name of data>`, then `-2`, `-3`.
+    - options: Arms, learner, metric and splits.
+    - test: Test data; by default a test (or val) folder next to train, unless the options name
+      folds.
+    - features: A backbone of `FrozenFeatures`: images are judged as a table of its features.
+    - resume, overwrite: Continue what `out` began, by default the last unfinished one, to the same
+      bytes; replace.
+    - force: Evaluate although there are too few rare rows for a verdict.
+    - progress: Shows progress and notes.
 
-    Raises
-    ------
-    DataError
-        For too few rare rows, before the first fit and without `force`.
-    GanAugmentError, StopRequested
-        After Ctrl-C and SIGTERM finished work is kept.
+    Raises DataError (for too few rare rows, before the first fit and without `force`);
+    GanAugmentError, StopRequested (after Ctrl-C and SIGTERM finished work is kept).
     """
     started_s, progress = time.monotonic(), progress or Progress()
-    how: dict[str, Any] = {"resume": resume, "unfinished": _unfinished, "progress": progress}
-    folder = folder_to_write(data, out, "reports", **how)
+    folder = folder_to_write(
+        *(data, out, "reports"),
+        resume=resume,
+        unfinished=lambda one: (one / JOURNAL).is_file() and not (one / RESULT).is_file(),
+        progress=progress,
+    )
     rows, options, notes = _read(Path(data), test, options, features, progress)
 
     rows |= {"options": options, "out": folder, "resume": resume, "overwrite": overwrite}
@@ -102,10 +94,6 @@ def evaluate(
     with interruptible(lambda: _HINT.format(folder) if kept.is_file() else ""):
         result = run(on_plan=show, progress=progress, started_s=started_s, **rows)
     return WrittenReport(result, folder)
-
-
-def _unfinished(folder: Path) -> bool:
-    return (folder / JOURNAL).is_file() and not (folder / RESULT).is_file()
 
 
 def _read(

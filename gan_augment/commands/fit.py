@@ -145,32 +145,18 @@ def fit(
 ) -> FitResult:
     """Train a generator into a run folder, on images or, with `options.target`, on a table.
 
-    Parameters
-    ----------
-    data
-        A folder of classes, an image manifest or an `.npz`; or a table as .csv or .parquet. Or what
-        `read_data` made of it.
-    out
-        The run folder, by default `runs/<name of data>`, then `-2`, `-3`.
-    options
-        How to read the data and to train.
-    resume
-        Continue the run in `out`, by default the last unfinished run of `data`, with its settings;
-        the result has the bytes of an undisturbed run.
-    overwrite
-        Replace an earlier run, after the data was read.
-    progress, callbacks
-        Show progress, notes and warnings; observe training.
+    - data: A folder of classes, an image manifest or an `.npz`; or a table as .csv or .parquet. Or
+      what `read_data` made of it.
+    - out: The run folder, by default `runs/<name of data>`, then `-2`, `-3`.
+    - options: How to read the data and to train.
+    - resume: Continue the run in `out`, by default the last unfinished run of `data`, with its
+      settings; the result has the bytes of an undisturbed run.
+    - overwrite: Replace an earlier run, after the data was read.
+    - progress, callbacks: Show progress, notes and warnings; observe training.
 
-    Raises
-    ------
-    GanAugmentError
-        The errors of `gan_augment.errors`; NoRareClassError if no class is rare.
-    StopRequested
-        After Ctrl-C and SIGTERM, once a checkpoint is saved.
+    Raises GanAugmentError (the errors of `gan_augment.errors`; NoRareClassError if no class is
+    rare); StopRequested (after Ctrl-C and SIGTERM, once a checkpoint is saved).
 
-    Notes
-    -----
     Under torchrun all ranks train together, and rank 0 writes. Restarted ranks continue the run.
     """
     options, (again, most) = options or FitOptions(), restarts()

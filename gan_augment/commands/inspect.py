@@ -52,18 +52,10 @@ def inspect_data(
 
     Unusable files are listed; the report says whether a fit would stop for them.
 
-    Parameters
-    ----------
-    source, options, progress
-        The data, how a fit would read it, and what shows the progress.
+    - source, options, progress: The data, how a fit would read it, and what shows the progress.
 
-    Raises
-    ------
-    DataError
-        If there is nothing to read.
+    Raises DataError (if there is nothing to read).
 
-    Examples
-    --------
     >>> import tempfile
     >>> import numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -51,21 +51,12 @@ def report(
 ) -> WrittenReport:
     """Write the result of an evaluation as one HTML file without dependencies.
 
-    Parameters
-    ----------
-    result
-        The folder of an evaluation, or its result.json.
-    out
-        The file, by default report.html in the same folder.
-    overwrite
-        Replace an earlier report. Files of other programs are never replaced.
+    - result: The folder of an evaluation, or its result.json.
+    - out: The file, by default report.html in the same folder.
+    - overwrite: Replace an earlier report. Files of other programs are never replaced.
 
-    Raises
-    ------
-    ModelFileError
-        If there is no result.
-    UsageError, OutputExistsError, WriteFailedError
-        For an unsuitable name, a file that exists, and a disk that refuses.
+    Raises ModelFileError (if there is no result); UsageError, OutputExistsError, WriteFailedError
+    (for an unsuitable name, a file that exists, and a disk that refuses).
     """
     source = Path(result)
     evaluation = EvaluationResult.load(source)

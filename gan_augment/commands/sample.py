@@ -75,24 +75,15 @@ def sample(
     CSV or Parquet file with `out.manifest.csv`. Row i of a class depends on the run, the seed and i
     only. An interrupted call leaves nothing.
 
-    Parameters
-    ----------
-    run, out
-        The folder of the run, or a saved model; the folder or file to write.
-    counts
-        Rows of each class {name: n}, or one number for every class of `classes`. None brings each
-        of them level with the largest class.
-    classes
-        As in `fit`; None for the classes that the run was fitted to top up.
-    seed, workers
-        The seed of the rows, and the threads that draw images; None for one per core.
-    mark, overwrite, progress
-        Whether a table gets a last column `origin`, an earlier output is replaced; shows progress.
+    - run, out: The folder of the run, or a saved model; the folder or file to write.
+    - counts: Rows of each class {name: n}, or one number for every class of `classes`. None brings
+      each of them level with the largest class.
+    - classes: As in `fit`; None for the classes that the run was fitted to top up.
+    - seed, workers: The seed of the rows, and the threads that draw images; None for one per core.
+    - mark, overwrite, progress: Whether a table gets a last column `origin`, an earlier output is
+      replaced; shows progress.
 
-    Raises
-    ------
-    GanAugmentError
-        Among them TooFewAcceptedError for a class that the model cannot draw.
+    Raises GanAugmentError (among them TooFewAcceptedError for a class that the model cannot draw).
     """
     run, out, progress = Path(run), Path(out), progress or Progress()
     meta, started_s = read_meta(run), time.monotonic()

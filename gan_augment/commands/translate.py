@@ -90,26 +90,18 @@ def translate(
 ) -> TranslateResult:
     """Write `out/<class>/000000.png`, ... with rows of some classes drawn as others; a manifest.
 
-    Parameters
-    ----------
-    data, out
-        A folder of classes, a manifest or an `.npz`; the folder to write.
-    source, to
-        The classes whose rows are drawn, "all" for all others, and the classes they are drawn as.
-    counts
-        Images of each class {name: n}, or one number for every class. None brings a class level
-        with the largest class, by at most half of the rows to start from: samples are rejected.
-    model
-        A run to draw with. None fits one first; the recipe "auto" is "stargan" here.
-    options, run
-        The options of the fit, and the folder of its run, by default where `fit` puts it.
-    overwrite, progress
-        Replace an earlier output; show progress, notes and warnings.
+    - data, out: A folder of classes, a manifest or an `.npz`; the folder to write.
+    - source, to: The classes whose rows are drawn, "all" for all others, and the classes they are
+      drawn as.
+    - counts: Images of each class {name: n}, or one number for every class. None brings a class
+      level with the largest class, by at most half of the rows to start from: samples are rejected.
+    - model: A run to draw with. None fits one first; the recipe "auto" is "stargan" here.
+    - options, run: The options of the fit, and the folder of its run, by default where `fit` puts
+      it.
+    - overwrite, progress: Replace an earlier output; show progress, notes and warnings.
 
-    Raises
-    ------
-    GanAugmentError
-        Among them TooFewAcceptedError if too few samples are accepted; the run is kept then.
+    Raises GanAugmentError (among them TooFewAcceptedError if too few samples are accepted; the run
+    is kept then).
     """
     from gan_augment.commands.fit import fitted_for
 

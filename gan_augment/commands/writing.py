@@ -98,20 +98,13 @@ def output(path: Path, *, table: bool = False, overwrite: bool = False) -> Itera
 
     A block that raises leaves nothing.
 
-    Parameters
-    ----------
-    path
-        The folder or file to write, new or an empty folder.
-    table
-        Whether the output is one file with a manifest next to it.
-    overwrite
-        Whether an earlier output may be replaced: any file, but only a folder that holds nothing
-        else than its manifest lists.
+    - path: The folder or file to write, new or an empty folder.
+    - table: Whether the output is one file with a manifest next to it.
+    - overwrite: Whether an earlier output may be replaced: any file, but only a folder that holds
+      nothing else than its manifest lists.
 
-    Raises
-    ------
-    OutputExistsError, FolderInUseError
-        Also StopRequested after an interruption, with the way to continue.
+    Raises OutputExistsError, FolderInUseError (also StopRequested after an interruption, with the
+    way to continue).
     """
     with hold_folder(path.parent, f".{path.name}.lock"):
         clean_stale(path.parent, {path.name})

@@ -254,8 +254,6 @@ def check_not_leaking(
 ) -> None:
     """Raise LeakError if generated rows repeat held-out rows that equal no training row.
 
-    Notes
-    -----
     In coarse data, rows coincide by chance, and real rows do so too. The chance is the share of
     real rows with a twin among the training rows: in the generated classes, or in all classes plus
     one twin, whichever is higher. A leak is at least two distinct held-out rows, and a share of the

@@ -45,20 +45,12 @@ class Generator(Protocol):
 class RunContext:
     """The circumstances of a fit that do not change its result.
 
-    Parameters
-    ----------
-    checkpoint
-        The file in which the state is saved during training.
-    resume
-        Continue from the checkpoint; the result has the same bits as an undisturbed run.
-    progress, stop
-        What shows the progress; a flag that ends training after a save.
-    on_steps
-        Called with the number of steps, once it is known, and the machine.
-    started_s
-        When a budget began, by `time.monotonic()`.
-    fingerprint
-        The sha256 of the data, where it is known.
+    - checkpoint: The file in which the state is saved during training.
+    - resume: Continue from the checkpoint; the result has the same bits as an undisturbed run.
+    - progress, stop: What shows the progress; a flag that ends training after a save.
+    - on_steps: Called with the number of steps, once it is known, and the machine.
+    - started_s: When a budget began, by `time.monotonic()`.
+    - fingerprint: The sha256 of the data, where it is known.
     """
 
     checkpoint: Path | None = None

@@ -141,7 +141,13 @@ class ImageSampler:
                 kept = self._kept.get((label, seed, number))
                 if kept is None or first + kept > start:
                     place = slice(max(start - first, 0), end - first)
-                    self._check_left(name, number, first - span * size)
+                    if self.selection and self.sources and self.sources.unused(name, number) <= 0:
+                        arrived = first - span * size
+                        raise TooFewAcceptedError(
+                            f"{arrived} of {len(self.sources.rows_for(name)):,} rows arrived as "
+                            f"{name!r}, as classifiers see them: request at most {arrived}, name "
+                            "more rows, or --no-selection (selection=False)"
+                        )
                     drawn, reasons = self.judged(label, name, number, seed)
                     parts.append(drawn[reasons == ""][place])
                     if self.sources is not None:
@@ -151,15 +157,6 @@ class ImageSampler:
                 if self.selection is not None:
                     check_going_on(name, first - span * size, number + 1 - (span << 20))
         return np.concatenate(parts), None if self.sources is None else np.concatenate(ids)
-
-    def _check_left(self, name: str, number: int, arrived: int) -> None:
-        """Raise TooFewAcceptedError where no row is left for a block of a class with selection."""
-        if self.selection and self.sources and self.sources.unused(name, number) <= 0:
-            rows = len(self.sources.rows_for(name))
-            raise TooFewAcceptedError(
-                f"{arrived} of {rows:,} rows arrived as {name!r}, as classifiers see them: request "
-                f"at most {arrived}, name more rows, or --no-selection (selection=False)"
-            )
 
     def judged(
         self, label: int, name: str, number: int, seed: int

@@ -34,17 +34,10 @@ Charts = Mapping[str, charts.Chart]
 def render(result: Result, timings: Mapping[str, Any] | None = None) -> str:
     """Write the whole page: no scripts, nothing to load, the same bytes for the same input.
 
-    Parameters
-    ----------
-    result
-        As in result.json. Sections that are None are left out, and the page lists them.
-    timings
-        As in timings.json, for the cost of the arms.
+    - result: As in result.json. Sections that are None are left out, and the page lists them.
+    - timings: As in timings.json, for the cost of the arms.
 
-    Raises
-    ------
-    ModelFileError
-        If `result` is not the result of an evaluation.
+    Raises ModelFileError (if `result` is not the result of an evaluation).
     """
     with _checked():
         drawn = charts.draw(result)

@@ -23,21 +23,11 @@ def hold_folder(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
     The kernel's file lock is released when the process ends. On a disk without `flock` the file
     itself is the lock. Its text names the holder for people.
 
-    Parameters
-    ----------
-    folder
-        The folder to hold.
-    lock_file
-        The name of the lock. A different name locks one output in the folder.
+    - folder: The folder to hold.
+    - lock_file: The name of the lock. A different name locks one output in the folder.
 
-    Raises
-    ------
-    FolderInUseError
-        If another process holds it.
-    OutputExistsError
-        If `folder` is a file.
-    WriteFailedError
-        If no lock can be written, or if the folder was moved in the meantime.
+    Raises FolderInUseError (if another process holds it); OutputExistsError (if `folder` is a
+    file); WriteFailedError (if no lock can be written, or if the folder was moved in the meantime).
     """
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{str(folder)!r} is a file; expected the path of a folder.")

@@ -111,7 +111,7 @@ def test_evaluate_judges_images_by_their_features(photos: Path, tmp_path: Path) 
         plan = plan_evaluation(folder, EvaluationOptions(fit=fit), features=backbone)
         assert plan.design.generator.recipe == recipe
     options = EvaluationOptions(fit=FitOptions(target="label"))
-    with pytest.raises(UsageError, match="backbone= is for images"):
+    with pytest.raises(UsageError, match="features= is for images"):
         evaluate(folder, tmp_path / "no", options, features="embed_nets:make")
 
 

@@ -88,7 +88,7 @@ def refusal(kind: type, arrays: Arrays, meta: dict[str, Any], folder: Path) -> s
     """Why a saved model of these parts is refused."""
     gan = kind.__new__(kind)
     files = bundle_bytes(arrays, meta)
-    state = {"settings": kind()._settings(), "model": files}
+    state = {"settings": kind().get_params(), "model": files}
     with pytest.raises(ModelFileError) as caught:
         gan.__setstate__(state)
     assert "\n" not in str(caught.value)
