@@ -271,7 +271,14 @@ def _fit(augmenter: Any, data: Labelled) -> Generator:
         how["run"] = RunContext(progress=progress)
         if (schema := data.kind.schema(data)) and schema.ids:
             progress.warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
-    model = fitted_model(augmenter.fit(data, **how) or augmenter)
+    verbose = getattr(augmenter, "verbose", None)
+    if verbose is False and not how:  # a fit of minutes is never silent
+        augmenter.verbose = True
+    try:
+        model = fitted_model(augmenter.fit(data, **how) or augmenter)
+    finally:
+        if verbose is False:
+            augmenter.verbose = False
     progress.finish()
     if model is None:
         raise NotFittedError(

@@ -238,13 +238,13 @@ def test_an_earlier_run_survives_an_overwriting_that_cannot_begin(data, done, ma
 
 
 def test_a_run_is_never_written_into_the_data(data, make_classes, tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="never written into"):
+    with pytest.raises(UsageError, match="never written to"):
         fit(data, data / "run", QUICK)
     here = make_classes(tmp_path / "here", COUNTS)
     before = contents(here)
     monkeypatch.chdir(here)
     for what in (fit, plan_fit):
-        with pytest.raises(UsageError, match="never written into"):
+        with pytest.raises(UsageError, match="never written to"):
             what(".", options=QUICK)
     assert contents(here) == before
 
@@ -257,7 +257,7 @@ def test_a_class_that_is_not_there_is_named_with_the_nearest_one(data, tmp_path)
 
 def test_images_of_no_steps_are_refused_before_a_folder_is_made(data, tmp_path):
     for what in (fit, plan_fit):
-        with pytest.raises(UsageError, match="steps=0; expected a whole number of 1 or more"):
+        with pytest.raises(UsageError, match="steps=0: expected a whole number of 1 or more"):
             what(data, options=QUICK.model_copy(update={"steps": 0}), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -135,7 +135,7 @@ class RecordingLearner:
 
     pairs: list[tuple[Ids, Ids]] = field(default_factory=list)
 
-    name, weighs, methods, balances = "recording", True, (), False
+    name, weighs, methods = "recording", True, ()
 
     def described(self) -> dict[str, Any]:
         return {"name": self.name, "params": {}, "updates": None}
@@ -144,13 +144,14 @@ class RecordingLearner:
         real = set(training.real.ids.tolist())
         others = set(training.data.ids.tolist()) - real
         assert all(one.startswith(("added-", "resampled-")) for one in others)
-        return FittedRecorder(self, frozenset(real))
+        return FittedRecorder(self, frozenset(real), training.class_shares())
 
 
 @dataclass
 class FittedRecorder:
     learner: RecordingLearner
     trained: Ids
+    shares: np.ndarray[Any, Any]
 
     def scores(self, data: Any) -> Scores:
         self.learner.pairs.append((self.trained, frozenset(data.ids.tolist())))

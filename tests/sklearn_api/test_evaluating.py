@@ -171,9 +171,9 @@ def test_data_that_cannot_be_judged_is_refused(X, y, params, error, says) -> Non
 
 
 def test_the_table_gan_is_taken_with_its_own_settings() -> None:
-    from gan_augment.sklearn_api.evaluating import _read, _settings_of
+    from gan_augment.sklearn_api.evaluating import _options, _read
 
     x, y = np.eye(12), np.repeat([0, 1], [8, 4])
     gan = TabularGAN(steps=7, classes=["1"], recipe="free")
-    chosen, fit = _settings_of(gan, _read(x, y, gan))
-    assert (fit, chosen["generator"]) == ({"classes": ["1"]}, gan)
+    options = _options(gan, _read(x, y, gan), {})
+    assert (options.fit.classes, options.generator) == (("1",), gan)
