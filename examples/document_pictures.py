@@ -40,6 +40,7 @@ from gan_augment import (
     make_pipeline,
 )
 from gan_augment.commands.demo import RARE_DIGITS, TARGET, demo, rare_cells, rare_digits
+from gan_augment.evaluation.result import EvaluationResult
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
@@ -66,7 +67,7 @@ def save(figure: Figure, name: str) -> None:
 def readme(done: Path) -> None:
     """One rare digit of the demo: real, generated and refused images, and the recommendation."""
     gan = ImageGAN.load(done / "run" / "model.safetensors")
-    recommendation = json.loads((done / "demo.json").read_text(encoding="utf-8"))["recommendation"]
+    recommendation = EvaluationResult.load(done / "report").recommendation
     (pixels, labels), _ = rare_digits()
     name = RARE_DIGITS[1]
     real = pixels[np.array(labels) == name]

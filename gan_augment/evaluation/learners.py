@@ -146,7 +146,7 @@ def learner_of(
     updates: int | None = None,
     overrides: Overrides | None = None,
 ) -> Learner:
-    """Return the learner for data of this kind. Raises UsageError if the source is none.
+    """Return the learner for data of this kind. Raises UsageError for an unknown source.
 
     source: None for the default ("boosting" for tables, "cnn" for images); for tables also a name
     of `TABLE_LEARNERS`; a scikit-learn classifier or pipeline, a class or a function that makes

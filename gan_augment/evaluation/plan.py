@@ -170,7 +170,7 @@ def prepare(
 ) -> Plan:
     """Return the plan of an evaluation, after timing a few fits.
 
-    header: of the journal to resume, for the same evaluation. The rest is as of `runner.evaluate`.
+    header: of a journal of the same evaluation. Other parameters: see `runner.evaluate`.
     """
     started_s = time.monotonic() if started_s is None else started_s
     tested = None

@@ -120,9 +120,8 @@ class Selection:
             distances.append(distance[None])
         of_label, logit = of_label or [np.full(n, np.nan)], np.full(n, np.nan)
         d = self.discriminator
-        for start in range(
-            0, 0 if d is None else n, BLOCK
-        ):  # the last layer of D may compare a batch
+        # the last layer of D may compare the images of a batch, so batches have a fixed size
+        for start in range(0, n, BLOCK) if d is not None else ():
             x = to_network(pixels[start : start + BLOCK], self.geometry.padded)
             y = torch.full((len(x),), label, device=self.compute.device)
             with machine.threads(1), torch.inference_mode(), self.compute.autocast():

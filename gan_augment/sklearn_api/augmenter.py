@@ -42,8 +42,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     Otherwise correct the decision with `PriorCorrectedClassifier`, which needs no new rows.
 
     Real rows come first, unchanged and in order; then, class by class, repeats of real rows and
-    generated rows. Arrays of pixels are images, everything else is a table, unless `kind` is
-    "signal".
+    generated rows. Arrays of pixels are images, and other data are tables; `kind="signal"` reads
+    arrays as signals.
 
     Parameters
     ----------

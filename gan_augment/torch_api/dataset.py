@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -271,14 +272,10 @@ def _fit(augmenter: Any, data: Labelled) -> Generator:
         how["run"] = RunContext(progress=progress)
         if (schema := data.kind.schema(data)) and schema.ids:
             progress.warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
-    verbose = getattr(augmenter, "verbose", None)
-    if verbose is False and not how:  # a fit of minutes is never silent
+    elif hasattr(augmenter, "verbose"):  # a fit of minutes is never silent
+        augmenter = copy.copy(augmenter)
         augmenter.verbose = True
-    try:
-        model = fitted_model(augmenter.fit(data, **how) or augmenter)
-    finally:
-        if verbose is False:
-            augmenter.verbose = False
+    model = fitted_model(augmenter.fit(data, **how) or augmenter)
     progress.finish()
     if model is None:
         raise NotFittedError(

@@ -44,7 +44,7 @@ class Images:
 
     dtype: of NumPy or torch, or the mode of PIL images as text. size: (height, width) px, the
     median where sizes differ (`varies`). white: the value of 255 before normalising, 1 or 255.
-    moments: the dataset's (mean, std), float64 (C,) or (1,) each.
+    moments: mean and standard deviation by which the dataset normalises, float64 (C,) or (1,) each.
     """
 
     dtype: Any

@@ -179,7 +179,7 @@ def test_an_evaluation_of_signals_has_smote_and_pictures_of_waves(archive, tmp_p
     assert "trivial_augment" not in arms
     page = (tmp_path / "report" / "report.html").read_text()
     assert page.count("data:image/png") >= 2
-    assert "What do the generated signals look like?" in page
+    assert "26 signals of 2 classes" in page
 
 
 def test_smote_and_repeats_of_windows_stay_windows():

@@ -219,11 +219,12 @@ def test_ids_among_the_columns_and_dark_pictures_are_warned_of(quick, pictures) 
 
 
 def test_progress_is_logged_and_nothing_is_printed(quick, capfd, caplog, monkeypatch) -> None:
-    monkeypatch.setattr("gan_augment.progress.LogProgress.first_s", 0.0)
+    for name in ("first_s", "every_s"):
+        monkeypatch.setattr(f"gan_augment.progress.LogProgress.{name}", 0.0)
     caplog.set_level("INFO", logger="gan_augment")
     quick().fit(ROWS, THREE)
     assert capfd.readouterr() == ("", "")
-    assert "training: " in caplog.text
+    assert "training: 2" in caplog.text
 
 
 def test_a_budget_is_text_or_seconds_and_steps_win() -> None:
