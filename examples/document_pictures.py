@@ -85,7 +85,7 @@ def readme(done: Path) -> None:
     )
     figure = Figure(figsize=(WIDTH_IN, 3.1))
     axes = figure.subplots(
-        3, 10, gridspec_kw={"left": 0.17, "right": 0.99, "top": 0.99, "bottom": 0.24}
+        3, 10, gridspec_kw={"left": 0.19, "right": 0.99, "top": 0.99, "bottom": 0.24}
     )
     for (title, colour, images), row in zip(rows, axes, strict=True):
         row[0].text(-0.35, 0.5, title, color=colour, ha="right", va="center", fontsize=10,

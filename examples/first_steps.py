@@ -128,7 +128,7 @@ def main() -> None:
             "# First steps, timed",
             "",
             "For readers who want to know what the first five minutes bring. Made by",
-            "`first_steps.py` on two cores that other programs used, too, by the commands of the",
+            "`first_steps.py` on two cores that other programs used, too, at a raised priority, by the commands of the",
             "README and one page. Before it comes the installation: `pip install .` took half a",
             "minute where the dependencies were there; PyTorch is the largest download.",
             "",
