@@ -18,7 +18,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 SPIN_COUNT = "10000"
 """Rounds that an idle OpenMP thread spins before it sleeps; libgomp's default is 300,000.
