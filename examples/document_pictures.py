@@ -5,7 +5,7 @@
     python examples/document_pictures.py readme --demo DEMO  # of an earlier `gan-augment demo`
 
 Each is drawn from the data of `gan-augment demo`, from scikit-learn's data sets, or from committed
-results of examples/benchmarks/. Without --demo a demo of 2,000 steps runs first.
+results of examples/benchmarks/. Without --demo a demo runs first.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 REAL, GENERATED, REFUSED = "#52525b", "#1d62b2", "#b22b1d"
 WIDTH_IN, DPI = 8.4, 120
-DEMO_STEPS = 2000
 REASONS = {  # what each criterion of the selection says of an image that it refuses
     "label": "looks like\nanother class",
     "outlier": "unlike any\nreal image",
@@ -327,7 +326,7 @@ def main() -> None:
         done = asked.demo or Path(folder) / "demo"
         names = asked.names or [*DRAWN]
         if asked.demo is None and {"readme", "pytorch"} & {*names}:
-            demo(done, steps=DEMO_STEPS)
+            demo(done)
         for name in names:
             DRAWN[name](done)
             print(f"{name}: drawn", file=sys.stderr)

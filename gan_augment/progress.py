@@ -111,9 +111,8 @@ class TerminalProgress(LogProgress):
     ) -> None:
         redrawn = sys.stderr.isatty() or "ipykernel" in sys.modules
         self._quiet, self._live = quiet, (redrawn if live is None else live) and not quiet
-        self.first_s = 0.0 if self._live else self.every_s
-        if self._live:
-            self.every_s = self.redrawn_s
+        self.first_s, self.every_s = (0.0, self.redrawn_s) if self._live else (self.every_s,) * 2
+        self._noted: set[str] = set()
         super().__init__(clock=clock)
 
     def phase(self, name: str, total: int | None = None, done: int = 0) -> None:
@@ -123,8 +122,9 @@ class TerminalProgress(LogProgress):
             self._show("", done)
 
     def note(self, text: str) -> None:
-        """Write one line."""
-        if not self._quiet:
+        """Write one line, once: the steps of a demo read the same folder."""
+        if not self._quiet and text not in self._noted:
+            self._noted.add(text)
             self.write(text)
 
     def write(self, text: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -68,11 +70,23 @@ def judged() -> None:
         sys.exit(f"12 rare rows were judged: {told['verdict']}")
 
 
+def contents(site: Path) -> None:
+    """Print the size of the wheel, which holds the two packages and no tests or benchmarks."""
+    (wheel,) = site.parent.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.partition("/")[0] for name in archive.namelist()}
+    strange = [top for top in tops if not re.fullmatch(r"gan_augment(_cli|-.*\.dist-info)?", top)]
+    if strange:
+        sys.exit(f"{wheel.name} carries {', '.join(strange)}")
+    print(f"{wheel.name}: {wheel.stat().st_size / 1000:.0f} kB")
+
+
 def main() -> None:
     """Top up images, a table, rows and items, and evaluate, with the package of the wheel."""
     home = Path(gan_augment.__file__).resolve()
     if "site" not in home.parts:
         sys.exit(f"gan_augment came from {home}, not from the wheel")
+    contents(home.parents[1])
     write_images(Path("data"))
     run = command("fit", "data", "--steps", 4)["run"]
     command("augment", "data", "out", "--model", run)

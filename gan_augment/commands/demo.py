@@ -30,16 +30,16 @@ RARE_DIGITS = ("3", "8", "9")  # similar digits, so that 10 rows leave room for 
 RARE_ROWS, COMMON_ROWS = 10, 100
 RARE_CELLS, TARGET = "malignant", "diagnosis"
 CELLS_ROWS, BENIGN_ROWS = 20, 180
-SEEDS, UPDATES = 5, 300
-"""Of the classifier that judges digits: how often it is trained, and updates of each training."""
+STEPS, SEEDS, UPDATES = 2000, 5, 300
+"""On digits: steps of the generator; how often the classifier is trained, with how many updates."""
 ARMS = ("class_weight", "oversample", "smote", "balanced_softmax", "mixup", "cmo", "gan")
 
 
 class DemoResult(Result):
     """What the demo wrote, and what the evaluator recommends.
 
-    data, run, topped_up, report: the data, the model, the topped-up copy, the evaluation. samples:
-    real, synthetic and refused rows next to each other. rare: the classes that were cut.
+    data, run, topped_up, report: the data, the model, the topped-up copy, the evaluation.
+    samples: real, synthetic and refused rows. rare: the classes that were cut.
     """
 
     data: Path
@@ -75,7 +75,7 @@ def demo(
     out: str | Path,
     *,
     table: bool = False,
-    seconds: float = 30.0,
+    seconds: float | None = None,
     steps: int | None = None,
     progress: Progress | None = None,
 ) -> DemoResult:
@@ -87,8 +87,8 @@ def demo(
     - out: The folder to write; it must be empty.
     - table: False cuts three classes of digits to 10 rows, True the malignant cells of a
       breast-cancer table to 20. The classifier is tested on the rows that are left.
-    - seconds, steps: Length of the training, in s or steps; of a table only steps train. The
-      generator of the evaluation trains for as many steps.
+    - seconds, steps: Length of the training, in s or steps; on digits 2,000 steps by default.
+      The generator of the evaluation trains for as many steps. A table takes steps only.
     - progress: Shows progress and notes.
 
     Raises OutputExistsError (if `out` is not empty).
@@ -106,6 +106,7 @@ def demo(
         for part, (pixels, labels) in zip(("train", "test"), rare_digits(), strict=True):
             for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
                 write_png(out / "digits" / part / label / f"digit-{number:04d}.png", image)
+        steps = steps or (None if seconds else STEPS)
         options = FitOptions(classes=RARE_DIGITS, steps=steps, budget=None if steps else seconds)
         judged = EvaluationOptions(repeats=SEEDS, updates=min(UPDATES, steps or UPDATES), arms=ARMS)
         return _run(out, "digits", None, options, judged, progress)

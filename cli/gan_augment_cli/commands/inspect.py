@@ -85,10 +85,10 @@ def demo(
         bool, o.option("--table", "Use a table of cancer cells instead of digits.")
     ] = False,
     seconds: Annotated[
-        float, o.option("--seconds", "Training time on digits, in s.", min=1)
-    ] = 30.0,
+        float | None, o.option("--seconds", "Train this long, instead of 2,000 steps.", min=1)
+    ] = None,
 ) -> None:
-    """See the tool at work on data that scikit-learn brings, in two minutes.
+    """See the tool at work on data that scikit-learn brings, in three minutes.
 
     Makes classes rare (three digits of 10 images each, or 20 malignant cells), tops them up, and
     measures on the other rows what helps a classifier.
