@@ -4,6 +4,8 @@
 
 Half of the drawn payments are later ones. The evaluation of the others recommends a remedy, which
 is applied to the classifier and measured on the later payments.
+
+Drawn: the top of the page, with the recommendation, its code, and the gain of every remedy.
 """
 
 from __future__ import annotations

@@ -2,8 +2,12 @@
 
     python examples/13_signals.py OUT [STEPS]
 
-The beats are made by `beats.py`. On the command line: gan-augment augment beats.npz OUT, and for
-recordings gan-augment augment recordings/ OUT --window 128, a folder a class of .npy or .wav files.
+The beats are simulated by `beats.py`. On the command line: gan-augment augment beats.npz OUT, and
+for recordings gan-augment augment recordings/ OUT --window 128, a folder per class of .npy or .wav
+files.
+
+Drawn, as after every fit: real beats of each class, two channels in two colours, and under them
+generated ones.
 """
 
 from __future__ import annotations

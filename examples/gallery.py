@@ -38,7 +38,7 @@ PICTURES = {  # where an example leaves its picture, and what can be seen on it
         "the top of a report: recommendation, code, and the gain of every remedy",
     ),
     "11_metrics.py": ("moons.png", "rows of four generators over two half moons of real rows"),
-    "13_signals.py": ("run/samples.png", "waves of real beats, made ones under each"),
+    "13_signals.py": ("run/samples.png", "waves of real beats, generated ones under each"),
 }
 MOST_LINES = 48
 
