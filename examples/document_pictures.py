@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.datasets import make_moons
+from sklearn.datasets import load_digits, make_moons
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader, TensorDataset
@@ -40,12 +40,14 @@ from gan_augment import (
     make_pipeline,
 )
 from gan_augment.commands.demo import RARE_DIGITS, TARGET, demo, rare_cells, rare_digits
+from gan_augment.data.arrays import from_arrays
 from gan_augment.evaluation.result import EvaluationResult
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 REAL, GENERATED, REFUSED = "#52525b", "#1d62b2", "#b22b1d"
 WIDTH_IN, DPI = 8.4, 120
+TRANSLATION_STEPS = 1000
 REASONS = {  # what each criterion of the selection says of an image that it refuses
     "label": "looks like\nanother class",
     "outlier": "unlike any\nreal image",
@@ -302,6 +304,33 @@ def scale(_: Path) -> None:
     save(figure, "scale")
 
 
+def translation(_: Path) -> None:
+    """3s that the fit did not see, the same translated to 8s, and real 8s."""
+    digits = load_digits()
+    pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+    threes, eights = (pixels[digits.target == digit] for digit in (3, 8))
+    gan = ImageGAN(recipe="stargan", classes=["8"], steps=TRANSLATION_STEPS, selection=False)
+    gan.fit(np.concatenate([threes[:120], eights[:30]]), np.repeat(["3", "8"], [120, 30]))
+    sources = threes[120:130]
+    drawn = gan.starting_from(from_arrays(sources, ["3"] * 10)).sample({"8": 10}).pixels
+    rows = (
+        ("3s that the fit\ndid not see", REAL, sources),
+        ("each of them,\ntranslated to 8", GENERATED, drawn),
+        ("real 8s", REAL, eights[:10]),
+    )
+    figure = Figure(figsize=(WIDTH_IN, 2.5))
+    axes = figure.subplots(
+        3, 10, gridspec_kw={"left": 0.19, "right": 0.99, "top": 0.98, "bottom": 0.02}
+    )
+    for (title, colour, images), row in zip(rows, axes, strict=True):
+        row[0].text(-0.35, 0.5, title, color=colour, ha="right", va="center", fontsize=10,
+                    transform=row[0].transAxes)  # fmt: skip
+        for image, axis in zip(images, row, strict=True):
+            axis.set_axis_off()
+            axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
+    save(figure, "translation")
+
+
 DRAWN: dict[str, Callable[[Path], None]] = {
     "readme": readme,
     "tables": tables,
@@ -311,6 +340,7 @@ DRAWN: dict[str, Callable[[Path], None]] = {
     "remedies": remedies,
     "method": method,
     "scale": scale,
+    "translation": translation,
 }
 
 
