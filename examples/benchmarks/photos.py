@@ -36,13 +36,13 @@ RESULT = Path(__file__).with_suffix(".json")
 ROUNDS, BATCH, IMAGES = 5, 8, 64
 
 
-def photo(rng: np.random.Generator, label: int) -> NDArray[np.uint8]:
+def photo(rng: np.random.Generator, label: int, contrast: float = 18) -> NDArray[np.uint8]:
     """A photo uint8 (260, 300, 3): smooth noise, and a faint grating of the class's direction."""
     coarse = rng.normal(128, 40, (9, 10, 3)).clip(0, 255).astype(np.uint8)
     smooth = np.asarray(Image.fromarray(coarse).resize(SIZE[::-1], Image.Resampling.BICUBIC))
     y, x = np.indices(SIZE)
     angle = np.pi * label / 4 + rng.normal(0, 0.15)
-    wave = 18 * np.sin((x * np.cos(angle) + y * np.sin(angle)) / 3 + rng.uniform(0, 6))
+    wave = contrast * np.sin((x * np.cos(angle) + y * np.sin(angle)) / 3 + rng.uniform(0, 6))
     grain = rng.normal(0, 12, (*SIZE, 3))
     return np.rint(smooth + wave[..., None] + grain).clip(0, 255).astype(np.uint8)
 
