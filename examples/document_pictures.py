@@ -327,7 +327,7 @@ def translation(_: Path) -> None:
                     transform=row[0].transAxes)  # fmt: skip
         for image, axis in zip(images, row, strict=True):
             axis.set_axis_off()
-            axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
+            axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
     save(figure, "translation")
 
 
