@@ -71,10 +71,7 @@ def shift_and_light(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 class SmallCNN:
-    """A trained classifier of images: logits, predictions, and the features before them.
-
-    network: the trunk, images to features, and the head, as `new_layers` makes them.
-    """
+    """A trained classifier of images: logits, predictions, and the features before them."""
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network.eval()
@@ -100,10 +97,7 @@ class SmallCNN:
 
 
 def new_layers(shape: tuple[int, int, int], classes: int) -> nn.Sequential:
-    """Return trunk and head, not initialised, for images (height, width, channels).
-
-    The features keep 4 x 4 places: a global average took digits from .98 to .89.
-    """
+    """Return trunk and head; features keep 4 x 4 places: a global average cost digits .09."""
     linear = nn.Linear(16 * _WIDTHS[-1], FEATURES, bias=False)
     convolutions = _convolution_layers(shape, grid=4)
     trunk = nn.Sequential(convolutions, linear, nn.BatchNorm1d(FEATURES), nn.ReLU())
@@ -206,10 +200,7 @@ def random_features(
 
 
 def _convolution_layers(shape: tuple[int, int, int], grid: int) -> nn.Sequential:
-    """Return three stages of convolution, batch norm and ReLU, averaged to grid x grid x 64.
-
-    For signals, the places of the grid lie along the length.
-    """
+    """Return three stages of convolution, batch norm and ReLU, averaged to grid x grid x 64."""
     height, width, channels = shape
     flat = height == 1
     places = (1, grid * grid) if flat else (grid, grid)

@@ -28,10 +28,7 @@ WAIT_S = 7200.0
 
 @dataclass(frozen=True)
 class World:
-    """The ranks of a joint fit and this process's number; rank 0 leads: it scores and writes.
-
-    Every rank must make the same calls in the same order.
-    """
+    """The ranks of a joint fit, which make the same calls; rank 0 scores and writes."""
 
     rank: int = 0
     size: int = 1

@@ -38,10 +38,7 @@ def check_there(path: Path, expected: str) -> None:
 
 @contextmanager
 def regular_file(path: Path, most: int | None = None) -> Iterator[BinaryIO]:
-    """Open a regular file of at most `most` bytes; no pipe is waited for, no device is read.
-
-    Raises OSError, whose `strerror` is the reason.
-    """
+    """Open a regular file of at most `most` bytes, no pipe or device; or raise OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         status = os.fstat(descriptor)

@@ -97,7 +97,7 @@ def _check_share(share: float | str) -> float | str:
 def _check_goal(to: str | int | float) -> str | int | float:
     words = ("majority", "median")
     if isinstance(to, str) and to not in words:
-        raise ValueError(f"expected one of {words}, or a number.{did_you_mean(to, words)}")
+        raise ValueError(f"expected majority, median, or a number.{did_you_mean(to, words)}")
     if isinstance(to, float) and not 0 < to <= 1:
         raise ValueError("expected a fraction in (0, 1]; a count is an integer")
     if isinstance(to, int) and not 1 <= to <= MOST:
@@ -153,7 +153,7 @@ class FitOptions(Frozen):
         strict=True,
         ge=0,
         le=MOST,
-        description="Number of training steps. It repeats a run, and wins over a budget.",
+        description="Number of training steps, instead of a time; it repeats a run exactly.",
     )
     budget: Seconds | None = Field(
         default=None, description="Training time, such as 90s, 10m or 1h."
@@ -219,9 +219,21 @@ class TopUp(Frozen):
     ) -> tuple[float, bool]:
         """Return (synthetic_share, companions) as numbers.
 
-        advised: the share that "auto" stands for with a fitted model (`ModelMeta.advised_share`);
-        None takes the measured default.
+        Parameters
+        ----------
+        data
+            The kind of recipes.
+        advised
+            The share that "auto" stands for with a fitted model (`ModelMeta.advised_share`); None
+            takes the measured default.
 
+        Returns
+        -------
+        tuple of float and bool
+            The generated share in 0..1, and whether other classes get companions.
+
+        Examples
+        --------
         >>> TopUp().resolved("image"), TopUp().resolved("table")
         ((0.5, True), (0.5, False))
         >>> TopUp().resolved("image", advised=0.0)
@@ -234,10 +246,7 @@ class TopUp(Frozen):
 
 
 def with_options(recipe: Recipe, options: FitOptions) -> Recipe:
-    """Return the recipe with `flips` of the options of a fit.
-
-    Raises UsageError for a recipe that is not trained.
-    """
+    """Return the recipe with `flips` of the options of a fit, if the recipe is trained."""
     if not options.flips:
         return recipe
     if not recipe.generator.trained:

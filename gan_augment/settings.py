@@ -45,8 +45,19 @@ class Frozen(BaseModel):
     ) -> Self:
         """Build from plain values. Raises UsageError naming the setting, the value and the cure.
 
-        where: what holds the settings; COMMAND_LINE names them as options. options: the names of
-        options or arguments that differ from their field's, by its path, such as "fit.steps".
+        Parameters
+        ----------
+        values
+            {field: value}.
+        where
+            What holds the settings; COMMAND_LINE names them as options.
+        options
+            {path of a field, such as "fit.steps": its name as an option or argument}.
+
+        Returns
+        -------
+        Self
+            The settings.
         """
         try:
             return cls.model_validate(values)
@@ -64,15 +75,17 @@ class Frozen(BaseModel):
                 f"{did_you_mean(parts[-1], known)}"
             )
         message = problem["msg"].removeprefix("Value error, ")
+        message = message.replace("Input should be greater than or equal to", "expected at least")
+        message = message.replace("Input should be", "expected").replace("greater", "more")
         message += "" if message.endswith((".", "?")) else "."
         if problem["type"] == "literal_error":
             expected = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
             message += did_you_mean(str(given), expected)
         value = "" if isinstance(given, dict | BaseModel) else reprlib.repr(given)
         if where != COMMAND_LINE:
-            name = (options or {}).get(name, name) or cls.__name__
-            named = f"{name}{value and f' = {value}'}"
-            raise UsageError(f"{where}: {named} is refused: {message}")
+            name = (options or {}).get(name, name)
+            named = f" {name}{value and f' = {value}'} is refused:" if name else ""
+            raise UsageError(f"{where}:{named} {message}")
         option = (options or {}).get(name, parts[-1]) if parts else ""
         flag = option and f"--{option.replace('_', '-')}"
         raise UsageError(f"{' '.join(filter(None, [flag, value]))}{flag and ': '}{message}")

@@ -57,10 +57,7 @@ class Mixup:
     def __call__(
         self, x: Tensor, y: Tensor, rng: np.random.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return the mixed rows and their class probabilities.
-
-        rng: draws weight and partners; None follows from torch's global generator.
-        """
+        """Return the mixed rows and their class probabilities; rng None follows from torch."""
         rng = rng or _of_torch()
         y = probabilities(y, self.classes)
         order = torch.from_numpy(rng.permutation(len(x)))

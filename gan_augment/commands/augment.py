@@ -1,8 +1,4 @@
-"""`augment`: from labelled data to a topped-up copy. `plan_augment`: only how the classes end.
-
-Images become a folder of files, a table one file. The rows to add are planned in
-`data/topup_plan.py`.
-"""
+"""`augment`: from labelled data to a topped-up copy. `plan_augment`: only how the classes end."""
 
 from __future__ import annotations
 
@@ -64,11 +60,7 @@ _OURS = re.compile(r"(synthetic|repeat)-[0-9]{6}", re.IGNORECASE)
 
 
 class AugmentResult(Result):
-    """The content of the topped-up output.
-
-    run: None if nothing was generated. counts: {class: {origin: rows}}. refused: {class: why it was
-    filled with repeats}. notes: about the data. unit: the plural noun of the counted items.
-    """
+    """The topped-up output: {class: {origin: rows}} in `counts`, {class: why} in `refused`."""
 
     out: Path
     run: Path | None
@@ -126,11 +118,7 @@ class _TopUp:
     warnings: list[str] = field(default_factory=list)
 
     def plan(self, known: Source | ModelMeta) -> None:
-        """Plan at the share that the data or a model advises, and without classes it refuses.
-
-        advice: says why "auto" means that nothing is generated, or else that a model has hardly
-        trained; "" for neither.
-        """
+        """Plan at the advised share; `advice` says why "auto" is 0, or "hardly trained", or ""."""
         data, advised = self.data, known.advised_share
         how = (data.topped_up, data.kind.recipes, advised)
         self.ends = plan_topup(data.counts, self.top_up, *how).refuse(known.refuses)
@@ -156,7 +144,9 @@ class _TopUp:
         """Plan again with a model, and warn of what that means. alike: all images get one size."""
         if meta:
             self.plan(meta)
-        self.warn(self.advice)
+        to = self.top_up.to
+        nothing = f"nothing is added: no class to top up is below --to {to} (to={to!r})"
+        self.warn(self.advice if self.ends.added else nothing)
         if meta and not alike and self.data.kind is IMAGE and self.ends.generated:
             median, (height, width, _) = self.data.read.scan.sizes.get("median"), meta.shape
             if median and max(median[0] / height, median[1] / width) > LARGER:
@@ -261,10 +251,7 @@ def plan_augment(
 def _asked(
     source: Path, out: Path, options: FitOptions | None, model: str | Path | None
 ) -> tuple[FitOptions, ModelMeta | None]:
-    """Return the options, those that the model decides among them, and its description.
-
-    Raises UsageError for an output that does not suit the data.
-    """
+    """Return the options, those that the model decides among them, and its description."""
     options, meta = options or FitOptions(), read_meta(model) if model else None
     options = meta.options(options) if meta else options
     check_apart(source, out)
@@ -289,10 +276,7 @@ def _planned(
     match: bool = False,
     mark: bool = False,
 ) -> _TopUp:
-    """Read the data and plan; raise if it cannot be written to `out`, or does not suit the model.
-
-    The command that suits photos better is the first note.
-    """
+    """Read the data and plan; raise if `out` is refused, or the data do not suit the model."""
     read = read_data(source, options, progress)
     if match and read.kind is not IMAGE:
         raise UsageError(f"--match is for images, and the data is {read.kind.unit}")
@@ -341,10 +325,7 @@ def _write_folder(
 def _folder_rows(
     job: _TopUp, names: Sequence[str], model: str
 ) -> list[tuple[ManifestRow, int | None]]:
-    """Return every file of the output with the row of the data it shows, None if generated.
-
-    Class by class: originals, repeats, generated rows. names: the file name of each original.
-    """
+    """Return every file of the output, class by class, with the row it shows, None if generated."""
     data = job.data.data
     layout = job.ends.layout(data.labels, job.data.options.seed).behind(data.labels)
     folders, suffix = safe_names(job.ends), data.kind.suffix(data.meta.rate)

@@ -34,10 +34,7 @@ CHOICE, RECIPE, SCORES = "choice.json", "recipe.toml", "scores.png"
 
 
 class ChoiceResult(Result):
-    """The chosen recipe, the reason, and the folder. found: the content of choice.json.
-
-    winner: None where the fits were too short to decide.
-    """
+    """The folder, the content of choice.json, and the recipe; None after too short fits."""
 
     out: Path
     winner: str | None

@@ -113,10 +113,7 @@ def demo(
 
 
 def rare_digits() -> tuple[tuple[NDArray[np.uint8], list[str]], ...]:
-    """Return scikit-learn's digits, uint8 (N, 8, 8, 1), and labels: to train on, and the others.
-
-    To train on are at most 100 images of each digit, 10 of the rare digits.
-    """
+    """Return scikit-learn's digits, uint8 (N, 8, 8, 1), and labels: to train on, and the others."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

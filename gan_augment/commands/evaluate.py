@@ -1,7 +1,4 @@
-"""`evaluate`: read, plan, measure and judge, into a folder. `plan_evaluation`: only the plan.
-
-Measuring and judging happen in `gan_augment.evaluation`.
-"""
+"""`evaluate`: read, plan, measure and judge, into a folder. `plan_evaluation`: only the plan."""
 
 from __future__ import annotations
 

@@ -124,10 +124,7 @@ def plan_fit(
     *,
     resume: bool = False,
 ) -> FitPlan:
-    """Read the data and decide all that `fit` decides before training. Writes nothing.
-
-    resume: take the settings of the run in `out`.
-    """
+    """Decide all that `fit` decides before training; `resume` takes the settings of the run."""
     path = data.path if isinstance(data, Source) else data
     run = folder_to_write(path, out, resume=resume)
     return _prepared(data, run, options or FitOptions(), resume=resume)
@@ -213,11 +210,7 @@ def _prepared(
     *,
     resume: bool,
 ) -> FitPlan:
-    """Read the data and plan the fit; a resumed one takes the settings of the run.
-
-    Raises ResumeMismatchError for other settings; one at its default is not requested, and a budget
-    is spent already.
-    """
+    """Read the data and plan the fit; a resumed one takes the settings of the run, or raises."""
     begun = options
     if resume:
         begun, usual = _begun(run), FitOptions(budget=options.budget)
@@ -260,11 +253,7 @@ def _differing(begun: FitOptions, asked: FitOptions, data: Source) -> list[str]:
 def fitted_for(
     read: Source, run: str | Path | None, progress: Progress, *, overwrite: bool = False
 ) -> Path:
-    """Fit a model of the data for an output, and return its run.
-
-    An earlier run of the same data and options is continued, or taken if it is finished: `run`, or
-    the last of the default folders.
-    """
+    """Fit a model for an output and return its run, or continue or take that of the same data."""
     there = default_folders(read.path) if run is None else [Path(run)]
     folder = next((one for one in reversed(there) if _is_same(one, read)), None)
     if folder is not None:

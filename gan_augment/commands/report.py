@@ -11,6 +11,7 @@ from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.evaluation.result import APPLY, CHART, REPORT, EvaluationResult
 from gan_augment.input_files import read_regular
 from gan_augment.report.html import is_report
+from gan_augment.report.tables import lines
 from gan_augment.storage.files import clean_stale, write_errors
 
 
@@ -30,7 +31,8 @@ class WrittenReport:
     def following(self) -> str:
         """Return the next command: what adds the recommended rows, or predicts new rows."""
         command = self.evaluation.result["recommendation"]["apply"]["command"]
-        predict = ["python", str(self.out / APPLY), "NEW", "PREDICTIONS.csv"]
+        folder = self.out if self.out.is_dir() else self.out.parent
+        predict = ["python", str(folder / APPLY), "NEW", "PREDICTIONS.csv"]
         return command or shlex.join(predict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -43,7 +45,8 @@ class WrittenReport:
         page = self.out / REPORT if self.out.is_dir() else self.out
         chart = page.with_name(CHART)
         slide = [f"the chart for slides:  {chart}"] if chart.is_file() else []
-        return [*self.evaluation.lines(), "", f"the report to look at: {page}", *slide]
+        text = lines(self.evaluation.result, figures=page == self.out)
+        return [*text, "", f"reasons and all figures: {page}", *slide]
 
 
 def report(

@@ -115,10 +115,7 @@ def plan_sample(
     counts: Mapping[str, int] | int | None = None,
     classes: str | Sequence[str] | None = None,
 ) -> dict[str, int]:
-    """Return the rows that `sample` would draw, {class: n}. Writes nothing.
-
-    Raises UnknownClassError, and UsageError if the numbers are invalid or nothing is left.
-    """
+    """Return the rows that `sample` would draw, {class: n}. Writes nothing."""
     meta = read_meta(run)
     unit = meta.unit
     if isinstance(counts, Mapping):

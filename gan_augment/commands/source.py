@@ -1,8 +1,4 @@
-"""Data and models as the commands read them: `read_data`, `Source`, `read_meta`.
-
-A `Source` is labelled rows with the options of a fit. It makes the generator that these options
-ask for. Importing loads no torch.
-"""
+"""Data and models as the commands read them: `read_data`, `Source`, `read_meta`. No torch here."""
 
 from __future__ import annotations
 
@@ -273,10 +269,7 @@ class Source:
         return png_bytes(contact_sheet(rows, caption=gan.meta_.quality_lines()))
 
     def _samples_csv(self, gan: Any, dialect: Any) -> bytes:
-        """Return a CSV file of real and synthetic rows per class, in the training file's dialect.
-
-        The columns `class` and `origin` come first.
-        """
+        """Return a CSV file of real and synthetic rows per class, in the file's dialect."""
         import pandas as pd
 
         from gan_augment.data.tables.csv import Dialect

@@ -1,7 +1,4 @@
-"""`translate`: real images of some classes drawn as images of other classes, into a folder.
-
-Which rows a sample starts from is decided in `generators/source_rows.py`.
-"""
+"""`translate`: real images of some classes drawn as images of other classes, into a folder."""
 
 from __future__ import annotations
 
@@ -37,11 +34,7 @@ Counts = Mapping[str, int] | int | None
 
 
 class TranslateResult(Result):
-    """What was drawn.
-
-    counts: {class: images}. acceptance: {class: share of samples that classifiers recognise as the
-    class, among those drawn at the end of the fit}.
-    """
+    """Images by class; `acceptance`: {class: share that classifiers recognised}."""
 
     out: Path
     run: Path

@@ -68,10 +68,7 @@ IMAGES_AT_ONCE = 256
 
 
 class Result(BaseModel):
-    """What a command did. JSON output shows the fields, people read `lines`.
-
-    following: the next command to run, with the paths of this one; "" if there is none.
-    """
+    """What a command did: fields for JSON, `lines` for people; `following`: the next command."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
     following: str = ""
@@ -134,10 +131,7 @@ def write_drawn(
     workers: int | None,
     progress: Progress,
 ) -> None:
-    """Write a folder of {class: n} generated images or signals. model: the name of the run.
-
-    Raises TooFewAcceptedError if the model refuses a class.
-    """
+    """Write a folder of {class: n} generated images or signals of the run `model`."""
     folders, suffix = safe_names(counts), kind_named(gan.meta_.kind).suffix(gan.meta_.rate)
     paths = {c: [f"{folders[c]}/{i:06d}{suffix}" for i in range(n)] for c, n in counts.items()}
     refused = draw_images(gan, part, paths, seed=seed, workers=workers, progress=progress)
@@ -256,10 +250,7 @@ def _check_folder(path: Path, *, overwrite: bool) -> None:
 
 
 def default_folders(data: str | Path, parent: str = "runs") -> list[Path]:
-    """Return the folders `<parent>/<name of data>`, then -2, -3, ..., that are there, and the next.
-
-    Only the last one is new.
-    """
+    """Return the folders `<parent>/<name of data>`, then -2, -3, ...; only the last is new."""
     source, folders = Path(data).resolve(), list[Path]()
     name = (source.stem if source.is_file() else source.name) or "data"
     for number in itertools.count(1):
@@ -306,10 +297,7 @@ def folder_to_write(
 def run_folder(
     run: Path, *, resume: bool, overwrite: bool, ours: Callable[[Path], bool] | None = None
 ) -> Iterator[None]:
-    """Hold the folder of a run; refuse it if `resume` and `overwrite` do not allow it.
-
-    ours: whether a folder is a run, by default `is_run`. No file of an earlier run is removed here.
-    """
+    """Hold the folder of a run; refuse it if `resume` and `overwrite` do not allow it."""
     with hold_folder(run):
         clean_stale(run, RUN_FILES)  # a call that was killed in its first write left nothing else
         filled = any(entry.name != LOCK_FILE for entry in run.iterdir())

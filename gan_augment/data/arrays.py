@@ -40,9 +40,26 @@ def from_arrays(
 ) -> Labelled:
     """Return arrays as labelled images, by the rules of `to_uint8` and `encode_labels`.
 
-    x: (N, H, W) or (N, H, W, C), at least 8 px per side. y: (N,) str, int, bool or float.
-    groups: (N,) of any kind, or None; rows with equal pixels share a group.
-    The arrays are not changed; uint8 pixels are not copied. Raises DataError.
+    Parameters
+    ----------
+    x : (N, H, W) or (N, H, W, C)
+        At least 8 px per side. Nothing is changed, and uint8 pixels are not copied.
+    y : (N,) of str, int, bool or float
+        Labels.
+    groups : (N,) or None
+        Rows of a group belong together; rows with equal pixels share a group.
+    class_names
+        Names by label index, if y holds indices.
+
+    Returns
+    -------
+    Labelled
+        The images.
+
+    Raises
+    ------
+    DataError
+        For pixels or labels that cannot be used.
 
     >>> import numpy as np
     >>> x = np.linspace(0, 1, 3 * 8 * 8).reshape(3, 8, 8)
@@ -92,11 +109,7 @@ def label_pixels(
 
 
 def read_npz(path: Path) -> dict[str, Any]:
-    """Return the arrays x and y of an .npz file, and class_names, groups and ids if it has them.
-
-    `images` and `signals` are other names of x, `labels` of y; other arrays are ignored. Pickled
-    objects are never loaded. Raises DataError for missing arrays, objects and damaged files.
-    """
+    """Return x and y of an .npz file, and class_names, groups, ids, if any. Unpickles nothing."""
     try:
         with regular_file(path) as file:
             archive = np.load(file, allow_pickle=False)

@@ -36,11 +36,7 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ReadSignals:
-    """Labelled windows, the scan of a folder's files, and notes for people.
-
-    values: the windows in their own unit, float32 (N, C, L). cut: whether windows are parts of
-    recordings; otherwise each is a whole file, or a row of an array.
-    """
+    """Labelled windows, the scan of a folder's files, and notes; `cut`: from longer recordings."""
 
     data: Labelled
     values: Values

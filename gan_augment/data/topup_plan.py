@@ -56,11 +56,7 @@ class ClassPlan:
 
 @dataclass(frozen=True)
 class Layout:
-    """One entry per row. Added rows come class by class: repeats first, then generated rows.
-
-    label: int64 (M,), class number. origin: str (M,), one of ORIGINS. source: int64 (M,), the real
-    row that a real row or a repeat shows, -1 for generated rows.
-    """
+    """One entry per added row (M,): class number, origin, and the real row it shows or -1."""
 
     label: NDArray[np.int64]
     origin: NDArray[np.str_]
@@ -85,10 +81,7 @@ class Block:
 
 
 class TopUpPlan(dict[str, ClassPlan]):
-    """Final rows of every class, {class: ClassPlan} in label order.
-
-    refused: {class: why it gets repeats instead of generated rows}.
-    """
+    """Final rows of every class, {class: ClassPlan}; refused: {class: why it gets repeats}."""
 
     def __init__(
         self, classes: Mapping[str, ClassPlan], refused: Mapping[str, str] | None = None

@@ -116,10 +116,7 @@ def do_this(design: Design, arm: str, decision: Column) -> dict[str, str | None]
 
 
 def _reading(design: Design, imports: Imports, later: Imports) -> tuple[Lines, Lines, str]:
-    """Return the lines that read the rows again, those that read `new` rows, and their ids.
-
-    They set X and y for tables, and `rows` for other kinds of data. later: imports of new rows.
-    """
+    """Return the lines that read the rows again, those that read `new` rows, and their ids."""
     options, fit, origin = design.options, design.options.fit, design.origin
     read = [MEMORY]
     if design.data.kind.tabular and origin.backbone is None:

@@ -136,10 +136,7 @@ def plan_protocol(
 
 
 def _judged_classes(tested: Labelled, judged: Sequence[str]) -> dict[str, Any]:
-    """Count the independent rows of each class; raise DataError if no class can be judged.
-
-    The unit is groups if more than half of the rows have one. A group counts once.
-    """
+    """Count the independent rows of each class; raise DataError if no class can be judged."""
     grouped = tested.groups is not None and float((tested.groups >= 0).mean()) > 0.5
     unit = "groups" if grouped else "rows"
     own = unit_of_rows(tested.groups, len(tested))
@@ -201,11 +198,7 @@ def _split(data: Labelled, repeat: int, fold: int, train: Rows, test: Rows) -> S
 
 
 def with_test_rows(data: Labelled, test: Labelled) -> tuple[Labelled, NDArray[np.bool_]]:
-    """Return the rows of both sets, and a mask (N,) of the test rows.
-
-    Ids of test rows get the prefix "test: ", and group numbers of the sets are kept distinct.
-    Raises DataError if classes, columns or shapes differ.
-    """
+    """Return the rows of both sets, with separate ids and groups, and a mask (N,) of the tests."""
     unknown = [name for name, n in test.counts.items() if n and name not in data.names]
     if unknown:
         raise DataError(

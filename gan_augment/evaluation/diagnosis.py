@@ -1,7 +1,4 @@
-"""The diagnosis of generated rows against real ones, one line of the journal per fold.
-
-It never changes the verdict. The reference is the test rows of the split.
-"""
+"""The diagnosis of generated rows against held-out ones; it never changes the verdict."""
 
 from __future__ import annotations
 
@@ -115,10 +112,7 @@ def _classifier(design: Design, part: TrainTestPart) -> tuple[Fitted, str, Featu
 
 
 def starts_from_rows(generator: Any) -> bool:
-    """Return whether a fitted generator moves training rows, so that its rows are near them.
-
-    A free generator of tables keeps rows of small classes, but generates from noise.
-    """
+    """Return whether a fitted generator moves training rows, so that its rows are near them."""
     meta = getattr(generator, "meta_", None)
     return meta is not None and meta.anchors > 0 and not meta.recipe.generator.free
 
@@ -131,10 +125,7 @@ def class_figures(
     fitted: Fitted,
     seed: int,
 ) -> dict[str, Any]:
-    """Return numbers of rows and figures of a class as JSON.
-
-    generated: rows of the class. fitted: the classifier trained on the real training rows only.
-    """
+    """Return numbers of rows and figures of a class as JSON."""
     label, seed = part.train.names.index(name), derived_seed(seed, "diagnosis", name)
     real, held = (_of_class(data, name, seed) for data in (part.train, part.test))
     made = features(generated)
@@ -205,11 +196,7 @@ def averaged(figures: Sequence[Facts]) -> dict[str, Any]:
 
 
 def copied(copying: Facts) -> bool:
-    """Return whether generated rows copy training rows beyond chance.
-
-    Either they lie nearer to training rows than to as many held-out ones, or they repeat training
-    rows more often than held-out rows do.
-    """
+    """Return whether generated rows repeat training rows, or lie near them, beyond chance."""
     nearer, same = copying["nearer_share"]["interval"], copying["identical"]["p"]
     return (same is not None and same <= LEVEL) or (nearer is not None and nearer[0] > 0.5)
 

@@ -44,8 +44,8 @@ _WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
 class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Turn the columns of a table into numbers, as `evaluate` does for its classifiers.
 
-    Numbers: missing cells become the median, then mean 0 and deviation 1. Levels: one 0/1 column
-    for each of the 64 most frequent ones, a missing cell being one too. Ids and constant
+    Numbers: missing cells become the median, then mean 0 and deviation 1. Categories: one
+    0/1 column for each of the 64 most frequent ones, a missing cell being one too. Ids and constant
     columns are left out.
 
     Parameters
@@ -75,7 +75,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.columns = columns
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn medians, scales and categories from a frame or an array (N, columns)."""
+        """Learn medians, scales and categories.
+
+        Parameters
+        ----------
+        X, y
+            A frame or an array (N, columns); ignored.
+
+        Returns
+        -------
+        self
+            The fitted encoder.
+        """
         frame, known = as_frame(X), self.columns
         schema = known if isinstance(known, TableSchema) else infer_schema(frame, known)
         coded = np.array([column.kind == "categorical" for column in schema.learned], dtype=bool)
@@ -94,7 +105,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
-        """Return float64 (N, width)."""
+        """Encode rows.
+
+        Parameters
+        ----------
+        X : (N, columns)
+            With the columns of `fit`.
+
+        Returns
+        -------
+        ndarray of float64 (N, width)
+            Finite numbers.
+        """
         check_is_fitted(self, "schema_")
         with warnings.catch_warnings():  # unknown categories count as rare ones
             warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
@@ -130,10 +152,7 @@ def new_object(source: Any, what: str, methods: Sequence[str]) -> Any:
 
 
 def new_estimator(source: Any, seed: int) -> Any:
-    """Return an untrained classifier of one job with every `random_state` derived from `seed`.
-
-    Raises UsageError if the source is no classifier.
-    """
+    """Return an untrained classifier of one job, with seeds derived from `seed`."""
     estimator = new_object(source, "learner", ("fit", "predict"))
     known = isinstance(estimator, BaseEstimator)
     if known and (is_regressor(estimator) or is_clusterer(estimator)):
@@ -155,10 +174,7 @@ def name_of(estimator: Any) -> str:
 
 
 def weighing_of(estimator: Any) -> list[str]:
-    """Return the `class_weight` parameters, or else the `fit` argument that weights rows, if any.
-
-    A pipeline passes weights to its last step.
-    """
+    """Return the `class_weight` parameters, or the `fit` argument that weights rows, if any."""
     from sklearn.utils.validation import has_fit_parameter
 
     if weights := list(class_weights(estimator)):
@@ -235,10 +251,7 @@ def fingerprint(source: Any) -> dict[str, Any]:
 
 
 def described(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters as JSON, nested ones by `__`, without those that change no result.
-
-    Objects are described by their text, without the address in memory.
-    """
+    """Return parameters as JSON, nested ones by `__`, without those that change no result."""
     plain: dict[str, Any] = {}
     for name, value in sorted(params.items()):
         if not name.startswith("_") and name.rpartition("__")[2] not in _WITHOUT_EFFECT:

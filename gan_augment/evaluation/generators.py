@@ -86,10 +86,7 @@ def generator_of(options: EvaluationOptions, data: Labelled, rare: tuple[str, ..
 
 
 def fit_generator(design: Design, split: Split, folder: Path) -> Line:
-    """Fit the generator of a split, save it below `folder`, and return its line of the journal.
-
-    A generator that cannot serve this data gives a line with the reason as its `error`.
-    """
+    """Fit and save the generator of a split; return its line of the journal, or its error's."""
     began_s, part, error = time.perf_counter(), design.part(split), None
     try:
         gan = replace(
@@ -149,10 +146,7 @@ class UserGenerator:
 
 
 def generator_for(design: Design, part: TrainTestPart, folder: Path) -> Any:
-    """Return the fitted generator of a split: the saved one, or a plug-in that is fitted here.
-
-    Raises DataError if there is none.
-    """
+    """Return the fitted generator of a split: the saved one, or a plug-in that is fitted here."""
     if not design.keeps_generators:
         return UserGenerator(design, part)
     model = folder / model_path(design.protocol.generator_split(part.split))
@@ -167,10 +161,7 @@ def model_path(split: Split) -> Path:
 
 
 def training_set(design: Design, part: TrainTestPart, arm: Arm, folder: Path) -> Training:
-    """Return the training set of an arm in a split.
-
-    Raises DataError, and whatever a user's sampler or generator raises, if it cannot be made.
-    """
+    """Return the training set of an arm in a split; errors of a user's sampler pass."""
     real = part.train
     if arm.source == "sampler":
         return _resampled(design, part, arm.name)

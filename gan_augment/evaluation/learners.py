@@ -104,10 +104,7 @@ def shares_of(data: Labelled) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained learner. scores: of N rows. shares: the class shares that its loss saw, (K,).
-
-    network: the small CNN, if it is one.
-    """
+    """A trained learner: scores of N rows, the class shares (K,) of its loss, the CNN if any."""
 
     scores: Callable[[Labelled], Scores]
     shares: NDArray[np.float64]

@@ -1,7 +1,4 @@
-"""`EvaluationOptions`, the settings of an evaluation for command line and Python, and its arms.
-
-An arm is a source of added rows together with a way to train on the result.
-"""
+"""`EvaluationOptions`, the settings of an evaluation for command line and Python, and its arms."""
 
 from __future__ import annotations
 
@@ -76,8 +73,8 @@ class EvaluationOptions(Frozen):
     learner: Any = Field(
         default=None,
         description="The classifier to improve: boosting, logistic, forest, neighbours, cnn (for "
-        "images), or your own: a scikit-learn classifier, what makes one, or for images a training "
-        "function of torch.",
+        "images), or your own as module:name: a scikit-learn classifier, a function that makes "
+        "one, or for images a training function of torch.",
     )
     generator: Any = Field(
         default=None,

@@ -49,11 +49,7 @@ _PACKAGES = ("gan-augment", "torch", "numpy", "scipy", "scikit-learn", "imbalanc
 
 @dataclass(frozen=True)
 class Plan:
-    """An evaluation before the first fit.
-
-    learner_s, generator_s: seconds of one fit of a learner with its predictions, and of one
-    generator, as timed. n_jobs: processes.
-    """
+    """An evaluation before the first fit, with the timed seconds of one fit of each sort."""
 
     design: Design
     learner_s: float
@@ -168,10 +164,7 @@ def prepare(
     origin: Origin | None = None,
     started_s: float | None = None,
 ) -> Plan:
-    """Return the plan of an evaluation, after timing a few fits.
-
-    header: of a journal of the same evaluation. Other parameters: see `runner.evaluate`.
-    """
+    """Return the plan of an evaluation, after timing a few fits."""
     started_s = time.monotonic() if started_s is None else started_s
     tested = None
     if test is not None:
@@ -360,10 +353,7 @@ def _with_groups_and_times(
 def _duplicates_grouped(
     data: Labelled, options: EvaluationOptions
 ) -> tuple[Labelled, dict[str, Any], list[str]]:
-    """Return the data with equal rows in one group, {kind of duplicate: rows}, and notes.
-
-    Images: always, near duplicates included. Tables: exact repeats, on `group_duplicates`.
-    """
+    """Return the data with equal rows in one group, {kind of duplicate: rows}, and notes."""
     images, near, notes = not data.kind.tabular, list[list[int]](), []
     if images:
         data = grouped_by_source(data)

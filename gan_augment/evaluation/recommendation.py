@@ -83,10 +83,7 @@ def recommend(remedies: Sequence[Remedy], delta: float) -> Remedy | None:
 
 
 def suggest(remedies: Sequence[Remedy]) -> Remedy | None:
-    """Choose what to try where no remedy is shown to help: the corrected decision, if it gained.
-
-    It costs neither rows nor another fit. It is no recommendation, since the gain may be chance.
-    """
+    """Choose what to try where nothing is shown to help: the corrected decision, if it gained."""
     free = (r for r in remedies if r.arm == "none" and r.gain.mean > 0)
     return next(free, None)
 
@@ -138,10 +135,7 @@ def recommendation_section(results: Results) -> dict[str, Any]:
 
 
 def _rows_on_top(results: Results, chosen: Remedy) -> Contrast | None:
-    """Contrast the remedy with generated rows and without, at its decision, where both are judged.
-
-    Generated rows replace the repeats of `oversample`.
-    """
+    """Contrast the remedy with generated rows and without, at its decision."""
     partners = {"none": "gan", "oversample": "gan"} | {rival: top for top, rival in ON_TOP.items()}
     both = results.arms.get(partners.get(chosen.arm, ""))
     if both is None:
@@ -150,10 +144,7 @@ def _rows_on_top(results: Results, chosen: Remedy) -> Contrast | None:
 
 
 def _remedies(results: Results) -> list[Remedy]:
-    """Return every judged remedy, compared with arm `none` at the learner's decision.
-
-    A corrected decision that changes no prediction of the arm is left out.
-    """
+    """Return every judged remedy that changes a prediction, compared with the arm `none`."""
     as_it_is, found = results.arms["none"]["default"], []
     for name, decisions in results.arms.items():
         for decision, judged in decisions.items():
@@ -193,10 +184,7 @@ def _changes(results: Results, judged: JudgedArm) -> dict[str, float | None]:
 def _sentence(
     chosen: Remedy | None, suggestion: Remedy | None, ordered: Sequence[Remedy], metric: str
 ) -> str:
-    """Say what to do and what it gains; where nothing is shown to help, the largest gain seen.
-
-    ordered: all remedies, the largest gain first.
-    """
+    """Say what to do and what it gains, or the largest gain seen of the `ordered` remedies."""
     if chosen is not None:
         free = "; free" if chosen.arm == "none" else ""
         return f"{chosen.action}: {_gain(chosen)} of {metric}{free}."

@@ -1,7 +1,4 @@
-"""The result of an evaluation: as Python, files, a frame, a page. Loads nothing that learns.
-
-It is built from a journal in `results.py`.
-"""
+"""The result of an evaluation: as Python, files, a frame, a page. Loads nothing that learns."""
 
 from __future__ import annotations
 
@@ -61,15 +58,24 @@ class EvaluationResult:
         return str(self.result["verdict"]["sentence"])
 
     def to_dict(self) -> dict[str, Any]:
-        """Copy the result."""
+        """Copy the result.
+
+        Returns
+        -------
+        dict
+            The content of result.json.
+        """
         copy: dict[str, Any] = json.loads(result_bytes(self.result))
         return copy
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per arm: means under the declared decision, and gains over `none`.
 
-        Columns: the metrics; "minus_none", "low", "high" of the primary metric; "missing", the
-        reason if the arm could not be judged.
+        Returns
+        -------
+        DataFrame
+            Columns: the metrics; "minus_none", "low", "high" of the primary metric; "missing", the
+            reason if the arm could not be judged.
         """
         import pandas as pd
 
@@ -82,7 +88,13 @@ class EvaluationResult:
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm")
 
     def lines(self) -> list[str]:
-        """Write the result as text for a terminal."""
+        """Write the result as text for a terminal.
+
+        Returns
+        -------
+        list of str
+            Lines of at most 100 characters.
+        """
         return tables.lines(self.result)
 
     def to_html(self, path: str | Path | None = None) -> str:
@@ -93,9 +105,15 @@ class EvaluationResult:
         path
             A file to write too.
 
+        Returns
+        -------
+        str
+            The page.
+
         Raises
         ------
         WriteFailedError
+            If the file cannot be written.
         """
         from gan_augment.report.html import render
 
@@ -113,7 +131,15 @@ class EvaluationResult:
     def save(self, folder: str | Path) -> None:
         """Write result.json, timings.json, apply.py, report.html and recommendation.png.
 
-        Raises WriteFailedError.
+        Parameters
+        ----------
+        folder
+            Made if it does not exist.
+
+        Raises
+        ------
+        WriteFailedError
+            If a file cannot be written.
         """
         from gan_augment.report.charts import slide
 
@@ -132,7 +158,23 @@ class EvaluationResult:
 
     @classmethod
     def load(cls, path: str | Path) -> EvaluationResult:
-        """Read what `save` wrote: the folder, or its result.json. Raises ModelFileError."""
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path
+            The folder, or its result.json.
+
+        Returns
+        -------
+        EvaluationResult
+            The same result.
+
+        Raises
+        ------
+        ModelFileError
+            If it is no result, or of another schema.
+        """
         path = Path(path)
         check_there(path, "the folder that `evaluate` wrote, or its result.json")
         file = path / RESULT if path.is_dir() else path

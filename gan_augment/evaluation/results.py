@@ -1,7 +1,4 @@
-"""Build result.json from a journal: figures of the arms, contrasts, the verdict. Fits nothing.
-
-Times and dates are in timings.json, so that result.json holds reproducible content only.
-"""
+"""Build result.json from a journal: figures, contrasts, the verdict; no times, no dates."""
 
 from __future__ import annotations
 
@@ -199,10 +196,7 @@ def _guardrails(results: Results, arm: JudgedArm) -> tuple[Guardrail, ...]:
 
 
 def copies_section(results: Results) -> dict[str, Any]:
-    """Count generated rows that equal a training row, over the first repeat.
-
-    flag: whether their share exceeds that of held-out real rows, by Fisher's exact test at .05.
-    """
+    """Count generated rows that equal a training row; flag a share above that of real rows."""
     gan = results.arm("gan")
     lines = () if gan is None else gan.lines
     known = [line["copies"] for line in lines if line["copies"] and line["repeat"] == 0]
@@ -243,10 +237,7 @@ def arm_section(results: Results, name: str) -> dict[str, Any]:
 
 
 def _per_class(arm: JudgedArm) -> dict[str, Any]:
-    """Return recall and precision of each class over all splits; 0 for a class never predicted.
-
-    support: its rows in the first repeat.
-    """
+    """Return recall and precision of each class over all splits; 0 for a class never predicted."""
     whole, once = arm.confusions.sum(axis=0), arm.first.sum(axis=(0, 2))
     figures = {}
     for label, name in enumerate(arm.design.data.names):

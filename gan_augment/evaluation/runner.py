@@ -163,11 +163,7 @@ def run(
 
 
 def judge_arm(design: Design, split: Split, arm: Arm, folder: Path) -> Line:
-    """Fit the learner of an arm in a split, and return its line of the journal.
-
-    An arm that cannot be made gives a line with the reason as its `error`. The errors of `none`,
-    with which everything is compared, are raised, and LeakError.
-    """
+    """Fit the learner of an arm in a split; return its line of the journal, or its error's."""
     part, times = design.part(split), [time.perf_counter()]
     results: dict[str, Any]
     with one_thread():

@@ -1,7 +1,4 @@
-"""Decide the verdict of an evaluation, a word and a sentence, from its contrasts.
-
-`decide` returns the first word that applies, in the order of `_words`.
-"""
+"""Decide the verdict of an evaluation, a word and a sentence, from its contrasts."""
 
 from __future__ import annotations
 

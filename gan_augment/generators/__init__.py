@@ -20,10 +20,7 @@ MODEL = "model.safetensors"
 
 
 def model_path(run: Path) -> Path:
-    """Return the file of the model: `run/model.safetensors`, or `run` itself if it is a file.
-
-    Raises ModelFileError if there is none.
-    """
+    """Return the file of the model, `run/model.safetensors` or `run`; or raise ModelFileError."""
     run = Path(run)
     check_there(run, "the folder of a run, as `fit` prints")
     file = run / MODEL if run.is_dir() else run

@@ -5,9 +5,10 @@ Only this file and the scikit-learn face import imbalanced-learn.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,54 @@ from gan_augment.rng import derived_seed
 MOST_SEED = 2**32 - 1
 
 
-class Repeats:
+class Baseline(ABC):
+    """Draws rows from the training data, of which a fitted baseline keeps a reference."""
+
+    classes_: dict[str, int]
+    _data: Labelled
+
+    def sample(self, counts: Mapping[str, int] | int, random_state: int = 0) -> Labelled:
+        """Draw new rows, ids "synthetic-<class>-000000"; the first do not depend on their number.
+
+        Parameters
+        ----------
+        counts
+            {class: rows}, in the order of the result; or a number of rows for each rare class.
+        random_state
+            The seed of the rows, an int >= 0.
+
+        Returns
+        -------
+        Labelled
+            The rows, with the class names of the training data.
+
+        Raises
+        ------
+        UnknownClassError, UsageError, DataError
+            An unknown class; a negative count; a class with too few rows.
+        """
+        if not hasattr(self, "classes_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit(data) first")
+        counts = checked_counts(counts, rare_classes(self.classes_))
+        for name, n in counts.items():
+            if name not in self.classes_:
+                raise unknown_class(name, self.classes_)
+            if n and not self.classes_[name]:
+                raise DataError(
+                    f"class {name!r} has no training row to start from; give it rows, or leave it "
+                    "out"
+                )
+        return self._drawn(counts, random_state)
+
+    @abstractmethod
+    def _drawn(self, counts: Mapping[str, int], seed: int) -> Labelled:
+        """Draw {class: n} rows of known classes."""
+
+
+class Repeats(Baseline):
     """Repeats training rows in random order, each as often as any other, give or take one.
 
-    It keeps a reference to the training data. A repeat has the group of its row.
+    A repeat has the group of its row.
 
     >>> import numpy as np
     >>> from gan_augment.kinds.image import IMAGE
@@ -38,31 +83,36 @@ class Repeats:
     ['synthetic-bad-000000', 'synthetic-bad-000001']
     """
 
-    classes_: dict[str, int]
-
     def fit(self, data: Labelled) -> Self:
-        """Keep `data`, rows of any kind."""
+        """Keep the data.
+
+        Parameters
+        ----------
+        data
+            Rows of any kind.
+
+        Returns
+        -------
+        self
+            The fitted baseline.
+        """
         self._data = data
         self.classes_ = data.counts
         return self
 
-    def sample(self, counts: Mapping[str, int] | int, random_state: int = 0) -> Labelled:
-        """Draw `counts` = {class: n} rows in this order; the first rows do not depend on n.
-
-        Raises UnknownClassError, UsageError (a negative count), DataError (a class without rows).
-        """
-        counts, data = _checked(self, counts), self._data
+    def _drawn(self, counts: Mapping[str, int], seed: int) -> Labelled:
+        data = self._data
         rows = [np.empty(0, dtype=np.int64)]
         for name, n in counts.items():
             own = np.flatnonzero(data.labels == data.names.index(name))
-            rows.append(repeated_rows(own, n, name, random_state))
+            rows.append(repeated_rows(own, n, name, seed))
         again, ids = np.concatenate(rows), sample_ids(counts)
         labels, groups = data.labels[again], None if data.groups is None else data.groups[again]
         drawn = data.kind.concat([data.kind.take(data.rows, again)])
         return replace(data, rows=drawn, labels=labels, ids=ids, groups=groups)
 
 
-class Smote:
+class Smote(Baseline):
     """SMOTE, SMOTENC or SMOTEN of imbalanced-learn, by the kinds of the learned columns.
 
     Parameters
@@ -89,16 +139,28 @@ class Smote:
     ({'good': 0, 'bad': 4}, True)
     """
 
-    classes_: dict[str, int]
     schema_: TableSchema
 
     def __init__(self, k_neighbors: int = 5) -> None:
         self.k_neighbors = k_neighbors
 
     def fit(self, data: Labelled, *, schema: TableSchema | None = None) -> Self:
-        """Convert the data into numbers and codes; `schema` of a table is inferred if it is None.
+        """Convert the data into numbers and codes.
 
-        Raises DataError where no column is learned.
+        Parameters
+        ----------
+        data, schema
+            Rows of any kind; the columns of a table, inferred if None.
+
+        Returns
+        -------
+        self
+            The fitted sampler.
+
+        Raises
+        ------
+        DataError
+            For a table whose columns are all ids or constant.
         """
         if self.k_neighbors < 1:
             raise UsageError(f"k_neighbors={self.k_neighbors}; expected 1 or more")
@@ -120,15 +182,10 @@ class Smote:
         self._X = np.column_stack(cells)
         return self
 
-    def sample(self, counts: Mapping[str, int] | int, random_state: int = 0) -> Labelled:
-        """Draw `counts` = {class: n} new rows in this order.
-
-        Raises UnknownClassError, UsageError (a negative count), DataError (a class of one row, or a
-        single class).
-        """
-        counts, names, data = _checked(self, counts), list(self.classes_), self._data
+    def _drawn(self, counts: Mapping[str, int], seed: int) -> Labelled:
+        names, data = list(self.classes_), self._data
         requested = {names.index(name): n for name, n in counts.items() if n}
-        cells = self._grown(requested, random_state) if requested else self._X[:0]
+        cells = self._grown(requested, seed) if requested else self._X[:0]
         labels = np.repeat(np.array([*requested], np.int64), np.array([*requested.values()], int))
         if not data.kind.tabular:
             return data.with_rows(data.kind.from_features(cells, data), labels, sample_ids(counts))
@@ -150,43 +207,24 @@ class Smote:
                 "SMOTE expects two classes or more, and two rows or more of a class to enlarge; "
                 "use Repeats or TabularGAN."
             )
-        ends = {label: sizes[label] + n for label, n in requested.items()}
-        sampler = self._imblearn(ends, min(self.k_neighbors, least - 1), random_state)
-        grown, grown_y = sampler.fit_resample(self._X, y)
-        rows, labels = grown[len(y) :], grown_y[len(y) :]  # the training rows come first
-        return np.concatenate([rows[labels == label] for label in requested])
-
-    def _imblearn(self, ends: Mapping[int, int], k: int, random_state: int) -> Any:
-        """Make imbalanced-learn's sampler. ends: {label: rows at the end}."""
         from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 
         settings = {
-            "sampling_strategy": dict(ends),
-            "k_neighbors": k,
+            "sampling_strategy": {label: sizes[label] + n for label, n in requested.items()},
+            "k_neighbors": min(self.k_neighbors, least - 1),
             "random_state": derived_seed(random_state, "smote") % MOST_SEED,
         }
         if not self._coded.any():
-            return SMOTE(**settings)
-        if self._coded.all():
-            return SMOTEN(**settings)
-        return SMOTENC(np.flatnonzero(self._coded).tolist(), **settings)
+            sampler = SMOTE(**settings)
+        elif self._coded.all():
+            sampler = SMOTEN(**settings)
+        else:
+            sampler = SMOTENC(np.flatnonzero(self._coded).tolist(), **settings)
+        grown, grown_y = sampler.fit_resample(self._X, y)
+        rows, labels = grown[len(y) :], grown_y[len(y) :]  # the training rows come first
+        return np.concatenate([rows[labels == label] for label in requested])
 
 
 def fit_baseline(source: str, data: Labelled, schema: TableSchema | None = None) -> Repeats | Smote:
     """Fit the source "repeats" or "smote" to the data. schema: the columns of a table."""
     return Smote().fit(data, schema=schema) if source == "smote" else Repeats().fit(data)
-
-
-def _checked(fitted: Repeats | Smote, counts: Mapping[str, int] | int) -> dict[str, int]:
-    if not hasattr(fitted, "classes_"):
-        name = type(fitted).__name__
-        raise NotFittedError(f"this {name} is not fitted; call fit(data) first")
-    counts = checked_counts(counts, rare_classes(fitted.classes_))
-    for name, n in counts.items():
-        if name not in fitted.classes_:
-            raise unknown_class(name, fitted.classes_)
-        if n and not fitted.classes_[name]:
-            raise DataError(
-                f"class {name!r} has no training row to start from; give it rows, or leave it out"
-            )
-    return counts

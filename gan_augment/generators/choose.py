@@ -1,7 +1,4 @@
-"""Choose a recipe: fits of equal time on training rows, scored on held-out rows.
-
-Every recipe is fitted with two seeds. `commands/choose.py` writes the folder.
-"""
+"""Choose a recipe: fits of equal time on training rows, scored on held-out rows."""
 
 from __future__ import annotations
 
@@ -53,10 +50,7 @@ def planned_steps(
     budget_s: float,
     progress: Progress,
 ) -> dict[str, int]:
-    """Return the steps of each recipe's fits, at most its own, so that all take the same time.
-
-    left_s: seconds for all fits and scores. See `check_useful` for budgets that are too short.
-    """
+    """Return the steps of each recipe's fits in `left_s`, at most its own; all take equal time."""
     trained = [name for name in recipes if recipes[name].generator.trained]
     steps, fits = dict.fromkeys(recipes, 0), SEEDS * len(recipes)
     for name in trained:
@@ -113,10 +107,7 @@ def decide(
 
 
 def held_out(data: Labelled, topped_up: Sequence[str], seed: int) -> tuple[Labelled, Labelled]:
-    """Split off a quarter of each class, groups whole: (rows to train on, held-out rows).
-
-    Raises DataError where a class to top up has no two rows held out.
-    """
+    """Split off a quarter of each class, groups whole: (rows to train on, held-out rows)."""
     folds = judging_folds(data.labels, data.groups, folds=PARTS, seed=seed)
     held = data.take(np.flatnonzero(folds == 0))
     for name in topped_up:
@@ -186,11 +177,7 @@ def choose_recipe(
     budget_s: float,
     schema: TableSchema | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Choose among recipes; return what `decide` returns, and the last generator of each recipe.
-
-    prototype: has the other settings of the generators. budget_s: seconds from `run.started_s` on.
-    Raises DataError for too few rows, UsageError for a budget of under 20 steps of a recipe.
-    """
+    """Choose among recipes; return what `decide` returns, and the last generator of each."""
     topped_up, progress = choose_classes(prototype.classes, data.counts), run.progress
     train, held = held_out(data, topped_up, prototype.random_state)
     how: dict[str, Any] = {"classes": topped_up, "budget": None, "threads": prototype.threads or 1}

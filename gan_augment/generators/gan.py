@@ -72,10 +72,7 @@ PROBE_S = 2.0
 
 @dataclass(frozen=True)
 class Problem:
-    """The parts and batches of one fit.
-
-    more: what the scorer and the sampler of the kind need.
-    """
+    """The parts and batches of one fit; more: what the scorer and the sampler need."""
 
     data: Labelled
     parts: Parts
@@ -125,19 +122,21 @@ class GAN(ABC):
         Parameters
         ----------
         X
-            Images (N, H, W[, C]), or a table (N, columns) in any container; or data that holds its
-            labels: `Labelled`, or what a `read_...` function returns.
+            Images (N, H, W[, C]), a table (N, columns), or data that holds its labels (`Labelled`).
         y, target
             Labels (N,), or the column of a table that holds them, where X does not.
         schema, run
             The columns of a table, inferred if None; what surrounds the fit.
 
+        Returns
+        -------
+        self
+            The fitted model.
+
         Raises
         ------
-        DataError, UsageError
-            No rare class, an unknown class, no row; invalid settings; a budget below 20 steps.
-        StopRequested, DivergedError
-            After a signal (the state is saved); after divergence (the best generator stays).
+        DataError, UsageError, StopRequested, DivergedError
+            Unusable data or settings; a signal (the state is saved); divergence.
         """
         data, schema = self._read(X, y, target, schema)
         topped_up, ranks = self._checked(data), world()
@@ -175,7 +174,17 @@ class GAN(ABC):
     ) -> Forecast:
         """Estimate how long a fit on `data` takes: prepare one and time a few steps.
 
-        scored: make a scorer as well, and count its seconds.
+        Parameters
+        ----------
+        data, schema
+            As in `fit`.
+        scored
+            Whether a scorer is made as well, and its seconds count.
+
+        Returns
+        -------
+        Forecast
+            Seconds of the fixed parts and of a step.
         """
         self._checked(data)
         began_s = time.monotonic()
@@ -205,6 +214,11 @@ class GAN(ABC):
         random_state
             The seed of the rows, an int >= 0.
 
+        Returns
+        -------
+        Labelled
+            The rows, with the labels and class names of the training data.
+
         Raises
         ------
         UnknownClassError, UsageError
@@ -223,9 +237,19 @@ class GAN(ABC):
     ) -> Labelled:
         """Draw rows [start, stop) of the endless sequence of a class.
 
-        The result does not depend on who draws it. Threads and processes best share spans of 1,024
-        images, since selection decides within a span. Id-like columns of a table count from
-        `first_id` on.
+        Threads and processes best share spans of 1,024 images, since selection decides within one.
+
+        Parameters
+        ----------
+        name, start, stop, random_state
+            The class, the span, and the seed.
+        first_id
+            The number from which id-like columns of a table count.
+
+        Returns
+        -------
+        Labelled
+            stop - start rows, the same whoever draws them.
         """
         return self._made([(name, start, stop)], random_state, first_id)
 
@@ -254,13 +278,30 @@ class GAN(ABC):
         )
 
     def check_counts(self, counts: Mapping[str, int]) -> None:
-        """Raise where a class is unknown or refused, or has too few rows to start from."""
+        """Check that `sample` can draw these rows, without drawing any.
+
+        Parameters
+        ----------
+        counts
+            {class: rows}.
+
+        Raises
+        ------
+        UnknownClassError, DataError
+            A class that is unknown or refused, or has too few rows to start from.
+        """
         self._fitted()
         for name in counts:
             self._label(name)
 
     def save(self, path: str | Path) -> None:
-        """Write the model as one file, `model.safetensors` for example, whole or not at all."""
+        """Write the model as one file, whole or not at all.
+
+        Parameters
+        ----------
+        path
+            The file, such as `model.safetensors`.
+        """
         save_bundle(path, *self._fitted()._bundle())
 
     @classmethod
@@ -271,7 +312,23 @@ class GAN(ABC):
         device: str = "auto",
         threads: int | None = None,
     ) -> Self:
-        """Read and verify a saved model; or ModelFileError."""
+        """Read and verify a saved model.
+
+        Parameters
+        ----------
+        path, device, threads
+            The file, and what draws from it, as in the constructor.
+
+        Returns
+        -------
+        Self
+            The fitted model.
+
+        Raises
+        ------
+        ModelFileError
+            For a file that is damaged, or no model of this class.
+        """
         arrays, meta = load_bundle(path, schema=ModelMeta)
         gan = cls(
             recipe=meta.recipe,
@@ -286,7 +343,18 @@ class GAN(ABC):
         return gan
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters of `__init__` by name, for scikit-learn's `clone`."""
+        """Return the parameters of `__init__`, for scikit-learn's `clone`.
+
+        Parameters
+        ----------
+        deep
+            Ignored.
+
+        Returns
+        -------
+        dict
+            {name: value}.
+        """
         return {one.name: getattr(self, one.name) for one in fields(self) if one.init}
 
     def __repr__(self) -> str:
@@ -303,12 +371,13 @@ class GAN(ABC):
 
     def _repr_html_(self) -> str:
         """Show generated rows of the rare classes in a notebook, once the model is fitted."""
-        text = f"<p>{escape(repr(self))}</p>"
+        text = f"<p>{escape(repr(self)[1:-1])}</p>"
         if not hasattr(self, "_sampler"):
             return text
         served = [name for name in self.topped_up_ if name not in self.refuses_]
         with suppress(DataError):  # too few rows to start from
-            text += self.sample(dict.fromkeys(served[:8], 8))._repr_html_()
+            drawn = self.sample(dict.fromkeys(served[:8], 8))
+            text += drawn.kind.html(drawn)
         return text
 
     def __getstate__(self) -> dict[str, Any]:
@@ -366,10 +435,7 @@ class GAN(ABC):
         return None
 
     def _more(self, problem: Problem, step_s: float, scorer_s: float) -> tuple[float, float]:
-        """Estimate the seconds of scores and selection, and the trial's share of the steps' time.
-
-        scorer_s: seconds that `_scorer` took.
-        """
+        """Estimate the seconds of scores and selection, and the trial's share of steps' time."""
         return 0.0, 0.0
 
     # a fit

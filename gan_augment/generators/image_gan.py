@@ -108,14 +108,37 @@ class ImageGAN(GAN):
     def candidates(
         self, name: str, number: int = 0, random_state: int = 0
     ) -> tuple[NDArray[Any], NDArray[np.str_]]:
-        """Return the candidates of a block and the criterion each fails, "" for none, (64,)."""
+        """Draw a block of 64 candidates, and judge each.
+
+        Parameters
+        ----------
+        name, number, random_state
+            The class; the number of the block, from 0; the seed.
+
+        Returns
+        -------
+        tuple of ndarray (64, H, W, C) and ndarray of str (64,)
+            The candidates, and the criterion that each fails, "" for none.
+        """
         return self._fitted()._sampler.judged(self._startable(name), name, number, random_state)
 
     def starting_from(self, source: Labelled) -> ImageGAN:
         """Return the same model with other rows to start from, in their order.
 
-        They have the size of the model ("srgan": the smaller size). Raises UsageError for rows of
-        another size, and for a recipe that does not start from rows.
+        Parameters
+        ----------
+        source
+            Rows of the model's size ("srgan": the smaller size).
+
+        Returns
+        -------
+        ImageGAN
+            A copy that shares the networks.
+
+        Raises
+        ------
+        UsageError
+            For rows of another size, and for a recipe that does not start from rows.
         """
         sampler = self._fitted()._sampler
         if sampler.sources is None:
@@ -128,7 +151,6 @@ class ImageGAN(GAN):
         return self._with(replace(sampler, sources=sources, selection=selection))
 
     def check_counts(self, counts: Mapping[str, int]) -> None:
-        """Raise where a class is unknown or refused, or has too few rows to start from."""
         super().check_counts(counts)
         sampler = self._sampler
         if sampler.selection is not None:

@@ -123,10 +123,7 @@ class ImageSampler:
     def rows(
         self, label: int, name: str, start: int, stop: int, seed: int
     ) -> tuple[Pixels, NDArray[np.str_] | None]:
-        """Draw samples [start, stop) of a class and the ids of the rows they start from.
-
-        Raises TooFewAcceptedError for a class that is refused.
-        """
+        """Draw samples [start, stop) of a class and the ids of the rows they start from."""
         parts = [np.empty((0, *self.geometry.shape), pixel_dtype(self.geometry.shape))]
         ids, size = [np.empty(0, dtype=np.str_)], BLOCK
         if self.selection is not None:
@@ -261,11 +258,7 @@ def drawn_codes(
     lenders: Sequence[int],
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """Draw the codes that each sample of a block mixes, (k, BLOCK, code).
-
-    Two different rows of class `label`, if it has two; with lenders two more rows, of one of these
-    classes, each class equally often.
-    """
+    """Draw the codes (k, BLOCK, code) that samples mix: two rows of a class, two of a lender."""
 
     def pairs(n: Rows) -> tuple[Rows, Rows]:
         """Draw two rows below each n (BLOCK,), different ones where n > 1."""

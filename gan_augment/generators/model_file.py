@@ -168,10 +168,7 @@ class ModelMeta(Frozen):
 
     @property
     def advised_share(self) -> float:
-        """The synthetic_share that "auto" of a top-up means with this model.
-
-        With selection it is what the trial found, 0 where nothing was tried.
-        """
+        """The synthetic share that "auto" means with this model: with selection, the trial's."""
         if self.usefulness is not None:
             return self.usefulness.advised_share
         return 0.0 if self.selection is not None else BEST_SHARE
@@ -221,10 +218,7 @@ class ModelMeta(Frozen):
         ]
 
     def options(self, options: FitOptions) -> FitOptions:
-        """Return the options with the classes and the size or target of the model.
-
-        Raises UsageError for data of another kind, and for another target.
-        """
+        """Return the options with the classes and the size or target of the model."""
         classes = self.topped_up if options.classes == "rare" else options.classes
         values: dict[str, Any] = {"classes": classes}
         if self.table is None:

@@ -35,10 +35,7 @@ Cells = dict[Name, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class RowSampler:
-    """Draws the endless sequence of rows of each class from one trained generator of rows.
-
-    anchors: the rows that samples start from; none for a free generator.
-    """
+    """Draws the endless sequence of rows of each class from one trained generator of rows."""
 
     network: nn.Module
     encoding: TableEncoding
@@ -83,10 +80,7 @@ class RowSampler:
     def cells(
         self, label: int, name: str, start: int, stop: int, seed: int, workers: int = 1
     ) -> Cells:
-        """Draw rows [start, stop) of a class as plain cells, {column: (stop - start,)}.
-
-        workers: blocks that are drawn in parallel.
-        """
+        """Draw rows [start, stop) of a class as {column: cells}, by `workers` threads."""
         if stop <= start:
             return dict(self.encoding.decode(np.empty((0, self.encoding.width), dtype=np.float32)))
         numbers = range(start // ROW_BLOCK, (stop - 1) // ROW_BLOCK + 1)

@@ -42,10 +42,7 @@ Features = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reference:
-    """The real rows of one class, by features of the classifier and of the random network.
-
-    seen: whether they are training rows, since no rows of the class were held out.
-    """
+    """The real rows of one class, by features of the classifier and of the random network."""
 
     label: int
     features: tuple[Features, Features]

@@ -252,10 +252,7 @@ def folds_of(data: Labelled, rows: Rows, seed: int) -> Rows:
 def _judged_folds(
     data: Labelled, rows: Rows, served: list[int], seed: int
 ) -> tuple[list[SmallCNN], list[dict[int, NDArray[np.float32]]], dict[int, Unseen]]:
-    """Train a classifier without each fold; return the features of rows that it saw, by label.
-
-    The third result are scores of the rows that it never saw.
-    """
+    """Train a classifier without each fold; return features it saw, and scores of others."""
     folds, classifiers, features_of = folds_of(data, rows, seed), [], []
     unseen_of: dict[int, Unseen] = {label: [] for label in served}
     for fold in range(FOLDS if served else 0):

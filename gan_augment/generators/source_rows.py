@@ -35,11 +35,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SourcePool:
-    """The rows from which samples start.
-
-    model: the training rows that the model keeps. given: rows of the user instead, None for those
-    of the model; for super-resolution they have the smaller side.
-    """
+    """The rows from which samples start: given ones, or those that the model keeps."""
 
     settings: GeneratorSettings
     geometry: Geometry
@@ -84,10 +80,7 @@ class SourcePool:
         return replace(self, given=given)
 
     def rows_for(self, name: str) -> Rows:
-        """List the rows, of this class or of the others, from which samples of a class start.
-
-        Raises DataError if there is none.
-        """
+        """List the rows, of this class or of the others, from which samples of a class start."""
         from_others = self.settings.facts.start == "other class"
         of_class = np.array([one == name for one in self.rows.names])[self.rows.labels]
         if self.given is not None and self.settings.facts.masked:

@@ -133,7 +133,6 @@ class TabularGAN(GAN):
         if not training.steps:
             chosen = "interpolation" if settings.trained else settings.kind
             reason = f"nothing was trained: rows are drawn {_DRAWN[settings.kind]}"
-        progress.note(reason)
         facts |= {"table": schema, "chosen": chosen, "reason": reason}
         facts["anchors"] = self._sampler.rows_held
         self._describe(ModelMeta.model_validate(facts))
@@ -152,11 +151,7 @@ class TabularGAN(GAN):
 def encoded_table(
     data: Labelled, schema: TableSchema, compute: ComputeConfig, seed: int
 ) -> EncodedTable:
-    """Encode the learned columns of a table.
-
-    Raises DataError where the schema does not fit the table and, before any cell is read, where the
-    rows would not fit into memory.
-    """
+    """Encode the learned columns of a table; DataError if they do not fit it, or memory."""
     width = encoded_width(schema)  # anchors hold the rows a second time
     if problem := memory_problem(len(data) * 8 * (len(schema.learned) + width)):
         raise DataError(

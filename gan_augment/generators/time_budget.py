@@ -23,10 +23,7 @@ USEFUL_ROWS = 6400
 
 @dataclass(frozen=True)
 class Forecast:
-    """The expected duration of a fit.
-
-    steps: steps of the fit. fixed_s: seconds outside the steps. step_s: seconds per step.
-    """
+    """The expected duration of a fit: steps, seconds outside them, and seconds per step."""
 
     steps: int
     fixed_s: float
@@ -115,7 +112,7 @@ def check_useful(
     if steps >= useful:
         return
     longer = enough(fixed_s + useful * step_s)
-    cure = f"--budget {longer} (budget={longer!r}), or smaller images, would do"
+    cure = f"--budget {longer} (budget={longer!r}), or smaller data, would do"
     bought = f"a budget of {budget_s:g} s buys {steps} steps here"
     if steps < least:
         raise UsageError(f"{bought}, and a run needs {least}; {cure}")

@@ -57,11 +57,7 @@ def try_rows(
     seed: int,
     progress: Progress,
 ) -> UsefulnessRecord | None:
-    """Compare CNNs of each half with generated rows and without, on the other half.
-
-    rows: the training rows, (n,). generator_of: makes what draws from the given rows, those outside
-    a fold. updates: of each CNN. Returns None where no class of `topped_up` has a left-out row.
-    """
+    """Compare CNNs of each half with generated rows and without; None without left-out rows."""
     folds = folds_of(data, rows, seed)
     rare, tried = [data.names.index(name) for name in topped_up], folds >= 0
     labels = data.labels[rows]

@@ -124,7 +124,7 @@ class ImageKind(Kind):
             png = strip_png(data.pixels[data.labels == label])
             picture = f'<img style="{_STRIP}" src="data:image/png;base64,{png}" alt="images">'
             rows.append(f"<tr><th>{escape(data.names[label])}</th><td>{picture}</td></tr>")
-        return f"<table>{''.join(rows)}</table>"
+        return f'<div style="overflow-x: auto"><table>{"".join(rows)}</table></div>'
 
     def facts(self, data: Labelled) -> dict[str, Any]:
         """Return the shape of the images."""

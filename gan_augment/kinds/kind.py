@@ -29,10 +29,7 @@ RecipeKind = Literal["image", "table"]
 
 @dataclass(frozen=True)
 class Meta:
-    """Facts about signals: the scale of each channel and the samples per second (Hz).
-
-    Images and tables leave both at their defaults.
-    """
+    """Facts about signals: the scale of each channel and the samples per second (Hz)."""
 
     scale: Scale = ()
     rate: int | None = None
@@ -215,7 +212,7 @@ class Labelled:
 
     def _repr_html_(self) -> str:
         """Show the first rows of each class in a notebook."""
-        text = f"<p>{escape(repr(self))}</p>"
+        text = f"<p>{escape(repr(self)[1:-1])}</p>"
         if not len(self):
             return text
         rows = self.first_of_each(np.arange(len(self)), most=8)
@@ -259,7 +256,18 @@ class Labelled:
         return np.ascontiguousarray(values, dtype=np.float32)
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Labelled:
-        """Return the given rows, in the given order, with their ids, groups and sources."""
+        """Return the given rows, in the given order, with their ids, groups and sources.
+
+        Parameters
+        ----------
+        rows : (n,)
+            Positions.
+
+        Returns
+        -------
+        Labelled
+            n rows.
+        """
         index = np.asarray(rows, dtype=np.int64)
         return replace(
             self,
@@ -271,13 +279,35 @@ class Labelled:
         )
 
     def first_of_each(self, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-        """Return the first `most` of the given rows of each class, in ascending order."""
+        """Return the first rows of each class.
+
+        Parameters
+        ----------
+        rows, most
+            Positions (n,) to choose from; the largest number of a class.
+
+        Returns
+        -------
+        ndarray of int64
+            Positions in ascending order.
+        """
         labels = self.labels[rows]
         first = [rows[labels == label][:most] for label in np.unique(labels)]
         return np.sort(np.concatenate(first))
 
     def with_rows(self, rows: Any, labels: NDArray[np.int64], ids: NDArray[np.str_]) -> Labelled:
-        """Return other rows of the same classes, without groups and sources."""
+        """Return other rows of the same classes, without groups and sources.
+
+        Parameters
+        ----------
+        rows, labels, ids
+            As in the constructor.
+
+        Returns
+        -------
+        Labelled
+            These rows, of the same kind.
+        """
         return replace(self, rows=rows, labels=labels, ids=ids, groups=None, sources=None)
 
 

@@ -143,7 +143,8 @@ class TableKind(Kind):
     def html(self, data: Labelled) -> str:
         """Return the rows of each class under the names of the columns."""
         names = [data.names[label] for label in data.labels]
-        return str(data.frame.set_axis(names).to_html(max_cols=12))
+        table = data.frame.set_axis(names).to_html(max_cols=12)
+        return f'<div style="overflow-x: auto">{table}</div>'
 
     def facts(self, data: Labelled) -> dict[str, Any]:
         """Return the column names."""

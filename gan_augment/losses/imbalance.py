@@ -67,7 +67,18 @@ class LogitAdjustedLoss(nn.Module):
         self.register_buffer("offset", tau * log_shares(counts))
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the mean loss of a batch, a scalar."""
+        """Return the mean loss of a batch.
+
+        Parameters
+        ----------
+        logits, target : (N, K), (N,) or (N, K)
+            As in the notes of the class.
+
+        Returns
+        -------
+        Tensor ()
+            The loss, in nats.
+        """
         assert isinstance(self.offset, Tensor)
         return F.cross_entropy(logits + self.offset, target)
 

@@ -62,7 +62,13 @@ class Figure:
     caveat: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Convert to a dictionary for JSON."""
+        """Convert to a dictionary for JSON.
+
+        Returns
+        -------
+        dict
+            The fields by name.
+        """
         return {**asdict(self), "interval": list(self.interval) if self.interval else None}
 
 

@@ -127,8 +127,19 @@ class Proportion(NamedTuple):
     def of(cls, value: float, trials: float) -> Proportion:
         """Add the interval of Wilson 1927 to a share of `trials` independent trials.
 
-        Trials need not be whole, unlike in `scipy.stats.binomtest`: folds share training rows.
+        Parameters
+        ----------
+        value, trials
+            The share in 0..1. Trials need not be whole, unlike in `scipy.stats.binomtest`: folds
+            share training rows.
 
+        Returns
+        -------
+        Proportion
+            The share with its interval.
+
+        Examples
+        --------
         >>> [round(number, 4) for number in Proportion.of(0.5, 10)]
         [0.5, 0.2366, 0.7634]
         """

@@ -120,10 +120,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 def load_backbone(source: nn.Module | str | Path) -> Backbone:
-    """Make a backbone of a module, "module:name" or a file of Lite0's weights.
-
-    A module is copied. Raises MissingPathError, ModelFileError, UsageError.
-    """
+    """Make a backbone of a module (copied), "module:name" or a file of Lite0's weights."""
     text = type(source).__name__ if isinstance(source, nn.Module) else str(source)
     try:
         with preserve_global_generators():

@@ -131,10 +131,7 @@ class Convolutions(nn.Module):
 
 
 class GrowingGenerator(Growing):
-    """z (N, code), y int64 (N,) -> (N, C, H, W) of the padded size, without tanh.
-
-    The image of the finest level is (1 - a) up(rgb_(k-1)) + a rgb_k.
-    """
+    """z (N, code), y int64 (N,) -> (N, C, H, W) of the padded size, without tanh."""
 
     def __init__(self, geometry: Geometry, classes: int, settings: GeneratorSettings) -> None:
         super().__init__()

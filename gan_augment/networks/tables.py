@@ -40,10 +40,7 @@ class RowLayout(Protocol):
 
 
 class RowMLP(nn.Module):
-    """Two layers (N, entries) -> (N, width); `normalised` adds layer norms.
-
-    Batch norm would make rows depend on each other. Source: Ba et al. 2016.
-    """
+    """Two layers (N, entries) -> (N, width); layer norms, since batch norm would join rows."""
 
     def __init__(self, entries: int, width: int, *, normalised: bool) -> None:
         super().__init__()

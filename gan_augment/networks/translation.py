@@ -1,7 +1,4 @@
-"""Networks from image to image: translation, style, frequencies, enlargement.
-
-The source images are in `inputs.SourceRows`.
-"""
+"""Networks from image to image: translation, style, frequencies, enlargement."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _gains(axes: Axes, result: Result) -> None:
             points(gain["mean"]), (1.02, place), xycoords=axes.get_yaxis_transform(), va="center"
         )
     _name_rows(axes, [remedy_name(remedy, rows_name(result)) for remedy in remedies])
-    axes.set_xlabel(f"gain in {metric_name(result)}, points, with 95 % interval")
+    axes.set_xlabel(f"gain in {metric_name(result)}, points, with 95 % interval", loc="right")
 
 
 def recalls(result: Result) -> Chart | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gan_augment.report.wording import (
@@ -39,6 +39,8 @@ MOST_CONFUSED = 12
 WIDTH = 100
 MOST_CLASSES = 20
 SHORTEST_NAME = 12
+FIRST_REMEDIES = 5
+"""Remedies on the first screen, the largest gain first."""
 
 
 @dataclass(frozen=True)
@@ -291,11 +293,10 @@ def costs(timings: Mapping[str, Any]) -> Table:
     return Table(caption, ["method", "generator", "making rows", "classifier", "total"], rows)
 
 
-def lines(result: Result) -> list[str]:
-    """Write the recommendation, its code, the verdict, all figures and the warnings.
+def lines(result: Result, *, figures: bool = True) -> list[str]:
+    """Write the recommendation, its code, the verdict, with its reasons and figures, and warnings.
 
-    Lines have at most 100 characters, unless a word or a line of code is longer. Figures are in
-    percent, differences in points.
+    Only words and lines of code have more than 100 characters.
     """
     by_state: dict[str, list[str]] = {}
     for what, rail in guardrails(result):
@@ -305,20 +306,30 @@ def lines(result: Result) -> list[str]:
         more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
         checks.append(f"guardrails {state}: {', '.join(names[:MOST_CLASSES])}{more}")
     code = result["recommendation"]["apply"]["code"].splitlines()
+    generated = arm_name(OURS, rows_name(result))
     by_class = classes(result, ["recall"])
     left = len(by_class.rows) - MOST_CLASSES
     remarks = [f"{left} more classes are in result.json"] if left > 0 else []
     remarks += [f"{name} is left out: {why}" for name, why in result["data"]["left_out"].items()]
     warnings = [f"warning: {text}" for text in result["warnings"]]
     warnings += [f"left out: {text}" for text in result["protocol"]["left_out"]]
+    sentence, question = result["verdict"]["sentence"], f"Are {generated} worth adding?"
     blocks = [
         _wrapped(result["recommendation"]["sentence"]),
         ["What to do:", *(f"    {line}".rstrip() for line in code)],
+    ]
+    if not figures:
+        best = remedies(result)
+        best = replace(best, caption="", rows=best.rows[:FIRST_REMEDIES])
+        answer = f"{question} {sentence.partition(';')[0].rstrip('.')}. {rows_on_top(result)}"
+        blocks += [_aligned(best), _wrapped(answer), _items(warnings)]
+        return [line for block in filter(None, blocks) for line in ["", *block]][1:]
+    blocks += [
         _aligned(remedies(result)),
         [
-            f"Are {arm_name(OURS, rows_name(result))} worth adding?",
+            question,
             *_wrapped(rows_on_top(result)),
-            *_wrapped(result["verdict"]["sentence"]),
+            *_wrapped(sentence),
             *_items([*result["verdict"]["reasons"], *checks]),
         ],
         [*_aligned(arms(result)), *_items(missing_arms(result))],

@@ -185,6 +185,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         Returns
         -------
         self
+            The fitted augmenter.
         """
         options, _ = checked_options(self)  # before X is read
         parsed = read_labelled(X, y, kind=self.kind) or read_input(X, y, self)

@@ -145,6 +145,7 @@ class AugmentedClassifier(WrappedClassifier):
         Returns
         -------
         self
+            The fitted classifier.
         """
         y = column_or_1d(y, warn=True)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
@@ -165,20 +166,20 @@ class AugmentedClassifier(WrappedClassifier):
         estimator.fit(X_more, np.asarray(y_more), **passed_weights(estimator, weights))
         return self._keep_fitted(estimator)
 
-    def predict(self, X: Any) -> Labels:
-        """Predict (N,) labels."""
-        check_is_fitted(self, "estimator_")
-        return np.asarray(self.estimator_.predict(X))
-
-    @available_if(_estimator_has("predict_proba"))  # type: ignore[untyped-decorator]
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Predict (N, K) probabilities in the order of `classes_`."""
-        check_is_fitted(self, "estimator_")
-        return np.asarray(self.estimator_.predict_proba(X))
-
     @available_if(_estimator_has("decision_function"))  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the estimator's decision values; absent for a corrected decision."""
+        """Return the estimator's decision values; absent for a corrected decision.
+
+        Parameters
+        ----------
+        X : (N, ...)
+            Rows as `fit` takes them.
+
+        Returns
+        -------
+        ndarray (N,) or (N, K)
+            Confidences of two classes, or of K.
+        """
         check_is_fitted(self, "estimator_")
         return np.asarray(self.estimator_.decision_function(X))
 

@@ -98,7 +98,7 @@ def _read(data: Any, y: Any, augmenter: Any) -> ParsedInput:
         return replace(own, overrides=kinds)
     if isinstance(y, str | int):
         frame = as_frame(data)
-        y = matching_name(y, column_names(frame), "the label column is not there: ")
+        y = matching_name(y, column_names(frame), "label ")
         data, y = frame.drop(columns=y), frame[y]
     return read_input(data, y, augmenter if isinstance(augmenter, GANAugmenter) else GANAugmenter())
 

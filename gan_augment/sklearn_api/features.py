@@ -1,7 +1,4 @@
-"""`FrozenFeatures`: images as the features of a pretrained network, which is never trained.
-
-`networks/backbones.py` loads the networks. `joblib.Memory` caches features between calls.
-"""
+"""`FrozenFeatures`: images as the features of a pretrained network, which is never trained."""
 
 from __future__ import annotations
 
@@ -88,7 +85,18 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.precision = precision
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Load the network; nothing is learned from X."""
+        """Load the network; nothing is learned from X.
+
+        Parameters
+        ----------
+        X, y
+            Ignored.
+
+        Returns
+        -------
+        self
+            The transformer with its network.
+        """
         if self.precision not in ("auto", "float32", "bf16"):
             raise UsageError(f"precision={self.precision!r}; expected auto, float32 or bf16")
         from gan_augment.networks.backbones import SIDE_PX, load_backbone
@@ -102,11 +110,33 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """Return float32 (N, `n_features_out_`), one row per image."""
+        """Compute the features of images.
+
+        Parameters
+        ----------
+        X : (N, ...)
+            Paths, pixels or `Labelled` images, as in the notes of the class.
+
+        Returns
+        -------
+        ndarray of float32 (N, `n_features_out_`)
+            One row per image.
+        """
         return self.embed(X, LogProgress("features"))
 
     def embed(self, images: Any, progress: Progress) -> NDArray[np.float32]:
-        """Do the work of `transform`, and report progress."""
+        """Do the work of `transform`, and report progress.
+
+        Parameters
+        ----------
+        images, progress
+            As X of `transform`; receives the number of finished images.
+
+        Returns
+        -------
+        ndarray of float32 (N, `n_features_out_`)
+            One row per image.
+        """
         if not hasattr(self, "precision_"):
             raise NotFittedError("this FrozenFeatures is not fitted; call fit first")
         n, pixels = self._pixels(images)
@@ -122,7 +152,18 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return rows
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return the names feature_0, feature_1, ...."""
+        """Return the names feature_0, feature_1, ....
+
+        Parameters
+        ----------
+        input_features
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str (`n_features_out_`,)
+            The names of the columns.
+        """
         return np.array([f"feature_{i}" for i in range(self.n_features_out_)], dtype=object)
 
     def _machine(self) -> ComputeConfig:

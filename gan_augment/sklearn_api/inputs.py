@@ -57,17 +57,13 @@ class ClassLabels:
             listed = [repr(one) for one in known]
             raise UnknownClassError(
                 f"no row is labelled {label!r}; the labels are {', '.join(listed[:20])}."
-                f"{did_you_mean(repr(label), listed)}"
+                f"{did_you_mean(str(label), [*map(str, known)])}"
             ) from None
 
 
 @dataclass(frozen=True)
 class ParsedInput:
-    """X and y as labelled data.
-
-    x, y: the originals, images and signals as arrays; None for labelled data and datasets. target:
-    how the labels of a table are written. overrides: kinds of columns set by the user.
-    """
+    """X and y as labelled data, with the originals, and how a table writes its labels."""
 
     data: Labelled
     labels: ClassLabels
@@ -219,15 +215,11 @@ def is_dataset(x: Any) -> bool:
 
 
 def _read_labels(y: Any, n: int) -> tuple[ReadTarget, ClassLabels, Any]:
-    """Read y (n,): class indices, labels, and y for the output; an (n, 1) array becomes (n,).
-
-    One-hot rows (n, K) are labelled by their column numbers. Raises DataError for labels that are
-    missing, continuous, several per row, or of one class.
-    """
+    """Read y: class indices, labels, and y for the output; one-hot rows by column number."""
     if y is None:
         raise DataError(
-            "GANAugmenter requires y to be passed, but the target y is None; expected one class "
-            "label a row"
+            "this requires y to be passed, but the target y is None; expected one class label per "
+            "row, or in `evaluate` the name of a column of a frame"
         )
     column, shape = y, tuple[int, ...](getattr(y, "shape", ()))
     if len(shape) == 2 and not hasattr(y, "toarray"):

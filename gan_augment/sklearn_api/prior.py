@@ -20,7 +20,13 @@ from sklearn.utils.metadata_routing import (
     _routing_enabled,
     process_routing,
 )
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _estimator_has,
+    check_is_fitted,
+    column_or_1d,
+)
 
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.decisions import corrected
@@ -40,6 +46,39 @@ class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # 
             if hasattr(estimator, name):
                 setattr(self, name, getattr(estimator, name))
         return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the class of each row.
+
+        Parameters
+        ----------
+        X : (N, ...)
+            Rows as `fit` takes them.
+
+        Returns
+        -------
+        ndarray (N,)
+            Labels of `classes_`.
+        """
+        check_is_fitted(self, "estimator_")
+        return np.asarray(self.estimator_.predict(X))
+
+    @available_if(_estimator_has("predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : (N, ...)
+            Rows as `fit` takes them.
+
+        Returns
+        -------
+        ndarray of float64 (N, K)
+            Columns in the order of `classes_`; corrected for the class shares if the decision is.
+        """
+        check_is_fitted(self, "estimator_")
+        return np.asarray(self.estimator_.predict_proba(X))
 
     @property
     def coef_(self) -> NDArray[Any]:
@@ -157,6 +196,7 @@ class PriorCorrectedClassifier(WrappedClassifier):
         Returns
         -------
         self
+            The fitted classifier.
         """
         check_probabilities(self.estimator)
         y = column_or_1d(y, warn=True)
@@ -170,17 +210,21 @@ class PriorCorrectedClassifier(WrappedClassifier):
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Predict the (N, K) corrected probabilities, in the order of `classes_`."""
         check_is_fitted(self, "estimator_")
         return corrected(self.estimator_.predict_proba(X), self.shares_, self.prior_)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Predict (N,) labels, those of the highest corrected probability."""
         likeliest = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[likeliest])
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Describe which metadata `fit` passes on to the estimator."""
+        """Describe which metadata `fit` passes on to the estimator.
+
+        Returns
+        -------
+        MetadataRouter
+            The requests of the estimator's `fit`.
+        """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         return router.add(estimator=self.estimator, method_mapping=mapping)

@@ -36,27 +36,25 @@ def rows_to_add(strategy: Any, labels: ClassLabels, codes: NDArray[np.int64]) ->
     counts = np.bincount(codes, minlength=len(labels.names)).tolist()
     present = {name: n for name, n in zip(labels.names, counts, strict=True) if n}
     y = labels.values[codes]
-    strategy, guess = _ends(strategy(y) if callable(strategy) else strategy, labels, present), ""
-    if isinstance(strategy, str):
-        known = [f"[{label!r}]" for label in labels.values.tolist()]
-        guess = did_you_mean(strategy, [*WORDS, *known])
+    strategy = _ends(strategy(y) if callable(strategy) else strategy, labels, present)
     try:
+        if isinstance(strategy, str) and strategy not in WORDS:
+            known = [f"[{label!r}]" for label in labels.values.tolist()]
+            guess = did_you_mean(strategy, [*WORDS, *known])
+            raise ValueError(f"expected one of {', '.join(WORDS)}, or a list of labels.{guess}")
         if isinstance(strategy, bool | np.bool_ | None):
             raise TypeError("expected a word, labels, {label: rows}, a callable or a number")
         if isinstance(strategy, dict):
             strategy = {label: operator.index(n) for label, n in strategy.items()}
         rows = check_sampling_strategy(strategy, y, "over-sampling")
     except (TypeError, ValueError) as error:
-        raise UsageError(f"sampling_strategy={strategy!r}: {error}{guess}") from None
+        raise UsageError(f"sampling_strategy={strategy!r}: {error}") from None
     added = {labels.name_of(label): int(n) for label, n in rows.items()}
     return {name: added[name] for name in labels.names if name in added}
 
 
 def _ends(strategy: Any, labels: ClassLabels, present: Mapping[str, int]) -> Any:
-    """Return {label: rows at the end}, or a word or a float of imbalanced-learn.
-
-    present: {class name: rows}.
-    """
+    """Return {label: rows at the end}, or a word or a float of imbalanced-learn."""
     if isinstance(strategy, str) and strategy == "rare":
         strategy = [labels.by_name[name] for name in rare_classes(present)]
         if not strategy:

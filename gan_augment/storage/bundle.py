@@ -63,10 +63,7 @@ def bundle_bytes(tensors: Mapping[str, NDArray[Any]], meta: BaseModel | Mapping[
 
 
 def load_bundle(path: str | Path, *, schema: type[Meta]) -> tuple[Tensors, Meta]:
-    """Read a bundle: arrays by name, and the description as `schema` (a pydantic model or dict).
-
-    Raises ModelFileError if anything is missing, damaged or foreign.
-    """
+    """Read a verified bundle: arrays by name, and the description as `schema`."""
     content = _read_file(Path(path), LARGEST_TENSORS_BYTES)
     return read_bundle_bytes(content, schema=schema, path=Path(path))
 

@@ -1,7 +1,4 @@
-"""Files and folders that appear whole or not at all: written under a temporary name, then renamed.
-
-Their content and the locks of folders are not known here.
-"""
+"""Files and folders that appear whole or not at all: written aside, then renamed."""
 
 from __future__ import annotations
 
@@ -46,10 +43,7 @@ def write_file(path: Path, content: bytes, *, sync: bool = True) -> None:
 
 
 class NewFile(io.FileIO):
-    """A file under a temporary name, and the hash of all bytes written.
-
-    When it is closed, writes do nothing: a writer that is garbage-collected late may still flush.
-    """
+    """A file under a temporary name, and the hash of all bytes written."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,4 @@
-"""Journals of long work: one JSON line per finished part, appended, synced, read after a kill.
-
-Lines are never changed. `evaluation/` defines their content.
-"""
+"""Journals of long work: one JSON line per finished part, appended, synced, read after a kill."""
 
 from __future__ import annotations
 
@@ -40,10 +37,7 @@ class Journal:
         self.header: Line | None = None
 
     def read(self) -> None:
-        """Read the lines of the file; an incomplete last line is cut off.
-
-        Raises ResumeMismatchError if the file is missing or is not a journal.
-        """
+        """Read the lines of the file; an incomplete last line is cut off."""
         path = self._path
         if path is None or not path.is_file():
             raise ResumeMismatchError(

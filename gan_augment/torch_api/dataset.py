@@ -184,7 +184,15 @@ class AugmentedDataset(Dataset[Any]):
     def sampler(self, length: int | None = None) -> BalancedSampler:
         """Return a sampler for `DataLoader(self, sampler=...)` that counts passes as epochs.
 
-        length: items per epoch, each class its share; None takes all.
+        Parameters
+        ----------
+        length
+            Items per epoch, each class its share; None takes all.
+
+        Returns
+        -------
+        BalancedSampler
+            Draws without replacement.
         """
         return BalancedSampler(self, length, seed=self._seed)
 

@@ -96,10 +96,7 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """Vectors (columns,), which are rows of a table, or signals (C, L).
-
-    dtype: of NumPy or torch. shape: of an item.
-    """
+    """Vectors (columns,), which are rows of a table, or signals (C, L)."""
 
     dtype: Any
     shape: tuple[int, ...]

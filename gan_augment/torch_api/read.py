@@ -1,7 +1,4 @@
-"""Map-style torch datasets and loaders as labelled data: images, signals or vectors.
-
-The format of single items is in `items.py`.
-"""
+"""Map-style torch datasets and loaders as labelled data: images, signals or vectors."""
 
 from __future__ import annotations
 
@@ -43,10 +40,7 @@ _CHECKED = 8  # items whose labels must be the declared ones, besides one of eac
 
 @dataclass(frozen=True)
 class DescribedDataset:
-    """A map-style dataset, its labels and the format of its items.
-
-    labels: int64 (N,), indices into `names`.
-    """
+    """A map-style dataset, its labels (indices into `names`) and the format of its items."""
 
     dataset: Any
     labels: NDArray[np.int64]
@@ -118,10 +112,7 @@ def describe_dataset(
 
 
 def map_style(source: Any) -> Any:
-    """Return the map-style dataset of a dataset or a loader, restricted to the loader's subset.
-
-    Raises DataError for an iterable dataset and anything else.
-    """
+    """Return the map-style dataset of a dataset or a loader, restricted to the loader's subset."""
     dataset = source
     if isinstance(source, DataLoader):
         dataset, sampler = source.dataset, source.sampler
@@ -198,10 +189,7 @@ def _encoded(plain: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
 
 
 def _described(dataset: Any, form: ItemFormat, rows: Sequence[int]) -> DescribedDataset:
-    """Return a dataset as the labels of some items show it.
-
-    Example labels are copied, since a pickle of a view would hold its whole tensor.
-    """
+    """Return a dataset as the labels of some items show it, copied: a view pickles its whole."""
     values = [dataset[row][form.label] for row in rows]
     labels, names = _encoded([plain_label(v, f"item {row}") for row, v in enumerate(values)])
     first = [values[row] for row in _first_rows(labels)]

@@ -19,10 +19,7 @@ from gan_augment.rng import rng_for
 def draw_rows(
     model: Generator | None, counts: Mapping[str, int], seed: int
 ) -> tuple[NDArray[Any], dict[str, str]]:
-    """Draw {class: rows}, in this order; also return {class: why it was refused}.
-
-    model: None if `counts` is empty.
-    """
+    """Draw {class: rows}, in this order; also return {class: why it was refused}."""
     drawn, refused = list[NDArray[Any]](), dict[str, str]()
     for name, n in counts.items():
         assert model is not None

@@ -33,10 +33,7 @@ class Callback(Protocol):
 
 
 class StopRequested(KeyboardInterrupt):
-    """Raised for signal 2 (SIGINT) or 15 (SIGTERM); `resume_hint` says how to resume.
-
-    After a first signal the state was saved; a second one stops at once.
-    """
+    """Raised for signal 2 (SIGINT) or 15 (SIGTERM); `resume_hint` says how to resume."""
 
     def __init__(self, number: int, resume_hint: str = "") -> None:
         super().__init__(f"stopped by signal {number}. {resume_hint}".strip())

@@ -59,20 +59,14 @@ class RunSaver:
         run.checkpoint_due = lambda: time.monotonic() - self._saved_s > CHECKPOINT_EVERY_S
 
     def save(self, state: TrainState, best: Best) -> None:
-        """Save the state, the best generator, and the state that a rollback returns to.
-
-        Raises WriteFailedError if the disk refuses; the checkpoint before is kept then.
-        """
+        """Save the state, the best generator, and the state that a rollback returns to."""
         arrays, values = _progress(self._run)
         meta = CheckpointMeta(step=state.step, progress=values, identity=self._identity)
         save_bundle(self._path, arrays, meta)
         self._saved_s = time.monotonic()
 
     def resume(self, progress: Progress) -> None:
-        """Continue from the checkpoint, or from the start if there is none.
-
-        Raises ResumeMismatchError for other data or settings, ModelFileError for a damaged file.
-        """
+        """Continue from the checkpoint, or from the start if there is none."""
         if not self._path.exists():
             progress.note("no checkpoint yet: training starts from the first step")
             return

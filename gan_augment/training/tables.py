@@ -85,10 +85,7 @@ def anchor_rows(
     choices: Spans,
     points: Matrix | None = None,
 ) -> AnchorRows:
-    """Sort the rows by class, and find the k nearest rows of the class for each.
-
-    choices: spans of one-hots. points: coordinates for the distances; by default the rows.
-    """
+    """Sort the rows by class, and find the k nearest rows of the class for each."""
     order = np.argsort(labels, kind="stable")
     rows, labels = np.ascontiguousarray(rows[order]), labels[order]
     weights = np.ones(rows.shape[1], dtype=np.float32)
@@ -154,10 +151,7 @@ class EncodedTable:
 
 
 def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
-    """Return the rows that samples of each class start from, at most 4,096 per class.
-
-    `features` measures distances between rows, and between classes, in whitened space.
-    """
+    """Return the rows that samples of each class start from, at most 4,096 per class."""
     chosen = []
     for label in np.unique(table.labels).tolist():
         own = rng_for(seed, "anchors", label).permutation(np.flatnonzero(table.labels == label))

@@ -234,6 +234,12 @@ def test_where_nothing_is_to_be_generated_nothing_is_trained(data_folder, tmp_pa
     assert result.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
 
 
+def test_a_size_below_every_class_adds_nothing_and_says_so(data_folder, tmp_path):
+    result = augment(data_folder, tmp_path / "out", top_up=TopUp(to=3), options=FitOptions(steps=2))
+    assert result.run is None
+    assert any("nothing is added" in text and "--to 3" in text for text in result.warnings)
+
+
 @pytest.mark.slow
 def test_a_repeated_call_draws_from_the_run_of_the_same_data_and_options(
     data_folder, tmp_path, monkeypatch

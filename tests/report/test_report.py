@@ -290,6 +290,17 @@ def test_text_begins_with_the_recommendation_and_its_code(glass: dict[str, Any])
     ]
 
 
+def test_the_first_screen_has_what_to_do_and_what_it_gains_but_no_reasons(
+    glass: dict[str, Any],
+) -> None:
+    text = lines(glass, figures=False)
+    assert text[:4] == lines(glass)[:4]
+    assert len(text) <= 20
+    assert any(line.startswith("remedy") for line in text)
+    assert any(line.startswith("Are generated rows worth adding? ") for line in text)
+    assert not any("P(" in line for line in text)
+
+
 def test_text_has_a_line_per_arm_and_per_class_and_ends_with_warnings(
     glass: dict[str, Any],
 ) -> None:

@@ -139,7 +139,7 @@ THIRDS, HALVES, WORDS = np.arange(N) % 3, np.arange(N) % 2, np.where(Y == 1, "fr
 @pytest.mark.parametrize(
     ("strategy", "y", "kind", "why"),
     [
-        ("minorty", Y, UsageError, "Did you mean 'minority'"),
+        ("minorty", Y, UsageError, "expected one of auto, .*Did you mean 'minority'"),
         ("majorty", Y, UsageError, "Did you mean 'majority'"),
         ("fraud", WORDS, UsageError, r"Did you mean .*\['fraud'\]"),
         (0.1, Y, UsageError, "sampling_strategy=0.1"),

@@ -99,7 +99,7 @@ def report(
 ) -> None:
     """Write the report of an evaluation again, as one HTML page.
 
-    The page needs no script and no connection.
+    Prints every figure as text. The page needs no script and no connection.
     """
     from gan_augment.commands.report import report as run_report
 

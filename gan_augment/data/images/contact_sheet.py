@@ -114,10 +114,7 @@ def as_pictures(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def strip_png(pixels: NDArray[Any], *, synthetic: bool = False) -> str:
-    """Return images (n, H, W, C) in a row as a PNG in base64; signals as their waves.
-
-    Images with other than 1, 3 or 4 channels show the first channel.
-    """
+    """Return images (n, H, W, C) in a row as a PNG in base64; signals as their waves."""
     pixels = as_pictures(pixels)
     if pixels.shape[3] not in PNG_CHANNELS:
         pixels = pixels[..., :1]
@@ -127,11 +124,7 @@ def strip_png(pixels: NDArray[Any], *, synthetic: bool = False) -> str:
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return an image (H, W, C) of any C as (H, W, 3) for display.
-
-    Grey is repeated and RGBA is laid over white. Two channels show the first, five or more the
-    first three.
-    """
+    """Return an image (H, W, C) of any C as (H, W, 3), with RGBA laid over white."""
     channels = pixels.shape[2]
     if channels == 4:
         colour, opacity = pixels[..., :3].astype(np.float64), pixels[..., 3:] / 255

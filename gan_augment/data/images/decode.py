@@ -1,8 +1,4 @@
-"""Decode image files to uint8 pixels by threads, or say why they cannot be used.
-
-Pillow gets five formats only, and its own limit of pixels (`Image.MAX_IMAGE_PIXELS`) stays: a file
-beyond it is refused before anything is decoded.
-"""
+"""Decode image files to uint8 pixels by threads, within Pillow's own limit, or say why not."""
 
 from __future__ import annotations
 
@@ -39,11 +35,7 @@ Answer = tuple[Facts, NDArray[np.uint8] | None]
 
 
 def decode_files(paths: Sequence[Path], size: tuple[int, int] | None) -> Iterator[Answer]:
-    """Yield one answer per file, in order: facts and pixels at `size` px, (height, width).
-
-    The pixels are None for an unusable file, and for every file if `size` is None, which reads the
-    headers only. A file that is damaged or too large costs only itself.
-    """
+    """Yield facts and pixels at `size` px per file, in order; pixels None if it is unusable."""
     threads = min(available_cores(), _MOST_THREADS)
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         for start in range(0, len(paths), _AT_ONCE):

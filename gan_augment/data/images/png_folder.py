@@ -99,10 +99,7 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
 
 
 def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-    """Set the source of generated rows to the id that their PNG files name.
-
-    All are from one model: if the first file names no id, no file does.
-    """
+    """Set the source of generated rows to the id that their PNG files name, if any does."""
     drawn = [row for row in rows if row.origin in ("synthetic", "companion")]
     if not drawn or not drawn[0].path.endswith(".png") or not png_source(folder / drawn[0].path):
         return list(rows)

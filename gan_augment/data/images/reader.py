@@ -1,7 +1,4 @@
-"""Read labelled images from disk: a folder of classes, a CSV manifest, or an .npz file.
-
-Every file is decoded once, by threads, and resized to the model's size.
-"""
+"""Read labelled images from disk: a folder of classes, a CSV manifest, or an .npz file."""
 
 from __future__ import annotations
 

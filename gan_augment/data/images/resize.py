@@ -52,11 +52,7 @@ def checked_size(size: Sequence[int]) -> tuple[int, int]:
 def resize_image(
     pixels: NDArray[np.uint8], size: tuple[int, int], *, alpha: bool = False
 ) -> NDArray[np.uint8]:
-    """Resize an image (H, W, C) uint8 to (height, width) px: bicubic, antialiased, rounded.
-
-    alpha: channel 4 is opacity, which weights the colours. An image of the target's size is
-    returned unchanged.
-    """
+    """Resize uint8 (H, W, C) to (height, width) px: bicubic; opacity weights the colours."""
     if pixels.shape[:2] == size:
         return pixels
     to, bicubic = (size[1], size[0]), Image.Resampling.BICUBIC

@@ -28,11 +28,7 @@ PARTS = ("train", "test", "val", "valid", "validation")
 
 @dataclass
 class Listing:
-    """Files below the resolved folder `root`, by their relative path with forward slashes.
-
-    files: (path, label, group or ""). rejected: {path: (label, reason)}. notes: sentences for
-    people.
-    """
+    """Files below `root`: (path, label, group or ""), {rejected path: (label, reason)}, notes."""
 
     root: Path
     suffixes: Sequence[str] = SUFFIXES
@@ -197,11 +193,7 @@ def list_manifest(manifest: Path) -> Listing:
 
 
 def _group_by_source(rows: Sequence[dict[str, str]]) -> None:
-    """Set the group of each row to the id of the original that it shows or was drawn from.
-
-    A source is an id if it is a real row's, a path of an image, or the default id of an array's
-    row; other sources are names of runs.
-    """
+    """Set the group of each row to the id of the original that it shows or was drawn from."""
     real = {row["source"] for row in rows if row["origin"] == "real"}
     for row in rows:
         source = row["source"] or ""

@@ -1,7 +1,4 @@
-"""Tables: containers and files in, kinds of columns, columns as numbers and back.
-
-This file holds the constants that need no pandas.
-"""
+"""Tables: containers and files in, kinds of columns, columns as numbers and back."""
 
 from __future__ import annotations
 

@@ -184,10 +184,7 @@ def output_frame(
 
 
 def as_columns_of(frame: pd.DataFrame, made: TableSchema, schema: TableSchema) -> pd.DataFrame:
-    """Return rows `made` by another schema in the column order and the dates of `schema`.
-
-    A CSV file writes dates as text, a Parquet file may hold datetimes: either model serves both.
-    """
+    """Return rows of another schema in the column order and date format of `schema`."""
     columns = {column.name: column for column in made.columns}
     out = frame[list(schema.names)].copy(deep=False)
     for column in schema.columns:
@@ -199,10 +196,7 @@ def as_columns_of(frame: pd.DataFrame, made: TableSchema, schema: TableSchema) -
 
 
 def joined(frame: pd.DataFrame, labels: NDArray[np.int64], schema: TableSchema) -> pd.DataFrame:
-    """Return the features with the target in its place, in its own dtype and values.
-
-    labels: (N,) class indices. Returns the frame itself where the labels came without a column.
-    """
+    """Return the features with the target in its place, in its own dtype and values."""
     if schema.target is None or schema.position is None:
         return frame
     column, at = restored(labels, schema.target).set_axis(frame.index), schema.position
@@ -216,11 +210,7 @@ def with_new_ids(
     first: int,
     origins: Sequence[str],
 ) -> pd.DataFrame:
-    """Return the rows with id columns refilled from the added row number `first` on.
-
-    like: a frame with the dtypes of these columns. origins: the rows' origins, which begin ids of
-    text.
-    """
+    """Return rows with id columns refilled from number `first` on; text begins with `origins`."""
     frame = frame.copy(deep=False)
     for column in schema.id_columns:
         cells = _new_ids(column, like[column.name].dtype, origins, first)
@@ -229,10 +219,7 @@ def with_new_ids(
 
 
 def _new_ids(column: Column, dtype: Any, origins: Sequence[str], first: int) -> pd.Series:
-    """Make new ids for the added rows number `first` on; none occurs in training.
-
-    Raises DataError where the dtype has no number left.
-    """
+    """Make new ids for the added rows number `first` on; DataError if a dtype has no more."""
     n = len(origins)
     if column.last is None:
         return pd.Series([None] * n, dtype=dtype)

@@ -70,7 +70,8 @@ def as_series(y: Any, n: int) -> pd.Series:
         cells = y.to_arrow() if hasattr(y, "to_arrow") else y  # polars
         if not isinstance(cells, pa.Array | pa.ChunkedArray):
             raise DataError(
-                f"labels are a {type(y).__name__}; expected a list, array or series, one per row"
+                f"labels are a {type(y).__name__}; expected a list, array or series, one per row; "
+                "name a column of the table by target="
             )
         y = arrow_frame(pa.table({"y": cells}))["y"].rename(getattr(y, "name", None) or None)
     if len(y) != n:

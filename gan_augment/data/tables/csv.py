@@ -44,10 +44,7 @@ _ZERO_FIRST = r"^[+-]?0\d"
 
 
 class Dialect(Frozen, extra="ignore"):
-    """How a file writes its cells; text that holds a delimiter is in double quotes.
-
-    decimal: the decimal mark. missing: the word for missing cells.
-    """
+    """How a file writes its cells; text that holds a delimiter is in double quotes."""
 
     delimiter: Delimiter = ","
     terminator: Literal["\n", "\r\n"] = "\n"

@@ -249,10 +249,7 @@ def fit_numeric(
 def fit_encoding(
     cells: Cells, schema: TableSchema, labels: NDArray[np.int64], seed: int
 ) -> TableEncoding:
-    """Fit the encoding of the learned columns; cells as returned by `columns.plain`, labels (N,).
-
-    Raises DataError for a column of over 100,000 categories.
-    """
+    """Fit the encoding of the learned columns; DataError beyond 100,000 categories."""
     counts = np.bincount(labels)
     weights = counts[labels].astype(np.float64) ** (LABEL_POWER - 1)
     columns: dict[Name, EncodedColumn] = {}

@@ -80,10 +80,7 @@ Add = Callable[[NewRows], object]
 def _csv_rows(
     file: NewFile, dialect: Dialect, example: pd.DataFrame, original: TableFile | None, mark: bool
 ) -> Iterator[Add]:
-    """Write a header or the bytes of an original as CSV; give what writes new rows behind them.
-
-    With mark, rows have a last cell `origin`; an original is then rewritten cell by cell.
-    """
+    """Write a header or an original as CSV, with `mark` cell by cell; give what writes new rows."""
     if original is None:
         names = list(map(str, example.columns))
         file.write(dialect.lines([[*names, MARK] if mark else names]))
@@ -108,10 +105,7 @@ def _csv_rows(
 def _parquet_rows(
     file: NewFile, example: pd.DataFrame, original: TableFile | None, mark: bool
 ) -> Iterator[Add]:
-    """Write the rows of an original as Parquet, in its schema; give what writes new rows.
-
-    With mark, a last column of text, `origin`, is added. New rows are separate row groups.
-    """
+    """Write the rows of an original as Parquet, in its schema; give what writes new rows."""
     if original is None:
         schema = pa.Schema.from_pandas(example, preserve_index=False)
         types = [pa.string() if pa.types.is_null(one.type) else one.type for one in schema]

@@ -70,10 +70,7 @@ _FAMILIES: dict[ColumnKind, tuple[Family, ...]] = {
 
 @dataclass(frozen=True)
 class ReadTarget:
-    """Labels of rows, and how they are written.
-
-    labels: int64 (N,) indices into class_names. column: its categories are the labels in the data.
-    """
+    """Labels of rows, int64 (N,) indices into class_names, and the column that writes them."""
 
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
@@ -81,11 +78,7 @@ class ReadTarget:
 
 
 def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> TableSchema:
-    """Infer the schema of the feature columns; `reader.read_frame` adds the target.
-
-    Raises DataError for frames without rows or without a column to learn, and for unsupported names
-    or cells; UsageError for overrides of unknown columns.
-    """
+    """Infer the schema of the feature columns; DataError for frames without one to learn."""
     names = column_names(frame)
     if not len(frame) or not names:
         raise DataError(

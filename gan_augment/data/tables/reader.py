@@ -1,7 +1,4 @@
-"""Frames, arrays and files as a `Labelled` with its schema.
-
-`csv.py` reads CSV files; nothing is written here.
-"""
+"""Frames, arrays and files as a `Labelled` with its schema."""
 
 from __future__ import annotations
 
@@ -101,7 +98,7 @@ def read_frame(
     if target is None:
         classes = read_target(as_series(y, len(frame)), separate=True)
     else:
-        position = names.index(matching_name(target, names, "the target column is not there: "))
+        position = names.index(matching_name(target, names, "target "))
         classes = read_target(frame.iloc[:, position])
         frame = frame.iloc[:, [i for i in range(len(names)) if i != position]]
         overrides = {n: k for n, k in (overrides or {}).items() if str(n) != str(names[position])}
@@ -143,10 +140,7 @@ def read_table(
 
 
 def read_unlabelled(path: str | Path, target: Name) -> Labelled:
-    """Read a file of rows of unknown class; a column with the target's name is left out.
-
-    Raises DataError; UsageError for other files.
-    """
+    """Read a file of rows of unknown class; a column with the target's name is left out."""
     frame = _read_file(Path(path))[0].drop(columns=target, errors="ignore")
     labels = np.zeros(len(frame), dtype=np.int64)
     return TABLE.of(as_frame(frame), labels, _row_ids(len(frame)), class_names=("unlabelled",))
@@ -222,11 +216,11 @@ def set_aside(
     features, groups, times = table.frame, table.groups, None
     names = list(features.columns)
     if group is not None:
-        group = matching_name(group, names, "the group column is not there: ")
+        group = matching_name(group, names, "group ")
         groups = pd.factorize(table.frame[group])[0].astype(np.int64)
         features = features.drop(columns=group)
     if time is not None:
-        time = matching_name(time, names, "the time column is not there: ")
+        time = matching_name(time, names, "time ")
         times = row_times(table.frame[time])
         features = features.drop(columns=time, errors="ignore")  # it may be the group as well
     if not len(features.columns):
@@ -235,10 +229,7 @@ def set_aside(
 
 
 def row_times(series: pd.Series) -> NDArray[Any]:
-    """Return numbers or dates by which rows can be ordered, (N,).
-
-    Raises DataError for missing values, and for other text: 10 would come before 9.
-    """
+    """Return numbers or dates to order rows by, (N,); other text is refused: 10 sorts before 9."""
     name, cells = str(series.name), read_cells(series)
     if pattern := date_pattern(cells)[0]:
         cells = Cells(datetimes_of(cells.series, pattern))

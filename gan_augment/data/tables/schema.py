@@ -1,7 +1,4 @@
-"""Schema of a table: kind, dtype and range of each column, as JSON and as lines of text.
-
-`inference.py` finds the facts, `columns.py` applies them to cells.
-"""
+"""Schema of a table: kind, dtype and range of each column, as JSON and as lines of text."""
 
 from __future__ import annotations
 
@@ -150,10 +147,7 @@ class TableSchema(Frozen):
 
 
 def matching_name(name: Name, names: Iterable[Name], what: str = "") -> Name:
-    """Return the name of a column in the frame: "3" finds column 3 if no column is called "3".
-
-    Raises UsageError that begins with `what` for an unknown column.
-    """
+    """Return a column's name, "3" for column 3; a UsageError says `what` column it is."""
     known = list(names)
     if name in known:
         return name
@@ -163,7 +157,7 @@ def matching_name(name: Name, names: Iterable[Name], what: str = "") -> Name:
     shown = ", ".join(repr(one) for one in known[:20])
     more = f" and {len(known) - 20} more" if len(known) > 20 else ""
     raise UsageError(
-        f"{what}there is no column {name!r}; the table has {shown}{more}."
+        f"there is no {what}column {name!r}; the table has {shown}{more}."
         f"{did_you_mean(str(name), texts)}"
     )
 
