@@ -54,12 +54,9 @@ from gan_augment.machine import compute_config
 from gan_augment.networks.geometry import Geometry, to_network
 from gan_augment.networks.images import SIGMA, AnchoredGenerator, Decoder, Encoder
 from gan_augment.networks.inputs import Anchors, GeneratorInput
-from gan_augment.networks.layers import convolution, doubled
 from gan_augment.progress import Progress
-from gan_augment.recipes import RECIPES, GeneratorSettings, Recipe
-from gan_augment.rng import rng_for
+from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.training.images import (
-    GENERATORS,
     RECONSTRUCTED,
     augment_images,
     build,
@@ -87,7 +84,6 @@ LENGTHS = (50, 100, 200, 400, 1000)
 SHOWN, TILES = 12, 7
 TOLD_APART, TOLD_APART_STEPS, JUDGED = ("fashion_mnist", "cifar10_dev"), 400, 200
 PRETRAINED_ROWS, PRETRAINED_STEPS = 200, 600
-COMPONENT_ROWS = 1024
 
 
 def digit_task(folder: Path, seed: int) -> Task:
@@ -112,64 +108,6 @@ TASKS: Mapping[str, Callable[[Path, int], Task]] = {
 
 
 # the ways
-
-
-class ResizeDecoder(Decoder):
-    """The default decoder with a doubling and a convolution of the full side at its end."""
-
-    def __init__(self, geometry: Geometry, classes: int, settings: GeneratorSettings) -> None:
-        super().__init__(geometry, classes, settings)
-        maps, width = 16, geometry.widths(settings.width, settings.max_width)[0]
-        self.to_pixels = nn.Identity()
-        self.to_maps = convolution(width, maps, 3)
-        self.to_image = convolution(maps, geometry.shape[2], 3)
-
-    def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """Draw one image per row."""
-        embedding = self.embed(y)
-        h = self.start(torch.cat([z, embedding], dim=1))
-        h = h.unflatten(1, (*self.base, -1)).permute(0, 3, 1, 2)
-        for block in self.blocks:
-            h = block(h, embedding)
-        h = F.leaky_relu(doubled(self.to_maps(h)), 0.2)
-        return torch.tanh(self.to_image(h))
-
-
-class ComponentsGenerator(AnchoredGenerator):
-    """The anchored generator around principal components, which the networks correct.
-
-    code = P (a - mean) / s + E(a); image = tanh(atanh(mean + P' s code) + G(code, y)), where the
-    last layers of E and G begin at 0: the first samples are those of the components.
-    """
-
-    mean: Tensor
-    basis: Tensor
-    scale: Tensor
-
-    def __init__(self, encoder: Encoder, decoder: nn.Module, geometry: Geometry) -> None:
-        super().__init__(encoder, decoder)
-        self.shape = (geometry.shape[2], *geometry.padded)
-        pixels, code = math.prod(self.shape), encoder.head.out_features
-        self.register_buffer("mean", torch.zeros(pixels))
-        self.register_buffer("basis", torch.zeros(pixels, code))
-        self.register_buffer("scale", torch.ones(code))
-
-    def encode(self, rows: Tensor) -> Tensor:
-        """Encode images; codes are returned unchanged."""
-        if rows.ndim == 2:
-            return rows
-        linear = (rows.flatten(1) - self.mean) @ self.basis / self.scale
-        return linear + cast(Tensor, self.encoder(rows))
-
-    def draw(self, inputs: GeneratorInput) -> tuple[Tensor, Tensor]:
-        """Return images and their noisy mixed codes (N, code)."""
-        anchors = cast(Anchors, inputs.source)
-        codes = self.encode(anchors.rows)
-        mixed = torch.einsum("nk,nkc->nc", anchors.weight, codes[anchors.index])
-        code = mixed + SIGMA * inputs.z
-        linear = (self.mean + (code * self.scale) @ self.basis.T).unflatten(1, self.shape)
-        linear, more = linear.clamp(-0.97, 0.97), self.decoder(code, inputs.y)
-        return (linear + more) / (1 + linear * more), code  # tanh(a + b)
 
 
 class DetailGenerator(AnchoredGenerator):
@@ -239,14 +177,13 @@ def augment_blurred(parts: Parts, state: TrainState, x: Tensor, which: str, turn
 class Way:
     """One way to begin.
 
-    changes: settings of the recipe. decoder, generator, augment, sampler: what takes the place of
+    changes: settings of the recipe. generator, augment, details: what takes the place of
     the default's. fill(state, task): sets first weights. why: what it is, for the table.
     """
 
     why: str
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    decoder: type[Decoder] = Decoder
-    generator: Callable[[Encoder, nn.Module, Geometry], nn.Module] | None = None
+    generator: Callable[[Encoder, nn.Module], nn.Module] | None = None
     augment: Any = augment_images
     details: bool = False
     fill: Callable[[TrainState, Task, Path], None] = lambda state, task, cache: None
@@ -255,6 +192,7 @@ class Way:
     def recipe(self) -> Recipe:
         """The default recipe, changed."""
         values = RECIPES["image"]["anchored"].model_dump()
+        values["generator"]["components"] = False
         for part, change in self.changes.items():
             values[part] |= change
         return Recipe.checked(values, "anchored")
@@ -263,50 +201,25 @@ class Way:
     def used(self) -> Iterator[None]:
         """Put the way's parts in the place of the default's."""
         with ExitStack() as stack:
-            stack.enter_context(mock.patch.dict(GENERATORS, {"default": self.decoder}))
             if self.details:
                 stack.enter_context(mock.patch.object(ImageSampler, "of", sampler_of_details))
             yield
 
-    def parts(self, shape: tuple[int, int, int], classes: int) -> Parts:
-        """Build the parts of a run of images (height, width, channels)."""
+    def parts(self, shape: tuple[int, int, int], classes: int, rows: Any = None) -> Parts:
+        """Build the parts of a run of images (height, width, channels) from pixels and labels."""
         compute = compute_config("cpu", "auto", 1, math.prod(shape[:2]))
         recipe, geometry = self.recipe, Geometry.of(shape)
-        parts = replace(build(recipe, shape, classes, compute), augment=self.augment)
+        parts = replace(build(recipe, shape, classes, compute, rows), augment=self.augment)
         if self.generator is None:
             return parts
         new, settings = self.generator, recipe.generator
         return replace(
             parts,
             networks=lambda: (
-                new(
-                    Encoder(geometry, settings), self.decoder(geometry, classes, settings), geometry
-                ),
+                new(Encoder(geometry, settings), Decoder(geometry, classes, settings)),
                 new_discriminator(recipe, geometry, classes),
             ),
         )
-
-
-@torch.no_grad()
-def fill_components(state: TrainState, task: Task, cache: Path) -> None:
-    """Set the principal components of training rows, drawn with class shares ~ n^.5."""
-    data, network = task.train, cast(ComponentsGenerator, state.generator)
-    rows, _ = hold_out(data, seed=0)
-    share = 1 / np.sqrt(np.bincount(data.labels[rows]))[data.labels[rows]]
-    most = min(COMPONENT_ROWS, len(rows))
-    drawn = rng_for(0, "components").choice(rows, most, replace=False, p=share / share.sum())
-    x = to_network(data.pixels[drawn], network.shape[1:]).flatten(1).double()
-    mean = x.mean(dim=0)
-    values, vectors = torch.linalg.eigh((x - mean) @ (x - mean).T)  # ascending
-    k = min(network.basis.shape[1], most - 1)
-    values, vectors = values[-k:].flip(0).clamp_min(1e-9), vectors[:, -k:].flip(1)
-    for one in (network, cast(ComponentsGenerator, state.average)):
-        one.mean.copy_(mean)
-        one.basis[:, :k] = ((x - mean).T @ vectors / values.sqrt()).float()
-        one.scale[:k] = (values / most).sqrt().float().clamp_min(1e-3)
-        one.encoder.head.weight.zero_()
-        last = getattr(one.decoder, "to_image", one.decoder.to_pixels)
-        cast(nn.Conv2d, last).weight.zero_()
 
 
 def pretrained(shape: tuple[int, int, int], cache: Path, steps: int = PRETRAINED_STEPS) -> Arrays:
@@ -345,48 +258,21 @@ def fill_pretrained(
                 mine.detach().copy_(torch.from_numpy(values[name]))
 
 
+COMPONENTS = {"generator": {"components": True}}
+FIRST_HALF = {"objective": {"reconstruct_only": 0.5}}
 WAYS: Mapping[str, Way] = {
-    "scratch": Way("the default recipe"),
+    "scratch": Way("the default recipe without components"),
+    "default": Way("the networks correct principal components; no pixel shuffle", COMPONENTS),
     "procedural": Way("E and G from procedural images", fill=fill_pretrained),
     "procedural-d": Way(
         "D too from procedural images",
         fill=functools.partial(fill_pretrained, discriminator=True),
     ),
-    "resize": Way("a doubling and a convolution, no pixel shuffle", decoder=ResizeDecoder),
-    "reconstruction": Way(
-        "no adversary in the first half of the run", {"objective": {"reconstruct_only": 0.5}}
-    ),
+    "reconstruction": Way("no adversary in the first half of the run", FIRST_HALF),
     "blurred": Way("D sees blurred images in the first half", augment=augment_blurred),
-    "detail": Way(
-        "the anchor's detail is kept",
-        generator=lambda encoder, decoder, geometry: DetailGenerator(encoder, decoder),
-        details=True,
-    ),
-    "components": Way(
-        "the networks correct principal components",
-        generator=ComponentsGenerator,
-        fill=fill_components,
-    ),
-    "components-resize": Way(
-        "components and resize",
-        decoder=ResizeDecoder,
-        generator=ComponentsGenerator,
-        fill=fill_components,
-    ),
-    "components-resize-blurred": Way(
-        "components, resize and blurred",
-        decoder=ResizeDecoder,
-        generator=ComponentsGenerator,
-        augment=augment_blurred,
-        fill=fill_components,
-    ),
-    "components-resize-reconstruction": Way(
-        "components, resize and reconstruction",
-        {"objective": {"reconstruct_only": 0.5}},
-        decoder=ResizeDecoder,
-        generator=ComponentsGenerator,
-        fill=fill_components,
-    ),
+    "detail": Way("the anchor's detail is kept", generator=DetailGenerator, details=True),
+    "default-blurred": Way("default and blurred", COMPONENTS, augment=augment_blurred),
+    "default-reconstruction": Way("default and reconstruction", COMPONENTS | FIRST_HALF),
 }
 
 
@@ -420,8 +306,9 @@ def one_run(
 ) -> tuple[dict[str, float], Pixels]:
     """Train for so many steps; return figures, and candidates (classes, n, H, W, C) to look at."""
     data = task.train
-    parts = way.parts(data.image_shape, len(data.names))
     rows, _ = hold_out(data, seed=0)
+    own = (data.pixels[rows], data.labels[rows])
+    parts = way.parts(data.image_shape, len(data.names), own)
     state = new_state(parts, 0)
     way.fill(state, task, cache)
     began_s = time.process_time()
@@ -545,7 +432,7 @@ def main() -> None:
     parser.add_argument("--journal", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--sets", type=names, default=list(TASKS))
-    parser.add_argument("--ways", type=names, default=["scratch", "components-resize"])
+    parser.add_argument("--ways", type=names, default=["scratch", "default"])
     parser.add_argument("--seeds", type=numbers, default=[0, 1])
     parser.add_argument("--steps", type=numbers, default=list(LENGTHS))
     asked = parser.parse_args()

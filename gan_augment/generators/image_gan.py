@@ -174,8 +174,9 @@ class ImageGAN(GAN):
     def _problem(self, data: Labelled, schema: TableSchema | None) -> Problem:
         recipe = self._recipe()
         data = checked_data(recipe, data)
-        parts = build(recipe, data.image_shape, len(data.names), self._compute(data))
         rows, held_out = hold_out(data, seed=self.random_state)
+        own, classes = (data.pixels[rows], data.labels[rows]), len(data.names)
+        parts = build(recipe, data.image_shape, classes, self._compute(data), own)
         return Problem(data, parts, training_batches(data, parts, rows), (rows, held_out))
 
     def _scorer(self, problem: Problem, progress: Progress) -> ImageScorer:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_augment.networks.components import Components
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput
 from gan_augment.networks.layers import (
@@ -29,6 +30,8 @@ from gan_augment.networks.layers import (
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
 ENCODER_WIDTH = 32
+RESIZED_MAPS = 16
+"""Maps that are doubled to the full side, where a convolution draws the image."""
 FIRST_STD = 0.02
 """Standard deviation of initial weights, N(0, .02), and batch norm scales, N(1, .02)."""
 SIGMA = 0.1
@@ -90,11 +93,12 @@ class DecoderBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A linear layer to the base map, a block per resolution up to half the side, a pixel shuffle.
+    """A linear layer to the base map, a block per resolution up to half the side, then pixels.
 
     Shapes: z (N, code), y int64 (N,) -> (N, C, H, W) float -1..1 (tanh) of the padded size.
     The costly 3x3 convolutions end at half the side; pixel shuffling (Shi et al. 2016) draws
-    the rest. skip_code: the code, too, modulates every block (Brock et al. 2019).
+    the rest. components: a few maps are doubled and convolved instead (Odena et al. 2016), which
+    leaves no checkerboard. skip_code: the code, too, modulates every block (Brock et al. 2019).
     """
 
     def __init__(self, geometry: Geometry, classes: int, settings: GeneratorSettings) -> None:
@@ -110,8 +114,13 @@ class Decoder(nn.Module):
         for before, after in pairwise(widths):
             blocks.append(DecoderBlock(before, after, modulating, upsample=True, signal=signal))
         self.blocks = nn.ModuleList(blocks)
-        pixels = geometry.shape[2] * (2 if signal else 4)
-        self.to_pixels = convolution(widths[-1], pixels, 3, signal=signal)
+        channels, self.resize = geometry.shape[2], settings.components
+        if self.resize:
+            self.to_maps = convolution(widths[-1], RESIZED_MAPS, 3, signal=signal)
+            self.to_image = convolution(RESIZED_MAPS, channels, 3, signal=signal)
+        else:
+            subpixels = channels * (2 if signal else 4)
+            self.to_pixels = convolution(widths[-1], subpixels, 3, signal=signal)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """Draw one image per row."""
@@ -122,7 +131,10 @@ class Decoder(nn.Module):
         h = h.permute(0, 3, 1, 2)
         for block in self.blocks:
             h = block(h, both if self.skip_code else embedding)
-        return torch.tanh(shuffled(self.to_pixels(h)))
+        if not self.resize:
+            return torch.tanh(shuffled(self.to_pixels(h)))
+        maps = F.leaky_relu(self.to_maps(h), 0.2, inplace=True)
+        return torch.tanh(self.to_image(doubled(maps)))
 
 
 class FreeGenerator(nn.Module):
@@ -146,13 +158,20 @@ class AnchoredGenerator(nn.Module):
     1 - lambda and lambda: interpolation of autoencoder codes as in DeepSMOTE (Dablain et al. 2021),
     made real by an adversary. A row, and the difference of two rows of another class: that class's
     variation, borrowed, as in the delta-encoder (Schwartz et al. 2018).
+
+    components: the networks correct the codes and images of principal components; the last layers
+    of both networks begin at 0. image = tanh(atanh(components) + G).
     """
 
-    def __init__(self, encoder: Encoder, decoder: nn.Module) -> None:
+    def __init__(
+        self, encoder: Encoder, decoder: nn.Module, components: Components | None = None
+    ) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
+        self.encoder, self.decoder, self.components = encoder, decoder, components
         self.noise_width = encoder.head.out_features
+        if components is not None:
+            for layer in (encoder.head, cast(Decoder, decoder).to_image):
+                layer.first_std = 0.0  # type: ignore[assignment]
 
     def draw(self, inputs: GeneratorInput) -> tuple[Tensor, Tensor]:
         """Return images and their noisy mixed codes (N, code)."""
@@ -160,12 +179,18 @@ class AnchoredGenerator(nn.Module):
         codes = self.encode(anchors.rows)
         mixed = torch.einsum("nk,nkc->nc", anchors.weight.to(codes.dtype), codes[anchors.index])
         code = mixed + SIGMA * inputs.z
-        return self.decoder(code, inputs.y), code
+        images = self.decoder(code, inputs.y)
+        if self.components is not None:
+            linear = self.components.decode(code)
+            images = (linear + images) / (1 + linear * images)  # tanh(a + b)
+        return images, code
 
     def encode(self, rows: Tensor) -> Tensor:
         """Encode images; codes are returned unchanged."""
-        codes: Tensor = rows if rows.ndim == 2 else self.encoder(rows)
-        return codes
+        if rows.ndim == 2:
+            return rows
+        codes: Tensor = self.encoder(rows)
+        return codes if self.components is None else codes + self.components.encode(rows)
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
         """Decode the mixed code as class y."""

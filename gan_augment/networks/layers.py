@@ -222,7 +222,7 @@ def _fill(network: nn.Module, name: str, weight: Tensor, rng: torch.Generator) -
         weight.fill_(scales)
         if scales and std:
             weight.normal_(1.0, std, generator=rng)
-    elif std:
+    elif std is not None:
         weight.normal_(std=std, generator=rng)
     elif name.endswith("residual.weight"):
         weight.zero_()

@@ -17,7 +17,7 @@ Changes = Mapping[str, Any]
 """Settings of a recipe by part; "adam" is the rate and the betas of both optimisers."""
 
 _ANCHORED: Changes = {
-    "generator": {"extrapolation": 0.366, "borrowed": 1.0},
+    "generator": {"extrapolation": 0.366, "borrowed": 1.0, "components": True},
     "steps": 10_000,
     "batch": 16,
 }

@@ -132,6 +132,10 @@ class GeneratorSettings(Frozen):
         description="Channels at half the side, doubled towards the base; or units of layers.",
     )
     max_width: int = Field(default=96, ge=1, le=2048, description="Most channels.")
+    components: bool = Field(
+        default=False,
+        description="Begin as principal components of the training rows; draw no checkerboard.",
+    )
     extrapolation: float = Field(
         default=0.0, ge=0, le=2, description="How far the mix of two rows goes beyond them."
     )
@@ -384,6 +388,9 @@ def _of_the_kind(recipe: Recipe) -> dict[str, object]:
         "generator.skip_code are for images": table and networks,
         f"the generator {kind!r} has its own network; leave out generator.network": (
             generator.from_rows and network != "default"
+        ),
+        "generator.components needs the generator 'anchored' of images and network 'default'": (
+            generator.components and (table or kind != "anchored" or network != "default")
         ),
         "generator.network 'style' needs the generator 'free'": (
             network == "style" and not generator.free

@@ -7,20 +7,24 @@ code and compared with its row.
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_augment import machine
 from gan_augment.augment.diff_augment import apply, draw_moves
 from gan_augment.data.batches import Batch
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.machine import ComputeConfig
+from gan_augment.networks.components import Components
 from gan_augment.networks.ensembles import new_discriminators, new_generators
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import GrowingDiscriminator, GrowingGenerator
@@ -61,10 +65,22 @@ BORROWED_IN_TRAINING = 0.5  # share of borrowed detail: large classes are mixed 
 
 
 def build(
-    recipe: Recipe, shape: tuple[int, int, int], classes: int, compute: ComputeConfig
+    recipe: Recipe,
+    shape: tuple[int, int, int],
+    classes: int,
+    compute: ComputeConfig,
+    rows: tuple[NDArray[Any], NDArray[np.int64]] | None = None,
 ) -> Parts:
-    """Build the parts of a recipe. shape: (height, width, channels) of the images."""
+    """Build the parts of a recipe.
+
+    shape: (height, width, channels) of the images. rows: the training images (N, H, W, C) and their
+    labels, which a generator of components begins at.
+    """
     geometry = Geometry.of(shape)
+    components = Components(geometry, recipe.generator.code)
+    if recipe.generator.components and rows:
+        with machine.threads(1):  # so that bits do not depend on the number of threads
+            components.fit(*rows, recipe.label_power)
     with torch.random.fork_rng(devices=[]):  # constructors draw; only a number is needed
         noise_width = new_generator(recipe, geometry, classes).noise_width
 
@@ -76,7 +92,7 @@ def build(
         compute=compute,
         loss=LOSSES[recipe.objective.loss],
         networks=lambda: (
-            new_generator(recipe, geometry, classes),
+            new_generator(recipe, geometry, classes, copy.deepcopy(components)),
             new_discriminator(recipe, geometry, classes),
         ),
         draw=functools.partial(draw_noise, noise_width),
@@ -102,7 +118,7 @@ def build(
 
 
 def new_generator(
-    recipe: Recipe, geometry: Geometry, classes: int
+    recipe: Recipe, geometry: Geometry, classes: int, components: Components | None = None
 ) -> FreeGenerator | AnchoredGenerator | TranslationGenerator:
     """Return the generator of a recipe, with weights not yet initialised."""
     settings = recipe.generator
@@ -114,7 +130,8 @@ def new_generator(
 
     if settings.free:
         return FreeGenerator(new_generators(recipe.game, classes, decoder))
-    return AnchoredGenerator(Encoder(geometry, settings), decoder(classes))
+    own = (components or Components(geometry, settings.code)) if settings.components else None
+    return AnchoredGenerator(Encoder(geometry, settings), decoder(classes), own)
 
 
 def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:

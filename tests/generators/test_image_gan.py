@@ -22,6 +22,7 @@ from gan_augment.networks.inputs import lenders_of
 from gan_augment.progress import Progress
 from gan_augment.recipes import GeneratorSettings, Recipe, resolve_recipe
 from gan_augment.training.images import build
+from gan_augment.training.parts import network_arrays
 
 
 def test_a_model_says_how_many_encoded_rows_it_contains(fitted, toy):
@@ -61,6 +62,15 @@ def test_other_sizes_and_channels_come_back_as_they_went_in(side, channels, make
     data = make_images({"many": 20, "few": 3}, side, channels)
     made = ImageGAN(steps=2, device="cpu", threads=1, selection=False).fit(data).sample({"few": 2})
     assert made.image_shape == (side, side, channels)
+
+
+def test_components_of_the_training_rows_are_saved_with_the_generator(tmp_path, make_images):
+    recipe = Recipe(generator=GeneratorSettings(code=8, components=True))
+    gan = ImageGAN(recipe=recipe, steps=2, device="cpu", threads=1, selection=False)
+    gan.fit(make_images({"many": 20, "few": 3})).save(tmp_path / "model")
+    again = ImageGAN.load(tmp_path / "model", device="cpu", threads=1)
+    assert (again.sample({"few": 9}).pixels == gan.sample({"few": 9}).pixels).all()
+    assert network_arrays(gan._sampler.network)["components.vectors"].any()
 
 
 def test_every_recipe_of_the_docs_can_be_built(tmp_path):

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.components import Components
+from gan_augment.networks.geometry import Geometry, pixel_dtype, to_network
 from gan_augment.networks.images import (
     AnchoredGenerator,
     Decoder,
@@ -54,6 +55,21 @@ def test_a_weight_of_one_is_the_row_itself_and_a_difference_moves_it():
     anchors = Anchors(codes, index, weight)
     _, made = network.draw(GeneratorInput(torch.zeros(3, 6), torch.tensor([0, 0, 0]), anchors))
     torch.testing.assert_close(made, torch.stack([*codes, codes.mean(dim=0)]))
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (1, 40, 2)])
+def test_a_generator_of_components_begins_as_them(shape):
+    settings = SIZES.model_copy(update={"components": True})
+    geometry, rng = Geometry.of(shape), np.random.default_rng(0)
+    rows = rng.integers(20, 236, (5, *shape)).astype(pixel_dtype(shape))  # four components
+    rows = rows if shape[0] > 1 else rows / np.float32(256)
+    components = Components(geometry, 6)
+    components.fit(rows, np.zeros(5, dtype=np.int64), 0.5)
+    new = AnchoredGenerator(Encoder(geometry, settings), Decoder(geometry, 3, settings), components)
+    initialise(new, 0)
+    x, own = to_network(rows, geometry.padded), torch.arange(5)[:, None]
+    inputs = GeneratorInput(torch.zeros(5, 6), own[:, 0] % 3, Anchors(x, own, torch.ones(5, 1)))
+    torch.testing.assert_close(new.eval()(inputs), x, atol=2e-3, rtol=0)
 
 
 def test_a_new_decoder_draws_no_checkerboard():

@@ -106,6 +106,8 @@ def test_ten_steps_move_both_networks_and_are_five_saved_loaded_and_five_more(da
 
 OF_D = {"spectral_norm": False}
 REFUSED = [
+    ({"generator": {"components": True, "network": "dcgan"}}, "components"),
+    ({"generator": {"components": True}, "data": "table"}, "components"),
     ({"game": {"generators": 2}}, "several generators"),
     ({"game": {"by_class": True, "generators": 2}}, "game.by_class"),
     ({"game": {"by_class": True}}, "game.by_class"),
