@@ -93,6 +93,7 @@ SCREEN = (
 CONFIRM = (
     REPEATS,
     Way("anchored", ANCHORED),
+    Way("scratch", changed(ANCHORED, generator={"components": False})),
     INTERPOLATION,
 )
-"""What was kept: the recipe as it comes, selection included."""
+"""What was kept: the recipe as it comes, selection included; and without its components."""
