@@ -51,6 +51,7 @@ from gan_augment.data.images.contact_sheet import as_rgb
 from gan_augment.generators.image_sampler import ImageSampler
 from gan_augment.generators.scorer import ImageScorer, training_batches
 from gan_augment.machine import compute_config
+from gan_augment.networks.components import Components
 from gan_augment.networks.geometry import Geometry, to_network
 from gan_augment.networks.images import SIGMA, AnchoredGenerator, Decoder, Encoder
 from gan_augment.networks.inputs import Anchors, GeneratorInput
@@ -209,7 +210,10 @@ class Way:
         """Build the parts of a run of images (height, width, channels) from pixels and labels."""
         compute = compute_config("cpu", "auto", 1, math.prod(shape[:2]))
         recipe, geometry = self.recipe, Geometry.of(shape)
-        parts = replace(build(recipe, shape, classes, compute, rows), augment=self.augment)
+        components = None
+        if rows and recipe.generator.components:
+            components = Components.of(*rows, recipe.generator.code, recipe.label_power)
+        parts = replace(build(recipe, shape, classes, compute, components), augment=self.augment)
         if self.generator is None:
             return parts
         new, settings = self.generator, recipe.generator

@@ -83,7 +83,9 @@ class FitPlan:
         """Return the plan for people: the data in one line, and what was chosen in another."""
         data, machine = self.data, self.machine.line().partition(":")[0]
         topped_up = ", ".join(f"{name} ({data.counts[name]:,})" for name in data.topped_up)
-        chosen = f"recipe {self.recipe.name}, {self.length}, {machine}, seed {data.options.seed}"
+        start = " from principal components" * self.recipe.generator.components
+        name, seed = self.recipe.name, data.options.seed
+        chosen = f"recipe {name}{start}, {self.length}, {machine}, seed {seed}"
         return [
             f"{data.line()}; topped up: {topped_up}",
             f"{chosen}; run folder {self.run}",

@@ -14,6 +14,7 @@ from gan_augment.data.arrays import from_arrays
 from gan_augment.data.groups import hold_out
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
+from gan_augment.distributed import world
 from gan_augment.errors import ModelFileError, UsageError
 from gan_augment.generators.gan import GAN, Problem, SavedArrays
 from gan_augment.generators.image_sampler import ImageSampler
@@ -24,6 +25,7 @@ from gan_augment.generators.source_rows import checked_data
 from gan_augment.generators.trial import SEEDS, try_rows, updates_within
 from gan_augment.kinds.kind import Labelled, RecipeKind
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
+from gan_augment.networks.components import Components
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, resolve_recipe
 from gan_augment.training.callbacks import Callback  # noqa: F401  (pdoc)
@@ -175,8 +177,12 @@ class ImageGAN(GAN):
         recipe = self._recipe()
         data = checked_data(recipe, data)
         rows, held_out = hold_out(data, seed=self.random_state)
-        own, classes = (data.pixels[rows], data.labels[rows]), len(data.names)
-        parts = build(recipe, data.image_shape, classes, self._compute(data), own)
+        compute, components = self._compute(data), None
+        if recipe.generator.components:
+            code, power = recipe.generator.code, recipe.label_power
+            own = data.pixels[rows], data.labels[rows]
+            components = world().first(lambda: Components.of(*own, code, power))
+        parts = build(recipe, data.image_shape, len(data.names), compute, components)
         return Problem(data, parts, training_batches(data, parts, rows), (rows, held_out))
 
     def _scorer(self, problem: Problem, progress: Progress) -> ImageScorer:

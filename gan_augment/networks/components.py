@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gan_augment import machine
 from gan_augment.networks.geometry import Geometry, to_network
 from gan_augment.networks.layers import doubled, halved
 
@@ -54,20 +55,29 @@ class Components(nn.Module):
         images = entries.reshape(-1, *self.shape)
         return doubled(images, self.halvings, "bilinear").clamp(-LIMIT, LIMIT)
 
-    @torch.no_grad()
-    def fit(self, pixels: NDArray[Any], labels: NDArray[np.int64], power: float) -> None:
-        """Use up to 1,024 training rows, at even steps of class shares ~ n^power."""
+    @classmethod
+    def of(
+        cls, pixels: NDArray[Any], labels: NDArray[np.int64], code: int, power: float
+    ) -> Components:
+        """Return those of up to 1,024 rows (N, H, W, C), at even steps of class shares ~ n^power.
+
+        One thread computes them, so that their bits do not depend on the number of threads.
+        """
+        geometry = Geometry.of(pixels.shape[1:])
+        components = cls(geometry, code)
         share = (np.bincount(labels).clip(1) ** (power - 1.0))[labels].cumsum()
         places = np.searchsorted(share, (np.arange(ROWS) + 0.5) / ROWS * share[-1])
         rows = np.unique(places) if len(labels) > ROWS else slice(None)
-        x = self._entries(to_network(pixels[rows], Geometry.of(pixels.shape[1:]).padded)).double()
-        centred = x - x.mean(dim=0)
-        values, left = torch.linalg.eigh(centred @ centred.T)  # ascending
-        k = min(self.vectors.shape[1], len(x) - 1, x.shape[1])
-        values, left = values[-k:].flip(0).clamp_min(1e-9), left[:, -k:].flip(1)
-        self.mean.copy_(x.mean(dim=0))
-        self.vectors[:, :k] = centred.T @ left / values.sqrt()
-        self.scale[:k] = (values / len(x)).sqrt().clamp_min(1e-3)
+        with machine.threads(1):
+            x = components._entries(to_network(pixels[rows], geometry.padded)).double()
+            centred = x - x.mean(dim=0)
+            values, left = torch.linalg.eigh(centred @ centred.T)  # ascending
+            k = min(code, len(x) - 1, x.shape[1])
+            values, left = values[-k:].flip(0).clamp_min(1e-9), left[:, -k:].flip(1)
+            components.mean.copy_(x.mean(dim=0))
+            components.vectors[:, :k] = centred.T @ left / values.sqrt()
+            components.scale[:k] = (values / len(x)).sqrt().clamp_min(1e-3)
+        return components
 
     def _entries(self, x: Tensor) -> Tensor:
         return halved(x.float(), self.halvings).flatten(1)

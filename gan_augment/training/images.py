@@ -11,15 +11,13 @@ import copy
 import functools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_augment import machine
 from gan_augment.augment.diff_augment import apply, draw_moves
 from gan_augment.data.batches import Batch
 from gan_augment.losses.adversarial import LOSSES
@@ -69,18 +67,14 @@ def build(
     shape: tuple[int, int, int],
     classes: int,
     compute: ComputeConfig,
-    rows: tuple[NDArray[Any], NDArray[np.int64]] | None = None,
+    components: Components | None = None,
 ) -> Parts:
     """Build the parts of a recipe.
 
-    shape: (height, width, channels) of the images. rows: the training images (N, H, W, C) and their
-    labels, which a generator of components begins at.
+    shape: (height, width, channels) of the images. components: what a new generator begins as, if
+    the recipe has `generator.components`.
     """
     geometry = Geometry.of(shape)
-    components = Components(geometry, recipe.generator.code)
-    if recipe.generator.components and rows:
-        with machine.threads(1):  # so that bits do not depend on the number of threads
-            components.fit(*rows, recipe.label_power)
     with torch.random.fork_rng(devices=[]):  # constructors draw; only a number is needed
         noise_width = new_generator(recipe, geometry, classes).noise_width
 

@@ -63,8 +63,7 @@ def test_a_generator_of_components_begins_as_them(shape):
     geometry, rng = Geometry.of(shape), np.random.default_rng(0)
     rows = rng.integers(20, 236, (5, *shape)).astype(pixel_dtype(shape))  # four components
     rows = rows if shape[0] > 1 else rows / np.float32(256)
-    components = Components(geometry, 6)
-    components.fit(rows, np.zeros(5, dtype=np.int64), 0.5)
+    components = Components.of(rows, np.zeros(5, dtype=np.int64), 6, 0.5)
     new = AnchoredGenerator(Encoder(geometry, settings), Decoder(geometry, 3, settings), components)
     initialise(new, 0)
     x, own = to_network(rows, geometry.padded), torch.arange(5)[:, None]
