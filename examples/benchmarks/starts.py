@@ -3,12 +3,14 @@
     python examples/benchmarks/starts.py run --data DIR --cache DIR --journal starts.jsonl
         [--ways scratch,...] [--sets fashion_mnist,...] [--seeds 0,1] [--steps 50,100,...]
     python examples/benchmarks/starts.py sheet --data DIR --cache DIR --journal starts.jsonl
-        --steps 100,400 --out FILE.png
+        --seconds 35,110 --out FILE.png
     python examples/benchmarks/starts.py table --journal starts.jsonl [--seeds 0,1]
+    python examples/benchmarks/starts.py rows --journal starts_rows.jsonl
 
 A line of the journal is a run of a given length, with the learning rates of that length, and the
 held-out score of its averaged generator (`ImageScorer`, by which every fit selects). A set of runs
-that was stopped goes on. Seconds are those of the processor, of the steps alone.
+that was stopped goes on. Seconds are those of the processor, of the steps alone. The journal of
+`rows` is made by `ablation_images.py confirm --only anchored,scratch --steps 5000`.
 """
 
 from __future__ import annotations
@@ -357,9 +359,12 @@ def kept_at(cache: Path, name: str, seed: int, way: str, steps: int) -> Path:
 
 
 def draw_sheet(asked: argparse.Namespace) -> None:
-    """Draw the candidates of the first seed: a set a block, real rows above each way and length."""
+    """Draw the candidates of the first seed: a set a block, real rows above each way and length.
+
+    Of a way, the run is shown that took nearest to the asked seconds.
+    """
     seconds = {key_of(row): row["train_s"] for row in read_journal(asked.journal)}
-    strips = [(way, steps) for steps in asked.steps for way in asked.ways]
+    strips = list(itertools.product(asked.seconds, asked.ways))
     tile_px, gap_px, left_px, head_px = 64, 2, 152, 26
     across = left_px + TILES * (tile_px + gap_px) + 24
     down = head_px + (1 + len(strips)) * (tile_px + gap_px) + 14
@@ -373,10 +378,11 @@ def draw_sheet(asked: argparse.Namespace) -> None:
             ("real", {k: data.pixels[data.labels == k][:SHOWN] for k in order})
         ]
         pen.text((x0 + left_px, y0 + 6), f"{name}, {data.image_shape[0]} px", "black", font)
-        for way, steps in strips:
-            key = (name, seed, way, steps)
+        for asked_s, way in strips:
+            own = {key: abs(took_s - asked_s) for key, took_s in seconds.items()}
+            key = min((key for key in own if key[:3] == (name, seed, way)), key=own.__getitem__)
             with np.load(kept_at(asked.cache, *key)) as found:
-                title = f"{way.replace('-', ' and ')}\n{steps:,} steps, {seconds[key]:.0f} s"
+                title = f"{way}\n{key[3]:,} steps, {seconds[key]:.0f} s"
                 shown.append((title, found["pixels"]))
         for strip, (title, rows) in enumerate(shown):
             y = y0 + head_px + strip * (tile_px + gap_px)
@@ -418,10 +424,26 @@ def ratio_to_scratch(found: Mapping[Cell, list[float]], way: str, steps: int) ->
     return f"{np.exp(np.mean(np.log(ratios))):.2f} ({len(ratios)})" if ratios else ""
 
 
+def write_rows(asked: argparse.Namespace) -> None:
+    """Print what generated rows of each start are worth to a classifier: mean of its seeds."""
+    figures = ("rare_recall", "balanced_accuracy")
+    print("| set | draw | start | near copies | classifier | rare recall | balanced accuracy |")
+    print("|---|---|---|---|---|---|---|")
+    for line in sorted(read_journal(asked.journal), key=lambda row: (row["task"], row["seed"])):
+        start = {"anchored": "default"}.get(line["way"], line["way"])
+        cells = [line["task"], str(line["seed"]), start]
+        cells += [f"{line[figure]:.2f}" for figure in ("near", "told_apart")]
+        for figure in figures:
+            means = [np.mean([one[figure] for one in runs]) for runs in line["arms"].values()]
+            cells.append(", ".join(f"{100 * mean:.1f}" for mean in means))
+        print("| " + " | ".join(cells) + " |")
+
+
 COMMANDS = {
     "run": score_runs,
     "sheet": draw_sheet,
     "table": write_tables,
+    "rows": write_rows,
 }
 
 
@@ -439,6 +461,7 @@ def main() -> None:
     parser.add_argument("--ways", type=names, default=["scratch", "default"])
     parser.add_argument("--seeds", type=numbers, default=[0, 1])
     parser.add_argument("--steps", type=numbers, default=list(LENGTHS))
+    parser.add_argument("--seconds", type=numbers, default=[35, 110])
     asked = parser.parse_args()
     if asked.cache:
         asked.cache.mkdir(parents=True, exist_ok=True)
