@@ -128,9 +128,8 @@ def train_classifier(
 
     >>> import numpy as np
     >>> pixels = np.repeat(np.array([0, 255], np.uint8), 4 * 64).reshape(8, 8, 8, 1)
-    >>> ids = np.array([f"row-{i}" for i in range(8)])
     >>> from gan_augment.kinds.image import IMAGE
-    >>> data = IMAGE.of(pixels, np.repeat([0, 1], 4), ids, class_names=("dark", "light"))
+    >>> data = IMAGE.of(pixels, np.repeat([0, 1], 4), class_names=("dark", "light"))
     >>> train_classifier(data, steps=20, seed=0, batch=8).predict(pixels).tolist()
     [0, 0, 0, 0, 1, 1, 1, 1]
     """

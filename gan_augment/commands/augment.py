@@ -31,7 +31,6 @@ from gan_augment.data.images.png_folder import (
     folded,
     safe_name,
     safe_names,
-    with_sources,
     write_manifest,
 )
 from gan_augment.data.tables import TABLE_SUFFIXES, manifest_path
@@ -308,10 +307,12 @@ def _write_folder(
     for row, original in rows:
         if original is None:
             paths[row.label].append(row.path)
+    sources: dict[str, str] = {}
     if gan is not None and paths:
         options = job.data.options
         how: dict[str, Any] = {"seed": options.seed, "workers": options.workers}
-        if refused := draw_images(gan, part, paths, progress=job.progress, **how):
+        refused, sources = draw_images(gan, part, paths, progress=job.progress, **how)
+        if refused:
             job.refuse(refused)
             rows = _folder_rows(job, names, model)
     copies = [(row, original) for row, original in rows if original is not None]
@@ -319,7 +320,7 @@ def _write_folder(
     for done, (row, original) in enumerate(copies, 1):
         write_file(part / row.path, content(original), sync=False)
         job.progress.advance(done)
-    write_manifest(part / MANIFEST, with_sources(part, [row for row, _ in rows]))
+    write_manifest(part / MANIFEST, [row for row, _ in rows], sources)
 
 
 def _folder_rows(
@@ -327,7 +328,7 @@ def _folder_rows(
 ) -> list[tuple[ManifestRow, int | None]]:
     """Return every file of the output, class by class, with the row it shows, None if generated."""
     data = job.data.data
-    layout = job.ends.layout(data.labels, job.data.options.seed).behind(data.labels)
+    layout = job.ends.layout(data.labels, job.data.options.seed)
     folders, suffix = safe_names(job.ends), data.kind.suffix(data.meta.rate)
     rows: list[tuple[ManifestRow, int | None]] = []
     numbers: dict[tuple[str, str], Iterator[int]] = defaultdict(itertools.count)

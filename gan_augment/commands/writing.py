@@ -23,7 +23,6 @@ from gan_augment.data.images.png_folder import (
     ManifestRow,
     read_manifest,
     safe_names,
-    with_sources,
     write_manifest,
 )
 from gan_augment.data.tables import manifest_path
@@ -134,7 +133,8 @@ def write_drawn(
     """Write a folder of {class: n} generated images or signals of the run `model`."""
     folders, suffix = safe_names(counts), kind_named(gan.meta_.kind).suffix(gan.meta_.rate)
     paths = {c: [f"{folders[c]}/{i:06d}{suffix}" for i in range(n)] for c, n in counts.items()}
-    refused = draw_images(gan, part, paths, seed=seed, workers=workers, progress=progress)
+    how: dict[str, Any] = {"seed": seed, "workers": workers, "progress": progress}
+    refused, sources = draw_images(gan, part, paths, **how)
     if refused:
         why = "; ".join(f"{counts[name]:,} wanted: {reason}" for name, reason in refused.items())
         raise TooFewAcceptedError(f"{why}. Nothing was written; the run {model!r} is kept.")
@@ -143,7 +143,7 @@ def write_drawn(
         for name, own in paths.items()
         for index, path in enumerate(own)
     ]
-    write_manifest(part / MANIFEST, with_sources(part, rows))
+    write_manifest(part / MANIFEST, rows, sources)
 
 
 def draw_images(
@@ -154,16 +154,17 @@ def draw_images(
     seed: int,
     workers: int | None = None,
     progress: Progress,
-) -> dict[str, str]:
+) -> tuple[dict[str, str], dict[str, str]]:
     """Draw generated images or signals into files, by threads.
 
     Row i of a class goes to `folder / paths[class][i]`. The bytes do not depend on the number of
     threads, `workers`, by default one per core.
 
-    Returns {class: reason} for the classes that the model refuses. They leave no file.
+    Returns {class: reason} for the classes that the model refuses, which leave no file, and {path:
+    id of the row that an image was drawn from}.
     """
     span, done, stopped = gan.meta_.recipe.generator.span, 0, False
-    refused: dict[str, str] = {}
+    refused, sources = dict[str, str](), dict[str, str]()
     tasks = [(name, start) for name, own in paths.items() for start in range(0, len(own), span)]
 
     def draw(task: tuple[str, int]) -> None:
@@ -180,6 +181,8 @@ def draw_images(
             except TooFewAcceptedError as error:
                 refused[name] = str(error)
                 return
+            if drawn.sources is not None:
+                sources.update(zip(own, drawn.sources.tolist(), strict=True))
             for path, content in zip(own, drawn.kind.encode(drawn), strict=True):
                 write_file(folder / path, content, sync=False)
             done += len(own)
@@ -198,7 +201,7 @@ def draw_images(
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 path.parent.rmdir()  # only if it is empty
-    return refused
+    return refused, sources
 
 
 def check_apart(source: Path, out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -17,9 +16,8 @@ from gan_augment.data.labels import encode_labels
 from gan_augment.errors import DataError
 from gan_augment.input_files import memory_problem, regular_file
 from gan_augment.kinds.image import IMAGE
-from gan_augment.kinds.kind import Labelled, Meta
+from gan_augment.kinds.kind import Labelled, Meta, row_ids
 
-_log = logging.getLogger(__name__)
 _KEYS = (
     "x or images (N, H, W[, C]), or signals (N, C, L), y or labels (N,), and if wanted "
     "class_names, groups, ids"
@@ -67,9 +65,7 @@ def from_arrays(
     >>> data.pixels.shape, data.counts, str(data.ids[2])
     ((3, 8, 8, 1), {'cat': 2, 'dog': 1}, 'row-000002')
     """
-    pixels, note = to_uint8(x)
-    if note:
-        _log.info(note)
+    pixels, _ = to_uint8(x)
     return label_pixels(pixels, y, groups=groups, class_names=class_names)
 
 
@@ -95,12 +91,10 @@ def label_pixels(
             f"{len(pixels)} images and {len(labels)} labels; expected one label per image"
         )
     same = same_rows([digest(image) for image in pixels] if digests is None else digests)
-    if ids is None:
-        ids = [f"row-{row:06d}" for row in range(len(labels))]
     return Labelled(
         pixels,
         labels,
-        np.asarray(ids).astype(np.str_),
+        row_ids(len(labels)) if ids is None else np.asarray(ids).astype(np.str_),
         join_groups(len(labels), same, group_codes(groups, len(labels))),
         class_names,
         kind=IMAGE if like is None else like.kind,

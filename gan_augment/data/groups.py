@@ -61,9 +61,8 @@ def join_groups(
         sets += [np.flatnonzero(groups == g).tolist() for g in np.unique(groups[groups >= 0])]
     component = _components(n, [(rows[0], row) for rows in sets for row in rows])
     joined = np.unique([row for rows in sets for row in rows]).astype(np.int64)
-    _, first, inverse = np.unique(component[joined], return_index=True, return_inverse=True)
     codes = np.full(n, -1, dtype=np.int64)
-    codes[joined] = np.argsort(np.argsort(first))[inverse]  # in the order of their first rows
+    codes[joined] = np.unique(component[joined], return_inverse=True)[1]
     return codes
 
 
@@ -218,7 +217,7 @@ def _verified(
 
 
 def _components(n: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int32]:
-    """Return the connected component of each row, (n,)."""
+    """Return the connected component of each row, (n,), numbered in the order of first rows."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

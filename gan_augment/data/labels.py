@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -113,25 +112,18 @@ def encode_labels(
             )
     if class_names is not None:
         return _encode_by_names(labels, tuple(map(str, class_names)))
-    keys = [(type(label), label) for label in labels]  # True and 1 are two labels
-    distinct = dict.fromkeys(keys)
-    whole = all(label.is_integer() for kind, label in distinct if kind is float)
-    named = {
-        (kind, label): str(int(label) if kind is float and whole else label)
-        for kind, label in distinct
-    }
-    order = in_order(list(named.values()))
-    if len(set(order)) < len(named):
-        twice = next(name for name, after in pairwise(order) if name == after)
+    kinds = {type(label) for label in labels}
+    if len(kinds) > 1 and kinds != {int, float}:
         raise DataError(
-            f"labels of two types are both called {twice!r}; make them one type, for example "
-            "y.astype(str)"
+            f"labels are of several types ({', '.join(sorted(kind.__name__ for kind in kinds))}); "
+            "make them one type, for example y.astype(str)"
         )
-    if not any(kind is str for kind, _ in distinct):  # numbers in their own order
-        order = tuple(named[key] for key in sorted(named, key=lambda key: key[1]))
-    _check_names(order)
-    number = {name: code for code, name in enumerate(order)}
-    return np.array([number[named[key]] for key in keys], dtype=np.int64), order
+    distinct = in_order(list(set(labels))) if kinds == {str} else sorted(set(labels))
+    whole = float in kinds and all(float(label).is_integer() for label in distinct)
+    names = tuple(str(int(label) if whole else label) for label in distinct)
+    _check_names(names)
+    number = {label: code for code, label in enumerate(distinct)}
+    return np.array([number[label] for label in labels], dtype=np.int64), names
 
 
 def _encode_by_names(

@@ -65,8 +65,7 @@ def from_signals(
     ((3, 2, 64), {'a': 2, 'b': 1})
     """
     values = checked_values(x)
-    rows = np.arange(len(values)).astype(np.str_)
-    made = SIGNAL.of(values, np.zeros(len(values), np.int64), rows, scale=scale, rate=rate)
+    made = SIGNAL.of(values, np.zeros(len(values), np.int64), scale=scale, rate=rate)
     return label_pixels(made.rows, y, groups=groups, class_names=class_names, ids=ids, like=made)
 
 

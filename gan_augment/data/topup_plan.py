@@ -56,19 +56,11 @@ class ClassPlan:
 
 @dataclass(frozen=True)
 class Layout:
-    """One entry per added row (M,): class number, origin, and the real row it shows or -1."""
+    """One entry per row (M,), real rows first: class number, origin, the real row shown or -1."""
 
     label: NDArray[np.int64]
     origin: NDArray[np.str_]
     source: NDArray[np.int64]
-
-    def behind(self, labels: NDArray[np.int64]) -> Layout:
-        """Return a layout of all real rows, with the given labels (N,), then these rows."""
-        return Layout(
-            label=np.concatenate([labels, self.label]),
-            origin=np.concatenate([np.full(len(labels), "real", "U9"), self.origin]),
-            source=np.concatenate([np.arange(len(labels)), self.source]),
-        )
 
 
 @dataclass(frozen=True)
@@ -140,12 +132,12 @@ class TopUpPlan(dict[str, ClassPlan]):
                 yield Block(number, generated, np.broadcast_to(np.int64(-1), end.generated))
 
     def layout(self, labels: NDArray[np.int64], seed: int) -> Layout:
-        """Return all rows added to real rows with these labels, int64 (N,), in order."""
-        blocks = [Block(0, "repeat", np.empty(0, np.int64)), *self.blocks(labels, seed)]
+        """Return all real rows, with these labels, int64 (N,), and all rows added to them."""
+        blocks, real = list(self.blocks(labels, seed)), np.full(len(labels), "real", "U9")
         return Layout(
-            label=np.concatenate([np.full(len(b.source), b.label) for b in blocks]),
-            origin=np.concatenate([np.full(len(b.source), b.origin, "U9") for b in blocks]),
-            source=np.concatenate([b.source for b in blocks]),
+            label=np.concatenate([labels, *(np.full(len(b.source), b.label) for b in blocks)]),
+            origin=np.concatenate([real, *(np.full(len(b.source), b.origin) for b in blocks)]),
+            source=np.concatenate([np.arange(len(labels)), *(b.source for b in blocks)]),
         )
 
 

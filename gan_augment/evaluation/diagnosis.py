@@ -143,7 +143,7 @@ def class_figures(
     identical = Figure(
         exact["identical"] / exact["generated"], floor, floor, p=identical_chance(exact)
     )
-    copied = copying(*sets, seed=seed) | {"identical": identical}
+    copied = {"identical": identical} | copying(*sets, seed=seed)
     return {
         "rows": dict(zip(("real", "synthetic", "held_out"), map(len, sets), strict=True)),
         "figures": {key: figure.to_dict() for key, figure in figures.items()},

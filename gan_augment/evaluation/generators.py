@@ -179,7 +179,7 @@ def training_set(design: Design, part: TrainTestPart, arm: Arm, folder: Path) ->
         else:
             source = fit_baseline(arm.source, real, part.schema)
         added = added_rows(real, plan, source, seed, schema=part.schema)
-    generated = added.data.take(np.flatnonzero(added.layout.source < 0))
+    generated = added.data.take(np.flatnonzero(added.layout.source[len(real) :] < 0))
     return Training(
         real,
         with_added(real, added),

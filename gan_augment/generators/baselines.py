@@ -77,8 +77,7 @@ class Repeats(Baseline):
     >>> import numpy as np
     >>> from gan_augment.kinds.image import IMAGE
     >>> pixels = np.zeros((3, 8, 8, 1), dtype=np.uint8)
-    >>> ids = np.array(["a", "b", "c"])
-    >>> data = IMAGE.of(pixels, np.array([0, 0, 1]), ids, class_names=("good", "bad"))
+    >>> data = IMAGE.of(pixels, np.array([0, 0, 1]), class_names=("good", "bad"))
     >>> Repeats().fit(data).sample({"bad": 2}).ids.tolist()
     ['synthetic-bad-000000', 'synthetic-bad-000001']
     """
@@ -132,8 +131,7 @@ class Smote(Baseline):
     >>> import numpy as np, pandas as pd
     >>> from gan_augment.kinds.table import TABLE
     >>> frame = pd.DataFrame({"x": np.arange(12) / 8, "colour": list("rgb") * 4})
-    >>> ids = np.array([f"row-{i}" for i in range(12)])
-    >>> data = TABLE.of(frame, np.repeat([0, 1], 6), ids, class_names=("good", "bad"))
+    >>> data = TABLE.of(frame, np.repeat([0, 1], 6), class_names=("good", "bad"))
     >>> rows = Smote().fit(data).sample({"bad": 4})
     >>> rows.counts, bool(rows.frame["x"].between(0.75, 1.375).all())
     ({'good': 0, 'bad': 4}, True)

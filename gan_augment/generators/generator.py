@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeGuard
+from typing import TYPE_CHECKING, Protocol, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,11 +63,7 @@ class RunContext:
 
 
 def checked_seed(random_state: object) -> int:
-    """Return the seed, an int of 0 or more; or raise UsageError.
-
-    >>> checked_seed(7)
-    7
-    """
+    """Return the seed, an int of 0 or more; or raise UsageError."""
     if not is_whole(random_state) or random_state < 0:
         raise UsageError(f"random_state={random_state!r}; expected an int of 0 or more")
     return int(random_state)
@@ -122,12 +118,35 @@ def sample_ids(counts: Mapping[str, int], start: int = 0) -> NDArray[np.str_]:
 class Added:
     """Rows to append to the real ones, class by class: repeats, then generated rows.
 
-    plan: the final plan, with refused classes filled with repeats. layout: the origin of each row.
+    plan: the final plan, with refused classes filled with repeats. layout: the origin of each row,
+    the real ones first.
     """
 
     data: Labelled
     plan: TopUpPlan
     layout: Layout
+
+
+def drawn_rows(
+    generator: Generator | None, counts: Mapping[str, int], seed: int
+) -> tuple[dict[str, Labelled], dict[str, str]]:
+    """Draw {class: rows}, in this order; also return {class: why it was refused}.
+
+    generator: None if `counts` is empty. Raises DataError for a class that it does not know.
+    """
+    drawn, refused = dict[str, Labelled](), dict[str, str]()
+    for name, n in counts.items():
+        assert generator is not None, "a plan with generated rows needs a model"
+        if not generator.classes_.get(name):
+            raise DataError(
+                f"the model knows the classes {', '.join(generator.classes_)}, not {name!r}; fit a "
+                "model to this data."
+            )
+        try:
+            drawn[name] = generator.sample({name: n}, random_state=seed)
+        except TooFewAcceptedError as error:
+            refused[name] = str(error)
+    return drawn, refused
 
 
 def added_rows(
@@ -149,22 +168,14 @@ def added_rows(
     >>> from gan_augment import Repeats, TopUp
     >>> from gan_augment.kinds.image import IMAGE
     >>> from gan_augment.data.topup_plan import plan_topup
-    >>> pixels, ids = np.zeros((5, 8, 8, 1), np.uint8), np.array(list("abcde"))
-    >>> data = IMAGE.of(pixels, np.array([0, 0, 0, 0, 1]), ids, class_names=("good", "bad"))
+    >>> pixels, labels = np.zeros((5, 8, 8, 1), np.uint8), np.array([0, 0, 0, 0, 1])
+    >>> data = IMAGE.of(pixels, labels, class_names=("good", "bad"))
     >>> plan = plan_topup(data.counts, TopUp(synthetic_share=0), ["bad"])
     >>> added = added_rows(data, plan, Repeats().fit(data))
-    >>> added.data.counts, added.layout.origin.tolist(), added.layout.source.tolist()
-    ({'good': 0, 'bad': 3}, ['repeat', 'repeat', 'repeat'], [4, 4, 4])
+    >>> added.data.counts, added.layout.origin[5:].tolist(), added.layout.source.tolist()
+    ({'good': 0, 'bad': 3}, ['repeat', 'repeat', 'repeat'], [0, 1, 2, 3, 4, 4, 4, 4])
     """
-    made: dict[str, Any] = {}
-    refused: dict[str, str] = {}
-    for name, n in plan.generated.items():
-        assert generator is not None, "a plan with generated rows needs a model"
-        check_known(name, generator.classes_)
-        try:
-            made[name] = generator.sample({name: n}, random_state=seed).rows
-        except TooFewAcceptedError as error:
-            refused[name] = str(error)
+    made, refused = drawn_rows(generator, plan.generated, seed)
     plan = plan.refuse(refused)
     if warns:
         plan.warn_of_refused()
@@ -172,15 +183,15 @@ def added_rows(
     pieces = [kind.take(data.rows, np.empty(0, dtype=np.int64))]
     for block in plan.blocks(data.labels, seed):
         name, repeats = data.names[block.label], block.origin == "repeat"
-        pieces.append(kind.take(data.rows, block.source) if repeats else made[name])
-    rows = kind.concat(pieces)
+        pieces.append(kind.take(data.rows, block.source) if repeats else made[name].rows)
+    rows, labels = kind.concat(pieces), layout.label[len(data) :]
     if schema is not None:
         from gan_augment.data.tables.columns import with_new_ids
 
-        origins = np.where(layout.source < 0, "synthetic", "repeat").tolist()
+        origins = np.where(layout.source[len(data) :] < 0, "synthetic", "repeat").tolist()
         rows = with_new_ids(rows, schema, data.frame, 0, origins)
-    ids = np.array([f"added-{row:06d}" for row in range(len(layout.label))], dtype=np.str_)
-    return Added(data.with_rows(rows, layout.label, ids), plan, layout)
+    ids = np.array([f"added-{row:06d}" for row in range(len(labels))], dtype=np.str_)
+    return Added(data.with_rows(rows, labels, ids), plan, layout)
 
 
 def with_added(data: Labelled, added: Added) -> Labelled:
@@ -202,12 +213,3 @@ def advised_share(model: object, requested: object) -> float | None:
     if not share and requested == "auto":
         warn(meta.advice())
     return share
-
-
-def check_known(name: str, classes: Mapping[str, int]) -> None:
-    """Raise DataError if a model of these `classes` {name: training rows} cannot generate one."""
-    if not classes.get(name):
-        known = ", ".join(classes)
-        raise DataError(
-            f"the model knows the classes {known}, not {name!r}; fit a model to this data."
-        )

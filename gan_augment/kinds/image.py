@@ -20,8 +20,8 @@ _STRIP = "height: 4em; max-width: none; image-rendering: pixelated"
 class ImageKind(Kind):
     """Images: uint8 0..255, (N, H, W, C), any C >= 1, at least 8 px per side.
 
-    >>> pixels, ids = np.zeros((2, 8, 8, 1), np.uint8), np.array(["a", "b"])
-    >>> data = IMAGE.of(pixels, np.array([0, 1]), ids, class_names=("bad", "good"))
+    >>> pixels, labels = np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1])
+    >>> data = IMAGE.of(pixels, labels, class_names=("bad", "good"))
     >>> data.counts, data.image_shape, data.kind
     ({'bad': 1, 'good': 1}, (8, 8, 1), IMAGE)
     """

@@ -51,11 +51,15 @@ class Kind(ABC):
         self,
         rows: Any,
         labels: NDArray[np.int64],
-        ids: NDArray[np.str_],
+        ids: NDArray[np.str_] | None = None,
         groups: NDArray[np.int64] | None = None,
         class_names: tuple[str, ...] | None = None,
     ) -> Labelled:
-        """Return rows of this kind as `Labelled`; raise DataError for rows of another kind."""
+        """Return rows of this kind as `Labelled`; raise DataError for rows of another kind.
+
+        ids: by default "row-000000" and so on, by position.
+        """
+        ids = row_ids(len(labels)) if ids is None else ids
         return Labelled(rows, labels, ids, groups, class_names, kind=self)
 
     def __repr__(self) -> str:
@@ -119,9 +123,9 @@ class Kind(ABC):
     def suffix(self, rate: int | None) -> str:
         """Return the suffix of the file of a generated row; rate: samples per second (Hz)."""
 
-    @abstractmethod
     def encode(self, data: Labelled) -> list[bytes]:
-        """Return the content of the file of each generated row."""
+        """Return the content of the file of each generated row; rows of a table share one."""
+        raise NotImplementedError
 
     @abstractmethod
     def check_model(self, data: Labelled, meta: Any, schema: Any = None) -> None:
@@ -309,6 +313,11 @@ class Labelled:
             These rows, of the same kind.
         """
         return replace(self, rows=rows, labels=labels, ids=ids, groups=None, sources=None)
+
+
+def row_ids(n: int) -> NDArray[np.str_]:
+    """Return the ids "row-000000" and so on of rows without ids."""
+    return np.array([f"row-{row:06d}" for row in range(n)], dtype=np.str_)
 
 
 def labelled_of(x: Any) -> Labelled | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gan_augment.errors import DataError, UsageError, plural
 from gan_augment.kinds.image import ImageKind
-from gan_augment.kinds.kind import KindName, Labelled, Meta, Scale, check_model_classes
+from gan_augment.kinds.kind import KindName, Labelled, Meta, Scale, check_model_classes, row_ids
 
 SHORTEST_WINDOW = 16
 """Samples of a window of a signal."""
@@ -27,7 +27,7 @@ class SignalKind(ImageKind):
         self,
         rows: NDArray[Any],
         labels: NDArray[np.int64],
-        ids: NDArray[np.str_],
+        ids: NDArray[np.str_] | None = None,
         groups: NDArray[np.int64] | None = None,
         class_names: tuple[str, ...] | None = None,
         *,
@@ -39,7 +39,7 @@ class SignalKind(ImageKind):
         scale: for each channel the values that become -1 and 1; None for its range.
 
         >>> beats = np.sin(np.arange(64)).reshape(2, 1, 32)
-        >>> data = SIGNAL.of(beats, np.array([0, 1]), np.array(["a", "b"]))
+        >>> data = SIGNAL.of(beats, np.array([0, 1]))
         >>> data.image_shape, data.values.shape, bool(np.allclose(data.values, beats))
         ((1, 32, 1), (2, 1, 32), True)
         """
@@ -51,9 +51,8 @@ class SignalKind(ImageKind):
                 (float(a), float(b) if b > a else float(a) + 1.0)
                 for a, b in zip(low, high, strict=True)
             )
-        meta = Meta(scale, rate)
-        unit = to_unit(rows, scale)
-        return Labelled(unit, labels, ids, groups, class_names, kind=self, meta=meta)
+        unit, ids = to_unit(rows, scale), row_ids(len(labels)) if ids is None else ids
+        return Labelled(unit, labels, ids, groups, class_names, kind=self, meta=Meta(scale, rate))
 
     def check(self, data: Labelled) -> None:
         """Raise DataError unless the rows are windows in -1..1 of a known scale."""
@@ -72,7 +71,11 @@ class SignalKind(ImageKind):
 
     def joined(self, data: Labelled, more: Labelled) -> NDArray[Any]:
         """Return the windows of both in the scale of the first."""
-        return super().joined(data, scaled_as(more, data.meta.scale))
+        scale = data.meta.scale
+        if more.meta.scale != scale:
+            meta = Meta(scale, more.meta.rate)
+            more = replace(more, rows=to_unit(more.values, scale), meta=meta)
+        return super().joined(data, more)
 
     def features(self, data: Labelled) -> NDArray[np.float32]:
         """Return the samples in -1..1, (n, L C)."""
@@ -123,14 +126,6 @@ class SignalKind(ImageKind):
 
 
 SIGNAL = SignalKind()
-
-
-def scaled_as(data: Labelled, scale: Scale) -> Labelled:
-    """Return the same signals with other values as -1 and 1."""
-    if data.meta.scale == scale:
-        return data
-    rows = to_unit(data.values, scale)
-    return replace(data, rows=rows, meta=Meta(scale, data.meta.rate))
 
 
 def to_unit(values: NDArray[Any], scale: Scale) -> NDArray[np.float32]:

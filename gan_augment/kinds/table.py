@@ -21,18 +21,11 @@ class TableKind(Kind):
     tabular: ClassVar[bool] = True
 
     def check(self, data: Labelled) -> None:
-        """Raise DataError unless the rows are a data frame with unique column names."""
-        columns = getattr(data.rows, "columns", None)
-        if columns is None or not hasattr(data.rows, "iloc"):
+        """Raise DataError unless the rows are a data frame."""
+        if not hasattr(data.rows, "iloc") or not hasattr(data.rows, "columns"):
             raise DataError(
                 f"the table is a {type(data.rows).__name__}; expected a pandas DataFrame. "
                 "gan_augment.read_frame converts other containers."
-            )
-        if not columns.is_unique:
-            twice = list(dict.fromkeys(columns[columns.duplicated()].tolist()))
-            raise DataError(
-                f"columns {twice} occur more than once; expected unique column names. Rename or "
-                "drop the copies."
             )
 
     def take(self, rows: Any, index: NDArray[np.int64]) -> Any:
@@ -110,10 +103,6 @@ class TableKind(Kind):
     def suffix(self, rate: int | None) -> str:
         """Return ".csv": all rows go to one file."""
         return ".csv"
-
-    def encode(self, data: Labelled) -> list[bytes]:
-        """Refuse: rows of a table are not separate files."""
-        raise NotImplementedError("rows of a table are written together, by write_table")
 
     def check_model(self, data: Labelled, meta: Any, schema: Any = None) -> None:
         """Raise DataError if the model has other classes, columns or types.

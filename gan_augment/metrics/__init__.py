@@ -20,7 +20,6 @@ from gan_augment.metrics.neighbours import (
     coverage,
     density,
     expected_coverage,
-    identical_share,
     nearer_share,
     nearest_distances,
 )
@@ -35,7 +34,6 @@ __all__ = [
     "density",
     "diagnose",
     "expected_coverage",
-    "identical_share",
     "kernel_distance",
     "mean_pairwise_distance",
     "nearer_share",

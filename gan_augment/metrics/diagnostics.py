@@ -23,7 +23,6 @@ from gan_augment.metrics.neighbours import (
     coverage,
     density,
     expected_coverage,
-    identical_share,
     nearer_share,
 )
 from gan_augment.rng import rng_for
@@ -103,8 +102,7 @@ def diagnose(
     """
     names = ("real", "synthetic", "held_out")
     sets = feature_sets(0, real=real, synthetic=synthetic, held_out=held_out)
-    drawn = (_drawn(one, name, seed) for one, name in zip(sets, names, strict=True))
-    a, b, held = drawn
+    a, b, held = (_drawn(one, name, seed) for one, name in zip(sets, names, strict=True))
     size = min(len(b), len(held)) if len(held) >= 2 else len(b)
     equal = [draw_rows(one, size, rng_for(seed, "diagnose", "equal size")) for one in (b, held)]
     few = None
@@ -151,8 +149,8 @@ def copying(
     Examples
     --------
     >>> figures = copying([[0.0], [4.0]], [[0.0], [2.0]], held_out=[[1.0], [7.0]])
-    >>> figures["identical"].value, figures["identical"].floor
-    (0.5, 0.0)
+    >>> figures["near"].value, figures["nearer_share"].ideal
+    (0.5, 0.5)
     """
     a, b, held = feature_sets(0, real=real, synthetic=synthetic, held_out=held_out)
     b, held = _drawn(b, "synthetic", seed), _drawn(held, "held_out", seed)
@@ -163,7 +161,6 @@ def copying(
         share = nearer_share(a, b, held, seed)
         nearer = Figure(share.value, ideal=0.5, interval=share[1:])
     return {
-        "identical": _figure(lambda x, y: identical_share(y, x), a, b, held, least=1),
         "near": _figure(
             lambda x, y: copied_share(y, x, threshold),
             *(a, b, held),

@@ -13,6 +13,8 @@ from gan_augment.rng import rng_for
 
 NEIGHBOURS = 5
 """k of Naeem et al. 2020, section 4: two equal distributions then cover over 95 % of each other."""
+COPIES = 0.01
+"""Share of real rows that `copy_threshold` takes for copies."""
 
 
 def nearest_rows(x: Rows, to: Rows, k: int = 1) -> tuple[NDArray[np.intp], Rows]:
@@ -152,9 +154,7 @@ def expected_coverage(n_real: int, n_synthetic: int, k: int | None = None) -> fl
     return 1 - math.prod((n_real - i) / (n_synthetic + n_real - i) for i in range(1, k + 1))
 
 
-def copy_threshold(
-    train: ArrayLike, held_out: ArrayLike | None = None, quantile: float = 0.01
-) -> float:
+def copy_threshold(train: ArrayLike, held_out: ArrayLike | None = None) -> float:
     """Compute the distance below which a row counts as a copy of a training row of its class.
 
     Parameters
@@ -163,21 +163,17 @@ def copy_threshold(
         Real training rows (N, d); N >= 2 without held-out rows.
     held_out
         Real rows (M, d) that no generator saw.
-    quantile
-        Quantile of the distances of held-out rows to the nearest training row, or, without
-        held-out rows, of training rows to each other.
 
     Returns
     -------
     float
-        In the unit of the features.
+        The 1 % quantile of the distances of held-out rows to the nearest training row, or, without
+        held-out rows, of training rows to each other; in the unit of the features.
     """
-    if not 0 <= quantile <= 1:
-        raise UsageError(f"quantile={quantile} is outside 0..1; 0.01 is usual.")
-    if held_out is not None:
-        return float(np.quantile(nearest_distances(held_out, train), quantile))
-    rows = feature_rows(train, "train", least=2)
-    return float(np.quantile(nearest_rows(rows, rows)[1], quantile))
+    if held_out is None:
+        rows = feature_rows(train, "train", least=2)
+        return float(np.quantile(nearest_rows(rows, rows)[1], COPIES))
+    return float(np.quantile(nearest_distances(held_out, train), COPIES))
 
 
 def copied_share(x: ArrayLike, train: ArrayLike, threshold: float) -> float:
@@ -202,29 +198,6 @@ def copied_share(x: ArrayLike, train: ArrayLike, threshold: float) -> float:
     """
     distances = nearest_distances(feature_rows(x, "x"), train)
     return float(np.mean((distances < threshold) | (distances == 0)))
-
-
-def identical_share(x: ArrayLike, train: ArrayLike) -> float:
-    """Compute the share of rows that equal a training row in every feature.
-
-    Parameters
-    ----------
-    x, train
-        Rows to judge (N, d), and training rows (M, d).
-
-    Returns
-    -------
-    float
-        In 0..1.
-
-    Examples
-    --------
-    >>> identical_share([[1.0, 2.0], [1.0, 3.0]], train=[[1.0, 3.0]])
-    0.5
-    """
-    rows, others = feature_sets(x=x, train=train)
-    known = {row.tobytes() for row in others + 0.0}  # -0.0 equals 0.0
-    return sum(row.tobytes() in known for row in rows + 0.0) / len(rows)
 
 
 def nearer_share(

@@ -98,11 +98,11 @@ class ParsedInput:
         generates = bool(plan.generated)
         if generates:
             added = added_rows(self.data, plan, generator, seed, schema=self.schema)
-            plan, layout = added.plan, added.layout.behind(codes)
+            plan, layout = added.plan, added.layout
             x = concatenate(x, self._like_x(added.data))
         else:
             plan.warn_of_refused()
-            layout = plan.layout(codes, seed).behind(codes)
+            layout = plan.layout(codes, seed)
         if not (generates and self.data.kind.tabular):  # repeated images keep all digits
             x = take(x, np.where(layout.source < 0, np.arange(len(layout.label)), layout.source))
         _, first = np.unique(codes, return_index=True)
@@ -156,13 +156,12 @@ def read_input(x: Any, y: Any, augmenter: Any) -> ParsedInput:
     if dimensions > 2 or shape is not None:
         return _read_images(x, y, target.labels, labels, shape)
     frame = as_frame(x)
-    if not frame.shape[1]:
+    if not column_names(frame):
         raise DataError(
             f"X has 0 feature(s) (shape={frame.shape}) while a minimum of 1 is required."
         )
     overrides = categorical_overrides(augmenter.categorical_features, frame)
-    ids = np.array([f"row-{row:06d}" for row in range(n)])
-    table = TABLE.of(frame, target.labels, ids, class_names=labels.names)
+    table = TABLE.of(frame, target.labels, class_names=labels.names)
     return ParsedInput(table, labels, x, y, target.column, overrides)
 
 

@@ -39,11 +39,7 @@ def save_bundle(
 ) -> None:
     """Write arrays and their description as one file, which appears whole or not at all.
 
-    - path: The file. An existing file is replaced.
-    - tensors: Arrays of bool, integers or floats, of any shape.
-    - meta: A pydantic model, or values that are ready for JSON.
-
-    Raises WriteFailedError (if the disk refuses).
+    meta: a pydantic model, or values that are ready for JSON. Raises WriteFailedError.
     """
     write_file(Path(path), bundle_bytes(tensors, meta))
 

@@ -28,15 +28,11 @@ _CURES = {
 
 
 def write_file(path: Path, content: bytes, *, sync: bool = True) -> None:
-    """Write a file atomically: a crash leaves the old file or the new one.
+    """Write a file atomically, and make its parent folders: a crash leaves the old file or the new.
 
-    - path: The file; an earlier one is replaced, and parent folders are made.
-    - content: All of its bytes.
-    - sync: Whether to wait for the disk. Without it only a power cut can leave an empty file, which
-      is acceptable for many small images.
-
-    Raises WriteFailedError (if the disk refuses. The old file is intact then, and no temporary file
-    is left).
+    sync: whether to wait for the disk. Without it only a power cut can leave an empty file, which
+    is acceptable for many small images. Raises WriteFailedError if the disk refuses; the old file
+    is intact then, and no temporary file is left.
     """
     with new_file(path, sync=sync) as file:
         file.write(content)

@@ -21,10 +21,8 @@ def hold_folder(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
     """Hold `folder` for this process; create it and its parents, and remove those left empty.
 
     The kernel's file lock is released when the process ends. On a disk without `flock` the file
-    itself is the lock. Its text names the holder for people.
-
-    - folder: The folder to hold.
-    - lock_file: The name of the lock. A different name locks one output in the folder.
+    itself is the lock. Its text names the holder for people. lock_file: a different name locks one
+    output in the folder.
 
     Raises FolderInUseError (if another process holds it); OutputExistsError (if `folder` is a
     file); WriteFailedError (if no lock can be written, or if the folder was moved in the meantime).

@@ -1,12 +1,13 @@
-"""`AugmentedDataset`: a labelled dataset, topped up; `augment_loader`: a loader over one."""
+"""`AugmentedDataset`: a labelled dataset, topped up; `augment_loader` and `BalancedSampler`."""
 
 from __future__ import annotations
 
 import copy
 import inspect
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,25 +17,28 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     RandomSampler,
+    Sampler,
     SubsetRandomSampler,
     TensorDataset,
 )
 
-from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
+from gan_augment.data.topup_plan import choose_classes, plan_topup
 from gan_augment.errors import NotFittedError, UsageError
-from gan_augment.generators.generator import Generator, RunContext, advised_share, checked_seed
+from gan_augment.generators import load_model
+from gan_augment.generators.generator import (
+    Generator,
+    advised_share,
+    checked_seed,
+    drawn_rows,
+    is_whole,
+)
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.options import TopUp
 from gan_augment.progress import shown_progress
+from gan_augment.rng import rng_for
 from gan_augment.torch_api.items import Key, Normalize, check_rows, plain_label
 from gan_augment.torch_api.read import DescribedDataset, describe_dataset, map_style
-from gan_augment.torch_api.sampling import (
-    BalancedSampler,
-    checked_length,
-    draw_rows,
-    fitted_model,
-)
 
 _OURS = {"self", "dataset", "shuffle", "sampler", "batch_sampler"}
 """Settings of a loader that `augment_loader` replaces."""
@@ -145,13 +149,18 @@ class AugmentedDataset(Dataset[Any]):
             model = _fit(augmenter, described.read(image_size))
         elif model is not None:
             described = _named_for(model, described)
-        plan = planned(described, top_up, classes, model)
-        self._generated, refused = draw_rows(model, plan.generated, self._seed)
-        if len(self._generated):
+        chosen = _chosen(classes, described.counts, getattr(model, "topped_up_", ()))
+        advised = advised_share(model, top_up.synthetic_share)
+        plan = plan_topup(described.counts, top_up, chosen, picture.kind.recipes, advised)
+        plan = plan.refuse(getattr(model, "refuses_", {}))
+        drawn, refused = drawn_rows(model, plan.generated, self._seed)
+        made = [one.kind.item_rows(one) for one in drawn.values()]
+        self._generated: NDArray[Any] = np.concatenate(made) if made else np.empty(0)
+        if made:
             check_rows(picture, self._generated.shape[1:])
         plan = plan.refuse(refused, keep_others=True)
         plan.warn_of_refused("items")
-        layout = plan.layout(described.labels, self._seed).behind(described.labels)
+        layout = plan.layout(described.labels, self._seed)
         generated = layout.source < 0
         self._where = np.where(generated, ~(np.cumsum(generated) - 1), layout.source)
         self.labels, self.origin, self.classes = layout.label, layout.origin, described.names
@@ -260,8 +269,7 @@ def _sampler_of(loader: Any) -> Any:
             "AugmentedDataset(dataset, augmenter)."
         )
     map_style(loader)
-    own_batches = loader.batch_size is None and loader.batch_sampler is not None
-    sampler: Any = loader.batch_sampler if own_batches else loader.sampler
+    sampler: Any = loader.sampler
     if type(loader) is not DataLoader or type(sampler) not in (RandomSampler, SubsetRandomSampler):
         raise UsageError(
             f"a {type(loader).__name__} that draws by a {type(sampler).__name__} cannot draw added "
@@ -272,19 +280,31 @@ def _sampler_of(loader: Any) -> Any:
     return sampler
 
 
+def fitted_model(augmenter: Any) -> Generator | None:
+    """Return the fitted model of what a user passes, or None if it is not fitted yet.
+
+    augmenter: a model, an augmenter with `generator_`, or the path of a run or a saved model.
+    Raises UsageError for anything that neither fits nor samples.
+    """
+    if isinstance(augmenter, str | Path):
+        augmenter = load_model(augmenter)
+    model = getattr(augmenter, "generator_", augmenter)
+    if isinstance(augmenter, type) or not (hasattr(model, "sample") or hasattr(augmenter, "fit")):
+        raise UsageError(
+            f"the augmenter is {augmenter!r}; expected something that samples, such as "
+            "GANAugmenter(), ImageGAN(), Repeats(), or the folder of a saved run"
+        )
+    return model if isinstance(getattr(model, "classes_", None), Mapping) else None
+
+
 def _fit(augmenter: Any, data: Labelled) -> Generator:
     """Say what is fitted, fit it while progress is shown, and return its model."""
-    name, how, progress = type(augmenter).__name__, {}, shown_progress("AugmentedDataset")
-    progress.note(f"fitting {name} on {data.kind.describe(data)}")
-    if "run" in inspect.signature(augmenter.fit).parameters:
-        how["run"] = RunContext(progress=progress)
-        if (schema := data.kind.schema(data)) and schema.ids:
-            progress.warn(f"id columns are not learned, and new rows get new ids: {schema.ids}")
-    elif hasattr(augmenter, "verbose"):  # a fit of minutes is never silent
+    name = type(augmenter).__name__
+    shown_progress("AugmentedDataset").note(f"fitting {name} on {data.kind.describe(data)}")
+    if hasattr(augmenter, "verbose"):  # a fit of minutes is never silent
         augmenter = copy.copy(augmenter)
         augmenter.verbose = True
-    model = fitted_model(augmenter.fit(data, **how) or augmenter)
-    progress.finish()
+    model = fitted_model(augmenter.fit(data) or augmenter)
     if model is None:
         raise NotFittedError(
             f"after fit, the {name} has no `classes_` {{name: rows}}; expected "
@@ -312,24 +332,10 @@ def _items_of(dataset: Any, rows: NDArray[np.int64]) -> list[Any]:
     return list(together(listed)) if callable(together) else [dataset[i] for i in listed]
 
 
-def planned(
-    described: DescribedDataset, top_up: TopUp, classes: Classes, model: Generator | None
-) -> TopUpPlan:
-    """Return how every class ends, without what the model refuses.
-
-    `classes` None: those that the model was fitted to top up, or the rare ones.
-    Raises UnknownClassError, NoRareClassError.
-    """
-    chosen = _chosen(classes, described.counts, getattr(model, "topped_up_", ()))
-    advised = advised_share(model, top_up.synthetic_share)
-    kind = described.format.picture.kind.recipes
-    plan = plan_topup(described.counts, top_up, chosen, kind, advised)
-    return plan.refuse(getattr(model, "refuses_", {}))
-
-
 def _chosen(
     classes: Classes, counts: Mapping[str, int], topped_up: Iterable[str]
 ) -> tuple[str, ...]:
+    """Return the named classes, or those that a model was fitted to top up, or the rare ones."""
     if classes is None:
         here = tuple(name for name in topped_up if counts.get(name))
         if 0 < len(here) < sum(n > 0 for n in counts.values()):  # all means that none was chosen
@@ -357,3 +363,61 @@ def _named_for(model: Generator, described: DescribedDataset) -> DescribedDatase
     if set(described.names) <= known or not set(names) <= known or len(name_of) > len({*listed}):
         return described
     return replace(described, names=names)
+
+
+def balanced_draw(
+    labels: NDArray[np.int64], seed: int, epoch: int, length: int
+) -> NDArray[np.int64]:
+    """Return the items int64 (length,) of an epoch, in random order.
+
+    labels: int64 (M,), the class index of every item. Each class gets its share of `length`, exact
+    up to rounding (largest remainder), at random without replacement; beyond M, whole passes come
+    first. The draws follow from (seed, epoch).
+
+    >>> labels = np.repeat([0, 1], [60, 20])
+    >>> np.bincount(labels[balanced_draw(labels, seed=0, epoch=3, length=8)])
+    array([6, 2])
+    """
+    counts = np.bincount(labels)
+    items_of = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
+    rng = rng_for(seed, "draws", epoch)
+    whole, rest = divmod(length, len(labels))
+    exact = counts * (rest / counts.sum())
+    shares = np.floor(exact + 1e-9).astype(np.int64)
+    order = np.argsort(shares - exact, kind="stable")  # the largest remainders first
+    shares[order[: rest - int(shares.sum())]] += 1
+    parts = [
+        rng.permutation(own)[:share] if 0 < share < len(own) else own[:share]
+        for own, share in zip(items_of, shares.tolist(), strict=True)
+    ]
+    items = np.concatenate([*[np.arange(len(labels))] * whole, *parts])
+    return np.array(rng.permutation(items), dtype=np.int64)
+
+
+def checked_length(length: object) -> int:
+    """Return the number of draws per epoch, 1 or more. Raises UsageError."""
+    if not is_whole(length) or length < 1:
+        raise UsageError(f"length {length!r}; expected a whole number, 1 or more")
+    return int(length)
+
+
+class BalancedSampler(Sampler[int]):
+    """Draw `length` items per epoch, each class its share, and count passes as epochs.
+
+    dataset: has `labels`. epoch: number of the next pass. The draws depend on (seed, epoch) only.
+    """
+
+    def __init__(self, dataset: Any, length: int | None = None, *, seed: int = 0) -> None:
+        self.dataset, self.seed, self.epoch = dataset, seed, 0
+        self.num_samples = len(dataset) if length is None else checked_length(length)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next pass epoch `epoch`, for a resumed run; later passes count on."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        return iter(balanced_draw(self.dataset.labels, self.seed, epoch, len(self)).tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples

@@ -72,8 +72,7 @@ class DescribedDataset:
                     raise DataError(f"item {number}: {error}") from None
                 rows.append(row if size is None else resize_image(row, size))
         if picture.kind.tabular:
-            ids = np.array([f"row-{row:06d}" for row in range(len(rows))])
-            return TABLE.of(as_frame(np.stack(rows)), self.labels, ids, class_names=self.names)
+            return TABLE.of(as_frame(np.stack(rows)), self.labels, class_names=self.names)
         label = from_signals if picture.kind is SIGNAL else label_pixels
         return label(np.stack(rows), self.labels, class_names=self.names)
 
@@ -116,10 +115,8 @@ def map_style(source: Any) -> Any:
     dataset = source
     if isinstance(source, DataLoader):
         dataset, sampler = source.dataset, source.sampler
-        if source.batch_size is None:  # batches of the user
-            sampler = getattr(source.batch_sampler, "sampler", sampler)
         if type(sampler) is SubsetRandomSampler:
-            dataset = Subset(source.dataset, list(sampler.indices))
+            dataset = Subset(dataset, list(sampler.indices))
     if isinstance(dataset, IterableDataset):
         raise DataError(
             f"{type(dataset).__name__} is an IterableDataset, whose items have no index and cannot "
@@ -183,9 +180,7 @@ def _spread(n: int, most: int) -> list[int]:
 def _encoded(plain: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Return (labels int64 (N,), class names). Raises DataError for invalid class numbers."""
     check_classes(list(dict.fromkeys(plain)), "the dataset", len(plain))
-    listed = np.empty(len(plain), dtype=object)
-    listed[:] = plain
-    return encode_labels(listed)
+    return encode_labels(np.array(plain, dtype=object))
 
 
 def _described(dataset: Any, form: ItemFormat, rows: Sequence[int]) -> DescribedDataset:

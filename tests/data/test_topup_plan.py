@@ -142,13 +142,11 @@ def test_rows_are_laid_out_class_by_class_repeats_before_generated_ones():
     labels = np.array([1, 0, 0, 0, 1])
     plan = plan_topup({"a": 3, "b": 2}, TopUp(companions=False), {"b": 4})
     layout = plan.layout(labels, seed=0)
-    assert layout.label.tolist() == [1, 1, 1, 1]
-    assert layout.origin.tolist() == ["repeat", "repeat", "synthetic", "synthetic"]
-    assert sorted(layout.source[:2]) == [0, 4]
-    assert layout.source[2:].tolist() == [-1, -1]
-    whole = layout.behind(labels)
-    assert whole.source.tolist()[:5] == [0, 1, 2, 3, 4]
-    assert whole.origin.tolist()[4:6] == ["real", "repeat"]
+    assert layout.label.tolist() == [*labels, 1, 1, 1, 1]
+    assert layout.origin[4:].tolist() == ["real", *["repeat"] * 2, *["synthetic"] * 2]
+    assert layout.source[:5].tolist() == [0, 1, 2, 3, 4]
+    assert sorted(layout.source[5:7]) == [0, 4]
+    assert layout.source[7:].tolist() == [-1, -1]
 
 
 def test_repeats_are_even_depend_on_the_seed_and_begin_alike_whatever_the_number():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import pickle
 import zipfile
 
@@ -46,13 +45,10 @@ UNIT[0, 0, :3] = [0, 1, 0.998]
         (np.full((1, 8, 8), True), [255] * 4, "True becomes 255"),
     ],
 )
-def test_one_rule_reads_every_kind_of_pixel_and_says_so(x, levels, note, caplog):
+def test_one_rule_reads_every_kind_of_pixel_and_says_so(x, levels, note):
     pixels, told = to_uint8(x)
     assert pixels[0, 0, :4, 0].tolist() == levels
     assert note in told
-    with caplog.at_level(logging.INFO):
-        from_arrays(x, ["a"])
-    assert note in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -107,7 +103,7 @@ def test_labels_of_every_kind_are_named_as_the_user_writes_them(y, names):
         ([[1], [0]], "ravel"),
         (["a", ""], "empty"),
         (["a", "b\x1b"], "control characters"),
-        (np.array(["1", 1], dtype=object), "two types"),
+        (np.array(["1", 1], dtype=object), "several types"),
         ([1 + 2j, 1], "expected strings"),
         (np.array(["2020-01-01"], dtype="M8"), "expected strings"),
     ],

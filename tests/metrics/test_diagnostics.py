@@ -17,7 +17,7 @@ RNG = np.random.default_rng(0)
 REAL, HELD = RNG.normal(size=(60, 4)), RNG.normal(size=(40, 4))
 MADE = RNG.normal(size=(40, 4)) + 0.3
 NAMES = ["kernel_distance", "density", "coverage", "spread", "two_sample"]
-COPYING = ["identical", "near", "nearer_share"]
+COPYING = ["near", "nearer_share"]
 
 
 def both(real: np.ndarray, made: np.ndarray, held: np.ndarray, seed: int = 0) -> dict[str, Figure]:
@@ -43,7 +43,6 @@ def test_the_figures_come_in_their_order_and_are_those_computed_alone() -> None:
         "coverage": metrics.expected_coverage(60, 40),
         "spread": 1,
         "two_sample": 0.5,
-        "identical": None,
         "near": None,
         "nearer_share": 0.5,
     }
@@ -68,7 +67,7 @@ def test_what_limits_a_figure_is_its_caveat() -> None:
     equal = both(np.ones((12, 2)), np.ones((12, 2)), np.ones((12, 2)))
     assert equal["spread"].value is None
     assert "all real rows are equal" in str(equal["spread"].caveat)
-    assert equal["identical"].value == equal["identical"].floor == 1
+    assert equal["near"].value == equal["near"].floor == 1
 
 
 def test_value_and_floor_of_coverage_are_of_equal_size() -> None:
@@ -94,7 +93,7 @@ def test_the_order_of_rows_changes_nothing_even_where_rows_are_drawn() -> None:
 def test_a_copy_of_any_training_row_is_found_among_more_than_are_drawn() -> None:
     real = np.random.default_rng(3).normal(size=(5000, 2))
     found = copying(real, real[4000:4010], HELD[:, :2])
-    assert found["identical"].value == found["near"].value == 1
+    assert found["near"].value == 1
 
 
 N = 500
@@ -127,7 +126,6 @@ MOVES = {  # the least change that counts, and the sign of it in each of ORDER
     "coverage": (0.15, "-  -"),
     "spread": (0.2, "- + "),
     "two_sample": (0.12, "+ ++"),
-    "identical": (0.5, " +  "),
     "near": (0.5, " +  "),
     "nearer_share": (0.25, " +  "),
 }
@@ -181,7 +179,6 @@ REFUSED: tuple[tuple[type[Exception], str, Callable[[], object]], ...] = (
     (DataError, "held_out has shape", lambda: metrics.nearer_share(PAIR, PAIR, np.empty((0, 1)))),
     (DataError, "N >= 4", lambda: two_sample_test(PAIR, PAIR)),
     (UsageError, "k=2 neighbours among 2", lambda: metrics.density(PAIR, PAIR, k=2)),
-    (UsageError, "quantile", lambda: metrics.copy_threshold(PAIR, quantile=2)),
 )
 
 

@@ -67,7 +67,6 @@ def frame() -> pd.DataFrame:
             "grade": pd.Categorical(["a", "b"] * (N // 2), ["b", "a", "never"], ordered=True),
             "day": days,
             "zoned": days.dt.tz_localize("Europe/Paris"),
-            "sparse": pd.arrays.SparseArray(np.tile([0, 0, 2], N // 3), fill_value=0),
             "date": [dt.date(2024, 1, 1 + i % 28) for i in range(N)],
         }
     )

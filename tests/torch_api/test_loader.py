@@ -38,7 +38,7 @@ from gan_augment import (
 )
 from gan_augment.errors import UsageError
 from gan_augment.progress import TerminalProgress
-from gan_augment.torch_api.sampling import BalancedSampler, balanced_draw
+from gan_augment.torch_api.dataset import BalancedSampler, balanced_draw
 
 pytestmark = pytest.mark.usefixtures("global_generators_stay")
 

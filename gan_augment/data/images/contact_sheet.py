@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gan_augment.data.images.png_folder import PNG_CHANNELS, png_bytes
+from gan_augment.progress import printable
 
 GAP_PX, MARGIN_PX, GUTTER_PX, HEADER_PX, STRIP_GAP_PX, CLASS_GAP_PX = 2, 16, 76, 26, 6, 16
 BACKGROUND, INK, FAINT, EMPTY = (255, 255, 255), (24, 24, 27), (113, 113, 122), (244, 244, 245)
@@ -66,7 +67,7 @@ def contact_sheet(
         draw.text((MARGIN_PX, MARGIN_PX + number * HEADER_PX), line, INK, _font(13))
     for number, (row, own) in enumerate(zip(rows, strips, strict=True)):
         top = first + number * block
-        name = printable(row.name)
+        name = printable(row.name).replace("\n", r"\n")
         draw.text((MARGIN_PX, top), name, INK, _font(16))
         after = MARGIN_PX + _font(16).getlength(name) + 10
         draw.text((after, top + 3), printable(row.note), FAINT, _font(13))
@@ -139,12 +140,3 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     folder = Path(str(matplotlib.origin)).parent if matplotlib else Path()
     file = folder / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
     return ImageFont.truetype(file, size) if file.is_file() else ImageFont.load_default(size)
-
-
-def printable(name: str) -> str:
-    r"""Return a class name with escapes for characters that cannot be printed.
-
-    >>> print(printable("caf\u00e9 \t"))
-    café \t
-    """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

@@ -6,8 +6,8 @@ import csv
 import hashlib
 import io
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -28,7 +28,6 @@ MOST_MANIFEST_BYTES = 1 << 30
 _UNSAFE = frozenset('%/\\<>:"|?*')
 _ESCAPES = {code: ascii(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 """Control characters, as backslash escapes."""
-SOURCE = "Source"
 
 
 @dataclass(frozen=True)
@@ -68,17 +67,11 @@ def png_bytes(pixels: NDArray[np.uint8], *, synthetic: bool = False, source: str
     if synthetic:
         text.add_text("Synthetic", "true")
     if source:
-        text.add_itxt(SOURCE, source)
+        text.add_itxt("Source", source)
     file = io.BytesIO()
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     image.save(file, "PNG", pnginfo=text)
     return file.getvalue()
-
-
-def png_source(path: Path) -> str:
-    """Return the id of the row that a PNG file was drawn from; "" for none."""
-    with Image.open(path, formats=["PNG"]) as image:
-        return str(image.info.get(SOURCE, ""))
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -86,25 +79,22 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     write_file(path, png_bytes(pixels), sync=False)
 
 
-def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
-    """Write the rows as CSV (UTF-8), atomically; the last column, scores, is empty."""
+def write_manifest(
+    path: Path, rows: Iterable[ManifestRow], sources: Mapping[str, str] | None = None
+) -> None:
+    """Write the rows as CSV (UTF-8), atomically; the last column, scores, is empty.
+
+    sources: {path: id of the row that a generated image was drawn from}, instead of the model.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # with CRLF, stray carriage returns are quoted
     writer.writerow(COLUMNS)
     for row in rows:
         index = "" if row.index is None else row.index
-        label, source = row.label.translate(_ESCAPES), row.source.translate(_ESCAPES)
+        source = (sources or {}).get(row.path, row.source).translate(_ESCAPES)
+        label = row.label.translate(_ESCAPES)
         writer.writerow([row.path, label, row.origin, source, index, ""])
     write_file(path, text.getvalue().encode("utf-8", "surrogatepass"))
-
-
-def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-    """Set the source of generated rows to the id that their PNG files name, if any does."""
-    drawn = [row for row in rows if row.origin in ("synthetic", "companion")]
-    if not drawn or not drawn[0].path.endswith(".png") or not png_source(folder / drawn[0].path):
-        return list(rows)
-    source_of = {row.path: png_source(folder / row.path) for row in drawn}
-    return [replace(row, source=source_of.get(row.path, row.source)) for row in rows]
 
 
 def read_manifest(path: Path) -> list[ManifestRow]:
@@ -141,17 +131,13 @@ def safe_name(name: str) -> str:
     """
     if not name:
         raise ValueError("a class name cannot be empty")
-    ends = {0, len(name) - 1} if name[0] in ". " or name[-1] in ". " else set()
-    reserved = name.casefold() == MANIFEST
-    encoded: list[str] = []
+    folder, reserved = "", name.casefold() == MANIFEST
     for i, character in enumerate(name):
-        unsafe = not character.isprintable() or character in _UNSAFE
-        if unsafe or (i in ends and character in ". ") or (reserved and i == 0):
+        unsafe = character in _UNSAFE or not character.isprintable() or (reserved and i == 0)
+        if unsafe or (character in ". " and i in (0, len(name) - 1)):
             raw = character.encode("utf-8", "surrogatepass")
-            encoded.append("".join(f"%{byte:02X}" for byte in raw))
-        else:
-            encoded.append(character)
-    folder = "".join(encoded)
+            character = "".join(f"%{byte:02X}" for byte in raw)
+        folder += character
     return _marked(folder, name) if len(folder.encode()) > LONGEST_BYTES else folder
 
 

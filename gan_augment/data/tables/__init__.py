@@ -21,9 +21,5 @@ def is_parquet(path: Path, what: str = "") -> bool:
 
 
 def manifest_path(out: Path) -> Path:
-    """Return the path of the manifest of an output file.
-
-    >>> manifest_path(Path("more.csv")).name
-    'more.csv.manifest.csv'
-    """
+    """Return the path of the manifest of an output file: `more.csv.manifest.csv`."""
     return out.with_name(f"{out.name}.manifest.csv")

@@ -38,7 +38,13 @@ def as_frame(x: Any) -> pd.DataFrame:
     if isinstance(x, list | tuple | np.ndarray):
         x = _frame_of_array(x)
     elif hasattr(x, "toarray"):
-        _check_dense_size(x.shape[0] * x.shape[1] * x.dtype.itemsize)
+        size_bytes = x.shape[0] * x.shape[1] * x.dtype.itemsize
+        if size_bytes > MOST_DENSE_BYTES:
+            raise DataError(
+                f"X is sparse and would take {size_bytes >> 20:,} MiB as a dense table; at most "
+                f"{MOST_DENSE_BYTES >> 20} MiB are made dense. Reduce its columns first, for "
+                "example with TruncatedSVD or SelectKBest before GANAugmenter."
+            )
         x = pd.DataFrame(x.toarray())
     elif not isinstance(x, pd.DataFrame):
         x = x.to_arrow() if hasattr(x, "to_arrow") else x  # polars
@@ -48,10 +54,6 @@ def as_frame(x: Any) -> pd.DataFrame:
                 "table or an array of shape (N, columns). Collect a lazy frame: x.collect()"
             )
         x = arrow_frame(x)
-    sparse = {name: one for name, one in x.dtypes.items() if isinstance(one, pd.SparseDtype)}
-    if sparse:
-        _check_dense_size(sum(len(x) * dtype.subtype.itemsize for dtype in sparse.values()))
-        x = x.astype({name: dtype.subtype for name, dtype in sparse.items()})
     columns = [x.iloc[:, i] for i in range(len(x.columns))]
     plain = [plain_series(column) for column in columns]
     if all(new is old for new, old in zip(plain, columns, strict=True)):
@@ -132,10 +134,7 @@ def plain_container(x: Any) -> Any:
 def dimensions_of(x: Any) -> tuple[int, int]:
     """Return the number of dimensions of X, and of rows."""
     if isinstance(x, list | tuple):
-        dimensions, first = 1, x[0] if x else None
-        while isinstance(first, list | tuple | np.ndarray) and dimensions < 5:
-            dimensions, first = dimensions + 1, first[0] if len(first) else None
-        return dimensions, len(x)
+        return np.asarray(x[:1], dtype=object).ndim, len(x)
     shape = getattr(x, "shape", None)
     if shape is None:
         shape = as_frame(x).shape  # raises DataError for other types
@@ -228,14 +227,6 @@ def _unsupported(series: pd.Series, what: str) -> DataError:
     return DataError(
         f"column {series.name!r} holds {what}, which is not supported; convert it first: to "
         "numbers with astype(float), to dates with pandas.to_datetime, to text with astype(str), "
-        "Arrow's dtypes with pyarrow.Table.from_pandas(frame). Or drop it."
+        "sparse columns with frame.sparse.to_dense(), Arrow's dtypes with "
+        "pyarrow.Table.from_pandas(frame). Or drop it."
     )
-
-
-def _check_dense_size(size_bytes: int) -> None:
-    if size_bytes > MOST_DENSE_BYTES:
-        raise DataError(
-            f"X is sparse and would take {size_bytes >> 20:,} MiB as a dense table; at most "
-            f"{MOST_DENSE_BYTES >> 20} MiB are made dense. Reduce its columns first, for example "
-            "with TruncatedSVD or SelectKBest before GANAugmenter."
-        )

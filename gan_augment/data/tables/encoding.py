@@ -173,12 +173,6 @@ class TableEncoding:
             if column.one_hot
         )
 
-    @property
-    def vectors(self) -> tuple[tuple[int, int], ...]:
-        """Return [start, stop) of every embedding."""
-        spans = self._spans()
-        return tuple((a, b) for a, b, one in spans if not one.numbers and not one.one_hot)
-
     def without_spikes(self, rows: Matrix) -> Matrix:
         """Turn spikes of encoded rows (N, width) into ordinary numbers, in place.
 

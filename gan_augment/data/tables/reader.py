@@ -104,7 +104,7 @@ def read_frame(
         overrides = {n: k for n, k in (overrides or {}).items() if str(n) != str(names[position])}
     known = {"target": classes.column, "position": position}
     schema = infer_schema(frame, overrides).model_copy(update=known)
-    table = TABLE.of(frame, classes.labels, _row_ids(len(frame)), class_names=classes.class_names)
+    table = TABLE.of(frame, classes.labels, class_names=classes.class_names)
     return ReadTable(table, schema, tuple(_notes(table, schema)))
 
 
@@ -143,11 +143,7 @@ def read_unlabelled(path: str | Path, target: Name) -> Labelled:
     """Read a file of rows of unknown class; a column with the target's name is left out."""
     frame = _read_file(Path(path))[0].drop(columns=target, errors="ignore")
     labels = np.zeros(len(frame), dtype=np.int64)
-    return TABLE.of(as_frame(frame), labels, _row_ids(len(frame)), class_names=("unlabelled",))
-
-
-def _row_ids(n: int) -> NDArray[np.str_]:
-    return np.array([f"row-{row:06d}" for row in range(n)], dtype=np.str_)
+    return TABLE.of(as_frame(frame), labels, class_names=("unlabelled",))
 
 
 def _read_file(path: Path) -> tuple[pd.DataFrame, TableFile]:
@@ -208,7 +204,7 @@ def set_aside(
     feature is left.
 
     >>> frame = pd.DataFrame({"size": [1, 2, 3], "who": ["ann", "bo", "ann"]})
-    >>> rows = TABLE.of(frame, np.array([0, 1, 0]), np.array(["a", "b", "c"]))
+    >>> rows = TABLE.of(frame, np.array([0, 1, 0]))
     >>> features, times = set_aside(rows, group="who")
     >>> features.frame.columns.tolist(), features.groups, times
     (['size'], array([0, 1, 0]), None)
