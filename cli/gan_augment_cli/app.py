@@ -74,7 +74,6 @@ class Commands(TyperGroup):
     """The commands, each built on demand and ended with an exit code."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names in the order of the help."""
         return list(FUNCTIONS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -98,7 +97,6 @@ class Commands(TyperGroup):
 
     @command_line()
     def main(self, *args: Any, **more: Any) -> Any:
-        """Run a command and exit with its code."""
         try:
             code = super().main(*args, **{**more, "standalone_mode": False})
         except (Exception, typer.Abort) as error:

@@ -71,7 +71,6 @@ class AugmentResult(Result):
     unit: str = "files"
 
     def lines(self) -> list[str]:
-        """Return the summary for people."""
         return [*count_lines(self.counts), *([f"model: {self.run}"] if self.run else [])]
 
 
@@ -95,12 +94,10 @@ class AugmentPlan:
     note: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan, ready for JSON."""
         fit = self.fit.to_dict() if self.fit else None
         return {"counts": self.ends.counts, "plan": fit, "note": self.note}
 
     def lines(self) -> list[str]:
-        """Return the plan for people."""
         fit = self.fit.lines() if self.fit else []
         return [*fit, *count_lines(self.ends.counts), *([self.note] if self.note else [])]
 

@@ -42,7 +42,6 @@ class ChoiceResult(Result):
     found: dict[str, Any]
 
     def lines(self) -> list[str]:
-        """Return the table of trials and the winner for people."""
         import pandas as pd
 
         trials = pd.DataFrame(self.found["trials"])

@@ -35,17 +35,14 @@ class Diagnosis:
 
     @property
     def following(self) -> str:
-        """Return the next command."""
         return "gan-augment demo" if self.healthy else ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, ready for JSON."""
         about = {"version": installed_version(DISTRIBUTION), "python": platform.python_version()}
         about |= {"platform": platform.platform()}
         return {**asdict(self), **about, "healthy": self.healthy}
 
     def lines(self) -> list[str]:
-        """Return the summary for people, problems last."""
         timed = ""
         if self.images_per_s is not None:
             timed = f"training, default recipe, 32 px colour: {self.images_per_s:.0f} images/s"

@@ -28,7 +28,6 @@ class EmbedResult(Result):
     how: str
 
     def lines(self) -> list[str]:
-        """Return the summary for people."""
         return [self.how]
 
 
@@ -79,7 +78,6 @@ def embed(
 
 
 def _write(table: Labelled, out: Path) -> None:
-    """Write label, group and id of each row, and its features."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -72,7 +72,6 @@ class FitPlan:
         return f"{options.steps or self.recipe.steps} steps"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan, ready for JSON."""
         data = self.data
         values = {"source": str(data.path), "run": str(self.run), "classes": dict(data.counts)}
         values |= {"topped_up": list(data.topped_up), "why": explain_rare(data.counts)}
@@ -114,7 +113,6 @@ class FitResult(Result):
     warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Return the summary for people."""
         pictures = " and ".join(str(one) for one in (self.samples, self.curves) if one)
         return [self.kept, *self.found, f"look at {pictures}"]
 
@@ -187,7 +185,6 @@ def _lead(
     resume: bool,
     overwrite: bool,
 ) -> FitResult:
-    """Plan and train, while this process holds the run folder."""
     path, started_s = source.path if isinstance(source, Source) else source, time.monotonic()
     run = folder_to_write(path, out, resume=resume, progress=progress)
     with run_folder(run, resume=resume, overwrite=overwrite):
@@ -321,7 +318,6 @@ def _train(
 
 
 def _write_run(plan: FitPlan, gan: Any) -> None:
-    """Write the model, its samples, and the curves of the history."""
     from gan_augment.report.charts import curves
 
     plan.data.write_run(plan.run, gan)

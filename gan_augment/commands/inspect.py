@@ -37,11 +37,9 @@ class Report:
     following: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report, ready for JSON."""
         return self.values
 
     def lines(self) -> list[str]:
-        """Return the report for people."""
         return self.text
 
 
@@ -130,7 +128,6 @@ def inspect_run(run: str | Path) -> Report:
 
 
 def _class_lines(counts: Mapping[str, int], marked: tuple[str, ...], mark: str) -> list[str]:
-    """Return a line per class: its name, its rows, and a mark if it is in `marked`."""
     wide = max((len(name) for name in counts), default=0)
     return [
         f"  {name:<{wide}}  {n:>7}{f'  {mark}' if name in marked else ''}"

@@ -24,7 +24,6 @@ class WrittenReport:
 
     @property
     def verdict(self) -> str:
-        """Return the word of the verdict."""
         return self.evaluation.verdict
 
     @property
@@ -36,12 +35,10 @@ class WrittenReport:
         return command or shlex.join(predict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the whole result, ready for JSON."""
         named = {"verdict": self.verdict, "sentence": self.evaluation.sentence}
         return {"out": str(self.out), **named, "result": self.evaluation.to_dict()}
 
     def lines(self) -> list[str]:
-        """Return the result for people, and where to look."""
         page = self.out / REPORT if self.out.is_dir() else self.out
         chart = page.with_name(CHART)
         slide = [f"the chart for slides:  {chart}"] if chart.is_file() else []

@@ -52,7 +52,6 @@ class SampleResult(Result):
     unit: str = "images"
 
     def lines(self) -> list[str]:
-        """Return the summary for people."""
         rows = [f"  {name}: {n}" for name, n in self.counts.items()]
         return [f"{sum(self.counts.values())} synthetic {self.unit}, {self.seconds:.1f} s", *rows]
 

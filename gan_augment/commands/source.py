@@ -94,7 +94,6 @@ class Source:
 
     @property
     def kind(self) -> Kind:
-        """The kind of the rows."""
         return self.data.kind
 
     @property
@@ -110,12 +109,10 @@ class Source:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Rows per class."""
         return self.data.counts
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes about the data."""
         notes: tuple[str, ...] = self.read.notes
         return notes
 
@@ -161,7 +158,6 @@ class Source:
 
     @cached_property
     def sha256(self) -> str:
-        """The fingerprint of the data."""
         return self.kind.sha256(self.data)
 
     def line(self) -> str:

@@ -43,7 +43,6 @@ class TranslateResult(Result):
     recipe: str
 
     def lines(self) -> list[str]:
-        """Return the summary for people."""
         rows = [f"  {name}: {n}" for name, n in self.counts.items()]
         accepted = [f"  accepted as {name}: {p:.0%}" for name, p in self.acceptance.items()]
         total = f"{sum(self.counts.values())} images by {self.recipe}"
@@ -59,12 +58,10 @@ class TranslationPlan:
     counts: Mapping[str, int]
 
     def lines(self) -> list[str]:
-        """Return the plan for people."""
         rows = len(self.sources)
         return [f"{n} images of {label}, from {rows} images" for label, n in self.counts.items()]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan, ready for JSON."""
         return {"counts": dict(self.counts), "sources": len(self.sources)}
 
 
@@ -179,7 +176,6 @@ def plan_translate(
 
 
 def _of(rows: Labelled, names: Sequence[str]) -> Labelled:
-    """Return the rows of some classes."""
     numbers = [rows.names.index(name) for name in names]
     return rows.take(np.flatnonzero(np.isin(rows.labels, numbers)))
 
@@ -210,7 +206,6 @@ def _named(
 def _counts(
     counts: Counts, sources: int, ends: Sequence[str], known: Mapping[str, int]
 ) -> dict[str, int]:
-    """Return {class: images}. sources: rows to start from. Raises UsageError."""
     if isinstance(counts, Mapping):
         wanted = wanted_rows(counts, dict.fromkeys(ends, 0), "images")
         return {name: wanted[name] for name in ends if name in wanted}

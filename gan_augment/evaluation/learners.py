@@ -279,7 +279,6 @@ def _fit_estimator(
 
 
 def _fit_cnn(updates: int, training: Training, seed: int) -> Fitted:
-    """Train the small CNN."""
     known, _ = _known_labels(training.data)
     network = small_cnn(training, derived_seed(seed, "learner"), updates)
     scores = partial(_network_scores, network.logits, known, "cnn")
@@ -289,7 +288,6 @@ def _fit_cnn(updates: int, training: Training, seed: int) -> Fitted:
 def _fit_function(
     source: TrainingFunction | str, name: str, updates: int, training: Training, seed: int
 ) -> Fitted:
-    """Train a network by the user's function."""
     data, learner_seed = training.data, derived_seed(seed, "learner")
     known, _ = _known_labels(data)
     train = import_code(source) if isinstance(source, str) else source

@@ -86,19 +86,16 @@ class Plan:
         return insufficient if units < FEWEST_UNITS else ""
 
     def check(self, force: bool) -> None:
-        """Raise DataError for a doomed evaluation, unless it is forced."""
         if self.doomed and not force:
             raise DataError(f"{self.doomed}; collect more, or add --force (force=True) to evaluate")
 
     @property
     def fits(self) -> dict[str, int]:
-        """Count the fits of generators and learners."""
         splits, design = len(self.design.protocol.splits), self.design
         generators = design.protocol.generators if design.keeps_generators else 0
         return {"generators": generators, "learners": splits * len(design.arms)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON."""
         design = self.design
         return {
             "metric": design.options.metric,
@@ -118,7 +115,6 @@ class Plan:
         }
 
     def lines(self) -> list[str]:
-        """Return the plan as text."""
         design, protocol = self.design, self.design.protocol
         units = ", ".join(f"{name} ({n} {protocol.unit})" for name, n in self.rare_units.items())
         if protocol.has_test_set:
@@ -314,7 +310,6 @@ def _requested(design: Design, duplicates: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_same(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> None:
-    """Raise ResumeMismatchError if the journal describes a different evaluation."""
     for name in {**requested, **stored}:
         if stored.get(name) != requested.get(name):
             raise ResumeMismatchError(

@@ -60,7 +60,6 @@ class Remedy:
 
     @property
     def action(self) -> str:
-        """Say what to do, as an imperative."""
         action = ACTIONS.get(self.arm, f"Add rows by {self.arm}")
         corrected = self.decision == "corrected" and self.arm != "none"
         return f"{action} and correct the decision" if corrected else action

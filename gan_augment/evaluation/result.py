@@ -123,7 +123,6 @@ class EvaluationResult:
         return page
 
     def _repr_html_(self) -> str:
-        """Show the recommendation and the verdict in a notebook."""
         from gan_augment.report.html import fragment
 
         return fragment(self.result)

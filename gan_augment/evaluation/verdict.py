@@ -37,7 +37,6 @@ class Guardrail:
     margin: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the guardrail as JSON."""
         return {
             "state": self.state,
             "margin": self.margin,

@@ -71,7 +71,6 @@ class EfficientNetLite0(nn.Module):
         self._bn1 = _norm(_HEAD)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the last map."""
         x = F.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)

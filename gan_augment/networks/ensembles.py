@@ -38,7 +38,6 @@ class Generators(nn.Module):
         self.noise_width = cast(int, members[0].noise_width) + 1
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """Pass every row through one of the generators."""
         if self.training:
             which = torch.arange(len(y), device=y.device) // 2 % len(self.members)
         else:
@@ -59,7 +58,6 @@ class Discriminators(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the logits of each discriminator."""
         logits = [member(x, y) for member in self.members]
         return torch.cat(logits) if self.training else torch.stack(logits).mean(dim=0)
 

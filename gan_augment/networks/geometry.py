@@ -61,7 +61,6 @@ class Geometry:
 
     @property
     def signal(self) -> bool:
-        """Whether the data are signals."""
         return self.shape[0] == 1
 
     def widths(self, width: int, max_width: int) -> list[int]:

@@ -37,7 +37,6 @@ class Scaled(nn.Module):
         self.scale = scale
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return the scaled weight, float32."""
         return weight * self.scale
 
 
@@ -61,7 +60,6 @@ class Growing(nn.Module):
     first_std = 1.0
 
     def set_stages(self, stages: int) -> None:
-        """Begin at the full side."""
         self.stages = stages
         self.register_buffer("level", torch.tensor(float(stages)))
 
@@ -123,7 +121,6 @@ class Convolutions(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, first width, H, W) -> (N, last width, H, W)."""
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
             x = pixel_norm(x) if self.normalised else x
@@ -152,7 +149,6 @@ class GrowingGenerator(Growing):
         )
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """Draw one image per row."""
         finest, alpha = self.place()
         h = self.start(pixel_norm(torch.cat([z, self.embed(y)], dim=1)))
         h = pixel_norm(F.leaky_relu(h.unflatten(1, (-1, *self.base)), 0.2))  # (N, width, h, w)
@@ -196,7 +192,6 @@ class GrowingDiscriminator(ConditionalDiscriminator, Growing):
                 spectrally_normalised(module)
 
     def trunk(self, x: Tensor) -> Tensor:
-        """Return phi (N, width)."""
         finest, alpha = self.place()
         x = halved(x, self.stages - finest)
         h = F.leaky_relu(self.from_rgb[finest](x), 0.2)

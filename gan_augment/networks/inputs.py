@@ -76,7 +76,6 @@ class GeneratorInput:
     source: Anchors | RowAnchors | SourceRows | None = None
 
     def of(self, rows: slice) -> GeneratorInput:
-        """Return a part of the samples."""
         source = None if self.source is None else self.source.each(lambda one: one[rows])
         return GeneratorInput(self.z[rows], self.y[rows], source)
 

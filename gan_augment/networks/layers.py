@@ -123,7 +123,6 @@ class ConditionalBatchNorm(nn.Module):
         self.affine = nn.Linear(embedding, 2 * channels)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """Normalised, then modulated."""
         scale, shift = self.affine(embedding)[:, :, None, None].chunk(2, dim=1)  # (N, C, 1, 1) each
         return torch.addcmul(shift, self.norm(x), 1 + scale)
 
@@ -183,7 +182,6 @@ class ConditionalDiscriminator(nn.Module):
         return logits if class_logits is None else torch.cat([logits[:, None], class_logits], dim=1)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Judge each row."""
         return self.verdict(self.features(x, y), y)
 
 

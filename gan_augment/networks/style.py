@@ -37,7 +37,6 @@ class Mapping(nn.Module):
         self.layers = nn.ModuleList(equalised(nn.Linear(a, b), gain) for a, b in pairwise(widths))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """Return one style per row."""
         w = torch.cat([pixel_norm(z), pixel_norm(self.embed(y))], dim=1)
         for layer in self.layers:
             w = F.leaky_relu(layer(w), 0.2)
@@ -115,7 +114,6 @@ class StyleGenerator(nn.Module):
         self.noise_width = 2 * code + 2 + sum(self.noise_sizes)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """Draw one image per row."""
         code, second = z[:, : self.code], z[:, self.code : 2 * self.code]
         noise = z[:, 2 * self.code + 2 :]
         styles = self.mapping(code, y).expand(len(self.layers), -1, -1)

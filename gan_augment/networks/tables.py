@@ -53,7 +53,6 @@ class RowMLP(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features of each row."""
         features: Tensor = self.layers(x)
         return features
 
@@ -148,7 +147,6 @@ class FreeRowGenerator(nn.Module):
         self.choices = Choices(layout)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """Draw rows (N, width) from z (N, code) and y (N,)."""
         row: Tensor = self.choices(self.row(self.body(torch.cat([z, self.embed(y)], dim=1))))
         return row
 
@@ -170,6 +168,5 @@ class RowDiscriminator(ConditionalDiscriminator):
             self.embed.first_std = MODULATION_STD  # type: ignore[assignment]
 
     def trunk(self, x: Tensor) -> Tensor:
-        """Return phi (N, width) of rows."""
         phi: Tensor = self.body(x)
         return phi

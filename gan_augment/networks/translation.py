@@ -29,7 +29,6 @@ class TranslationGenerator(nn.Module):
         self.noise_width = int(getattr(network, "noise_width", 0))
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
-        """Draw one image per row."""
         source, network = cast(SourceRows, inputs.source), self.network
         images: Tensor
         if source.styles is not None:
@@ -147,7 +146,6 @@ class Restyler(nn.Module):
         return levels
 
     def forward(self, rows: Tensor, styles: Tensor) -> Tensor:
-        """Draw the rows in the style of others."""
         h = adain(self.features(rows)[-1], self.features(styles)[-1])
         for block in self.blocks:
             h = block(h)
@@ -175,7 +173,6 @@ class SuperResolver(nn.Module):
         self.residual = nn.Conv2d(width, channels, 3, padding=1)
 
     def forward(self, low: Tensor) -> Tensor:
-        """Enlarge the images."""
         h = F.leaky_relu(self.first(low), 0.2)
         for block in self.blocks:
             h = block(h)

@@ -263,7 +263,6 @@ def _short(text: str, longest: int = LONGEST_LABEL) -> str:
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Write names at the rows of a chart in at most two lines, the first row on top."""
     wrapped = [textwrap.wrap(_short(name, 40), 20) for name in names]
     axes.set_yticks(range(len(names)), ["\n".join(lines) for lines in wrapped], linespacing=0.95)
     axes.set_ylim(len(names) - 0.5, -0.5)

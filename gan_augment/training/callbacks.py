@@ -113,7 +113,6 @@ class HistoryFile:
         write_file(self._path, "".join(lines).encode())
 
     def on_event(self, event: Event) -> None:
-        """Append one line."""
         with write_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event, allow_nan=False) + "\n")
 
@@ -122,7 +121,6 @@ class ScoreTimes(list[tuple[float, float]]):
     """Each score of a run, after the seconds of the monotonic clock at which it was heard."""
 
     def on_event(self, event: Event) -> None:
-        """Add a score."""
         if event["event"] == "score":
             self.append((time.monotonic(), float(str(event["value"]))))
 
@@ -135,7 +133,6 @@ class ProgressCallback:
         self.events: list[dict[str, object]] = []
 
     def on_event(self, event: Event) -> None:
-        """Show one event."""
         self.events.append(dict(event))
         if event["event"] == "score":
             best = " (best)" if event["best"] else ""

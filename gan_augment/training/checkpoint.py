@@ -92,7 +92,6 @@ def _progress(run: Run) -> tuple[Arrays, dict[str, Any]]:
 
 
 def _take_up(run: Run, tensors: Arrays, saved: Mapping[str, Any]) -> None:
-    """Restore the progress that `_progress` returned."""
     load_state(run.state, tensors)
     run.last_good, run.healthy = below(tensors, "good"), dict(saved["healthy"])
     scored = saved["best"] or {"value": math.inf, "parts": {}}

@@ -121,7 +121,6 @@ class TrainState:
 
     @functools.cached_property
     def discriminator_optimiser(self) -> torch.optim.Optimizer:
-        """The discriminator's."""
         return _new_optimiser(self.recipe.discriminator_optimiser, self.discriminator)
 
 
@@ -159,7 +158,6 @@ def new_state(parts: Parts, seed: int) -> TrainState:
 
 
 def _new_optimiser(settings: OptimiserSettings, network: nn.Module) -> torch.optim.Optimizer:
-    """Make the optimiser that a recipe names, over all weights of a network."""
     weights, rate = list(network.parameters()), settings.rate
     match settings.name:
         case "adam":
