@@ -128,14 +128,6 @@ class _TopUp:
             self.warnings.append(text)
             self.progress.warn(text)
 
-    def fitted(self, run: str | Path | None, *, overwrite: bool) -> Path | None:
-        """Fit a model if rows are to be generated, and return its run."""
-        from gan_augment.commands.fit import fitted_for
-
-        if not self.ends.generated:
-            return None
-        return fitted_for(self.data, run, self.progress, overwrite=overwrite)
-
     def settle(self, meta: ModelMeta | None, *, alike: bool) -> None:
         """Plan again with a model, and warn of what that means. alike: all images get one size."""
         if meta:
@@ -153,11 +145,6 @@ class _TopUp:
                 )
         if self.ends.refused:
             self.warn(refusals_in_words(self.ends.refused, self.data.kind.unit))
-
-    def refuse(self, refused: Mapping[str, str]) -> None:
-        """Fill refused classes with repeats; rows of other classes are written already and stay."""
-        self.ends = self.ends.refuse(refused, keep_others=True)
-        self.warn(refusals_in_words(refused, self.data.kind.unit))
 
 
 def augment(
@@ -190,12 +177,16 @@ def augment(
     Raises GanAugmentError (DataError, UsageError, OutputExistsError, WriteFailedError, and the
     errors of `fit`).
     """
+    from gan_augment.commands.fit import fitted_for
+
     source, out, progress = Path(data), Path(out), progress or Progress()
     options, meta = _asked(source, out, options, model)
     table = options.target is not None
     with output(out, table=table, overwrite=overwrite) as part:
         job = _planned(source, out, options, meta, top_up, progress, match=match, mark=mark)
-        trained = Path(model) if model else job.fitted(run, overwrite=overwrite)
+        trained = Path(model) if model else None
+        if trained is None and job.ends.generated:
+            trained = fitted_for(job.data, run, progress, overwrite=overwrite)
         gan: Any = load_model(trained, threads=1) if trained else None
         job.settle(gan.meta_ if gan else None, alike=match)
         name = trained.name if trained else ""
@@ -309,8 +300,9 @@ def _write_folder(
         options = job.data.options
         how: dict[str, Any] = {"seed": options.seed, "workers": options.workers}
         refused, sources = draw_images(gan, part, paths, progress=job.progress, **how)
-        if refused:
-            job.refuse(refused)
+        if refused:  # repeats fill refused classes; rows of other classes are written already
+            job.ends = job.ends.refuse(refused, keep_others=True)
+            job.warn(refusals_in_words(refused, job.data.kind.unit))
             rows = _folder_rows(job, names, model)
     copies = [(row, original) for row, original in rows if original is not None]
     job.progress.phase("copying originals", len(copies))

@@ -101,17 +101,12 @@ def choose(
         else:
             (folder / RECIPE).unlink(missing_ok=True)  # of the choice that is replaced
         write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
-    return _result(found, folder, data, options.target)
-
-
-def _result(found: dict[str, Any], out: Path, data: str | Path, target: str | None) -> ChoiceResult:
-    """Return the result, with the fit that takes the winner, or a longer choice without one."""
-    again = {"recipes": ",".join(found["ranked"]), "budget": found["longer"]}
-    then = next_command("choose", data, target=target, **again)
-    if found["winner"]:
-        then = next_command("fit", data, target=target, recipe=out / RECIPE)
-    told = {name: found[name] for name in ("winner", "why")}
-    return ChoiceResult(out=out, found=found, following=then, **told)
+    then = {"recipes": ",".join(found["ranked"]), "budget": found["longer"]}  # a longer choice
+    following = next_command("choose", data, target=options.target, **then)
+    if winner:
+        following = next_command("fit", data, target=options.target, recipe=folder / RECIPE)
+    said = {name: found[name] for name in ("winner", "why")}
+    return ChoiceResult(out=folder, found=found, following=following, **said)
 
 
 def plan_choice(

@@ -23,7 +23,6 @@ from gan_augment.commands.writing import (
     folder_to_write,
     is_run,
     next_command,
-    remove_named,
     run_folder,
 )
 from gan_augment.data.topup_plan import choose_classes, explain_rare
@@ -39,7 +38,7 @@ from gan_augment.progress import Progress, duration
 from gan_augment.recipes import Recipe, resolve_recipe
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage.bundle import load_bundle
-from gan_augment.storage.files import write_file
+from gan_augment.storage.files import remove_named, write_file
 from gan_augment.training.callbacks import Callback, HistoryFile, interruptible, stop_on_signals
 from gan_augment.training.checkpoint import saved_step
 

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_augment.commands.source import Source, model_sha256, read_data, read_meta
+from gan_augment.commands.source import Source, read_data, read_meta
 from gan_augment.commands.writing import next_command
 from gan_augment.data.images.sources import Scan, refuse_bad
 from gan_augment.data.tables.encoding import encoded_width
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import UnreadableFilesError, plural
+from gan_augment.generators import model_path
 from gan_augment.kinds import kind_named
 from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
+from gan_augment.storage.bundle import bundle_sha256
 
 if TYPE_CHECKING:
     from gan_augment.data.tables.schema import TableSchema
@@ -97,7 +99,8 @@ def inspect_data(
 
 def inspect_run(run: str | Path) -> Report:
     """Describe a trained run, or a saved model; ModelFileError for none, or a damaged one."""
-    meta, sha256, warnings = read_meta(run), model_sha256(run), list[str]()
+    meta, sha256 = read_meta(run), bundle_sha256(model_path(Path(run)))
+    warnings = list[str]()
     if n := meta.anchors:
         rows = "1 training row" if n == 1 else f"{n} training rows"
         how = "as they are" if meta.recipe.generator.from_rows else "in encoded form"

@@ -9,10 +9,8 @@ from typing import Any
 
 from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.evaluation.result import APPLY, CHART, REPORT, EvaluationResult
-from gan_augment.input_files import read_regular
-from gan_augment.report.html import is_report
 from gan_augment.report.tables import lines
-from gan_augment.storage.files import clean_stale, write_errors
+from gan_augment.storage.files import clean_stale
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def report(
 
     - result: The folder of an evaluation, or its result.json.
     - out: The file, by default report.html in the same folder.
-    - overwrite: Replace an earlier report. Files of other programs are never replaced.
+    - overwrite: Replace an earlier report.
 
     Raises ModelFileError (if there is no result); UsageError, OutputExistsError, WriteFailedError
     (for an unsuitable name, a file that exists, and a disk that refuses).
@@ -65,16 +63,9 @@ def report(
     if target.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {name!r} is no HTML file; expected a name such as {REPORT!r}")
     clean_stale(target.parent, {target.name})
-    if target.exists():
-        with write_errors(target):
-            ours = target.is_file() and is_report(read_regular(target))
-        if not ours:
-            raise OutputExistsError(
-                f"{name!r} is there, and no report of gan-augment; name another file with --out."
-            )
-        if not overwrite:
-            raise OutputExistsError(
-                f"{name!r} is there already; --overwrite replaces it, --out names another file."
-            )
+    if target.is_dir() or (target.exists() and not overwrite):
+        raise OutputExistsError(
+            f"{name!r} is there already; --overwrite replaces a file, --out names another one."
+        )
     evaluation.to_html(target)
     return WrittenReport(evaluation, target)

@@ -50,7 +50,7 @@ from gan_augment.recipes import (
     table_recipe,
 )
 from gan_augment.rng import rng_for
-from gan_augment.storage.bundle import bundle_sha256, load_meta
+from gan_augment.storage.bundle import load_meta
 from gan_augment.storage.files import write_file
 
 if TYPE_CHECKING:
@@ -340,8 +340,3 @@ def check_options(source: Path, options: FitOptions, kind: KindName) -> None:
 def read_meta(run: str | Path) -> ModelMeta:
     """Return the checked description of a run's model."""
     return load_meta(model_path(Path(run)), schema=ModelMeta)
-
-
-def model_sha256(run: str | Path) -> str:
-    """Return the fingerprint of a run's model, arrays included."""
-    return bundle_sha256(model_path(Path(run)))

@@ -323,13 +323,3 @@ def is_run(run: Path) -> bool:
     except UsageError:
         return False
     return all(isinstance(values.get(table), dict) for table in ("fit", "resolved", "recipe"))
-
-
-def remove_named(folder: Path, names: Sequence[str]) -> None:
-    """Remove files and folders of known names, in their order, and nothing else."""
-    with write_errors(folder):
-        for path in (folder / name for name in names):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -156,6 +156,8 @@ def _facts(results: Results, *, copied: bool) -> VerdictFacts:
         if with_rows is not None and without is not None:
             change = results.difference(with_rows, without)
             on_top |= {} if change is None else {rival: change}
+    lines = [] if gan is None else gan.lines
+    made = (o["synthetic"] + o["companion"] for line in lines for o in line["rows"].values())
     asked = {arm.name for arm in design.arms}
     known = (*CHEAP_ARMS, *(arm for arm in RIVALS if arm in design.learner.methods))
     return VerdictFacts(
@@ -164,7 +166,7 @@ def _facts(results: Results, *, copied: bool) -> VerdictFacts:
         gan=None if gan is None else results.difference(gan, none),
         cheap=cheap,
         guardrails=() if gan is None else _guardrails(results, gan),
-        generated=_generated(gan),
+        generated=float(sum(made)) / max(1, len(lines)),
         rare_units=design.rare_units,
         unit=design.protocol.unit,
         copied=copied,
@@ -172,13 +174,6 @@ def _facts(results: Results, *, copied: bool) -> VerdictFacts:
         not_asked=tuple(name for name in known if name not in asked),
         on_top=on_top,
     )
-
-
-def _generated(arm: JudgedArm | None) -> float:
-    """Return the mean number of generated rows in a training part."""
-    rows = [line["rows"].values() for line in arm.lines] if arm else []
-    made = (o["synthetic"] + o["companion"] for origins in rows for o in origins)
-    return float(sum(made)) / max(1, len(rows))
 
 
 def _guardrails(results: Results, arm: JudgedArm) -> tuple[Guardrail, ...]:
@@ -211,6 +206,12 @@ def arm_section(results: Results, name: str) -> dict[str, Any]:
     judged, none, delta = results.arms[name], results.arms["none"], results.design.options.delta
     lines = judged[results.column].lines
     rows = [line["rows"] for line in lines]
+    losses = None  # over the splits, before and after correcting the class shares
+    if all(known := [line["calibration"] for line in lines]):
+        losses = {
+            when: {n: float(np.mean([one[when][n] for one in known])) for n in known[0][when]}
+            for when in ("before", "after")
+        }
     figures = {c: {m: arm.figure(m) for m in METRICS} for c, arm in judged.items()}
     gains = {
         c: {m: results.difference(arm, none[c], m) for m in METRICS}
@@ -226,7 +227,7 @@ def arm_section(results: Results, name: str) -> dict[str, Any]:
         "default": figures["default"],
         "corrected": figures.get("corrected"),
         "per_class": {c: _per_class(arm) for c, arm in judged.items()},
-        "calibration": _calibration([line["calibration"] for line in lines]),
+        "calibration": losses,
         "confusion": {c: arm.first.sum(axis=0).tolist() for c, arm in judged.items()},
         "minus_none": {
             c: {m: one.to_dict(delta) for m, one in by_metric.items() if one is not None}
@@ -249,20 +250,6 @@ def _per_class(arm: JudgedArm) -> dict[str, Any]:
                 "precision": float(right / called) if called else 0.0,
             }
     return figures
-
-
-def _calibration(splits: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
-    """Return the mean losses over the splits, before and after correcting the class shares."""
-    known = [one for one in splits if one is not None]
-    if len(known) < len(splits):
-        return None
-    return {
-        when: {
-            figure: float(np.mean([one[when][figure] for one in known]))
-            for figure in ("log_loss", "brier")
-        }
-        for when in ("before", "after")
-    }
 
 
 def _warnings(results: Results, copied: bool) -> Iterator[str]:

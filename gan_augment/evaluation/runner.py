@@ -46,7 +46,7 @@ from gan_augment.evaluation.results import build_result, build_timings
 from gan_augment.kinds.kind import Labelled
 from gan_augment.processes import end_with_parent
 from gan_augment.progress import Progress
-from gan_augment.storage.files import clean_stale, write_errors
+from gan_augment.storage.files import clean_stale, remove_named
 from gan_augment.storage.journal import Journal, Key, Line
 from gan_augment.storage.lock import LOCK_FILE, hold_folder
 
@@ -312,24 +312,13 @@ def _output_folder(out: str | Path | None, resume: bool, overwrite: bool) -> Ite
     with hold_folder(folder):
         clean_stale(folder, _FILES)
         clean_stale(folder / MODELS)
-        if not resume:
-            _make_room(folder, overwrite)
+        present = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)
+        if present and not resume:
+            if not overwrite or not {JOURNAL, RESULT} & set(present):
+                raise OutputExistsError(
+                    f"{str(folder)!r} is not empty ({present[0]!r}); name another folder, go on "
+                    "with the evaluation in it by --resume (resume=True), or give --overwrite "
+                    "(overwrite=True)."
+                )
+            remove_named(folder, _FILES)
         yield folder
-
-
-def _make_room(folder: Path, overwrite: bool) -> None:
-    """Remove an evaluation before it is replaced. Raises OutputExistsError for other files."""
-    present = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)
-    if not present:
-        return
-    if not overwrite or not {JOURNAL, RESULT} & set(present):
-        raise OutputExistsError(
-            f"{str(folder)!r} is not empty ({present[0]!r}); name another folder, go on with "
-            "the evaluation in it by --resume (resume=True), or give --overwrite (overwrite=True)."
-        )
-    for path in (folder / name for name in _FILES):
-        with write_errors(path):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -224,10 +225,8 @@ def holm(values: Mapping[str, float]) -> dict[str, float]:
     {'a': 0.03, 'b': 0.06, 'c': 0.06}
     """
     ordered = sorted(values, key=lambda name: values[name])
-    adjusted, largest = {}, 0.0
-    for rank, name in enumerate(ordered):
-        largest = max(largest, min(1.0, (len(ordered) - rank) * values[name]))
-        adjusted[name] = largest
+    scaled = [min(1.0, (len(ordered) - rank) * values[n]) for rank, n in enumerate(ordered)]
+    adjusted = dict(zip(ordered, itertools.accumulate(scaled, max), strict=True))
     return {name: adjusted[name] for name in values}
 
 

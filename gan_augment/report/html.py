@@ -19,9 +19,6 @@ from gan_augment.errors import ModelFileError, plural
 from gan_augment.report import charts, tables, wording
 from gan_augment.report.wording import Result
 
-GENERATOR = "gan-augment"
-"""The value of the page's `generator` tag, which identifies a report."""
-
 _MOST_SHOWN = 20
 """Rows of a table that are visible; the rest is folded."""
 _FILTERS = (
@@ -52,15 +49,6 @@ def fragment(result: Result) -> str:
     with _checked():
         gains = charts.forest(result)
     return _filled("fragment.html", result, {}, {} if gains is None else {"remedies": gains})
-
-
-def is_report(page: bytes) -> bool:
-    """Tell whether a file begins like a page of `render`.
-
-    >>> is_report(b"<html><head></head>...")
-    False
-    """
-    return f'<meta name="generator" content="{GENERATOR} '.encode() in page[:512]
 
 
 @contextmanager
@@ -99,7 +87,6 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {text.__name__: text for text in _FILTERS}
     environment.globals |= {
-        "generator": GENERATOR,
         "most": _MOST_SHOWN,
         "tables": tables,
         "wording": wording,

@@ -130,6 +130,16 @@ def clean_stale(folder: Path, names: Collection[str] | None = None) -> tuple[str
     return tuple(removed)
 
 
+def remove_named(folder: Path, names: Collection[str]) -> None:
+    """Remove files and folders of known names, in their order, and nothing else."""
+    with write_errors(folder):
+        for path in (folder / name for name in names):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def write_errors(path: Path) -> Iterator[None]:
     """Turn an OSError of the block into a WriteFailedError that names path, reason and cure."""

@@ -42,19 +42,23 @@ def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) 
 
     Sharing these samples saves a second decoding.
     """
-    earlier_d_steps(state, parts, batches)
-    batch = batches[-1]
-    output = generate(state, parts, batch)
+    batch, output = last_d_step(state, parts, batches)
     losses = discriminator_step(state, parts, batch, output)
     return losses | generator_step(state, parts, batch, output)
 
 
-def earlier_d_steps(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> None:
-    """Train D by all D steps of a G step but the last, on samples without gradients for G."""
+def last_d_step(
+    state: TrainState, parts: Parts, batches: Sequence[Batch]
+) -> tuple[Batch, GeneratorOutput]:
+    """Take all D steps of a G step but the last; return that one's batch, and samples with a graph.
+
+    The steps before it are taken on samples without gradients for G.
+    """
     for turn, batch in enumerate(batches[:-1], start=1):
         with torch.no_grad():
             output = generate(state, parts, batch, turn=turn)
         discriminator_step(state, parts, batch, output, turn=turn)
+    return batches[-1], generate(state, parts, batches[-1])
 
 
 def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> GeneratorOutput:

@@ -28,17 +28,11 @@ def test_a_report_made_anew_is_the_one_that_the_evaluation_left(folder: Path) ->
     assert report(folder, folder / "new" / "page.htm").out.read_bytes() == first
 
 
-def test_a_file_that_is_no_report_is_never_replaced(folder: Path) -> None:
-    own = folder / "mine.html"
-    own.write_text("<html>mine</html>", encoding="utf-8")
-    with pytest.raises(OutputExistsError, match="no report of gan-augment"):
-        report(folder, own, overwrite=True)
-    assert own.read_text(encoding="utf-8") == "<html>mine</html>"
+def test_a_file_is_replaced_only_when_asked_and_a_folder_never(folder: Path) -> None:
     (folder / "sub.html").mkdir()
-    with pytest.raises(OutputExistsError, match="no report of gan-augment"):
-        report(folder, folder / "sub.html", overwrite=True)
-    with pytest.raises(OutputExistsError, match="overwrite= replaces it"):
-        report(folder)
+    for out, overwrite in ((folder / "sub.html", True), (None, False)):
+        with pytest.raises(OutputExistsError, match="overwrite= replaces a file"):
+            report(folder, out, overwrite=overwrite)
 
 
 @pytest.mark.parametrize(
