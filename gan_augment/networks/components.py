@@ -74,6 +74,8 @@ class Components(nn.Module):
             values, left = torch.linalg.eigh(centred @ centred.T)  # ascending
             k = min(code, len(x) - 1, x.shape[1])
             values, left = values[-k:].flip(0).clamp_min(1e-9), left[:, -k:].flip(1)
+            largest = left.gather(0, left.abs().argmax(dim=0, keepdim=True))
+            left = left * largest.sign()  # signs are arbitrary, and differ between processors
             components.mean.copy_(x.mean(dim=0))
             components.vectors[:, :k] = centred.T @ left / values.sqrt()
             components.scale[:k] = (values / len(x)).sqrt().clamp_min(1e-3)
