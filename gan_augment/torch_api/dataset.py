@@ -22,7 +22,7 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from gan_augment.data.topup_plan import choose_classes, plan_topup
+from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
 from gan_augment.errors import NotFittedError, UsageError
 from gan_augment.generators import load_model
 from gan_augment.generators.generator import (
@@ -149,10 +149,7 @@ class AugmentedDataset(Dataset[Any]):
             model = _fit(augmenter, described.read(image_size))
         elif model is not None:
             described = _named_for(model, described)
-        chosen = _chosen(classes, described.counts, getattr(model, "topped_up_", ()))
-        advised = advised_share(model, top_up.synthetic_share)
-        plan = plan_topup(described.counts, top_up, chosen, picture.kind.recipes, advised)
-        plan = plan.refuse(getattr(model, "refuses_", {}))
+        plan = planned(described, top_up, classes, model)
         drawn, refused = drawn_rows(model, plan.generated, self._seed)
         made = [one.kind.item_rows(one) for one in drawn.values()]
         self._generated: NDArray[Any] = np.concatenate(made) if made else np.empty(0)
@@ -330,6 +327,20 @@ def _items_of(dataset: Any, rows: NDArray[np.int64]) -> list[Any]:
     together = getattr(dataset, "__getitems__", None)
     listed = rows.tolist()
     return list(together(listed)) if callable(together) else [dataset[i] for i in listed]
+
+
+def planned(
+    described: DescribedDataset, top_up: TopUp, classes: Classes, model: Generator | None
+) -> TopUpPlan:
+    """Return how every class ends, without what the model refuses.
+
+    Raises UnknownClassError, NoRareClassError.
+    """
+    chosen = _chosen(classes, described.counts, getattr(model, "topped_up_", ()))
+    advised = advised_share(model, top_up.synthetic_share)
+    kind = described.format.picture.kind.recipes
+    plan = plan_topup(described.counts, top_up, chosen, kind, advised)
+    return plan.refuse(getattr(model, "refuses_", {}))
 
 
 def _chosen(

@@ -67,6 +67,7 @@ def frame() -> pd.DataFrame:
             "grade": pd.Categorical(["a", "b"] * (N // 2), ["b", "a", "never"], ordered=True),
             "day": days,
             "zoned": days.dt.tz_localize("Europe/Paris"),
+            "sparse": pd.arrays.SparseArray(np.tile([0, 0, 2], N // 3), fill_value=0),
             "date": [dt.date(2024, 1, 1 + i % 28) for i in range(N)],
         }
     )
@@ -191,7 +192,7 @@ def test_generated_images_come_back_in_their_shape_dtype_and_scale(dtype, quick,
     pixels, y = pictures
     X = (pixels / 255).astype("f4") if dtype == "f4" else (pixels > 99) * (pixels + 0)
     flat = X.astype(dtype).reshape(len(X), 64)
-    augmenter = quick(image_shape=(8, 8))
+    augmenter = quick(image_shape=(8, 8), recipe="free")
     out, _ = augmenter.fit_resample(flat, y)
     assert (out.dtype, out.shape[1:]) == (flat.dtype, (64,))
     assert np.array_equal(out[: len(flat)], flat)

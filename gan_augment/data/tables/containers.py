@@ -38,13 +38,7 @@ def as_frame(x: Any) -> pd.DataFrame:
     if isinstance(x, list | tuple | np.ndarray):
         x = _frame_of_array(x)
     elif hasattr(x, "toarray"):
-        size_bytes = x.shape[0] * x.shape[1] * x.dtype.itemsize
-        if size_bytes > MOST_DENSE_BYTES:
-            raise DataError(
-                f"X is sparse and would take {size_bytes >> 20:,} MiB as a dense table; at most "
-                f"{MOST_DENSE_BYTES >> 20} MiB are made dense. Reduce its columns first, for "
-                "example with TruncatedSVD or SelectKBest before GANAugmenter."
-            )
+        _check_dense_size(x.shape[0] * x.shape[1] * x.dtype.itemsize)
         x = pd.DataFrame(x.toarray())
     elif not isinstance(x, pd.DataFrame):
         x = x.to_arrow() if hasattr(x, "to_arrow") else x  # polars
@@ -54,6 +48,10 @@ def as_frame(x: Any) -> pd.DataFrame:
                 "table or an array of shape (N, columns). Collect a lazy frame: x.collect()"
             )
         x = arrow_frame(x)
+    sparse = {name: one for name, one in x.dtypes.items() if isinstance(one, pd.SparseDtype)}
+    if sparse:
+        _check_dense_size(sum(len(x) * dtype.subtype.itemsize for dtype in sparse.values()))
+        x = x.astype({name: dtype.subtype for name, dtype in sparse.items()})
     columns = [x.iloc[:, i] for i in range(len(x.columns))]
     plain = [plain_series(column) for column in columns]
     if all(new is old for new, old in zip(plain, columns, strict=True)):
@@ -72,8 +70,8 @@ def as_series(y: Any, n: int) -> pd.Series:
         cells = y.to_arrow() if hasattr(y, "to_arrow") else y  # polars
         if not isinstance(cells, pa.Array | pa.ChunkedArray):
             raise DataError(
-                f"labels are a {type(y).__name__}; expected a list, array or series, one per row; "
-                "name a column of the table by target="
+                f"labels are a {type(y).__name__}; expected a list, array or series, one per row, "
+                "or the name of a column"
             )
         y = arrow_frame(pa.table({"y": cells}))["y"].rename(getattr(y, "name", None) or None)
     if len(y) != n:
@@ -227,6 +225,14 @@ def _unsupported(series: pd.Series, what: str) -> DataError:
     return DataError(
         f"column {series.name!r} holds {what}, which is not supported; convert it first: to "
         "numbers with astype(float), to dates with pandas.to_datetime, to text with astype(str), "
-        "sparse columns with frame.sparse.to_dense(), Arrow's dtypes with "
-        "pyarrow.Table.from_pandas(frame). Or drop it."
+        "Arrow's dtypes with pyarrow.Table.from_pandas(frame). Or drop it."
     )
+
+
+def _check_dense_size(size_bytes: int) -> None:
+    if size_bytes > MOST_DENSE_BYTES:
+        raise DataError(
+            f"X is sparse and would take {size_bytes >> 20:,} MiB as a dense table; at most "
+            f"{MOST_DENSE_BYTES >> 20} MiB are made dense. Reduce its columns first, for example "
+            "with TruncatedSVD or SelectKBest before GANAugmenter."
+        )
