@@ -280,7 +280,7 @@ def recipes_compared() -> str:
 def starts() -> str:
     """Held-out scores of short fits by the start of the networks."""
     found = read_table("starts.md", "What was reached")[:-1]  # the last row is a ratio
-    ways = {"scratch": "scratch", "default": "principal components"}
+    ways = {"scratch": "scratch", "components": "principal components"}
     rows = [
         [f"{text}, {steps} steps", *(row[steps] for row in found if row["way"] == way)]
         for steps in ("50", "100", "200", "400", "1,000")
@@ -510,8 +510,8 @@ BLOCKS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     (
         "",
         """
-        **Starts of a fit**: held-out score of two draws, lower is better. The default recipe starts
-        from principal components (`starts.md`).
+        **Starts of a fit**: held-out score of two draws, lower is better. Fits of
+        up to three minutes start from principal components (`starts.md`).
         """,
         starts,
     ),

@@ -93,7 +93,7 @@ SCREEN = (
 CONFIRM = (
     REPEATS,
     Way("anchored", ANCHORED),
-    Way("scratch", changed(ANCHORED, generator={"components": False})),
+    Way("components", changed(ANCHORED, generator={"components": True})),
     INTERPOLATION,
 )
-"""What was kept: the recipe as it comes, selection included; and without its components."""
+"""What was kept: the recipe as it comes, selection included; and as short fits start."""

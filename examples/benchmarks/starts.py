@@ -1,4 +1,4 @@
-"""Ways to make the first minutes of an image fit better, next to the default recipe.
+"""Ways to make the first minutes of an image fit better, next to the recipe `anchored`.
 
     python examples/benchmarks/starts.py run --data DIR --cache DIR --journal starts.jsonl
         [--ways scratch,...] [--sets fashion_mnist,...] [--seeds 0,1] [--steps 50,100,...]
@@ -10,7 +10,7 @@
 A line of the journal is a run of a given length, with the learning rates of that length, and the
 held-out score of its averaged generator (`ImageScorer`, by which every fit selects). A set of runs
 that was stopped goes on. Seconds are those of the processor, of the steps alone. The journal of
-`rows` is made by `ablation_images.py confirm --only anchored,scratch --steps 5000`.
+`rows` is made by `ablation_images.py confirm --only anchored,components --steps 5000`.
 """
 
 from __future__ import annotations
@@ -195,7 +195,6 @@ class Way:
     def recipe(self) -> Recipe:
         """The default recipe, changed."""
         values = RECIPES["image"]["anchored"].model_dump()
-        values["generator"]["components"] = False
         for part, change in self.changes.items():
             values[part] |= change
         return Recipe.checked(values, "anchored")
@@ -267,8 +266,8 @@ def fill_pretrained(
 COMPONENTS = {"generator": {"components": True}}
 FIRST_HALF = {"objective": {"reconstruct_only": 0.5}}
 WAYS: Mapping[str, Way] = {
-    "scratch": Way("the default recipe without components"),
-    "default": Way("the networks correct principal components; no pixel shuffle", COMPONENTS),
+    "scratch": Way("the recipe `anchored`, as in longer fits"),
+    "components": Way("principal components, as in short fits; no pixel shuffle", COMPONENTS),
     "procedural": Way("E and G from procedural images", fill=fill_pretrained),
     "procedural-d": Way(
         "D too from procedural images",
@@ -277,8 +276,8 @@ WAYS: Mapping[str, Way] = {
     "reconstruction": Way("no adversary in the first half of the run", FIRST_HALF),
     "blurred": Way("D sees blurred images in the first half", augment=augment_blurred),
     "detail": Way("the anchor's detail is kept", generator=DetailGenerator, details=True),
-    "default-blurred": Way("default and blurred", COMPONENTS, augment=augment_blurred),
-    "default-reconstruction": Way("default and reconstruction", COMPONENTS | FIRST_HALF),
+    "components-blurred": Way("components and blurred", COMPONENTS, augment=augment_blurred),
+    "components-reconstruction": Way("components and reconstruction", COMPONENTS | FIRST_HALF),
 }
 
 
@@ -430,7 +429,7 @@ def write_rows(asked: argparse.Namespace) -> None:
     print("| set | draw | start | near copies | classifier | rare recall | balanced accuracy |")
     print("|---|---|---|---|---|---|---|")
     for line in sorted(read_journal(asked.journal), key=lambda row: (row["task"], row["seed"])):
-        start = {"anchored": "default"}.get(line["way"], line["way"])
+        start = {"anchored": "scratch"}.get(line["way"], line["way"])
         cells = [line["task"], str(line["seed"]), start]
         cells += [f"{line[figure]:.2f}" for figure in ("near", "told_apart")]
         for figure in figures:
@@ -458,7 +457,7 @@ def main() -> None:
     parser.add_argument("--journal", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--sets", type=names, default=list(TASKS))
-    parser.add_argument("--ways", type=names, default=["scratch", "default"])
+    parser.add_argument("--ways", type=names, default=["scratch", "components"])
     parser.add_argument("--seeds", type=numbers, default=[0, 1])
     parser.add_argument("--steps", type=numbers, default=list(LENGTHS))
     parser.add_argument("--seconds", type=numbers, default=[35, 110])

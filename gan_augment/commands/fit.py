@@ -35,7 +35,7 @@ from gan_augment.machine import ComputeConfig
 from gan_augment.options import FitOptions, with_options
 from gan_augment.processes import restarts
 from gan_augment.progress import Progress, duration
-from gan_augment.recipes import Recipe, resolve_recipe
+from gan_augment.recipes import AUTO, Recipe, resolve_recipe, with_components
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage.bundle import load_bundle
 from gan_augment.storage.files import remove_named, write_file
@@ -239,9 +239,10 @@ def _begun(run: Path) -> FitOptions:
 
 def _differing(begun: FitOptions, asked: FitOptions, data: Source) -> list[str]:
     """Return the names of the settings that differ in what they mean for the data."""
-    now: dict[str, Any] = {
-        "recipe": with_options(resolve_recipe(asked.recipe, begun.data_kind), begun)
-    }
+    recipe = with_options(resolve_recipe(asked.recipe, begun.data_kind), begun)
+    if asked.recipe in ("auto", AUTO) and isinstance(begun.recipe, Recipe):  # by the length
+        recipe = with_components(recipe, begun.recipe.generator.components)
+    now: dict[str, Any] = {"recipe": recipe}
     if {*choose_classes(asked.classes, data.counts)} == {*begun.classes}:
         now["classes"] = begun.classes
     asked = asked.model_copy(update=now)

@@ -46,7 +46,7 @@ from gan_augment.options import FitOptions, with_options
 from gan_augment.progress import Progress
 from gan_augment.recipes import (
     Recipe,
-    resolve_recipe,
+    image_recipe,
     table_recipe,
 )
 from gan_augment.rng import rng_for
@@ -185,7 +185,8 @@ class Source:
             recipe = table_recipe(options.recipe, options.steps, options.budget)
             return with_options(recipe, options)
         check_length(options.steps, options.budget)
-        return with_options(resolve_recipe(options.recipe), options)
+        recipe = image_recipe(options.recipe, options.steps, options.budget)
+        return with_options(recipe, options)
 
     def machine(self) -> ComputeConfig:
         """Return the device, precision and threads that train."""

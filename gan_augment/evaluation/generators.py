@@ -33,7 +33,7 @@ from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import with_options
-from gan_augment.recipes import resolve_recipe
+from gan_augment.recipes import AUTO, resolve_recipe
 from gan_augment.storage.journal import Line
 
 MODELS = "models"
@@ -57,8 +57,10 @@ def generator_of(options: EvaluationOptions, data: Labelled, rare: tuple[str, ..
         if tabular:
             gan = TabularGAN(recipe=fit.recipe if recipe is resolved else recipe, **settings)
         else:
-            # resolved: an edited file is another recipe, and the result names its settings
-            gan = ImageGAN(recipe=recipe, selection=fit.selection, **settings)
+            # an edited file is another recipe; how "auto" starts depends on the steps of the plan
+            named = fit.recipe in ("auto", AUTO) and recipe is resolved
+            own = fit.recipe if named else recipe
+            gan = ImageGAN(recipe=own, selection=fit.selection, **settings)
     if not isinstance(gan, GAN):
         fits = [callable(getattr(gan, name, None)) for name in ("fit", "sample")]
         if isinstance(gan, type) or not all(fits):

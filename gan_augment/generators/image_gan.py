@@ -27,7 +27,7 @@ from gan_augment.kinds.kind import Labelled, RecipeKind
 from gan_augment.machine import ComputeConfig, Precision  # noqa: F401  (pdoc)
 from gan_augment.networks.components import Components
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, resolve_recipe
+from gan_augment.recipes import Recipe, image_recipe
 from gan_augment.training.callbacks import Callback  # noqa: F401  (pdoc)
 from gan_augment.training.images import build
 from gan_augment.training.loop import Run
@@ -171,7 +171,7 @@ class ImageGAN(GAN):
         return -(-TRIED_IMAGES // recipe.batch) if tried else super()._useful_steps(recipe)
 
     def _recipe(self) -> Recipe:
-        return resolve_recipe(self.recipe)
+        return image_recipe(self.recipe, self.steps, self.budget_s)
 
     def _problem(self, data: Labelled, schema: TableSchema | None) -> Problem:
         recipe = self._recipe()

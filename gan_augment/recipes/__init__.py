@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,16 @@ __all__ = [
     "ScheduleSettings",
     "SelectionSettings",
     "commented_toml",
+    "image_recipe",
     "read_settings",
     "resolve_recipe",
     "table_recipe",
+    "with_components",
 ]
 
 AUTO = "anchored"
+SHORT_STEPS, SHORT_S = 3000, 180
+"""Below, images start from principal components; longer fits end better from scratch."""
 CANDIDATES: Mapping[DataKind, tuple[str, ...]] = {  # of `gan-augment choose`
     "image": (AUTO, "free", "dcgan", "egan", "wgan-gp"),
     "table": ("gaussian", AUTO, "free", "wgan-gp", "class-by-class"),
@@ -79,6 +84,27 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
             f'{", ".join(known)}, or a .toml file with data = "{data}"'
         )
     return recipe
+
+
+def image_recipe(requested: str | Recipe, steps: int | None, budget_s: float | None) -> Recipe:
+    """Return a recipe for images; short fits of "auto" or "anchored" start from components.
+
+    Short: under 3,000 steps, or a budget of up to 180 s; steps win. Raises UsageError.
+
+    >>> image_recipe("auto", 400, None).generator.components
+    True
+    >>> image_recipe("auto", None, None).generator.components
+    False
+    """
+    short = steps < SHORT_STEPS if steps is not None else (budget_s or math.inf) <= SHORT_S
+    recipe = resolve_recipe(requested)
+    return with_components(recipe, True) if short and requested in ("auto", AUTO) else recipe
+
+
+def with_components(recipe: Recipe, components: bool) -> Recipe:
+    """Return the recipe, starting from principal components of the training rows or not."""
+    generator = recipe.generator.model_copy(update={"components": components})
+    return recipe.model_copy(update={"generator": generator})
 
 
 def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | None) -> Recipe:

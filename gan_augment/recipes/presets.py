@@ -17,7 +17,7 @@ Changes = Mapping[str, Any]
 """Settings of a recipe by part; "adam" is the rate and the betas of both optimisers."""
 
 _ANCHORED: Changes = {
-    "generator": {"extrapolation": 0.366, "borrowed": 1.0, "components": True},
+    "generator": {"extrapolation": 0.366, "borrowed": 1.0},
     "steps": 10_000,
     "batch": 16,
 }

@@ -34,7 +34,9 @@ def test_fit_prints_the_run_last_and_the_next_command(command, photos, tmp_path)
     assert fitted.returncode == 0, fitted.stderr
     assert fitted.stdout.splitlines()[-1] == "runs/photos"
     following = fitted.stderr.splitlines()[-1]
-    assert following == f"next: gan-augment fit {photos} --recipe free --steps 8"  # two do not suffice
+    assert (
+        following == f"next: gan-augment fit {photos} --recipe free --steps 8"
+    )  # two do not suffice
     assert "look at runs/photos/samples.png and runs/photos/curves.png" in fitted.stdout
     shown = command("sample", "runs/photos", "out", "--dry-run", "--counts", "rare=3").stdout
     assert shown.splitlines()[-1] == "hardly trained: 2 steps"

@@ -26,9 +26,7 @@ EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
 
 @pytest.fixture(scope="module")
 def fitted(data_folder, tmp_path_factory) -> FitResult:
-    recipe = resolve_recipe("auto")
-    scratch = recipe.generator.model_copy(update={"components": False})
-    recipe = recipe.model_copy(update={"selection": EASY, "generator": scratch})
+    recipe = resolve_recipe("auto").model_copy(update={"selection": EASY})
     options = FitOptions(recipe=recipe, steps=2, device="cpu", threads=1)
     return fit(data_folder, tmp_path_factory.mktemp("selected") / "run", options)
 
