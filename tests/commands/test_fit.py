@@ -403,7 +403,7 @@ def test_training_that_diverges_leaves_the_best_generator_so_far(data, tmp_path,
 
 
 def test_a_terminated_process_leaves_with_143_and_its_run_ends_as_an_undisturbed_one(
-    data, tmp_path, command
+    data, tmp_path, command, full_scorers
 ):
     arguments = ["fit", data, "--steps", 80, "--precision", "float32"]
     line = [sys.executable, "-m", "gan_augment_cli", *map(str, arguments), "--out", "cut"]
