@@ -88,7 +88,7 @@ def demo(
         float | None, o.option("--seconds", "Train this long, instead of 2,000 steps.", min=1)
     ] = None,
 ) -> None:
-    """See the tool at work on data that scikit-learn brings, in three minutes.
+    """See the tool at work on data that scikit-learn brings, in three to five minutes.
 
     Makes classes rare (three digits of 10 images each, or 20 malignant cells), tops them up, and
     measures on the other rows what helps a classifier.
