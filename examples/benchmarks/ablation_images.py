@@ -90,6 +90,7 @@ def rows_made(task: Task, way: Way, steps: int, folder: Path) -> tuple[dict[str,
         "fit_s": round(fit_s, 1),
         "steps": gan.steps_,
         "chosen": gan.meta_.chosen,
+        "score": gan.meta_.score.value,
         "refused": refused,
     }
 

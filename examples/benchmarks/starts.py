@@ -44,6 +44,7 @@ from images_protocol import (
 )
 from PIL import Image, ImageDraw, ImageFont
 from procedural import drawn_rows
+from signals import task_of as beats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -100,7 +101,7 @@ def cifar_task(folder: Path, seed: int) -> Task:
     return cifar(folder, seed, (4, 6, 9) if seed == SCREENING_SEED else None)
 
 
-TASKS: Mapping[str, Callable[[Path, int], Task]] = {
+IMAGES: Mapping[str, Callable[[Path, int], Task]] = {
     "digits": digit_task,
     "fashion_mnist": fashion,
     "cifar10_dev": cifar_task,
@@ -108,6 +109,11 @@ TASKS: Mapping[str, Callable[[Path, int], Task]] = {
     "blood_cells_32": blood_cells,
     "magnetic_tile_64": functools.partial(magnetic_tiles, side=64),
 }
+TASKS: Mapping[str, Callable[[Path, int], Task]] = {
+    **IMAGES,
+    "beats": lambda folder, seed: beats(seed),
+}
+"""Signals too, which the mean over sets and the picture leave out."""
 
 
 # the ways
@@ -418,7 +424,7 @@ def write_tables(asked: argparse.Namespace) -> None:
 
 def ratio_to_scratch(found: Mapping[Cell, list[float]], way: str, steps: int) -> str:
     """The geometric mean over sets of the ratio of mean scores, with the number of sets."""
-    sides = [[found.get((name, one, steps)) for one in (way, "scratch")] for name in TASKS]
+    sides = [[found.get((name, one, steps)) for one in (way, "scratch")] for name in IMAGES]
     ratios = [np.mean(mine) / np.mean(other) for mine, other in sides if mine and other]
     return f"{np.exp(np.mean(np.log(ratios))):.2f} ({len(ratios)})" if ratios else ""
 
@@ -426,12 +432,12 @@ def ratio_to_scratch(found: Mapping[Cell, list[float]], way: str, steps: int) ->
 def write_rows(asked: argparse.Namespace) -> None:
     """Print what generated rows of each start are worth to a classifier: mean of its seeds."""
     figures = ("rare_recall", "balanced_accuracy")
-    print("| set | draw | start | near copies | classifier | rare recall | balanced accuracy |")
-    print("|---|---|---|---|---|---|---|")
+    heads = ["set", "draw", "start", "score", "near copies", "classifier", *figures]
+    print("| " + " | ".join(heads).replace("_", " ") + " |\n" + "|---" * len(heads) + "|")
     for line in sorted(read_journal(asked.journal), key=lambda row: (row["task"], row["seed"])):
         start = {"anchored": "scratch"}.get(line["way"], line["way"])
         cells = [line["task"], str(line["seed"]), start]
-        cells += [f"{line[figure]:.2f}" for figure in ("near", "told_apart")]
+        cells += [f"{line[figure]:.2f}" for figure in ("score", "near", "told_apart")]
         for figure in figures:
             means = [np.mean([one[figure] for one in runs]) for runs in line["arms"].values()]
             cells.append(", ".join(f"{100 * mean:.1f}" for mean in means))
@@ -456,7 +462,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--journal", type=Path)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--sets", type=names, default=list(TASKS))
+    parser.add_argument("--sets", type=names, default=list(IMAGES))
     parser.add_argument("--ways", type=names, default=["scratch", "components"])
     parser.add_argument("--seeds", type=numbers, default=[0, 1])
     parser.add_argument("--steps", type=numbers, default=list(LENGTHS))

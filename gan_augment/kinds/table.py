@@ -21,11 +21,18 @@ class TableKind(Kind):
     tabular: ClassVar[bool] = True
 
     def check(self, data: Labelled) -> None:
-        """Raise DataError unless the rows are a data frame."""
-        if not hasattr(data.rows, "iloc") or not hasattr(data.rows, "columns"):
+        """Raise DataError unless the rows are a data frame with unique column names."""
+        columns = getattr(data.rows, "columns", None)
+        if columns is None or not hasattr(data.rows, "iloc"):
             raise DataError(
                 f"the table is a {type(data.rows).__name__}; expected a pandas DataFrame. "
                 "gan_augment.read_frame converts other containers."
+            )
+        if not columns.is_unique:
+            twice = list(dict.fromkeys(columns[columns.duplicated()].tolist()))
+            raise DataError(
+                f"columns {twice} occur more than once; expected unique column names. Rename or "
+                "drop the copies."
             )
 
     def take(self, rows: Any, index: NDArray[np.int64]) -> Any:

@@ -19,9 +19,9 @@ from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
 from gan_augment.training.step import (
     discriminator_step,
+    earlier_d_steps,
     generator_loss,
     generator_step,
-    last_d_step,
 )
 
 ADAM_EPSILON = 1e-8
@@ -97,7 +97,7 @@ def unrolled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> 
     L_G(theta_G, theta^K) through these steps; then D takes its step from theta^0. Source: Metz et
     al. 2017, "Unrolled Generative Adversarial Networks", eq. 4 to 7.
     """
-    batch, output = last_d_step(state, parts, batches)
+    batch, output = earlier_d_steps(state, parts, batches)
     losses = generator_step(state, parts, batch, output, unrolled_loss)
     return losses | discriminator_step(state, parts, batch, output)
 

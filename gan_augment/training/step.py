@@ -42,17 +42,17 @@ def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) 
 
     Sharing these samples saves a second decoding.
     """
-    batch, output = last_d_step(state, parts, batches)
+    batch, output = earlier_d_steps(state, parts, batches)
     losses = discriminator_step(state, parts, batch, output)
     return losses | generator_step(state, parts, batch, output)
 
 
-def last_d_step(
+def earlier_d_steps(
     state: TrainState, parts: Parts, batches: Sequence[Batch]
 ) -> tuple[Batch, GeneratorOutput]:
-    """Take all D steps of a G step but the last; return that one's batch, and samples with a graph.
+    """Train D by all D steps of a G step but the last, on samples without gradients for G.
 
-    The steps before it are taken on samples without gradients for G.
+    Return the batch of the last D step, and its samples with their graph.
     """
     for turn, batch in enumerate(batches[:-1], start=1):
         with torch.no_grad():

@@ -36,8 +36,8 @@ from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainStat
 from gan_augment.training.step import (
     descend,
     discriminator_step,
+    earlier_d_steps,
     generator_step,
-    last_d_step,
     terms_step,
 )
 
@@ -241,7 +241,7 @@ def style_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Los
 
 def pooled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
     """Update G, then D on a pool of past samples. Source: Zhu et al. 2017, section 4."""
-    batch, output = last_d_step(state, parts, batches)
+    batch, output = earlier_d_steps(state, parts, batches)
     losses = generator_step(state, parts, batch, output)
     new = output.x.detach().float()
     rng = rng_for(state.noise_seed, "pool", state.step)

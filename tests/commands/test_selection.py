@@ -57,6 +57,12 @@ def test_the_last_lines_of_a_fit_say_what_is_kept_and_what_that_means(fitted, tm
     assert "\n".join(fitted.found) in "\n".join(inspect_run(fitted.run).lines())
 
 
+def test_a_top_up_by_a_hardly_trained_model_says_so(fitted, data_folder, tmp_path):
+    serving = marked(fitted.run, tmp_path / "serving", 0.1, serves=True)
+    done = augment(data_folder, tmp_path / "out", model=serving)
+    assert any("hardly trained: 2 steps" in text for text in done.warnings)
+
+
 def test_nothing_is_generated_where_rows_do_not_help_unless_asked(fitted, data_folder, tmp_path):
     hopeless, heard = marked(fitted.run, tmp_path / "run", -0.1), Notes()
     done = augment(data_folder, tmp_path / "out", model=hopeless, progress=heard)

@@ -114,6 +114,7 @@ def test_facts_are_ready_for_json_and_the_line_counts(kind):
         (TABLE, {"ids": np.array(["a"] * N)}, "unique"),
         (TABLE, {"groups": np.zeros(3, dtype=np.int64)}, "groups are"),
         (TABLE, {"rows": np.zeros((N, 2))}, "pandas DataFrame"),
+        (TABLE, {"rows": pd.DataFrame(np.zeros((N, 2)), columns=["a", "a"])}, "occur more"),
         (IMAGE, {"rows": FRAME}, "expected uint8"),
         (IMAGE, {"rows": PIXELS[:, :7]}, "8 px"),
         (IMAGE, {"sources": IDS[:2]}, "sources"),
